@@ -1,0 +1,39 @@
+//! Bodies that the gateway takes apart before the engine sees them.
+
+use holdfast_core::{commands, engine};
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+
+use crate::errors::request_error;
+
+/// `(id, PUT body)` for each request of a POST /v1/reservations:batch. Raises `RequestError`.
+#[pyfunction]
+pub(crate) fn split_batch<'py>(py: Python<'py>, body: &[u8]) -> PyResult<Vec<(String, Bound<'py, PyBytes>)>> {
+    let requests = commands::split_batch(body).map_err(|error| request_error(py, &error))?;
+    Ok(requests
+        .into_iter()
+        .map(|(id, put)| (id, PyBytes::new(py, put.as_bytes())))
+        .collect())
+}
+
+/// The source, and the IN messages of at most `limit` bytes, of a POST /v1/facts or /v1/policies. Raises `RequestError`.
+#[pyfunction]
+#[pyo3(signature = (body, limit, by = None))]
+pub(crate) fn split_facts<'py>(
+    py: Python<'py>,
+    body: &[u8],
+    limit: usize,
+    by: Option<&str>,
+) -> PyResult<(String, Vec<Bound<'py, PyBytes>>)> {
+    let (source, messages) = commands::split_facts(body, limit, by).map_err(|error| request_error(py, &error))?;
+    Ok((
+        source,
+        messages.iter().map(|message| PyBytes::new(py, message)).collect(),
+    ))
+}
+
+/// How many facts of an IN message are well formed, and which are not: `(count, [(index, reason)])`; index -1: the whole.
+#[pyfunction]
+pub(crate) fn well_formed(message: &[u8]) -> (usize, Vec<(i64, String)>) {
+    engine::well_formed(message)
+}

@@ -1,0 +1,300 @@
+//! The engine, as Python calls it: all calls from one thread; `apply_many` alone lets other threads run meanwhile.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use holdfast_core::engine::{self, Engine as Core, EngineError, Incoming};
+use holdfast_core::{Command, Verb};
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::pybacked::{PyBackedBytes, PyBackedStr};
+use pyo3::types::PyBytes;
+
+use crate::decision::Decision;
+use crate::errors::log_error;
+
+/// `(verb, reservation id, body, channels that the key may see, key id)`.
+type Asked = (
+    PyBackedStr,
+    PyBackedStr,
+    PyBackedBytes,
+    Option<Vec<String>>,
+    Option<PyBackedStr>,
+);
+/// `(IN sequence, subject, payload)`.
+type Arrived = (u64, PyBackedStr, PyBackedBytes);
+/// `(HTTP status, JSON body)`.
+type Answered<'py> = (u16, Bound<'py, PyBytes>);
+
+/// The state machine of one scope. `owner_key`: a secret under which owners are hashed; it is no part of the state.
+#[pyclass(frozen, module = "holdfast._core")]
+#[derive(Debug)]
+pub(crate) struct Engine {
+    scope: String,
+    core: Mutex<Core>,
+}
+
+impl Engine {
+    /// A panic in the core has left it half changed: whoever comes next must not use it.
+    fn core(&self) -> MutexGuard<'_, Core> {
+        let broken = |_: PoisonError<MutexGuard<'_, Core>>| panic!("the engine failed before: drop it and replay LOG");
+        self.core.lock().unwrap_or_else(broken)
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |text, byte| {
+        text + &format!("{byte:02x}")
+    })
+}
+
+fn answer(py: Python<'_>, (status, body): (u16, Vec<u8>)) -> Answered<'_> {
+    (status, PyBytes::new(py, &body))
+}
+
+// What pyo3 converts it hands over, so arguments are values.
+#[allow(clippy::needless_pass_by_value)]
+#[pymethods]
+impl Engine {
+    #[new]
+    #[pyo3(signature = (scope, owner_key = None))]
+    fn new(scope: &str, owner_key: Option<&[u8]>) -> Self {
+        let owner_key = owner_key.filter(|secret| !secret.is_empty()).map(engine::owner_key);
+        Self {
+            scope: scope.to_owned(),
+            core: Mutex::new(Core::new(scope, owner_key)),
+        }
+    }
+
+    /// The inventory universe that this is the state of.
+    #[getter]
+    fn scope(&self) -> &str {
+        &self.scope
+    }
+
+    /// Of the newest LOG message that was applied or committed.
+    #[getter]
+    fn sequence(&self) -> u64 {
+        self.core().position().sequence
+    }
+
+    /// Batches that took effect.
+    #[getter]
+    fn batch(&self) -> u64 {
+        self.core().position().batch
+    }
+
+    /// Of the newest lead batch.
+    #[getter]
+    fn epoch(&self) -> u64 {
+        self.core().position().epoch
+    }
+
+    /// Who appended the newest lead batch.
+    #[getter]
+    fn node(&self) -> String {
+        self.core().position().node.clone()
+    }
+
+    /// The hash of the newest batch, 64 hex digits.
+    #[getter]
+    fn chain(&self) -> String {
+        hex(&self.core().position().chain)
+    }
+
+    /// The last IN sequence taken.
+    #[getter]
+    fn in_upto(&self) -> u64 {
+        self.core().position().in_upto
+    }
+
+    /// Wall time of the newest batch.
+    #[getter]
+    fn now_ms(&self) -> i64 {
+        self.core().position().now_ms
+    }
+
+    /// Lead time of the newest batch.
+    #[getter]
+    fn lead_ms(&self) -> i64 {
+        self.core().position().lead_ms
+    }
+
+    /// Whether a decided batch waits for `commit`.
+    #[getter]
+    fn pending(&self) -> bool {
+        self.core().is_pending()
+    }
+
+    /// Messages of LOG that did not fit the chain and were skipped.
+    #[getter]
+    fn void_total(&self) -> u64 {
+        self.core().void_total()
+    }
+
+    /// The bytes of a `lead` batch (epoch + 1) on the present state, which stays as it is. `rules`: the settings to change.
+    #[pyo3(signature = (node, now_ms, rules = None))]
+    fn lead_batch<'py>(
+        &self,
+        py: Python<'py>,
+        node: &str,
+        now_ms: i64,
+        rules: Option<&[u8]>,
+    ) -> PyResult<Bound<'py, PyBytes>> {
+        let rules = std::str::from_utf8(rules.unwrap_or(b"{}"))
+            .map_err(|_| PyValueError::new_err("rules must be JSON in UTF-8"))?;
+        let message = self
+            .core()
+            .lead_batch(node, now_ms, rules)
+            .map_err(|error| log_error(&error))?;
+        Ok(PyBytes::new(py, &message))
+    }
+
+    /// Decides incoming facts, then commands, until the batch is full; changes the state ahead of LOG. Raises `PendingError`.
+    #[pyo3(signature = (now_ms: "int", lead_ms: "int", commands: "list[tuple[str, str, bytes, tuple[str, ...] | None, str | None]]", incoming: "list[tuple[int, str, bytes]]") -> "Decision")]
+    fn decide(&self, now_ms: i64, lead_ms: i64, commands: Vec<Asked>, incoming: Vec<Arrived>) -> PyResult<Decision> {
+        let asked = commands.iter().map(command).collect::<PyResult<Vec<_>>>()?;
+        let arrived: Vec<_> = incoming
+            .iter()
+            .map(|(sequence, subject, payload)| Incoming {
+                sequence: *sequence,
+                subject,
+                payload,
+            })
+            .collect();
+        let decided = self.core().decide(now_ms, lead_ms, &asked, &arrived);
+        decided.map(Decision::new).map_err(|error| log_error(&error))
+    }
+
+    /// The pending message is stored at `sequence`. Raises `GapError`, `PendingError`.
+    fn commit(&self, sequence: u64) -> PyResult<()> {
+        self.core().commit(sequence).map_err(|error| log_error(&error))
+    }
+
+    /// Applies a stored message; False: it is void, skipped and counted. Raises `GapError`, `LogError`.
+    fn apply(&self, sequence: u64, message: &[u8]) -> PyResult<bool> {
+        self.core().apply(sequence, message).map_err(|error| log_error(&error))
+    }
+
+    /// Applies stored messages from `first_sequence` on, while other threads run; how many were void.
+    #[pyo3(signature = (first_sequence: "int", messages: "list[bytes]") -> "int")]
+    fn apply_many(&self, py: Python<'_>, first_sequence: u64, messages: Vec<PyBackedBytes>) -> PyResult<u64> {
+        let applied = py.detach(|| {
+            let mut core = self.core();
+            let mut void = 0;
+            for (sequence, message) in (first_sequence..).zip(&messages) {
+                void += u64::from(!core.apply(sequence, message)?);
+            }
+            Ok(void)
+        });
+        applied.map_err(|error: EngineError| log_error(&error))
+    }
+
+    /// When, on the lead clock, the earliest hold is due.
+    fn next_due_lead_ms(&self) -> Option<i64> {
+        self.core().next_due_lead_ms()
+    }
+
+    /// Whether a batch without facts is needed because the day changed.
+    fn wants_tick(&self, now_ms: i64) -> bool {
+        self.core().wants_tick(now_ms)
+    }
+
+    /// Of the state, 32 hex digits: the same for the same LOG on every machine.
+    fn digest(&self) -> String {
+        self.core().digest()
+    }
+
+    /// Counts, as a JSON object.
+    fn totals<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, &self.core().totals())
+    }
+
+    /// Broken invariants, in words; cheap enough after every batch.
+    fn check(&self) -> Vec<String> {
+        self.core().check()
+    }
+
+    /// Broken invariants, in words, with everything recomputed.
+    fn check_thoroughly(&self) -> Vec<String> {
+        self.core().check_thoroughly()
+    }
+
+    /// GET /v1/availability/{sku}.
+    fn availability<'py>(
+        &self,
+        py: Python<'py>,
+        sku: &str,
+        channel: &str,
+        region: Option<&str>,
+        quantity: Option<i64>,
+        as_of: &[u8],
+    ) -> Answered<'py> {
+        answer(py, self.core().availability(sku, channel, region, quantity, as_of))
+    }
+
+    /// POST /v1/availability.
+    #[pyo3(signature = (body: "bytes", channels: "tuple[str, ...] | None", as_of: "bytes") -> "tuple[int, bytes]")]
+    fn availabilities<'py>(
+        &self,
+        py: Python<'py>,
+        body: &[u8],
+        channels: Option<Vec<String>>,
+        as_of: &[u8],
+    ) -> Answered<'py> {
+        answer(py, self.core().availabilities(body, channels.as_deref(), as_of))
+    }
+
+    /// GET /v1/availability/{sku}/explain.
+    fn explain<'py>(
+        &self,
+        py: Python<'py>,
+        sku: &str,
+        channel: &str,
+        region: Option<&str>,
+        as_of: &[u8],
+    ) -> Answered<'py> {
+        answer(py, self.core().explain(sku, channel, region, as_of))
+    }
+
+    /// POST /v1/carts/validate.
+    #[pyo3(signature = (body: "bytes", channels: "tuple[str, ...] | None", as_of: "bytes") -> "tuple[int, bytes]")]
+    fn validate<'py>(
+        &self,
+        py: Python<'py>,
+        body: &[u8],
+        channels: Option<Vec<String>>,
+        as_of: &[u8],
+    ) -> Answered<'py> {
+        answer(py, self.core().validate(body, channels.as_deref(), as_of))
+    }
+
+    /// GET /v1/reservations/{id}.
+    #[pyo3(signature = (id: "str", channels: "tuple[str, ...] | None", as_of: "bytes") -> "tuple[int, bytes]")]
+    fn reservation<'py>(
+        &self,
+        py: Python<'py>,
+        id: &str,
+        channels: Option<Vec<String>>,
+        as_of: &[u8],
+    ) -> Answered<'py> {
+        answer(py, self.core().reservation(id, channels.as_deref(), as_of))
+    }
+
+    /// What a channel can sell, for tests and benches; None: unknown SKU.
+    #[pyo3(signature = (sku, channel, region = None))]
+    fn sellable(&self, sku: &str, channel: &str, region: Option<&str>) -> Option<i64> {
+        self.core().sellable(sku, channel, region)
+    }
+}
+
+fn command(asked: &Asked) -> PyResult<Command<'_>> {
+    let (verb, id, body, channels, by) = asked;
+    let verb = Verb::parse(verb).ok_or_else(|| PyValueError::new_err(format!("no such verb: {verb}")))?;
+    Ok(Command {
+        verb,
+        id,
+        body,
+        channels: channels.as_deref(),
+        by: by.as_deref(),
+    })
+}

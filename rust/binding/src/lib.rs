@@ -1,0 +1,27 @@
+//! The Python door to `holdfast-core`. In: Python objects and JSON bytes. Out: JSON bytes and plain Python objects.
+//! Always: no rule lives here; every call is convert, (detach,) call, map the error.
+
+use pyo3::prelude::*;
+
+mod bodies;
+mod decision;
+mod engine;
+mod errors;
+
+/// The compiled core of holdfast: one class, `Engine`, its decisions, its errors. JSON is always bytes.
+#[pymodule(gil_used = true)]
+mod _core {
+    #[pymodule_export]
+    use crate::bodies::{split_batch, split_facts, well_formed};
+    #[pymodule_export]
+    use crate::decision::Decision;
+    #[pymodule_export]
+    use crate::engine::Engine;
+    #[pymodule_export]
+    use crate::errors::{GapError, HoldfastError, LogError, PendingError, RequestError};
+
+    /// True when the extension was compiled without optimisation: its figures mean nothing.
+    #[pymodule_export]
+    #[allow(non_upper_case_globals)]
+    const debug_build: bool = cfg!(debug_assertions);
+}

@@ -1,0 +1,125 @@
+//! Bodies of facts: from HTTP to messages for IN, and a message from IN back to its facts.
+//!
+//! In: `{"source"?, "by"?, "facts": [...]}`. Out: the facts as they stand, unread. Always: in order, each fact whole, no
+//! message over the limit.
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::value::RawValue;
+
+use super::{first_flaw, parse_located, utf8};
+use crate::errors::{Problem, RequestError};
+use crate::facts::take::{Name, Object, opt};
+use crate::facts::{FactError, Text};
+use crate::json;
+
+/// The source of policies, which name none.
+pub const POLICY_SOURCE: &str = "policy";
+/// A source is the last token of a NATS subject: this many letters, digits, `_` and `-`.
+const SOURCE_BYTES_MAX: usize = 64;
+
+/// One message of IN.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InMessage<'a> {
+    /// None: the last token of the subject.
+    #[serde(borrow, default, deserialize_with = "opt::<_, Name>")]
+    pub source: Option<Text<'a>>,
+    /// The key that brought it.
+    #[serde(default, deserialize_with = "opt::<_, Name>")]
+    pub by: Option<Text<'a>>,
+    /// For [`crate::facts::parse_statement`], each on its own.
+    pub facts: Vec<&'a RawValue>,
+}
+
+/// Reads a message from IN; anybody may have written it. Errors display as `malformed-json` or
+/// `malformed: path: reason`.
+pub fn parse_in_message(payload: &[u8]) -> Result<InMessage<'_>, FactError> {
+    let text = std::str::from_utf8(payload).map_err(|_| FactError::NotJson)?;
+    match serde_json::from_str::<Object<InMessage<'_>>>(text) {
+        Ok(Object(message)) => Ok(message),
+        Err(_) if serde_json::from_str::<IgnoredAny>(text).is_err() => Err(FactError::NotJson),
+        Err(_) => Err(FactError::from(first_flaw::<InMessage<'_>>(text))),
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FactsBody<'a> {
+    #[serde(borrow, default, deserialize_with = "opt::<_, Name>")]
+    source: Option<Text<'a>>,
+    facts: Vec<&'a RawValue>,
+}
+
+/// Splits a body of `/v1/facts` or `/v1/policies` into messages for IN of at most `limit_bytes` each. Gives the source
+/// too: [`POLICY_SOURCE`] where the body names none, and it cannot be named.
+pub fn split_facts(body: &[u8], limit_bytes: usize, by: Option<&str>) -> Result<(String, Vec<Vec<u8>>), RequestError> {
+    let text = utf8(body)?;
+    let FactsBody { source, facts } = parse_located(text)?;
+    if let Some(source) = &source {
+        check_source(source)?;
+    }
+    if facts.is_empty() {
+        return Err(RequestError::invalid("facts", "must have at least 1 entry"));
+    }
+    let messages = pack(&head(source.as_deref(), by), &facts, limit_bytes)?;
+    Ok((
+        source.map_or_else(|| POLICY_SOURCE.to_owned(), Text::into_owned),
+        messages,
+    ))
+}
+
+fn check_source(source: &str) -> Result<(), RequestError> {
+    let token = source
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-');
+    if !token || source.len() > SOURCE_BYTES_MAX {
+        return Err(RequestError::invalid(
+            "source",
+            "must have 1 to 64 letters, digits, '_' or '-'",
+        ));
+    }
+    if source == POLICY_SOURCE {
+        return Err(RequestError::invalid(
+            "source",
+            "must not be 'policy', which stands for /v1/policies",
+        ));
+    }
+    Ok(())
+}
+
+fn head(source: Option<&str>, by: Option<&str>) -> Vec<u8> {
+    let mut head = b"{".to_vec();
+    for (key, value) in [("\"source\":", source), ("\"by\":", by)] {
+        if let Some(value) = value {
+            head.extend_from_slice(key.as_bytes());
+            json::write_string(&mut head, value);
+            head.push(b',');
+        }
+    }
+    head.extend_from_slice(b"\"facts\":[");
+    head
+}
+
+fn pack(head: &[u8], facts: &[&RawValue], limit_bytes: usize) -> Result<Vec<Vec<u8>>, RequestError> {
+    const TAIL: &[u8] = b"]}";
+    let mut messages: Vec<Vec<u8>> = Vec::new();
+    for (index, fact) in facts.iter().map(|fact| fact.get().as_bytes()).enumerate() {
+        if head.len() + fact.len() + TAIL.len() > limit_bytes {
+            let detail =
+                format!("facts[{index}] alone is larger than a message of {limit_bytes} bytes; send it smaller.");
+            return Err(RequestError::with_detail(Problem::TooLarge, detail));
+        }
+        match messages.last_mut() {
+            Some(message) if message.len() + 1 + fact.len() + TAIL.len() <= limit_bytes => {
+                message.push(b',');
+                message.extend_from_slice(fact);
+            }
+            _ => messages.push([head, fact].concat()),
+        }
+    }
+    for message in &mut messages {
+        message.extend_from_slice(TAIL);
+    }
+    Ok(messages)
+}

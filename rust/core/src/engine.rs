@@ -1,0 +1,406 @@
+//! The one door that the binding knocks on.
+//!
+//! In: commands, incoming facts, stored batches, questions. Out: a batch to append, answers, dead letters.
+//! Always: `decide` changes the state ahead of LOG by at most one batch; until [`Engine::commit`] names its sequence no
+//! other batch is decided or applied. A batch that was not stored cannot be undone: drop the engine and replay LOG.
+
+use crate::apply;
+use crate::batch::{BatchHeader, BatchKind, BatchWriter, chain_hash, parse_batch};
+use crate::check;
+use crate::commands::parse_in_message;
+use crate::decide::{self, Command};
+use crate::facts::{Text, parse_logged, parse_statement};
+use crate::invariants;
+use crate::pool::Asking;
+use crate::render::Answer;
+use crate::rules::Rules;
+use crate::sellable;
+use crate::state::{Position, State};
+
+/// A batch closes at this many bytes or facts (design, "Facts and subjects").
+pub const BATCH_BYTES_MAX: usize = 256 * 1024;
+pub const BATCH_FACTS_MAX: usize = 2_000;
+
+/// Why the log could not be followed. Each stops the process that met it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EngineError {
+    #[error("sequence {got} came where {expected} was due: read the messages between them again")]
+    Gap { expected: u64, got: u64 },
+    #[error("a batch is pending: commit it, or drop this engine and replay LOG")]
+    Pending,
+    #[error("no batch is pending")]
+    NotPending,
+    #[error(
+        "the batch at sequence {sequence} cannot be applied ({reason}): LOG was written by another version or is damaged"
+    )]
+    Unreadable { sequence: u64, reason: String },
+    #[error("rules: {0}")]
+    Rules(String),
+}
+
+/// One message of IN.
+#[derive(Debug, Clone, Copy)]
+pub struct Incoming<'a> {
+    pub sequence: u64,
+    pub subject: &'a str,
+    pub payload: &'a [u8],
+}
+
+/// What became of one message of IN.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Received {
+    pub sequence: u64,
+    pub accepted: usize,
+    /// Index of the fact (-1: the whole message) and why.
+    pub rejected: Vec<(i64, String)>,
+}
+
+/// What could not be taken in, whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dead {
+    pub sequence: u64,
+    pub index: i64,
+    pub reason: String,
+    pub raw: Vec<u8>,
+}
+
+/// What one call of `decide` came to.
+#[derive(Debug, Default)]
+pub struct Decision {
+    /// To be appended; None: nothing changed.
+    pub message: Option<Vec<u8>>,
+    pub commands_taken: usize,
+    pub incoming_taken: usize,
+    pub answers: Vec<Answer>,
+    pub received: Vec<Received>,
+    pub dead: Vec<Dead>,
+}
+
+#[derive(Debug)]
+struct Pending {
+    chain: [u8; 32],
+    in_upto: u64,
+}
+
+#[derive(Debug)]
+pub struct Engine {
+    pub(crate) state: State,
+    pub(crate) owner_key: Option<[u8; 32]>,
+    pending: Option<Pending>,
+}
+
+impl Engine {
+    /// `owner_key`: 32 bytes under which owners are hashed; it is no part of the state.
+    pub fn new(scope: &str, owner_key: Option<[u8; 32]>) -> Self {
+        Engine {
+            state: State::new(scope),
+            owner_key,
+            pending: None,
+        }
+    }
+
+    /// Messages of LOG that did not fit the chain.
+    pub fn void_total(&self) -> u64 {
+        self.state.counters.void_batches
+    }
+
+    pub fn is_pending(&self) -> bool {
+        self.pending.is_some()
+    }
+
+    /// The bytes of a `lead` batch on the present state. `rules`: a JSON object of the settings to change.
+    pub fn lead_batch(&self, node: &str, now_ms: i64, rules: &str) -> Result<Vec<u8>, EngineError> {
+        if self.pending.is_some() {
+            return Err(EngineError::Pending);
+        }
+        let rules = self
+            .state
+            .rules
+            .overlaid(rules)
+            .map_err(|e| EngineError::Rules(e.to_string()))?;
+        let rules = serde_json::value::to_raw_value(&rules).map_err(|e| EngineError::Rules(e.to_string()))?;
+        let position = &self.state.position;
+        let header = BatchHeader {
+            kind: BatchKind::Lead,
+            epoch: position.epoch + 1,
+            node: Text::Borrowed(node),
+            now_ms: now_ms.max(position.now_ms),
+            rules: Some(&rules),
+            ..self.header()
+        };
+        Ok(BatchWriter::new().finish(&header))
+    }
+
+    fn header(&self) -> BatchHeader<'_> {
+        let position = &self.state.position;
+        BatchHeader {
+            version: 1,
+            scope: Text::Borrowed(&self.state.scope),
+            kind: BatchKind::Facts,
+            epoch: position.epoch,
+            node: Text::Borrowed(&position.node),
+            batch: position.batch + 1,
+            previous: position.chain,
+            in_upto: position.in_upto,
+            now_ms: position.now_ms,
+            lead_ms: position.lead_ms,
+            rules: None,
+        }
+    }
+
+    /// Decides a group: incoming facts first, then commands, until the batch is full. Changes the state ahead of LOG.
+    pub fn decide(
+        &mut self,
+        now_ms: i64,
+        lead_ms: i64,
+        commands: &[Command<'_>],
+        incoming: &[Incoming<'_>],
+    ) -> Result<Decision, EngineError> {
+        if self.pending.is_some() {
+            return Err(EngineError::Pending);
+        }
+        let mut decision = Decision::default();
+        let mut writer = BatchWriter::new();
+        let changed = apply::open_batch(&mut self.state, now_ms, lead_ms);
+        let mut in_upto = self.state.position.in_upto;
+        for message in incoming {
+            if is_full(&writer) {
+                break;
+            }
+            decision.incoming_taken += 1;
+            if message.sequence > in_upto {
+                in_upto = message.sequence;
+                take_in(&mut self.state, message, &mut writer, &mut decision);
+            }
+        }
+        decision.answers.reserve(commands.len());
+        for command in commands {
+            if is_full(&writer) {
+                break;
+            }
+            decision.commands_taken += 1;
+            let mut sink = |statement: &crate::facts::Statement<'_>| {
+                writer.push(statement);
+            };
+            decision.answers.push(decide::command(
+                &mut self.state,
+                self.owner_key.as_ref(),
+                command,
+                &mut sink,
+            ));
+        }
+        if changed || !writer.is_empty() || in_upto > self.state.position.in_upto {
+            let header = BatchHeader {
+                in_upto,
+                ..self.header()
+            };
+            let message = writer.finish(&header);
+            self.pending = Some(Pending {
+                chain: chain_hash(&message),
+                in_upto,
+            });
+            decision.message = Some(message);
+        }
+        Ok(decision)
+    }
+
+    /// The pending batch is stored at `sequence`.
+    pub fn commit(&mut self, sequence: u64) -> Result<(), EngineError> {
+        let expected = self.state.position.sequence + 1;
+        if sequence != expected {
+            return Err(EngineError::Gap {
+                expected,
+                got: sequence,
+            });
+        }
+        let pending = self.pending.take().ok_or(EngineError::NotPending)?;
+        let position = &mut self.state.position;
+        position.sequence = sequence;
+        position.batch += 1;
+        position.chain = pending.chain;
+        position.in_upto = pending.in_upto;
+        Ok(())
+    }
+
+    /// Applies a stored message; false: it is void (it does not fit the chain), skipped and counted, on every node alike.
+    pub fn apply(&mut self, sequence: u64, message: &[u8]) -> Result<bool, EngineError> {
+        if self.pending.is_some() {
+            return Err(EngineError::Pending);
+        }
+        let expected = self.state.position.sequence + 1;
+        if sequence != expected {
+            return Err(EngineError::Gap {
+                expected,
+                got: sequence,
+            });
+        }
+        let batch = parse_batch(message).ok().filter(|batch| self.fits(&batch.header));
+        let Some(batch) = batch else {
+            self.state.counters.void_batches += 1;
+            self.state.position.sequence = sequence;
+            return Ok(false);
+        };
+        let unreadable = |reason: String| EngineError::Unreadable { sequence, reason };
+        if let Some(rules) = batch.header.rules {
+            self.state.rules = serde_json::from_str::<Rules>(rules.get()).map_err(|e| unreadable(e.to_string()))?;
+        }
+        apply::open_batch(&mut self.state, batch.header.now_ms, batch.header.lead_ms);
+        for raw in &batch.facts {
+            let statement = parse_logged(raw.get()).map_err(|e| unreadable(e.to_string()))?;
+            apply::statement(&mut self.state, &statement);
+        }
+        let position = &mut self.state.position;
+        if batch.header.kind == BatchKind::Lead {
+            position.epoch = batch.header.epoch;
+            position.node = batch.header.node.into_owned();
+        }
+        position.sequence = sequence;
+        position.batch = batch.header.batch;
+        position.chain = chain_hash(message);
+        position.in_upto = batch.header.in_upto;
+        Ok(true)
+    }
+
+    /// Whether a batch continues this state: the chain, the scope, and for facts the leader in office.
+    fn fits(&self, header: &BatchHeader<'_>) -> bool {
+        let position = &self.state.position;
+        let in_office = match header.kind {
+            BatchKind::Lead => header.epoch == position.epoch + 1,
+            BatchKind::Facts => header.epoch == position.epoch && header.node == position.node.as_str(),
+        };
+        header.version == 1
+            && header.scope == self.state.scope.as_str()
+            && header.previous == position.chain
+            && header.batch == position.batch + 1
+            && header.in_upto >= position.in_upto
+            && in_office
+    }
+
+    pub fn digest(&mut self) -> String {
+        self.state.digest()
+    }
+
+    /// When, on the lead clock, the next hold is due.
+    pub fn next_due_lead_ms(&self) -> Option<i64> {
+        decide::next_due(&self.state)
+    }
+
+    /// Whether a batch without facts is needed: the UTC day changed since the newest one, and dates are days.
+    pub fn wants_tick(&self, now_ms: i64) -> bool {
+        now_ms.div_euclid(86_400_000) > i64::from(self.state.today())
+    }
+
+    pub fn check(&self) -> Vec<String> {
+        invariants::check(&self.state)
+    }
+
+    pub fn check_thoroughly(&self) -> Vec<String> {
+        invariants::check_thoroughly(&self.state)
+    }
+
+    /// What can be sold, for tests and benches; None: unknown SKU.
+    pub fn sellable(&self, sku: &str, channel: &str, region: Option<&str>) -> Option<i64> {
+        let sku = self.state.catalogue.sku(sku)?;
+        let region = region.map(|r| self.state.catalogue.region(r).unwrap_or(crate::lifecycle::NOWHERE));
+        let asking = Asking::of(self.state.catalogue.channel(channel), region);
+        Some(sellable::sellable(&self.state, sku, asking).quantity)
+    }
+
+    /// The interned number of a SKU, for [`Engine::sellable_by_id`].
+    pub fn sku_id(&self, name: &str) -> Option<crate::ids::SkuId> {
+        self.state.catalogue.sku(name)
+    }
+
+    /// The interned number of a channel.
+    pub fn channel_id(&self, name: &str) -> Option<crate::ids::ChannelId> {
+        self.state.catalogue.channel(name)
+    }
+
+    /// Where in LOG the state stands.
+    pub fn position(&self) -> &Position {
+        &self.state.position
+    }
+
+    /// What can be sold, by interned ids.
+    #[inline]
+    pub fn sellable_by_id(&self, sku: crate::ids::SkuId, channel: Option<crate::ids::ChannelId>) -> i64 {
+        sellable::sellable(&self.state, sku, Asking::of(channel, None)).quantity
+    }
+}
+
+/// A key for hashing owners, from a secret of any length.
+pub fn owner_key(secret: &[u8]) -> [u8; 32] {
+    blake3::derive_key("holdfast 2026 owner hash v1", secret)
+}
+
+/// How many facts of an IN message are well formed, and which are not, before the state is asked.
+pub fn well_formed(message: &[u8]) -> (usize, Vec<(i64, String)>) {
+    let parsed = match parse_in_message(message) {
+        Ok(parsed) => parsed,
+        Err(error) => return (0, vec![(-1, error.to_string())]),
+    };
+    let mut rejected = Vec::new();
+    for (index, raw) in parsed.facts.iter().enumerate() {
+        if let Err(error) = parse_statement(raw.get(), None, None) {
+            rejected.push((index as i64, error.to_string()));
+        }
+    }
+    (parsed.facts.len() - rejected.len(), rejected)
+}
+
+fn is_full(writer: &BatchWriter) -> bool {
+    writer.bytes() >= BATCH_BYTES_MAX || writer.count() >= BATCH_FACTS_MAX
+}
+
+/// Takes one message of IN: each fact is accepted or rejected on its own.
+fn take_in(state: &mut State, message: &Incoming<'_>, writer: &mut BatchWriter, decision: &mut Decision) {
+    let mut received = Received {
+        sequence: message.sequence,
+        accepted: 0,
+        rejected: Vec::new(),
+    };
+    let mut dead = |index: i64, reason: String, raw: &[u8], received: &mut Received| {
+        received.rejected.push((index, reason.clone()));
+        decision.dead.push(Dead {
+            sequence: message.sequence,
+            index,
+            reason,
+            raw: raw.to_vec(),
+        });
+    };
+    // Who may publish is granted by subject, so the subject says who speaks.
+    let source = message.subject.rsplit('.').next().unwrap_or_default();
+    match parse_in_message(message.payload) {
+        Err(error) => dead(-1, error.to_string(), message.payload, &mut received),
+        Ok(parsed) if parsed.source.as_deref().is_some_and(|told| told != source) => {
+            dead(
+                -1,
+                "source-mismatch: the subject names another source".to_owned(),
+                message.payload,
+                &mut received,
+            );
+        }
+        Ok(parsed) => {
+            let policies_only = message.subject.ends_with(".in.policy");
+            for (index, raw) in parsed.facts.iter().enumerate() {
+                let taken = parse_statement(raw.get(), Some(source), parsed.by.as_deref())
+                    .map_err(|e| e.to_string())
+                    .and_then(|statement| {
+                        if policies_only && !statement.fact.is_policy() {
+                            return Err("not-a-policy".to_owned());
+                        }
+                        check::statement(state, &statement).map(|()| statement)
+                    });
+                match taken {
+                    Ok(statement) => {
+                        apply::statement(state, &statement);
+                        writer.push(&statement);
+                        received.accepted += 1;
+                    }
+                    Err(reason) => dead(index as i64, reason, raw.get().as_bytes(), &mut received),
+                }
+            }
+        }
+    }
+    decision.received.push(received);
+}

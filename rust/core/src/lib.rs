@@ -1,0 +1,57 @@
+//! The pure heart of holdfast: facts and commands in, batches and answers out.
+//!
+//! No I/O, no clock, no randomness: the state after LOG sequence n is a function of batches 1..n. Arrows run downwards; a
+//! file uses only what is below it:
+//!
+//! ```text
+//! engine   questions                         the one door that the binding knocks on
+//! decide   check   explain   render          commands -> facts + answers; the waterfall; JSON
+//! apply    lifecycle   declare   documents   facts -> state
+//! cart     sellable    sourcing  netting     one rule, one file
+//! pool     claims  safety  promise  rations  invariants  digest
+//! state                                      what there is; holds no rule
+//! catalogue  policies  stock  supply  reservations  identities  rules  batch
+//! facts  commands  ids  quantity  json  errors
+//! ```
+
+pub mod batch;
+pub mod claims;
+pub mod commands;
+mod decide;
+pub mod engine;
+pub mod errors;
+pub mod facts;
+pub mod ids;
+pub mod json;
+pub mod rules;
+mod state;
+
+mod apply;
+mod cart;
+mod catalogue;
+mod check;
+mod declare;
+mod digest;
+mod documents;
+mod explain;
+mod identities;
+mod invariants;
+mod lifecycle;
+mod netting;
+mod policies;
+mod pool;
+mod promise;
+mod quantity;
+mod questions;
+mod rations;
+mod render;
+mod reservations;
+mod safety;
+mod sellable;
+mod sourcing;
+mod stock;
+mod supply;
+
+pub use decide::{Command, Verb};
+pub use engine::Engine;
+pub use state::Position;

@@ -1,0 +1,61 @@
+//! Settings that take part in the rules. They are replicated: a `lead` batch carries them, so every node applies the same.
+
+use serde::{Deserialize, Serialize};
+
+/// Rule settings with their defaults; units are last in the names.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Rules {
+    /// A stock fact that names an unknown SKU creates it; else it is rejected.
+    pub create_unknown_skus: bool,
+    /// Likewise for locations. Off: a mistyped code would count stock twice.
+    pub create_unknown_locations: bool,
+    /// Supply below this confidence (per cent) is listed and not sold.
+    pub supply_confidence_min: u8,
+    /// Overdue supply still counts for so many days after its due day.
+    pub overdue_grace_days: i32,
+    /// Overdue supply counts as due so many days from today.
+    pub overdue_slip_days: i32,
+    /// How far a promise by date looks ahead.
+    pub promise_horizon_days: i32,
+    /// Units that one owner may hold at a time; 0 switches the bound off.
+    pub owner_units_max: i64,
+    /// How often a hold may be extended or replaced.
+    pub renewals_max: u32,
+    /// Holds that one batch expires at the most.
+    pub expire_batch_max: usize,
+    /// How long a closed reservation is remembered, on the lead clock.
+    pub remember_closed_ms: i64,
+    /// Identities of movements, closed documents and early words remembered at the most.
+    pub identities_max: usize,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Rules {
+            create_unknown_skus: true,
+            create_unknown_locations: false,
+            supply_confidence_min: 50,
+            overdue_grace_days: 3,
+            overdue_slip_days: 1,
+            promise_horizon_days: 180,
+            owner_units_max: 0,
+            renewals_max: 5,
+            expire_batch_max: 10_000,
+            remember_closed_ms: 2 * 86_400_000,
+            identities_max: 1_000_000,
+        }
+    }
+}
+
+impl Rules {
+    /// These rules with the keys of a JSON object put over them.
+    pub fn overlaid(&self, json: &str) -> Result<Rules, serde_json::Error> {
+        let changes: serde_json::Map<String, serde_json::Value> = serde_json::from_str(json)?;
+        let serde_json::Value::Object(mut all) = serde_json::to_value(self)? else {
+            unreachable!("rules are an object");
+        };
+        all.extend(changes);
+        serde_json::from_value(serde_json::Value::Object(all))
+    }
+}

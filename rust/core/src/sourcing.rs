@@ -1,0 +1,410 @@
+//! Which nodes serve a sale, and in which order. One rule for a new hold, for a replacement and for late binding.
+//!
+//! In: how much of a SKU, for which channel. Out: portions bound to nodes, the rest unsourced.
+//! Always: whatever is within `sellable` can be placed, in any order of nodes; a sale takes its own allocation first and
+//! remembers what it took (design, section "Reservation").
+
+use crate::claims::{Claim, NodeSet, reachable};
+use crate::facts::{Day, Regional, Sourcing};
+use crate::ids::{ChannelId, LocationId, RegionId, SkuId, Slot};
+use crate::policies::Oversold;
+use crate::pool::{self, Asking, Claimed, Pool, Whose};
+use crate::reservations::{Node, Portion};
+use crate::sellable::{is_plain, rest_of_allocation};
+use crate::state::State;
+
+/// What is to be placed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Order {
+    pub(crate) sku: SkuId,
+    pub(crate) channel: ChannelId,
+    pub(crate) region: Option<RegionId>,
+    pub(crate) only: Option<LocationId>,
+    pub(crate) quantity: i64,
+}
+
+/// Units from one node, `own` of them on the channel's own allocation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Chunk {
+    pub(crate) node: Node,
+    pub(crate) quantity: i64,
+    pub(crate) own: i64,
+}
+
+/// How early a location is tried: near ones first, then by splits, then by (priority, name).
+type Turn = (bool, (u8, i64), u16);
+
+/// The turn of a location with so much to give (design, section "Reservation": the rule's order).
+fn turn(state: &State, order: &Order, location: LocationId, stock: i64) -> Turn {
+    let record = state.catalogue.channel_record(Some(order.channel));
+    let place = &state.catalogue.locations[location.at()];
+    let near = order.region.is_some_and(|r| place.regions.contains(&r));
+    let by_region = record.sourcing == Sourcing::Region || record.regional == Regional::Prefer;
+    let splits = match record.sourcing {
+        Sourcing::FewestSplits if stock >= order.quantity => (0, 0),
+        Sourcing::FewestSplits => (1, -stock),
+        Sourcing::Priority | Sourcing::Region => (0, 0),
+    };
+    (order.region.is_some() && !near && by_region, splits, place.rank)
+}
+
+/// The places that may serve an order, in the order in which they are tried.
+fn tried_in_order(state: &State, pool: &Pool, order: &Order, nodes: &NodeSet) -> Vec<usize> {
+    let turn_of = |n: usize| turn(state, order, pool.places[n].location, pool.stock[n]);
+    let mut hand: Vec<usize> = nodes.iter().filter(|&n| pool.places[n].due.is_none()).collect();
+    hand.sort_by_key(|&n| turn_of(n));
+    // Supply: earlier due first, then nearer, then in the pool's own order, which ends in the document's name.
+    let mut supply: Vec<(Day, usize)> = nodes
+        .iter()
+        .filter_map(|n| pool.places[n].due.map(|d| (d, n)))
+        .collect();
+    supply.sort_by_key(|&(due, n)| (due, turn_of(n).0, turn_of(n).2, n));
+    hand.into_iter().chain(supply.into_iter().map(|(_, n)| n)).collect()
+}
+
+/// Takes from each place in turn the most that leaves the claims as reachable as before, up to `limit`.
+fn take_round(pool: &mut Pool, order: &[usize], claims: &[Claim], mut limit: i64, out: &mut Vec<(Node, i64)>) -> i64 {
+    let wanted = limit;
+    for &n in order {
+        if limit == 0 {
+            break;
+        }
+        if pool.stock[n] == 0 {
+            continue;
+        }
+        let mut alone = NodeSet::empty();
+        alone.insert(n);
+        let most = reachable(&pool.stock, &alone, claims).expect("quantities of the state are bounded");
+        let taken = most.min(limit);
+        if taken > 0 {
+            pool.stock[n] -= taken;
+            limit -= taken;
+            match out.iter_mut().find(|(node, _)| *node == pool.places[n].node) {
+                Some((_, quantity)) => *quantity += taken,
+                None => out.push((pool.places[n].node, taken)),
+            }
+        }
+    }
+    wanted - limit
+}
+
+/// The two rounds: first beside every other claim, then the rest of the own allocation beside what comes before it.
+fn two_rounds(
+    pool: &mut Pool,
+    order: &[usize],
+    limits: (i64, i64),
+    claims: (&[Claim], &[Claim]),
+    quantity: i64,
+) -> Vec<(Node, i64)> {
+    let mut taken = Vec::new();
+    let first = take_round(pool, order, claims.0, quantity.min(limits.0), &mut taken);
+    let second = (limits.1 - first).max(0).min(quantity - first);
+    take_round(pool, order, claims.1, second, &mut taken);
+    taken
+}
+
+/// Chooses nodes for an order and says what of it is sold on the own allocation; changes nothing.
+pub(crate) fn choose(state: &State, order: &Order) -> Vec<Chunk> {
+    let record = state.catalogue.channel_record(Some(order.channel));
+    let own_left = rest_of_allocation(state, order.sku, Some(order.channel)).min(order.quantity);
+    let placed = if is_plain(state, order.sku) && record.draws_shared {
+        plain_round(state, order)
+    } else {
+        let mut pool = pool::of(state, order.sku);
+        let all = pool::claims(state, order.sku, &pool);
+        let asking = Asking::of(Some(order.channel), order.region).at(order.only);
+        let nodes = pool::nodes_of(state, &pool, asking);
+        let tried = tried_in_order(state, &pool, order, &nodes);
+        let first = if record.draws_shared { order.quantity } else { own_left };
+        let others = pool::claims_of_others(&all, Some(order.channel));
+        let before = pool::claims_before_own(&all, Some(order.channel));
+        two_rounds(&mut pool, &tried, (first, own_left), (&others, &before), order.quantity)
+    };
+    with_own(placed, order.quantity, own_left)
+}
+
+/// The usual case, without claims: cell by cell in order.
+fn plain_round(state: &State, order: &Order) -> Vec<(Node, i64)> {
+    let record = state.catalogue.channel_record(Some(order.channel));
+    let cells = state.cells(order.sku);
+    if let [cell] = cells {
+        let may = order.only.is_none_or(|l| l == cell.location);
+        let most = if may && state.catalogue.sells_from(record, order.region, cell.location) {
+            cell.at_hand()
+        } else {
+            0
+        };
+        let taken = most.min(order.quantity);
+        return if taken > 0 {
+            vec![(Node::Hand(cell.location), taken)]
+        } else {
+            Vec::new()
+        };
+    }
+    let mut candidates: Vec<(Turn, LocationId, i64)> = Vec::with_capacity(cells.len());
+    for cell in cells {
+        let hand = cell.at_hand();
+        let named = order.only.is_none_or(|l| l == cell.location);
+        if hand > 0 && named && state.catalogue.sells_from(record, order.region, cell.location) {
+            candidates.push((turn(state, order, cell.location, hand), cell.location, hand));
+        }
+    }
+    candidates.sort_unstable();
+    let (mut left, mut placed) = (order.quantity, Vec::with_capacity(1));
+    for (_, location, hand) in candidates {
+        let taken = hand.min(left);
+        if taken > 0 {
+            placed.push((Node::Hand(location), taken));
+            left -= taken;
+        }
+    }
+    placed
+}
+
+/// The first units placed take the own allocation, the unsourced ones after them.
+fn with_own(placed: Vec<(Node, i64)>, quantity: i64, mut own_left: i64) -> Vec<Chunk> {
+    let unsourced = quantity - placed.iter().map(|(_, q)| q).sum::<i64>();
+    let beyond = (unsourced > 0).then_some((Node::Unsourced, unsourced));
+    placed
+        .into_iter()
+        .chain(beyond)
+        .map(|(node, quantity)| {
+            let own = own_left.min(quantity);
+            own_left -= own;
+            Chunk { node, quantity, own }
+        })
+        .collect()
+}
+
+/// Moves units into or out of a node's books. `deducted`: confirmed ones count as committed, held ones as held.
+pub(crate) fn occupy(state: &mut State, sku: SkuId, node: Node, quantity: i64, confirmed: bool) {
+    if quantity == 0 {
+        return;
+    }
+    match node {
+        Node::Hand(location) => state.change_cell(sku, location, |cell| {
+            if confirmed {
+                cell.committed += quantity;
+            } else {
+                cell.held += quantity;
+            }
+        }),
+        Node::Supply(id) => {
+            state.documents.supplies.get_mut(id.0).bound += quantity;
+            state.units_on_supply += quantity;
+            state.note_change(sku);
+        }
+        Node::Unsourced => {
+            state.units_unsourced += quantity;
+            state.note_change(sku);
+        }
+    }
+    state.reservations.units_open += quantity;
+}
+
+/// Notes in the indexes by age that a reservation has, or no longer has, units on a supply or beyond any node.
+pub(crate) fn reindex(state: &mut State, slot: Slot, sku: SkuId, node: Node) {
+    let reservation = state.reservations.get(slot);
+    let age: Oversold = reservation.age(slot);
+    let present = reservation.portions.iter().any(|p| p.sku == sku && p.node == node);
+    match node {
+        Node::Hand(_) => {}
+        Node::Supply(id) => {
+            let holders = &mut state.documents.supplies.get_mut(id.0).holders;
+            if present {
+                holders.insert(age)
+            } else {
+                holders.remove(&age)
+            };
+        }
+        Node::Unsourced => {
+            let unsourced = &mut state.catalogue.detail_mut(sku).flow.unsourced;
+            if present {
+                unsourced.insert(age)
+            } else {
+                unsourced.remove(&age)
+            };
+            if unsourced.is_empty() {
+                state.unsourced_skus.remove(&sku);
+            } else if state.unsourced_skus.insert(sku) || !state.to_bind.contains(&sku) {
+                state.to_bind.push(sku);
+            }
+        }
+    }
+}
+
+/// Takes units of the own allocation (or gives them back, below 0) in the period they belong to.
+pub(crate) fn consume_own(state: &mut State, sku: SkuId, channel: ChannelId, own: i64, period: u32) {
+    crate::rations::consume(state, sku, channel, crate::rations::Kind::Allocation, own, period);
+}
+
+/// Binds a SKU's unsourced units, oldest first, as a sale does; what cannot bind is passed over.
+pub(crate) fn bind(state: &mut State, sku: SkuId) {
+    let Some(detail) = state.catalogue.detail(sku) else {
+        return;
+    };
+    let ages: Vec<Oversold> = detail.flow.unsourced.iter().copied().collect();
+    for age in ages {
+        let lines: Vec<u16> = unsourced_portions(state, age.slot, sku).map(|p| p.line).collect();
+        for line in lines {
+            bind_portion(state, sku, age, line);
+        }
+    }
+}
+
+fn unsourced_portions(state: &State, slot: Slot, sku: SkuId) -> impl Iterator<Item = &Portion> {
+    state
+        .reservations
+        .get(slot)
+        .portions
+        .iter()
+        .filter(move |p| p.sku == sku && p.node == Node::Unsourced)
+}
+
+/// What counts while a portion of this age binds: everything but the own allocation, younger units of other channels only
+/// where they were sold on an allocation of their own.
+fn claims_while_binding(all: &[Claimed], channel: ChannelId, age: Oversold, line: u16) -> (Vec<Claim>, Vec<Claim>) {
+    let others = pool::counting(all, |whose| match whose {
+        Whose::Rest(k) => (*k != channel).then_some(None),
+        Whose::Demand => Some(None),
+        Whose::Unsourced {
+            channel: k,
+            age: a,
+            line: l,
+            own,
+        } => {
+            if (*a, *l) < (age, line) {
+                Some(None)
+            } else if *k == channel {
+                None
+            } else {
+                Some(Some(*own))
+            }
+        }
+    });
+    let before = pool::counting(all, |whose| match whose {
+        Whose::Demand => Some(None),
+        Whose::Unsourced {
+            channel: k,
+            age: a,
+            line: l,
+            ..
+        } if *k == channel && (*a, *l) < (age, line) => Some(None),
+        _ => None,
+    });
+    (others, before)
+}
+
+fn bind_portion(state: &mut State, sku: SkuId, age: Oversold, line: u16) {
+    let Some(portion) = unsourced_portions(state, age.slot, sku).find(|p| p.line == line) else {
+        return;
+    };
+    let (quantity, own) = (portion.quantity, portion.own);
+    let reservation = state.reservations.get(age.slot);
+    let (channel, region) = (reservation.channel, reservation.region);
+    let only = reservation.lines.get(line as usize).and_then(|l| l.location);
+    let mut pool = pool::of(state, sku);
+    if pool.stock.iter().all(|&q| q == 0) {
+        return;
+    }
+    let all = pool::claims(state, sku, &pool);
+    let asking = Asking::of(Some(channel), region).at(only);
+    let nodes = pool::nodes_of(state, &pool, asking);
+    let order = Order {
+        sku,
+        channel,
+        region,
+        only,
+        quantity,
+    };
+    let tried = tried_in_order(state, &pool, &order, &nodes);
+    let rest = rest_of_allocation(state, sku, Some(channel));
+    let entitled = own + rest.min(quantity - own);
+    let draws = state.catalogue.channel_record(Some(channel)).draws_shared;
+    let (others, before) = claims_while_binding(&all, channel, age, line);
+    let limits = (if draws { quantity } else { entitled }, entitled);
+    let placed = two_rounds(&mut pool, &tried, limits, (&others, &before), quantity);
+    for (node, units) in placed {
+        move_units(state, age.slot, sku, line, Node::Unsourced, node, units, true);
+    }
+}
+
+/// Moves units of a reservation from one node to another; where they bind, they take what is left of the own allocation.
+#[allow(clippy::too_many_arguments)] // One move has that many sides; a struct would only rename them.
+pub(crate) fn move_units(
+    state: &mut State,
+    slot: Slot,
+    sku: SkuId,
+    line: u16,
+    from: Node,
+    to: Node,
+    units: i64,
+    binds: bool,
+) {
+    state.touch_reservation(slot);
+    let reservation = state.reservations.get_mut(slot);
+    let (channel, confirmed) = (reservation.channel, reservation.state.is_confirmed());
+    let Some(at) = reservation
+        .portions
+        .iter()
+        .position(|p| p.sku == sku && p.line == line && p.node == from)
+    else {
+        return;
+    };
+    let whole = reservation.portions[at].quantity <= units;
+    let mut moved = if whole {
+        reservation.portions.remove(at)
+    } else {
+        reservation.portions[at].split(units, true)
+    };
+    let quantity = moved.quantity;
+    moved.node = to;
+    occupy(state, sku, from, -quantity, confirmed);
+    if binds {
+        let extra = rest_of_allocation(state, sku, Some(channel)).min(moved.quantity - moved.own);
+        if extra > 0 {
+            let period = state.catalogue.detail_mut(sku).allocations[&channel].serial;
+            if moved.own == 0 || moved.own_period == period {
+                moved.own += extra;
+                moved.own_period = period;
+                consume_own(state, sku, channel, extra, period);
+            }
+        }
+    }
+    occupy(state, sku, to, quantity, confirmed);
+    add_portion(state, slot, moved);
+    reindex(state, slot, sku, from);
+    reindex(state, slot, sku, to);
+}
+
+/// Puts a portion among its like: the same node, line and history are one.
+pub(crate) fn add_portion(state: &mut State, slot: Slot, portion: Portion) {
+    let portions = &mut state.reservations.get_mut(slot).portions;
+    let like = |p: &Portion| {
+        p.sku == portion.sku
+            && p.line == portion.line
+            && p.node == portion.node
+            && p.fulfilled == portion.fulfilled
+            && p.inside == portion.inside
+            && p.cap_period == portion.cap_period
+            && (p.own == 0 || portion.own == 0 || p.own_period == portion.own_period)
+            && p.evidence() == portion.evidence()
+    };
+    if let Some(twin) = portions.iter_mut().find(|p| like(p)) {
+        if portion.own > 0 {
+            twin.own_period = portion.own_period;
+        }
+        twin.quantity += portion.quantity;
+        twin.own += portion.own;
+        return;
+    }
+    // Stock at hand first, then supply, unsourced last; within these in the order they were placed.
+    let class = |n: Node| match n {
+        Node::Hand(_) => 0,
+        Node::Supply(_) => 1,
+        Node::Unsourced => 2,
+    };
+    let key = (portion.line, class(portion.node));
+    let at = portions.partition_point(|p| (p.line, class(p.node)) <= key);
+    portions.insert(at, portion);
+}

@@ -176,7 +176,7 @@ impl Engine {
     }
 
     /// Applies stored messages from `first_sequence` on, while other threads run; how many were void.
-    #[pyo3(signature = (first_sequence: "int", messages: "list[bytes]") -> "int")]
+    #[pyo3(signature = (first_sequence: "int", messages: "Sequence[bytes]") -> "int")]
     fn apply_many(&self, py: Python<'_>, first_sequence: u64, messages: Vec<PyBackedBytes>) -> PyResult<u64> {
         let applied = py.detach(|| {
             let mut core = self.core();

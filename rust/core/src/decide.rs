@@ -3,18 +3,20 @@
 //! In: a verb, a reservation's id, a body. Out: an HTTP status and a JSON body, and at most one fact for LOG, which has
 //! already been applied. Always: what cannot be done changes nothing.
 
+pub(crate) mod fulfil;
+pub(crate) mod owners;
+pub(crate) mod put;
+
 use crate::apply;
-use crate::cart::{self, AskedLine, Reason, Verdict};
+use crate::cart::{self, AskedLine, Verdict};
 use crate::commands;
+use crate::decide::fulfil::fulfil;
+use crate::decide::put::put;
 use crate::errors::{Problem, RequestError};
-use crate::facts::{
-    Fact, HeldLine, QuantityLine, Regional, ReservationConfirmed, ReservationExtended, ReservationFulfilled,
-    ReservationHeld, Statement, Text,
-};
-use crate::ids::{ChannelId, RegionId, SkuId, Slot};
-use crate::lifecycle::{body_hash, region_of};
+use crate::facts::{Fact, Regional, ReservationConfirmed, ReservationExtended, Statement, Text};
+use crate::ids::{ChannelId, Slot};
 use crate::render::{self, Answer, problem, problem_with};
-use crate::reservations::{Node, ReservationState};
+use crate::reservations::ReservationState;
 use crate::state::State;
 
 /// What is asked of a reservation.
@@ -58,7 +60,7 @@ pub struct Command<'a> {
 pub(crate) type Sink<'s> = dyn FnMut(&Statement<'_>) + 's;
 
 /// Refusals are answers too; `?` carries them out.
-type Outcome = Result<Answer, Answer>;
+pub(crate) type Outcome = Result<Answer, Answer>;
 
 #[allow(clippy::needless_pass_by_value)] // It ends an `Err`; every caller maps with it.
 pub(crate) fn refused(error: RequestError) -> Answer {
@@ -93,7 +95,7 @@ pub(crate) fn may_see(channels: Option<&[String]>, channel: &str) -> bool {
 }
 
 /// Applies a fact that a command became and hands it to the batch.
-fn commit(state: &mut State, command: &Command<'_>, fact: Fact<'_>, sink: &mut Sink<'_>) {
+pub(crate) fn commit(state: &mut State, command: &Command<'_>, fact: Fact<'_>, sink: &mut Sink<'_>) {
     let statement = Statement {
         source: Text::Borrowed(""),
         by: command.by.map(Text::Borrowed),
@@ -104,13 +106,13 @@ fn commit(state: &mut State, command: &Command<'_>, fact: Fact<'_>, sink: &mut S
     sink(&statement);
 }
 
-fn shown(state: &State, slot: Slot, status: u16) -> Answer {
+pub(crate) fn shown(state: &State, slot: Slot, status: u16) -> Answer {
     let mut out = Vec::with_capacity(320);
     render::reservation(state, state.reservations.get(slot), b"", &mut out);
     (status, out)
 }
 
-fn closed(state: &State, slot: Slot) -> Answer {
+pub(crate) fn closed(state: &State, slot: Slot) -> Answer {
     let name = state.reservations.get(slot).state.name();
     let detail = format!(
         "The reservation is {name}; what was asked for is not possible from there. Read it with GET to see where it stands."
@@ -121,7 +123,7 @@ fn closed(state: &State, slot: Slot) -> Answer {
 }
 
 /// The reservation that a command names, if the key may see it.
-fn existing(state: &State, command: &Command<'_>) -> Result<Slot, Answer> {
+pub(crate) fn existing(state: &State, command: &Command<'_>) -> Result<Slot, Answer> {
     let found = state.reservations.find(command.id);
     let visible = |slot: &Slot| {
         let channel = state.reservations.get(*slot).channel;
@@ -132,136 +134,10 @@ fn existing(state: &State, command: &Command<'_>) -> Result<Slot, Answer> {
         .ok_or_else(|| problem(Problem::UnknownReservation, None))
 }
 
-// ---- put
-
-fn put(state: &mut State, owner_key: Option<&[u8; 32]>, command: &Command<'_>, sink: &mut Sink<'_>) -> Outcome {
-    let body = commands::parse_put(command.body).map_err(refused)?;
-    if !may_see(command.channels, &body.channel) {
-        return Err(problem(Problem::Forbidden, None));
-    }
-    let existing = state.reservations.find(command.id);
-    if let Some(slot) = existing {
-        let channel = state.reservations.get(slot).channel;
-        if !may_see(command.channels, state.catalogue.channel_name(channel)) {
-            return Err(problem(Problem::Forbidden, None));
-        }
-    }
-    let lines = resolve(state, &body)?;
-    let owner = body.owner.as_deref().map(|owner| keyed_hash(owner_key, owner));
-    let mut held = ReservationHeld {
-        id: Text::Borrowed(command.id),
-        channel: body.channel.clone(),
-        region: body.region.clone(),
-        owner: owner.map(Text::Owned),
-        ttl_ms: body.ttl_ms,
-        lines: held_lines(state, &body, &lines),
-        partial: body.partial,
-        supersede: body.supersede,
-        revision: body.revision,
-    };
-    if let Some(slot) = existing {
-        if let Some(answer) = repeat_or_closed(state, slot, &held)? {
-            return Ok(answer);
-        }
-    }
-    let channel = state.catalogue.channel(&body.channel);
-    let region = region_of(state, body.region.as_ref());
-    check_region(state, channel, body.region.is_some())?;
-    if state.catalogue.channel_names.len() >= 60_000 && channel.is_none() {
-        return Err(refused(RequestError::invalid(
-            "channel",
-            "is one too many: 60,000 are known; declare those in use",
-        )));
-    }
-    let verdicts = fit(state, &held, existing, (channel, region), &lines)?;
-    for (line, verdict) in held.lines.iter_mut().zip(&verdicts) {
-        line.asked = (verdict.granted != verdict.requested).then_some(verdict.requested);
-        line.quantity = verdict.granted;
-    }
-    owner_limit(state, &held, existing)?;
-    commit(state, command, Fact::ReservationHeld(held), sink);
-    let slot = state.reservations.find(command.id).expect("just held");
-    Ok(shown(state, slot, if existing.is_some() { 200 } else { 201 }))
-}
-
-/// 32 hexadecimal digits instead of a name: raw customer data never enters LOG.
-pub(crate) fn keyed_hash(key: Option<&[u8; 32]>, owner: &str) -> String {
-    let hash = blake3::keyed_hash(key.unwrap_or(&[0; 32]), owner.as_bytes());
-    hash.to_hex()[..32].to_owned()
-}
-
-fn resolve<'b>(state: &State, body: &'b commands::PutBody<'_>) -> Result<Vec<AskedLine<'b>>, Answer> {
-    let mut lines = Vec::with_capacity(body.lines.len());
-    for (n, line) in body.lines.iter().enumerate() {
-        let mut asked = AskedLine::resolve(state, &line.sku, line.quantity, line.unit.as_deref());
-        if asked.sku.is_none() {
-            return Err(unknown_sku(&line.sku));
-        }
-        if let Some(name) = line.location.as_deref() {
-            let known = state
-                .catalogue
-                .location(name)
-                .filter(|l| state.catalogue.locations[l.at()].declared);
-            let Some(location) = known else {
-                let path = format!("lines[{n}].location");
-                return Err(refused(RequestError::invalid(path, "is not a declared location")));
-            };
-            asked.only = Some(location);
-        }
-        lines.push(asked);
-    }
-    Ok(lines)
-}
-
 pub(crate) fn unknown_sku(name: &str) -> Answer {
     problem_with(Problem::UnknownSku, None, |out| {
         render::text_field(out, "sku", Some(name));
     })
-}
-
-fn held_lines<'b>(state: &State, body: &commands::PutBody<'b>, lines: &[AskedLine<'_>]) -> Vec<HeldLine<'b>> {
-    body.lines
-        .iter()
-        .zip(lines)
-        .map(|(line, asked)| {
-            let own = asked
-                .sku
-                .map(|sku| state.catalogue.sku_name(sku))
-                .filter(|name| *name != line.sku);
-            let sku = own.map_or_else(|| line.sku.clone(), |name| Text::Owned(name.to_owned()));
-            HeldLine {
-                sku,
-                quantity: asked.quantity,
-                location: line.location.clone(),
-                asked: None,
-            }
-        })
-        .collect()
-}
-
-/// The same body answers what stands; a stale revision or a closed reservation refuses; None: replace it.
-fn repeat_or_closed(state: &mut State, slot: Slot, held: &ReservationHeld<'_>) -> Result<Option<Answer>, Answer> {
-    let hash = body_hash(held, &mut state.scratch);
-    let r = state.reservations.get(slot);
-    let same = r.body == hash;
-    if let (Some(stored), Some(told)) = (r.revision, held.revision) {
-        if told < stored || (told == stored && !same) {
-            return Err(problem_with(Problem::StaleRevision, None, |out| {
-                render::field(out, "revision");
-                crate::json::write_int(out, stored);
-            }));
-        }
-    }
-    if same {
-        return Ok(Some(shown(state, slot, 200)));
-    }
-    if r.state != ReservationState::Held {
-        return Err(closed(state, slot));
-    }
-    if r.renewals >= state.rules.renewals_max {
-        return Err(problem(Problem::RenewalsExhausted, None));
-    }
-    Ok(None)
 }
 
 pub(crate) fn check_region(state: &State, channel: Option<ChannelId>, given: bool) -> Result<(), Answer> {
@@ -275,146 +151,12 @@ pub(crate) fn check_region(state: &State, channel: Option<ChannelId>, given: boo
     Ok(())
 }
 
-/// Judges a hold's lines against what would be there after its own superseding; refuses with all verdicts.
-fn fit(
-    state: &mut State,
-    held: &ReservationHeld<'_>,
-    existing: Option<Slot>,
-    who: (Option<ChannelId>, Option<RegionId>),
-    lines: &[AskedLine<'_>],
-) -> Result<Vec<Verdict>, Answer> {
-    let mut away: Vec<Slot> = Vec::new();
-    if held.supersede {
-        away = holds_of(state, held.owner.as_deref(), who.0);
-        away.retain(|slot| Some(*slot) != existing);
-    }
-    let stays = existing.filter(|&slot| {
-        let r = state.reservations.get(slot);
-        Some(r.channel) == who.0 && r.region == who.1
-    });
-    if let (Some(slot), None) = (existing, stays) {
-        away.push(slot);
-    }
-    let verdicts = without(state, &away, |state| {
-        cart::judge(state, who, lines, held.partial, stays)
-    });
-    let refuses = |v: &Verdict| v.reason.is_some() && (!held.partial || v.reason == Some(Reason::UnknownUnit));
-    if verdicts.iter().any(refuses) || verdicts.iter().all(|v| v.granted == 0) {
-        return Err(insufficient(state, Problem::InsufficientStock, lines, &verdicts));
-    }
-    Ok(verdicts)
-}
-
-fn insufficient(state: &State, what: Problem, lines: &[AskedLine<'_>], verdicts: &[Verdict]) -> Answer {
+pub(crate) fn insufficient(state: &State, what: Problem, lines: &[AskedLine<'_>], verdicts: &[Verdict]) -> Answer {
     problem_with(what, None, |out| {
         render::field(out, "lines");
         render::verdicts(state, lines, verdicts, out);
     })
 }
-
-/// The holds of an owner on a channel.
-pub(crate) fn holds_of(state: &State, owner: Option<&str>, channel: Option<ChannelId>) -> Vec<Slot> {
-    let all = owner
-        .and_then(|o| state.reservations.of_owner.get(o))
-        .cloned()
-        .unwrap_or_default();
-    all.into_iter()
-        .filter(|&slot| Some(state.reservations.get(slot).channel) == channel)
-        .collect()
-}
-
-/// Asks a question as if some holds were not there; they are put back as they were, to the last unit.
-pub(crate) fn without<R>(state: &mut State, slots: &[Slot], ask: impl FnOnce(&State) -> R) -> R {
-    if slots.is_empty() {
-        return ask(state);
-    }
-    let toggle = |state: &mut State, sign: i64| {
-        for &slot in slots {
-            let r = state.reservations.get(slot);
-            let channel = r.channel;
-            let portions: Vec<_> = r
-                .portions
-                .iter()
-                .map(|p| (p.sku, p.node, p.quantity, p.own, p.own_period, p.cap_period))
-                .collect();
-            let kits: Vec<_> = r
-                .lines
-                .iter()
-                .filter(|l| l.cap_period != 0)
-                .map(|l| (l.sku, l.quantity, l.cap_period))
-                .collect();
-            for (sku, node, quantity, own, own_period, cap_period) in portions {
-                crate::sourcing::occupy(state, sku, node, sign * quantity, false);
-                crate::rations::consume(
-                    state,
-                    sku,
-                    channel,
-                    crate::rations::Kind::Allocation,
-                    sign * own,
-                    own_period,
-                );
-                crate::rations::consume(
-                    state,
-                    sku,
-                    channel,
-                    crate::rations::Kind::Cap,
-                    sign * quantity,
-                    cap_period,
-                );
-                if node == Node::Unsourced {
-                    hide_unsourced(state, sku, slot, sign < 0);
-                }
-            }
-            for (sku, quantity, period) in kits {
-                crate::rations::consume(state, sku, channel, crate::rations::Kind::Cap, sign * quantity, period);
-            }
-        }
-    };
-    toggle(state, -1);
-    let answer = ask(state);
-    toggle(state, 1);
-    state.to_bind.clear();
-    answer
-}
-
-fn hide_unsourced(state: &mut State, sku: SkuId, slot: Slot, hide: bool) {
-    let age = state.reservations.get(slot).age(slot);
-    let listed = &mut state.catalogue.detail_mut(sku).flow.unsourced;
-    if hide {
-        listed.remove(&age)
-    } else {
-        listed.insert(age)
-    };
-}
-
-fn owner_limit(state: &State, held: &ReservationHeld<'_>, existing: Option<Slot>) -> Result<(), Answer> {
-    let (max, Some(owner)) = (state.rules.owner_units_max, held.owner.as_deref()) else {
-        return Ok(());
-    };
-    if max == 0 {
-        return Ok(());
-    }
-    let channel = state.catalogue.channel(&held.channel);
-    let others = state.reservations.of_owner.get(owner).map_or(&[][..], Vec::as_slice);
-    let stays = |slot: &&Slot| {
-        Some(**slot) != existing && !(held.supersede && Some(state.reservations.get(**slot).channel) == channel)
-    };
-    let units: i64 = others
-        .iter()
-        .filter(stays)
-        .flat_map(|s| &state.reservations.get(*s).lines)
-        .map(|l| l.quantity)
-        .sum();
-    if units + held.lines.iter().map(|l| l.quantity).sum::<i64>() > max {
-        return Err(problem_with(Problem::OwnerLimit, None, |out| {
-            render::field(out, "limit");
-            crate::json::write_int(out, max);
-        }));
-    }
-    Ok(())
-}
-
-// ---- the other verbs
 
 fn confirm(state: &mut State, command: &Command<'_>, sink: &mut Sink<'_>) -> Outcome {
     let body = commands::parse_confirm(command.body).map_err(refused)?;
@@ -533,69 +275,6 @@ fn extend(state: &mut State, command: &Command<'_>, sink: &mut Sink<'_>) -> Outc
     };
     commit(state, command, Fact::ReservationExtended(fact), sink);
     Ok(shown(state, slot, 200))
-}
-
-fn fulfil(state: &mut State, command: &Command<'_>, sink: &mut Sink<'_>) -> Outcome {
-    let body = commands::parse_fulfil(command.body).map_err(refused)?;
-    let slot = existing(state, command)?;
-    if !state.reservations.get(slot).state.is_confirmed() {
-        return Err(closed(state, slot));
-    }
-    let mut asked: Vec<(SkuId, i64)> = Vec::new();
-    for (n, line) in body.lines.iter().enumerate() {
-        fulfil_line(state, slot, n, line, &mut asked)?;
-    }
-    let fact = ReservationFulfilled {
-        id: Text::Borrowed(command.id),
-        lines: body.lines.clone(),
-    };
-    commit(state, command, Fact::ReservationFulfilled(fact), sink);
-    Ok(shown(state, slot, 200))
-}
-
-/// Checks one line of a fulfilment together with the lines before it.
-fn fulfil_line(
-    state: &State,
-    slot: Slot,
-    n: usize,
-    line: &QuantityLine<'_>,
-    asked: &mut Vec<(SkuId, i64)>,
-) -> Result<(), Answer> {
-    let Some(sku) = state.catalogue.sku(&line.sku) else {
-        return Err(unknown_sku(&line.sku));
-    };
-    if line
-        .location
-        .as_deref()
-        .is_some_and(|l| state.catalogue.location(l).is_none())
-    {
-        return Err(refused(RequestError::invalid(
-            format!("lines[{n}].location"),
-            "is not a declared location",
-        )));
-    }
-    let mut fits = true;
-    state.catalogue.for_each_component(sku, |part, per| {
-        let portions = state.reservations.get(slot).portions.iter();
-        let left: i64 = portions
-            .filter(|p| p.sku == part && !p.fulfilled && !p.is_shipped())
-            .map(|p| p.quantity)
-            .sum();
-        let units = line.quantity.saturating_mul(per);
-        let before: i64 = asked
-            .iter()
-            .filter(|(s, _)| *s == part)
-            .fold(0, |sum, (_, q)| sum.saturating_add(*q));
-        asked.push((part, units));
-        fits &= before.saturating_add(units) <= left;
-    });
-    if fits {
-        return Ok(());
-    }
-    Err(refused(RequestError::invalid(
-        format!("lines[{n}].quantity"),
-        "is more than is left to fulfil",
-    )))
 }
 
 /// Expires nothing and changes nothing: whether a batch without facts is due.

@@ -2,7 +2,7 @@
 //!
 //! In: the state, a SKU, who asks. Out: signed terms that add up to `sellable`; a bound is a term that takes off what it cuts.
 
-use crate::documents::conditions;
+use crate::documents::levels::conditions;
 use crate::facts::OversellPolicy;
 use crate::ids::{ChannelId, LocationId, SkuId};
 use crate::policies::Scope;

@@ -2,10 +2,10 @@
 //!
 //! In: the state. Out: one sentence for each thing that is wrong; empty when all is well.
 
+use crate::orders;
 use std::collections::BTreeMap;
 
 use crate::ids::{LocationId, SkuId};
-use crate::netting;
 use crate::policies::Oversold;
 use crate::pool::{counts_in_cell, demand_inside};
 use crate::reservations::{Node, ReservationState};
@@ -194,7 +194,7 @@ fn indexes(state: &State, wrong: &mut Vec<String>) {
             wrong.push(format!("{}: {} and yet it holds units", r.id, r.state.name()));
         }
         if let Some(order) = &r.order_ref {
-            if !netting::slots_of(state, order).contains(&slot) {
+            if !orders::slots_of(state, order).contains(&slot) {
                 wrong.push(format!("{}: its order does not know it", r.id));
             }
         }

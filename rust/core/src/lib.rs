@@ -4,12 +4,13 @@
 //! file uses only what is below it:
 //!
 //! ```text
-//! engine   questions                         the one door that the binding knocks on
-//! decide   check   explain   render          commands -> facts + answers; the waterfall; JSON
-//! apply    lifecycle   declare   documents   facts -> state
-//! cart     sellable    sourcing  netting     one rule, one file
-//! pool     claims  safety  promise  rations  invariants  digest
-//! state                                      what there is; holds no rule
+//! engine     questions    intake                     the one door that the binding knocks on
+//! decide     check        explain     render         commands -> facts + answers; the waterfall; JSON
+//! apply      declare      documents   movements      facts -> state
+//! lifecycle  holding      binding     orders         a reservation's life and its units
+//! cart       sellable     sourcing    netting        one rule, one file
+//! pool  claims  safety  promise  rations  invariants  digest
+//! state                                              what there is; holds no rule
 //! catalogue  policies  stock  supply  reservations  identities  rules  batch
 //! facts  commands  ids  quantity  json  errors
 //! ```
@@ -27,6 +28,7 @@ pub mod rules;
 mod state;
 
 mod apply;
+mod binding;
 mod cart;
 mod catalogue;
 mod check;
@@ -34,10 +36,14 @@ mod declare;
 mod digest;
 mod documents;
 mod explain;
+mod holding;
 mod identities;
+mod intake;
 mod invariants;
 mod lifecycle;
+mod movements;
 mod netting;
+mod orders;
 mod policies;
 mod pool;
 mod promise;

@@ -4,14 +4,17 @@
 
 use crate::cart::{self, AskedLine};
 use crate::commands;
-use crate::decide::{check_region, holds_of, keyed_hash, may_see, refused, unknown_sku, without};
+use crate::decide::owners::holds_of;
+use crate::decide::owners::keyed_hash;
+use crate::decide::owners::without;
+use crate::decide::{check_region, may_see, refused, unknown_sku};
 use crate::engine::Engine;
 use crate::errors::Problem;
 use crate::explain;
 use crate::facts::Text;
 use crate::facts::time::write_day;
+use crate::holding::region_of;
 use crate::json::{write_int, write_string, write_uint};
-use crate::lifecycle::region_of;
 use crate::pool::Asking;
 use crate::promise;
 use crate::render::{self, Answer, field, list, problem, text_field};

@@ -6,10 +6,9 @@
 
 use crate::claims::{Claim, NodeSet, reachable};
 use crate::facts::{Day, Regional, Sourcing};
-use crate::ids::{ChannelId, LocationId, RegionId, SkuId, Slot};
-use crate::policies::Oversold;
-use crate::pool::{self, Asking, Claimed, Pool, Whose};
-use crate::reservations::{Node, Portion};
+use crate::ids::{ChannelId, LocationId, RegionId, SkuId};
+use crate::pool::{self, Asking, Pool};
+use crate::reservations::Node;
 use crate::sellable::{is_plain, rest_of_allocation};
 use crate::state::State;
 
@@ -49,7 +48,7 @@ fn turn(state: &State, order: &Order, location: LocationId, stock: i64) -> Turn 
 }
 
 /// The places that may serve an order, in the order in which they are tried.
-fn tried_in_order(state: &State, pool: &Pool, order: &Order, nodes: &NodeSet) -> Vec<usize> {
+pub(crate) fn tried_in_order(state: &State, pool: &Pool, order: &Order, nodes: &NodeSet) -> Vec<usize> {
     let turn_of = |n: usize| turn(state, order, pool.places[n].location, pool.stock[n]);
     let mut hand: Vec<usize> = nodes.iter().filter(|&n| pool.places[n].due.is_none()).collect();
     hand.sort_by_key(|&n| turn_of(n));
@@ -89,7 +88,7 @@ fn take_round(pool: &mut Pool, order: &[usize], claims: &[Claim], mut limit: i64
 }
 
 /// The two rounds: first beside every other claim, then the rest of the own allocation beside what comes before it.
-fn two_rounds(
+pub(crate) fn two_rounds(
     pool: &mut Pool,
     order: &[usize],
     limits: (i64, i64),
@@ -200,211 +199,4 @@ pub(crate) fn occupy(state: &mut State, sku: SkuId, node: Node, quantity: i64, c
         }
     }
     state.reservations.units_open += quantity;
-}
-
-/// Notes in the indexes by age that a reservation has, or no longer has, units on a supply or beyond any node.
-pub(crate) fn reindex(state: &mut State, slot: Slot, sku: SkuId, node: Node) {
-    let reservation = state.reservations.get(slot);
-    let age: Oversold = reservation.age(slot);
-    let present = reservation.portions.iter().any(|p| p.sku == sku && p.node == node);
-    match node {
-        Node::Hand(_) => {}
-        Node::Supply(id) => {
-            let holders = &mut state.documents.supplies.get_mut(id.0).holders;
-            if present {
-                holders.insert(age)
-            } else {
-                holders.remove(&age)
-            };
-        }
-        Node::Unsourced => {
-            let unsourced = &mut state.catalogue.detail_mut(sku).flow.unsourced;
-            if present {
-                unsourced.insert(age)
-            } else {
-                unsourced.remove(&age)
-            };
-            if unsourced.is_empty() {
-                state.unsourced_skus.remove(&sku);
-            } else if state.unsourced_skus.insert(sku) || !state.to_bind.contains(&sku) {
-                state.to_bind.push(sku);
-            }
-        }
-    }
-}
-
-/// Takes units of the own allocation (or gives them back, below 0) in the period they belong to.
-pub(crate) fn consume_own(state: &mut State, sku: SkuId, channel: ChannelId, own: i64, period: u32) {
-    crate::rations::consume(state, sku, channel, crate::rations::Kind::Allocation, own, period);
-}
-
-/// Binds a SKU's unsourced units, oldest first, as a sale does; what cannot bind is passed over.
-pub(crate) fn bind(state: &mut State, sku: SkuId) {
-    let Some(detail) = state.catalogue.detail(sku) else {
-        return;
-    };
-    let ages: Vec<Oversold> = detail.flow.unsourced.iter().copied().collect();
-    for age in ages {
-        let lines: Vec<u16> = unsourced_portions(state, age.slot, sku).map(|p| p.line).collect();
-        for line in lines {
-            bind_portion(state, sku, age, line);
-        }
-    }
-}
-
-fn unsourced_portions(state: &State, slot: Slot, sku: SkuId) -> impl Iterator<Item = &Portion> {
-    state
-        .reservations
-        .get(slot)
-        .portions
-        .iter()
-        .filter(move |p| p.sku == sku && p.node == Node::Unsourced)
-}
-
-/// What counts while a portion of this age binds: everything but the own allocation, younger units of other channels only
-/// where they were sold on an allocation of their own.
-fn claims_while_binding(all: &[Claimed], channel: ChannelId, age: Oversold, line: u16) -> (Vec<Claim>, Vec<Claim>) {
-    let others = pool::counting(all, |whose| match whose {
-        Whose::Rest(k) => (*k != channel).then_some(None),
-        Whose::Demand => Some(None),
-        Whose::Unsourced {
-            channel: k,
-            age: a,
-            line: l,
-            own,
-        } => {
-            if (*a, *l) < (age, line) {
-                Some(None)
-            } else if *k == channel {
-                None
-            } else {
-                Some(Some(*own))
-            }
-        }
-    });
-    let before = pool::counting(all, |whose| match whose {
-        Whose::Demand => Some(None),
-        Whose::Unsourced {
-            channel: k,
-            age: a,
-            line: l,
-            ..
-        } if *k == channel && (*a, *l) < (age, line) => Some(None),
-        _ => None,
-    });
-    (others, before)
-}
-
-fn bind_portion(state: &mut State, sku: SkuId, age: Oversold, line: u16) {
-    let Some(portion) = unsourced_portions(state, age.slot, sku).find(|p| p.line == line) else {
-        return;
-    };
-    let (quantity, own) = (portion.quantity, portion.own);
-    let reservation = state.reservations.get(age.slot);
-    let (channel, region) = (reservation.channel, reservation.region);
-    let only = reservation.lines.get(line as usize).and_then(|l| l.location);
-    let mut pool = pool::of(state, sku);
-    if pool.stock.iter().all(|&q| q == 0) {
-        return;
-    }
-    let all = pool::claims(state, sku, &pool);
-    let asking = Asking::of(Some(channel), region).at(only);
-    let nodes = pool::nodes_of(state, &pool, asking);
-    let order = Order {
-        sku,
-        channel,
-        region,
-        only,
-        quantity,
-    };
-    let tried = tried_in_order(state, &pool, &order, &nodes);
-    let rest = rest_of_allocation(state, sku, Some(channel));
-    let entitled = own + rest.min(quantity - own);
-    let draws = state.catalogue.channel_record(Some(channel)).draws_shared;
-    let (others, before) = claims_while_binding(&all, channel, age, line);
-    let limits = (if draws { quantity } else { entitled }, entitled);
-    let placed = two_rounds(&mut pool, &tried, limits, (&others, &before), quantity);
-    for (node, units) in placed {
-        move_units(state, age.slot, sku, line, Node::Unsourced, node, units, true);
-    }
-}
-
-/// Moves units of a reservation from one node to another; where they bind, they take what is left of the own allocation.
-#[allow(clippy::too_many_arguments)] // One move has that many sides; a struct would only rename them.
-pub(crate) fn move_units(
-    state: &mut State,
-    slot: Slot,
-    sku: SkuId,
-    line: u16,
-    from: Node,
-    to: Node,
-    units: i64,
-    binds: bool,
-) {
-    state.touch_reservation(slot);
-    let reservation = state.reservations.get_mut(slot);
-    let (channel, confirmed) = (reservation.channel, reservation.state.is_confirmed());
-    let Some(at) = reservation
-        .portions
-        .iter()
-        .position(|p| p.sku == sku && p.line == line && p.node == from)
-    else {
-        return;
-    };
-    let whole = reservation.portions[at].quantity <= units;
-    let mut moved = if whole {
-        reservation.portions.remove(at)
-    } else {
-        reservation.portions[at].split(units, true)
-    };
-    let quantity = moved.quantity;
-    moved.node = to;
-    occupy(state, sku, from, -quantity, confirmed);
-    if binds {
-        let extra = rest_of_allocation(state, sku, Some(channel)).min(moved.quantity - moved.own);
-        if extra > 0 {
-            let period = state.catalogue.detail_mut(sku).allocations[&channel].serial;
-            if moved.own == 0 || moved.own_period == period {
-                moved.own += extra;
-                moved.own_period = period;
-                consume_own(state, sku, channel, extra, period);
-            }
-        }
-    }
-    occupy(state, sku, to, quantity, confirmed);
-    add_portion(state, slot, moved);
-    reindex(state, slot, sku, from);
-    reindex(state, slot, sku, to);
-}
-
-/// Puts a portion among its like: the same node, line and history are one.
-pub(crate) fn add_portion(state: &mut State, slot: Slot, portion: Portion) {
-    let portions = &mut state.reservations.get_mut(slot).portions;
-    let like = |p: &Portion| {
-        p.sku == portion.sku
-            && p.line == portion.line
-            && p.node == portion.node
-            && p.fulfilled == portion.fulfilled
-            && p.inside == portion.inside
-            && p.cap_period == portion.cap_period
-            && (p.own == 0 || portion.own == 0 || p.own_period == portion.own_period)
-            && p.evidence() == portion.evidence()
-    };
-    if let Some(twin) = portions.iter_mut().find(|p| like(p)) {
-        if portion.own > 0 {
-            twin.own_period = portion.own_period;
-        }
-        twin.quantity += portion.quantity;
-        twin.own += portion.own;
-        return;
-    }
-    // Stock at hand first, then supply, unsourced last; within these in the order they were placed.
-    let class = |n: Node| match n {
-        Node::Hand(_) => 0,
-        Node::Supply(_) => 1,
-        Node::Unsourced => 2,
-    };
-    let key = (portion.line, class(portion.node));
-    let at = portions.partition_point(|p| (p.line, class(p.node)) <= key);
-    portions.insert(at, portion);
 }

@@ -1,0 +1,198 @@
+//! `PUT /v1/reservations/{id}`: a hold is made, repeated or replaced.
+//!
+//! In: a body. Out: an answer, and a `reservation.held` fact where it fits. Always: all lines or none, unless `partial`.
+
+use crate::cart::{self, AskedLine, Reason, Verdict};
+use crate::commands;
+use crate::decide::owners::{holds_of, keyed_hash, without};
+use crate::decide::{
+    Command, Outcome, Sink, check_region, closed, commit, insufficient, may_see, refused, shown, unknown_sku,
+};
+use crate::errors::{Problem, RequestError};
+use crate::facts::{Fact, HeldLine, ReservationHeld, Text};
+use crate::holding::body_hash;
+use crate::holding::region_of;
+use crate::ids::{ChannelId, RegionId, Slot};
+use crate::render::{self, Answer, problem, problem_with};
+use crate::reservations::ReservationState;
+use crate::state::State;
+
+pub(crate) fn put(
+    state: &mut State,
+    owner_key: Option<&[u8; 32]>,
+    command: &Command<'_>,
+    sink: &mut Sink<'_>,
+) -> Outcome {
+    let body = commands::parse_put(command.body).map_err(refused)?;
+    if !may_see(command.channels, &body.channel) {
+        return Err(problem(Problem::Forbidden, None));
+    }
+    let existing = state.reservations.find(command.id);
+    if let Some(slot) = existing {
+        let channel = state.reservations.get(slot).channel;
+        if !may_see(command.channels, state.catalogue.channel_name(channel)) {
+            return Err(problem(Problem::Forbidden, None));
+        }
+    }
+    let lines = resolve(state, &body)?;
+    let owner = body.owner.as_deref().map(|owner| keyed_hash(owner_key, owner));
+    let mut held = ReservationHeld {
+        id: Text::Borrowed(command.id),
+        channel: body.channel.clone(),
+        region: body.region.clone(),
+        owner: owner.map(Text::Owned),
+        ttl_ms: body.ttl_ms,
+        lines: held_lines(state, &body, &lines),
+        partial: body.partial,
+        supersede: body.supersede,
+        revision: body.revision,
+    };
+    if let Some(slot) = existing {
+        if let Some(answer) = repeat_or_closed(state, slot, &held)? {
+            return Ok(answer);
+        }
+    }
+    let channel = state.catalogue.channel(&body.channel);
+    let region = region_of(state, body.region.as_ref());
+    check_region(state, channel, body.region.is_some())?;
+    if state.catalogue.channel_names.len() >= 60_000 && channel.is_none() {
+        return Err(refused(RequestError::invalid(
+            "channel",
+            "is one too many: 60,000 are known; declare those in use",
+        )));
+    }
+    let verdicts = fit(state, &held, existing, (channel, region), &lines)?;
+    for (line, verdict) in held.lines.iter_mut().zip(&verdicts) {
+        line.asked = (verdict.granted != verdict.requested).then_some(verdict.requested);
+        line.quantity = verdict.granted;
+    }
+    owner_limit(state, &held, existing)?;
+    commit(state, command, Fact::ReservationHeld(held), sink);
+    let slot = state.reservations.find(command.id).expect("just held");
+    Ok(shown(state, slot, if existing.is_some() { 200 } else { 201 }))
+}
+
+fn resolve<'b>(state: &State, body: &'b commands::PutBody<'_>) -> Result<Vec<AskedLine<'b>>, Answer> {
+    let mut lines = Vec::with_capacity(body.lines.len());
+    for (n, line) in body.lines.iter().enumerate() {
+        let mut asked = AskedLine::resolve(state, &line.sku, line.quantity, line.unit.as_deref());
+        if asked.sku.is_none() {
+            return Err(unknown_sku(&line.sku));
+        }
+        if let Some(name) = line.location.as_deref() {
+            let known = state
+                .catalogue
+                .location(name)
+                .filter(|l| state.catalogue.locations[l.at()].declared);
+            let Some(location) = known else {
+                let path = format!("lines[{n}].location");
+                return Err(refused(RequestError::invalid(path, "is not a declared location")));
+            };
+            asked.only = Some(location);
+        }
+        lines.push(asked);
+    }
+    Ok(lines)
+}
+
+fn held_lines<'b>(state: &State, body: &commands::PutBody<'b>, lines: &[AskedLine<'_>]) -> Vec<HeldLine<'b>> {
+    body.lines
+        .iter()
+        .zip(lines)
+        .map(|(line, asked)| {
+            let own = asked
+                .sku
+                .map(|sku| state.catalogue.sku_name(sku))
+                .filter(|name| *name != line.sku);
+            let sku = own.map_or_else(|| line.sku.clone(), |name| Text::Owned(name.to_owned()));
+            HeldLine {
+                sku,
+                quantity: asked.quantity,
+                location: line.location.clone(),
+                asked: None,
+            }
+        })
+        .collect()
+}
+
+/// The same body answers what stands; a stale revision or a closed reservation refuses; None: replace it.
+fn repeat_or_closed(state: &mut State, slot: Slot, held: &ReservationHeld<'_>) -> Result<Option<Answer>, Answer> {
+    let hash = body_hash(held, &mut state.scratch);
+    let r = state.reservations.get(slot);
+    let same = r.body == hash;
+    if let (Some(stored), Some(told)) = (r.revision, held.revision) {
+        if told < stored || (told == stored && !same) {
+            return Err(problem_with(Problem::StaleRevision, None, |out| {
+                render::field(out, "revision");
+                crate::json::write_int(out, stored);
+            }));
+        }
+    }
+    if same {
+        return Ok(Some(shown(state, slot, 200)));
+    }
+    if r.state != ReservationState::Held {
+        return Err(closed(state, slot));
+    }
+    if r.renewals >= state.rules.renewals_max {
+        return Err(problem(Problem::RenewalsExhausted, None));
+    }
+    Ok(None)
+}
+
+/// Judges a hold's lines against what would be there after its own superseding; refuses with all verdicts.
+fn fit(
+    state: &mut State,
+    held: &ReservationHeld<'_>,
+    existing: Option<Slot>,
+    who: (Option<ChannelId>, Option<RegionId>),
+    lines: &[AskedLine<'_>],
+) -> Result<Vec<Verdict>, Answer> {
+    let mut away: Vec<Slot> = Vec::new();
+    if held.supersede {
+        away = holds_of(state, held.owner.as_deref(), who.0);
+        away.retain(|slot| Some(*slot) != existing);
+    }
+    let stays = existing.filter(|&slot| {
+        let r = state.reservations.get(slot);
+        Some(r.channel) == who.0 && r.region == who.1
+    });
+    if let (Some(slot), None) = (existing, stays) {
+        away.push(slot);
+    }
+    let verdicts = without(state, &away, |state| {
+        cart::judge(state, who, lines, held.partial, stays)
+    });
+    let refuses = |v: &Verdict| v.reason.is_some() && (!held.partial || v.reason == Some(Reason::UnknownUnit));
+    if verdicts.iter().any(refuses) || verdicts.iter().all(|v| v.granted == 0) {
+        return Err(insufficient(state, Problem::InsufficientStock, lines, &verdicts));
+    }
+    Ok(verdicts)
+}
+
+fn owner_limit(state: &State, held: &ReservationHeld<'_>, existing: Option<Slot>) -> Result<(), Answer> {
+    let (max, Some(owner)) = (state.rules.owner_units_max, held.owner.as_deref()) else {
+        return Ok(());
+    };
+    if max == 0 {
+        return Ok(());
+    }
+    let channel = state.catalogue.channel(&held.channel);
+    let others = state.reservations.of_owner.get(owner).map_or(&[][..], Vec::as_slice);
+    let stays = |slot: &&Slot| {
+        Some(**slot) != existing && !(held.supersede && Some(state.reservations.get(**slot).channel) == channel)
+    };
+    let units: i64 = others
+        .iter()
+        .filter(stays)
+        .flat_map(|s| &state.reservations.get(*s).lines)
+        .map(|l| l.quantity)
+        .sum();
+    if units + held.lines.iter().map(|l| l.quantity).sum::<i64>() > max {
+        return Err(problem_with(Problem::OwnerLimit, None, |out| {
+            render::field(out, "limit");
+            crate::json::write_int(out, max);
+        }));
+    }
+    Ok(())
+}

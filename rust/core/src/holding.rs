@@ -1,0 +1,313 @@
+//! How a reservation comes to hold what it holds: needs, what a replacement keeps, placement, shares of lines.
+//!
+//! In: a `reservation.held` fact, already decided to fit. Out: portions bound to nodes, rations consumed.
+
+use crate::binding::add_portion;
+use crate::binding::reindex;
+use crate::digest::Encode;
+use crate::facts::{ReservationHeld, Text};
+use crate::ids::{ChannelId, LocationId, RegionId, SkuId, Slot};
+use crate::lifecycle::{NOWHERE, close, give_back, leave_owner};
+use crate::rations::{self, Kind};
+use crate::reservations::{Line, Node, Portion, Reservation, ReservationState, insert_by_age};
+use crate::sourcing::{self, Order, occupy};
+use crate::state::State;
+use xxhash_rust::xxh3::xxh3_64;
+
+/// Units of one base SKU that some lines need together.
+#[derive(Debug)]
+pub(crate) struct Need {
+    pub(crate) sku: SkuId,
+    pub(crate) only: Option<LocationId>,
+    pub(crate) quantity: i64,
+    shares: Vec<(u16, i64)>,
+}
+
+/// What lines need from stock: kits taken apart, equal SKUs summed, in order of first mention.
+pub(crate) fn needs(state: &State, lines: &[Line]) -> Vec<Need> {
+    let mut needs: Vec<Need> = Vec::with_capacity(lines.len());
+    for (n, line) in lines.iter().enumerate() {
+        if line.quantity == 0 {
+            continue;
+        }
+        state.catalogue.for_each_component(line.sku, |sku, per_unit| {
+            let units = line.quantity * per_unit;
+            let share = (n as u16, units);
+            match needs
+                .iter_mut()
+                .find(|need| need.sku == sku && need.only == line.location)
+            {
+                Some(need) => {
+                    need.quantity += units;
+                    need.shares.push(share);
+                }
+                None => needs.push(Need {
+                    sku,
+                    only: line.location,
+                    quantity: units,
+                    shares: vec![share],
+                }),
+            }
+        });
+    }
+    needs
+}
+
+/// What makes two bodies the same, once defaults are filled in.
+pub(crate) fn body_hash(held: &ReservationHeld<'_>, scratch: &mut Vec<u8>) -> u64 {
+    scratch.clear();
+    scratch
+        .text(&held.channel)
+        .optional_text(held.region.as_deref())
+        .optional_text(held.owner.as_deref());
+    scratch.number(held.ttl_ms).optional(held.revision);
+    scratch.push(u8::from(held.partial) | u8::from(held.supersede) << 1);
+    for line in &held.lines {
+        scratch
+            .text(&line.sku)
+            .number(line.asked.unwrap_or(line.quantity))
+            .optional_text(line.location.as_deref());
+    }
+    xxh3_64(scratch)
+}
+
+pub(crate) fn region_of(state: &State, region: Option<&Text<'_>>) -> Option<RegionId> {
+    region.map(|name| state.catalogue.region(name).unwrap_or(NOWHERE))
+}
+
+/// Makes a reservation or replaces what it holds; supersedes the owner's other holds on request.
+pub(crate) fn hold(state: &mut State, held: &ReservationHeld<'_>) -> Slot {
+    let channel = state.channel(&held.channel);
+    let region = region_of(state, held.region.as_ref());
+    let lines: Vec<Line> = held
+        .lines
+        .iter()
+        .map(|line| Line {
+            sku: state.sku(&line.sku),
+            quantity: line.quantity,
+            asked: line.asked,
+            location: line.location.as_deref().and_then(|l| state.catalogue.location(l)),
+            cap_period: 0,
+        })
+        .collect();
+    let existing = state.reservations.find(&held.id);
+    if let (true, Some(owner)) = (held.supersede, held.owner.as_deref()) {
+        supersede(state, owner, channel, existing, &held.id);
+    }
+    let slot = match existing {
+        Some(slot) => {
+            state.touch_reservation(slot);
+            slot
+        }
+        None => add(state, held, channel),
+    };
+    let kept = clear_for(state, slot, &lines, channel, region);
+    settle(state, slot, held, channel, region, lines);
+    place(state, slot, kept);
+    slot
+}
+
+fn supersede(state: &mut State, owner: &str, channel: ChannelId, except: Option<Slot>, by: &str) {
+    for slot in state.reservations.of_owner.get(owner).cloned().unwrap_or_default() {
+        if Some(slot) != except && state.reservations.get(slot).channel == channel {
+            close(state, slot, ReservationState::Released);
+            state.reservations.get_mut(slot).superseded_by = Some(by.into());
+        }
+    }
+}
+
+fn add(state: &mut State, held: &ReservationHeld<'_>, channel: ChannelId) -> Slot {
+    let serial = state.reservations.next_serial;
+    state.reservations.next_serial += 1;
+    let slot = state.reservations.add(Reservation {
+        id: held.id.as_ref().into(),
+        serial,
+        state: ReservationState::Held,
+        channel,
+        region: None,
+        owner: None,
+        order_ref: None,
+        superseded_by: None,
+        expires_at_ms: 0,
+        closed_at_ms: 0,
+        renewals: 0,
+        revision: None,
+        body: 0,
+        version: 0,
+        sequence: state.position.sequence + 1,
+        lines: Vec::new(),
+        portions: Vec::new(),
+        dirty: true,
+    });
+    state.digest.new_reservation(slot);
+    slot
+}
+
+/// Gives back what a replacement does not need and returns what it keeps, oldest-placed first.
+fn clear_for(
+    state: &mut State,
+    slot: Slot,
+    lines: &[Line],
+    channel: ChannelId,
+    region: Option<RegionId>,
+) -> Vec<(Need, Vec<Portion>)> {
+    let mut wanted: Vec<(Need, Vec<Portion>)> = needs(state, lines).into_iter().map(|n| (n, Vec::new())).collect();
+    let old = state.reservations.get_mut(slot);
+    let anew = old.channel != channel || old.region != region;
+    let (old_channel, old_lines) = (old.channel, std::mem::take(&mut old.lines));
+    let mut portions = std::mem::take(&mut old.portions);
+    portions.sort_by_key(|p| match p.node {
+        Node::Hand(_) => 0,
+        Node::Supply(_) => 1,
+        Node::Unsourced => 2,
+    });
+    for mut portion in portions {
+        let only = old_lines[portion.line as usize].location;
+        let need = wanted
+            .iter_mut()
+            .find(|(n, _)| !anew && n.sku == portion.sku && n.only == only);
+        if let Some((need, kept)) = need {
+            let open = need.quantity - kept.iter().map(|p| p.quantity).sum::<i64>();
+            if open >= portion.quantity {
+                kept.push(portion);
+                continue;
+            }
+            if open > 0 {
+                kept.push(portion.split(open, true));
+            }
+        }
+        give_back(state, slot, old_channel, &portion);
+    }
+    for line in old_lines.iter().filter(|l| l.cap_period != 0) {
+        rations::consume(state, line.sku, old_channel, Kind::Cap, -line.quantity, line.cap_period);
+    }
+    wanted
+}
+
+/// Writes what the body says into the reservation: lines, owner, due time.
+fn settle(
+    state: &mut State,
+    slot: Slot,
+    held: &ReservationHeld<'_>,
+    channel: ChannelId,
+    region: Option<RegionId>,
+    mut lines: Vec<Line>,
+) {
+    for line in &mut lines {
+        if state.catalogue.is_kit(line.sku) {
+            line.cap_period = rations::serial(state, line.sku, channel, Kind::Cap);
+            rations::consume(state, line.sku, channel, Kind::Cap, line.quantity, line.cap_period);
+        }
+    }
+    let expires_at_ms = state.position.lead_ms + held.ttl_ms;
+    let body = body_hash(held, &mut state.scratch);
+    let reservations = &mut state.reservations;
+    let reservation = reservations.get_mut(slot);
+    let (serial, old_due, replaced) = (reservation.serial, reservation.expires_at_ms, reservation.version > 0);
+    let old_owner = reservation.owner.take();
+    reservation.channel = channel;
+    reservation.region = region;
+    reservation.owner = held.owner.as_deref().map(Into::into);
+    reservation.lines = lines;
+    reservation.revision = held.revision;
+    reservation.body = body;
+    reservation.version += 1;
+    reservation.renewals += u32::from(replaced);
+    reservation.expires_at_ms = expires_at_ms;
+    if replaced {
+        reservations.due.remove(&(old_due, serial, slot));
+    }
+    reservations.due.insert((expires_at_ms, serial, slot));
+    if old_owner.as_deref() != held.owner.as_deref() {
+        leave_owner(state, slot, old_owner.as_deref());
+        if let Some(owner) = held.owner.as_deref() {
+            let mut list = state.reservations.of_owner.remove(owner).unwrap_or_default();
+            insert_by_age(&mut list, slot, |s| state.reservations.get(s).serial);
+            state.reservations.of_owner.insert(owner.into(), list);
+        }
+    }
+}
+
+/// Places what is needed beyond what was kept, and shares all of it among the lines.
+pub(crate) fn place(state: &mut State, slot: Slot, wanted: Vec<(Need, Vec<Portion>)>) {
+    let reservation = state.reservations.get(slot);
+    let (channel, region, confirmed) = (
+        reservation.channel,
+        reservation.region,
+        reservation.state != ReservationState::Held,
+    );
+    let mut special: Vec<(SkuId, Node)> = Vec::new();
+    // Lines that name a location go first: the others can still go elsewhere.
+    let (named, open): (Vec<_>, Vec<_>) = wanted.into_iter().partition(|(need, _)| need.only.is_some());
+    for (need, mut portions) in named.into_iter().chain(open) {
+        let kept: i64 = portions.iter().map(|p| p.quantity).sum();
+        if need.quantity > kept {
+            let order = Order {
+                sku: need.sku,
+                channel,
+                region,
+                only: need.only,
+                quantity: need.quantity - kept,
+            };
+            take(state, &order, confirmed, &mut portions);
+        }
+        for portion in &portions {
+            if !matches!(portion.node, Node::Hand(_)) {
+                special.push((need.sku, portion.node));
+            }
+        }
+        share(state, slot, &need, portions);
+    }
+    for (sku, node) in special {
+        reindex(state, slot, sku, node);
+    }
+}
+
+/// Takes the units of one order from their nodes and rations.
+pub(crate) fn take(state: &mut State, order: &Order, confirmed: bool, portions: &mut Vec<Portion>) {
+    let own_period = rations::serial(state, order.sku, order.channel, Kind::Allocation);
+    let cap_period = rations::serial(state, order.sku, order.channel, Kind::Cap);
+    for chunk in sourcing::choose(state, order) {
+        occupy(state, order.sku, chunk.node, chunk.quantity, confirmed);
+        rations::consume(state, order.sku, order.channel, Kind::Allocation, chunk.own, own_period);
+        rations::consume(state, order.sku, order.channel, Kind::Cap, chunk.quantity, cap_period);
+        portions.push(Portion {
+            sku: order.sku,
+            line: 0,
+            fulfilled: false,
+            inside: false,
+            node: chunk.node,
+            quantity: chunk.quantity,
+            own: chunk.own,
+            own_period,
+            cap_period,
+            evidence: None,
+        });
+    }
+}
+
+fn share(state: &mut State, slot: Slot, need: &Need, portions: Vec<Portion>) {
+    let mut shares = need.shares.iter().copied();
+    let (mut line, mut open) = shares.next().unwrap_or((0, 0));
+    for mut portion in portions {
+        loop {
+            if open == 0 {
+                match shares.next() {
+                    Some(next) => (line, open) = next,
+                    None => break,
+                }
+                continue;
+            }
+            if portion.quantity <= open {
+                open -= portion.quantity;
+                portion.line = line;
+                add_portion(state, slot, portion);
+                break;
+            }
+            let mut part = portion.split(open, true);
+            open = 0;
+            part.line = line;
+            add_portion(state, slot, part);
+        }
+    }
+}

@@ -1,0 +1,113 @@
+# Every task of the project. `make help` lists them; each installs what it needs first and is quick when nothing changed.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.SUFFIXES:
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STEP := tools/step.sh
+STEPS := target/steps.txt
+export PYTHON
+export PYTHONDONTWRITEBYTECODE :=
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PIP_QUIET := 1
+# maturin builds for the interpreter of the environment it is told of.
+export VIRTUAL_ENV := $(CURDIR)/$(VENV)
+
+RUST_SOURCES := Cargo.toml Cargo.lock rust-toolchain.toml $(shell find rust \( -name '*.rs' -o -name Cargo.toml \) -not -path '*/target/*')
+# Two builds at once would take each other's files away.
+ALONE := $(shell command -v flock >/dev/null 2>&1 && echo flock $(VENV)/.lock)
+RUST_PACKAGES := --workspace
+
+##@ Use
+.PHONY: install demo
+install: needs $(VENV)/.extension ## Everything into .venv (.venv/bin/holdfast); quick when nothing changed
+
+demo: install ## A flash sale against a gateway that is killed in the middle of it; leaves the gateway up to try
+	@$(BIN)/holdfast demo
+
+##@ Work on it
+.PHONY: test lint format rust-test python-test gate-check gate bench stubs stubs-check
+test: ## All checks and tests, with the time of each step
+	@NEEDS_LINT=1 tools/needs.sh
+	@mkdir -p target && : >$(STEPS)
+	@STEPS=$(STEPS) $(MAKE) --no-print-directory install lint rust-test python-test gate-check \
+		|| { printf '\nWhat ran, and how long it took:\n'; cat $(STEPS); exit 1; }
+	@printf '\nEverything passed. What ran, and how long it took:\n'; cat $(STEPS)
+
+lint: install stubs-check ## Style and types: ruff, mypy, stubs, rustfmt, clippy
+	@$(STEP) 'Python style (ruff)' $(BIN)/ruff check .
+	@$(STEP) 'Python format (ruff)' $(BIN)/ruff format --check .
+	@$(STEP) 'Python types (mypy, strict)' $(BIN)/mypy
+	@$(STEP) 'The extension against its stubs (stubtest)' $(BIN)/stubtest --mypy-config-file pyproject.toml holdfast._core
+	@$(STEP) 'Rust format (rustfmt)' cargo fmt --all --check
+	@$(STEP) 'Rust style (clippy)' cargo clippy --quiet $(RUST_PACKAGES) --all-targets -- -D warnings
+
+format: install ## Rewrite the sources in the project's format
+	@$(BIN)/ruff check --fix --quiet . || true
+	@$(BIN)/ruff format .
+	@cargo fmt --all
+
+rust-test: needs ## The core's own tests
+	@$(STEP) 'Rust tests' cargo test --quiet -p holdfast-core
+
+python-test: install ## Everything else: oracle, log, node, gateway, command line (ARGS='-k name' for some)
+	@$(STEP) 'Python tests' $(BIN)/pytest -q $(ARGS)
+
+gate-check: install ## The instruction counts of core operations against their baseline
+	@$(STEP) 'Instruction counts against the baseline' $(BIN)/python benchmarks/gate.py check
+
+gate: install ## Renew the baseline of the instruction counts
+	@$(BIN)/python benchmarks/gate.py renew
+
+bench: install ## Figures: the core, the boundary, the gateway beside a bare aiohttp handler
+	@$(STEP) 'The core (criterion)' cargo bench --quiet -p holdfast-core
+	@$(STEP) 'The boundary (pytest-benchmark)' $(BIN)/pytest -q benchmarks --benchmark-only -o python_files='bench_*.py' -o timeout=0
+	@$(STEP) 'The gateway beside a bare aiohttp handler' $(BIN)/python benchmarks/gateway_throughput.py
+
+stubs: install ## Write python/holdfast/_core.pyi from the extension
+	@$(BIN)/python tools/stubs.py write
+
+stubs-check: install
+	@$(STEP) 'The stubs are those of the extension' $(BIN)/python tools/stubs.py check
+
+##@ Ship it
+.PHONY: wheel wheel-test lock
+wheel: install ## A wheel for this platform, any Python from 3.11, into dist/
+	@rm -rf dist
+	@QUIET=1 $(STEP) 'Building the wheel' $(BIN)/maturin build --quiet --release --locked --strip --out dist
+	@ls -l dist
+
+wheel-test: wheel ## Install that wheel into an empty virtual environment and run the demo from it
+	@$(STEP) 'The wheel in an empty environment' tools/wheel_test.sh
+
+lock: needs ## Renew requirements.lock from the ranges in pyproject.toml
+	@$(STEP) 'Choosing versions' tools/lock.sh
+
+##@ Other
+.PHONY: help clean needs
+help: ## This list
+	@awk 'BEGIN { FS = ":.*## "; print "usage: make <target>" } \
+		/^##@ / { printf "\n%s\n", substr($$0, 5) } \
+		/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' Makefile
+
+clean: ## Remove everything that make made
+	rm -rf $(VENV) target dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .benchmarks python/holdfast/_core*.so
+
+needs:
+	@tools/needs.sh
+
+Cargo.lock:
+	@cargo generate-lockfile
+
+$(VENV)/.requirements: requirements.lock | needs
+	@$(STEP) 'Making the virtual environment $(VENV)' $(PYTHON) -m venv $(VENV)
+	@$(STEP) 'Installing the Python packages of requirements.lock' $(BIN)/pip install --quiet --no-deps -r requirements.lock
+	@touch $@
+
+$(VENV)/.extension: $(RUST_SOURCES) pyproject.toml $(VENV)/.requirements
+	@QUIET=1 $(STEP) 'Building the extension (Rust, optimised: some minutes when new) and installing holdfast' \
+		$(ALONE) $(BIN)/maturin develop --quiet --release --locked
+	@touch $@

@@ -16,6 +16,9 @@ use holdfast_core::ids::{ChannelId, SkuId};
 use holdfast_core::{Engine, Verb};
 use support::{Figures, Random, Shop, Stopwatch, carts, median, sku_name, skus};
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const RESERVATIONS: usize = 1_000_000;
 const GROUP: usize = 500;
 const SLICES: usize = 20;

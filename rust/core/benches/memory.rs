@@ -60,9 +60,13 @@ fn main() {
     );
 
     let mut random = Random(3);
+    let mut allocations = 0;
     for group in 0..RESERVATIONS / GROUP {
         let requests = carts(&mut random, skus(), group * GROUP, GROUP);
+        let before = COUNTING.stats();
         shop.decide_all(Verb::Put, &requests);
+        let used = COUNTING.stats() - before;
+        allocations += used.allocations + used.reallocations;
     }
     // What it was loaded by weighs nothing any more: only the engine and the held carts are left.
     let Shop { engine, .. } = shop;
@@ -72,6 +76,8 @@ fn main() {
         held / RESERVATIONS as f64,
         None,
     );
+    let each = allocations as f64 / RESERVATIONS as f64;
+    figures.size("allocations to decide a two-line reservation", each, None);
     figures.print(&format!(
         "holdfast-core, memory of {} SKUs x {} locations",
         skus(),

@@ -29,9 +29,6 @@ pub(crate) fn open_batch(state: &mut State, now_ms: i64, lead_ms: i64) -> bool {
         state.note_change_of_all();
     }
     bind_changed(state);
-    if state.digest.is_full() {
-        state.digest();
-    }
     expired + forgotten > 0 || state.today() != day
 }
 

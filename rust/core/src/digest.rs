@@ -12,9 +12,6 @@ use crate::ids::{LocationId, SkuId, Slot};
 use crate::reservations::{Node, Reservation, Reservations};
 use crate::stock::{Cell, Stock, flag};
 
-/// Entities that wait for their new hash before they are added all at once.
-const DIRTY_MAX: usize = 1 << 16;
-
 /// The sum, and what has left it to enter again.
 #[derive(Debug, Default)]
 pub(crate) struct Digest {
@@ -100,10 +97,6 @@ impl Digest {
         }
     }
 
-    pub(crate) fn is_full(&self) -> bool {
-        self.dirty_cells.len() + self.dirty_reservations.len() > DIRTY_MAX
-    }
-
     /// Adds the new hash of all that changed.
     pub(crate) fn settle(
         &mut self,
@@ -112,7 +105,7 @@ impl Digest {
         reservations: &mut Reservations,
         scratch: &mut Vec<u8>,
     ) {
-        for (sku, location) in std::mem::take(&mut self.dirty_cells) {
+        for (sku, location) in self.dirty_cells.drain(..) {
             let block = catalogue.skus[sku.at()].cells;
             let cell = stock
                 .cells_mut(block)
@@ -122,7 +115,7 @@ impl Digest {
             cell.flags &= !flag::DIRTY;
             self.sum = self.sum.wrapping_add(hash_cell(sku, cell));
         }
-        for slot in std::mem::take(&mut self.dirty_reservations) {
+        for slot in self.dirty_reservations.drain(..) {
             if let Some(reservation) = reservations.get_if_taken(slot).filter(|r| r.dirty) {
                 reservation.dirty = false;
                 self.sum = self.sum.wrapping_add(hash_reservation(reservation, scratch));

@@ -163,6 +163,7 @@ impl Engine {
                 &mut sink,
             ));
         }
+        self.state.settle_digest();
         if changed || !writer.is_empty() || in_upto > self.state.position.in_upto {
             let header = BatchHeader {
                 in_upto,
@@ -223,6 +224,7 @@ impl Engine {
             let statement = parse_logged(raw.get()).map_err(|e| unreadable(e.to_string()))?;
             apply::statement(&mut self.state, &statement);
         }
+        self.state.settle_digest();
         let position = &mut self.state.position;
         if batch.header.kind == BatchKind::Lead {
             position.epoch = batch.header.epoch;

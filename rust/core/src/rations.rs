@@ -37,6 +37,7 @@ fn change<R>(
         catalogue,
         digest,
         scratch,
+        is_looking,
         ..
     } = state;
     let detail = catalogue.detail_mut(sku);
@@ -51,7 +52,9 @@ fn change<R>(
     }
     let ration = rations.entry(channel).or_default();
     let result = change(ration);
-    ration.sequence = sequence;
+    if !*is_looking {
+        ration.sequence = sequence;
+    }
     encoded(sku, channel, kind, ration, scratch);
     digest.add(Entity::Ration, scratch);
     state.note_change(sku);

@@ -68,6 +68,8 @@ pub(crate) struct State {
     pub(crate) unsourced_skus: std::collections::BTreeSet<SkuId>,
     /// SKUs whose unsourced units may bind now.
     pub(crate) to_bind: Vec<SkuId>,
+    /// A question is looking at the state as if something were not there: nothing counts as changed by a fact.
+    pub(crate) is_looking: bool,
     /// Room for encodings, used again and again.
     pub(crate) scratch: Vec<u8>,
 }
@@ -93,6 +95,7 @@ impl State {
             units_unsourced: 0,
             unsourced_skus: std::collections::BTreeSet::new(),
             to_bind: Vec::new(),
+            is_looking: false,
             scratch: Vec::new(),
         }
     }
@@ -179,7 +182,9 @@ impl State {
         self.digest.touch_cell(sku, cell, is_new);
         let (hand, units) = (cell.at_hand(), cell.committed + cell.held);
         change(cell);
-        cell.sequence = self.position.sequence + 1;
+        if !self.is_looking {
+            cell.sequence = self.position.sequence + 1;
+        }
         self.units_in_cells += cell.committed + cell.held - units;
         if enabled {
             self.catalogue.skus[sku.at()].at_hand += cell.at_hand() - hand;
@@ -231,18 +236,16 @@ impl State {
         }
     }
 
+    /// Brings the digest up to date with what the batch changed, while that is still near.
+    pub(crate) fn settle_digest(&mut self) {
+        let State { digest, catalogue, stock, reservations, scratch, .. } = self;
+        digest.settle(catalogue, stock, reservations, scratch);
+    }
+
     /// The digest: 32 hexadecimal digits over stock, policies, reservations and the memory of identities.
     pub(crate) fn digest(&mut self) -> String {
-        let State {
-            digest,
-            catalogue,
-            stock,
-            reservations,
-            scratch,
-            ..
-        } = self;
-        digest.settle(catalogue, stock, reservations, scratch);
-        format!("{:032x}", digest.sum())
+        self.settle_digest();
+        format!("{:032x}", self.digest.sum())
     }
 
     /// Open movements of a cell.

@@ -68,9 +68,11 @@ pub(crate) fn without<R>(state: &mut State, slots: &[Slot], ask: impl FnOnce(&St
             }
         }
     };
+    state.is_looking = true;
     toggle(state, -1);
     let answer = ask(state);
     toggle(state, 1);
+    state.is_looking = false;
     state.to_bind.clear();
     answer
 }

@@ -1,0 +1,220 @@
+"""
+The compiled core of holdfast: one class, `Engine`, its decisions, its errors. JSON is always bytes.
+"""
+
+from collections.abc import Sequence
+from typing import Final, SupportsIndex, final
+
+debug_build: Final[bool]
+"""
+True when the extension was compiled without optimisation: its figures mean nothing.
+"""
+
+@final
+class Decision:
+    """
+    What one call of `Engine.decide` came to.
+    """
+    @property
+    def answers(self, /) -> list[tuple[int, bytes]]:
+        """
+        (HTTP status, JSON body) for each command taken, in order.
+        """
+    @property
+    def commands_taken(self, /) -> int:
+        """
+        How many of the commands, from the first, were decided; the rest stays queued.
+        """
+    @property
+    def dead(self, /) -> list[tuple[int, int, str, bytes]]:
+        """
+        (IN sequence, index or -1, reason, raw bytes) of each fact or message for the dead letters.
+        """
+    @property
+    def incoming_taken(self, /) -> int:
+        """
+        How many of the IN messages, from the first, were taken.
+        """
+    @property
+    def message(self, /) -> bytes | None:
+        """
+        The batch to append; None: nothing changed, the answers may go out at once.
+        """
+    @property
+    def received(self, /) -> list[tuple[int, int, list[tuple[int, str]]]]:
+        """
+        (IN sequence, accepted, [(index, reason)]) for each IN message taken; index -1 is the whole message.
+        """
+
+@final
+class Engine:
+    """
+    The state machine of one scope. `owner_key`: a secret under which owners are hashed; it is no part of the state.
+    """
+    def __new__(cls, /, scope: str, owner_key: bytes | None = None) -> Engine: ...
+    def apply(self, /, sequence: SupportsIndex, message: bytes) -> bool:
+        """
+        Applies a stored message; False: it is void, skipped and counted. Raises `GapError`, `LogError`.
+        """
+    def apply_many(self, /, first_sequence: "int", messages: "Sequence[bytes]") -> "int":
+        """
+        Applies stored messages from `first_sequence` on, while other threads run; how many were void.
+        """
+    def availabilities(self, /, body: "bytes", channels: "tuple[str, ...] | None", as_of: "bytes") -> "tuple[int, bytes]":
+        """
+        POST /v1/availability.
+        """
+    def availability(self, /, sku: str, channel: str, region: str | None, quantity: SupportsIndex | None, as_of: bytes) -> tuple[int, bytes]:
+        """
+        GET /v1/availability/{sku}.
+        """
+    @property
+    def batch(self, /) -> int:
+        """
+        Batches that took effect.
+        """
+    @property
+    def chain(self, /) -> str:
+        """
+        The hash of the newest batch, 64 hex digits.
+        """
+    def check(self, /) -> list[str]:
+        """
+        Broken invariants, in words; cheap enough after every batch.
+        """
+    def check_thoroughly(self, /) -> list[str]:
+        """
+        Broken invariants, in words, with everything recomputed.
+        """
+    def commit(self, /, sequence: SupportsIndex) -> None:
+        """
+        The pending message is stored at `sequence`. Raises `GapError`, `PendingError`.
+        """
+    def decide(self, /, now_ms: "int", lead_ms: "int", commands: "list[tuple[str, str, bytes, tuple[str, ...] | None, str | None]]", incoming: "list[tuple[int, str, bytes]]") -> "Decision":
+        """
+        Decides incoming facts, then commands, until the batch is full; changes the state ahead of LOG. Raises `PendingError`.
+        """
+    def digest(self, /) -> str:
+        """
+        Of the state, 32 hex digits: the same for the same LOG on every machine.
+        """
+    @property
+    def epoch(self, /) -> int:
+        """
+        Of the newest lead batch.
+        """
+    def explain(self, /, sku: str, channel: str, region: str | None, as_of: bytes) -> tuple[int, bytes]:
+        """
+        GET /v1/availability/{sku}/explain.
+        """
+    @property
+    def in_upto(self, /) -> int:
+        """
+        The last IN sequence taken.
+        """
+    def lead_batch(self, /, node: str, now_ms: SupportsIndex, rules: bytes | None = None) -> bytes:
+        """
+        The bytes of a `lead` batch (epoch + 1) on the present state, which stays as it is. `rules`: the settings to change.
+        """
+    @property
+    def lead_ms(self, /) -> int:
+        """
+        Lead time of the newest batch.
+        """
+    def next_due_lead_ms(self, /) -> int | None:
+        """
+        When, on the lead clock, the earliest hold is due.
+        """
+    @property
+    def node(self, /) -> str:
+        """
+        Who appended the newest lead batch.
+        """
+    @property
+    def now_ms(self, /) -> int:
+        """
+        Wall time of the newest batch.
+        """
+    @property
+    def pending(self, /) -> bool:
+        """
+        Whether a decided batch waits for `commit`.
+        """
+    def reservation(self, /, id: "str", channels: "tuple[str, ...] | None", as_of: "bytes") -> "tuple[int, bytes]":
+        """
+        GET /v1/reservations/{id}.
+        """
+    @property
+    def scope(self, /) -> str:
+        """
+        The inventory universe that this is the state of.
+        """
+    def sellable(self, /, sku: str, channel: str, region: str | None = None) -> int | None:
+        """
+        What a channel can sell, for tests and benches; None: unknown SKU.
+        """
+    @property
+    def sequence(self, /) -> int:
+        """
+        Of the newest LOG message that was applied or committed.
+        """
+    def totals(self, /) -> bytes:
+        """
+        Counts, as a JSON object.
+        """
+    def validate(self, /, body: "bytes", channels: "tuple[str, ...] | None", as_of: "bytes") -> "tuple[int, bytes]":
+        """
+        POST /v1/carts/validate.
+        """
+    @property
+    def void_total(self, /) -> int:
+        """
+        Messages of LOG that did not fit the chain and were skipped.
+        """
+    def wants_tick(self, /, now_ms: SupportsIndex) -> bool:
+        """
+        Whether a batch without facts is needed because the day changed.
+        """
+
+def split_batch(body: bytes) -> list[tuple[str, bytes]]:
+    """
+    `(id, PUT body)` for each request of a POST /v1/reservations:batch. Raises `RequestError`.
+    """
+
+def split_facts(body: bytes, limit: SupportsIndex, by: str | None = None) -> tuple[str, list[bytes]]:
+    """
+    The source, and the IN messages of at most `limit` bytes, of a POST /v1/facts or /v1/policies. Raises `RequestError`.
+    """
+
+def well_formed(message: bytes) -> tuple[int, list[tuple[int, str]]]:
+    """
+    How many facts of an IN message are well formed, and which are not: `(count, [(index, reason)])`; index -1: the whole.
+    """
+
+class HoldfastError(Exception):
+    """
+    Anything that the core refuses or cannot do.
+    """
+
+class LogError(HoldfastError):
+    """
+    The log cannot be followed: stop, and rebuild.
+    """
+
+class RequestError(HoldfastError):
+    """
+    A body was refused: args are the problem's JSON body and its HTTP status.
+    """
+
+class GapError(LogError):
+    """
+    A sequence came that was not due.
+    """
+
+class PendingError(LogError):
+    """
+    A batch is pending, or none is where one should be.
+    """
+
+__all__ = ['Decision', 'Engine', 'GapError', 'HoldfastError', 'LogError', 'PendingError', 'RequestError', 'debug_build', 'split_batch', 'split_facts', 'well_formed']
+

@@ -1,0 +1,208 @@
+"""Which columns a CSV file of each kind has, and how a cell becomes a field of a fact.
+
+Always: a column is named as the field of the fact that it fills; a list is written `a;b`, a map `case=12;pallet=480`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from holdfast.contracts import facts
+
+Parse = Callable[[str], Any]
+
+
+def _text(cell: str) -> str:
+    return cell
+
+
+def _integer(cell: str) -> int:
+    return int(cell.replace("_", "x"))  # Python's 1_000 is no integer of ours
+
+
+def _number(cell: str) -> int | float:
+    return int(cell) if cell.lstrip("-").isdigit() else float(cell)
+
+
+def _flag(cell: str) -> bool:
+    return {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}[cell.lower()]
+
+
+def _names(cell: str) -> list[str]:
+    return [part.strip() for part in cell.split(";") if part.strip()]
+
+
+def _names_or_all(cell: str) -> list[str] | str:
+    return "*" if cell == "*" else _names(cell)
+
+
+def _pairs(cell: str) -> list[tuple[str, int]]:
+    parts = [part.partition("=") for part in _names(cell)]
+    return [(name.strip(), _integer(amount.strip())) for name, _, amount in parts]
+
+
+def _amounts(cell: str) -> dict[str, int]:
+    pairs = _pairs(cell)
+    if len(dict(pairs)) < len(pairs):
+        raise ValueError(cell)
+    return dict(pairs)
+
+
+def _components(cell: str) -> list[dict[str, Any]]:
+    return [{"sku": sku, "quantity": quantity} for sku, quantity in _pairs(cell)]
+
+
+def _as_of(cell: str) -> int | str:
+    return _integer(cell) if cell.isdigit() else cell
+
+
+EXPECTED: dict[Parse, str] = {
+    _integer: "an integer",
+    _number: "a number",
+    _flag: "true or false",
+    _amounts: "like case=12;pallet=480",
+    _components: "like CUP=2;SAUCER=2",
+}
+"""What a cell should have been, for the message about one that was not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of file: the fact that a row becomes, its columns, what makes a row unique, and an example."""
+
+    fact: type[msgspec.Struct]
+    columns: dict[str, Parse]
+    required: tuple[str, ...]
+    unique: tuple[str, ...]
+    example: tuple[dict[str, str], ...]
+    policy: bool
+    says: str
+
+
+UNSELLABLE = ("quality_control", "damaged", "quarantined", "in_transfer")
+
+LEVELS = Kind(
+    fact=facts.StockLevel,
+    columns={
+        "sku": _text,
+        "location": _text,
+        "on_hand": _integer,
+        **dict.fromkeys(UNSELLABLE, _integer),
+        "allocated": _integer,
+        "basis": _text,
+        "as_of": _as_of,
+        "unit": _text,
+    },
+    required=("sku", "location", "on_hand"),
+    unique=("sku", "location"),
+    example=(
+        {"sku": "MUG-BLUE", "location": "paris", "on_hand": "120", "damaged": "2", "basis": "net"},
+        {"sku": "MUG-RED", "location": "paris", "on_hand": "48", "basis": "net"},
+    ),
+    policy=False,
+    says="how much of each SKU lies where; `basis` is gross unless said, `as_of` is now unless said",
+)
+ITEMS = Kind(
+    fact=facts.Item,
+    columns={
+        "sku": _text,
+        "base_unit": _text,
+        "units": _amounts,
+        "kit": _components,
+        "aliases": _names,
+        "sell_multiple": _integer,
+        "tax_class": _text,
+        "status": _text,
+    },
+    required=("sku",),
+    unique=("sku",),
+    example=(
+        {"sku": "MUG-BLUE", "base_unit": "each", "units": "case=12", "status": "active"},
+        {"sku": "MUG-PAIR", "base_unit": "each", "kit": "MUG-BLUE=1;MUG-RED=1", "status": "active"},
+    ),
+    policy=True,
+    says="SKUs with their units, kits and other names; `base_unit` is each and `status` active unless said",
+)
+LOCATIONS = Kind(
+    fact=facts.Location,
+    columns={"location": _text, "type": _text, "regions": _names, "priority": _integer, "enabled": _flag},
+    required=("location",),
+    unique=("location",),
+    example=(
+        {"location": "paris", "type": "warehouse", "regions": "FR;BE", "priority": "10"},
+        {"location": "lyon-store", "type": "store", "regions": "FR"},
+    ),
+    policy=True,
+    says="warehouses, stores and 3PLs; `type` is warehouse unless said",
+)
+CHANNELS = Kind(
+    fact=facts.Channel,
+    columns={
+        "channel": _text,
+        "locations": _names_or_all,
+        "draws_shared": _flag,
+        "supply_horizon_days": _integer,
+        "sourcing": _text,
+        "regional": _text,
+        "priority": _integer,
+    },
+    required=("channel", "locations"),
+    unique=("channel",),
+    example=(
+        {"channel": "web", "locations": "*", "supply_horizon_days": "14"},
+        {"channel": "store", "locations": "lyon-store", "sourcing": "priority"},
+    ),
+    policy=True,
+    says="ways of selling, and the locations that each sells from (`*`: every one)",
+)
+SUPPLY = Kind(
+    fact=facts.Supply,
+    columns={
+        "ref": _text,
+        "line": _text,
+        "sku": _text,
+        "location": _text,
+        "quantity": _integer,
+        "due": _text,
+        "status": _text,
+        "confidence": _integer,
+        "version": _integer,
+    },
+    required=("ref", "line", "sku", "location", "quantity", "due"),
+    unique=("ref", "line"),
+    example=(
+        {"ref": "PO-1001", "line": "1", "sku": "MUG-RED", "location": "paris", "quantity": "240", "due": "2030-01-15"},
+    ),
+    policy=False,
+    says="what is on its way, and when it is due; `status` is open unless said",
+)
+ALLOCATIONS = Kind(
+    fact=facts.Allocation,
+    columns={"channel": _text, "sku": _text, "quantity": _integer, "period": _text},
+    required=("channel", "sku", "quantity"),
+    unique=("channel", "sku"),
+    example=({"channel": "store", "sku": "MUG-BLUE", "quantity": "20"},),
+    policy=True,
+    says="units ring-fenced for a channel; 0 ends one",
+)
+SAFETY = Kind(
+    fact=facts.Safety,
+    columns={"sku": _text, "location": _text, "absolute": _integer, "percent": _number},
+    required=(),
+    unique=("sku", "location"),
+    example=({"location": "paris", "percent": "2.5"}, {"sku": "MUG-BLUE", "location": "paris", "absolute": "5"}),
+    policy=True,
+    says="units never sold, by SKU, location, both or neither",
+)
+
+KINDS = {
+    "levels": LEVELS,
+    "items": ITEMS,
+    "locations": LOCATIONS,
+    "channels": CHANNELS,
+    "supply": SUPPLY,
+    "allocations": ALLOCATIONS,
+    "safety": SAFETY,
+}

@@ -1,0 +1,59 @@
+"""The gateway that a verb speaks to, and what a failure to do so means to a person.
+
+Always: every failure that can be expected becomes a CouldNotRunError with what to do next.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from holdfast.cli.console import CouldNotRunError
+from holdfast.client import ClientError, ProblemError, UnreachableError
+from holdfast.client.errors import ForbiddenError, UnauthenticatedError, UnknownSkuError
+from holdfast.log.errors import LogFault
+from holdfast.rehearsal.orders import UnreadableError
+from holdfast.rehearsal.own_gateway import GatewayStartError
+from holdfast.rehearsal.stage import RejectedError
+
+DEFAULT_URL = "http://127.0.0.1:8080"
+EXPECTED = (ClientError, LogFault, UnreadableError, GatewayStartError, RejectedError)
+
+Gateway = Annotated[str, Parameter(env_var="HOLDFAST_GATEWAY", help="The gateway's address.")]
+Key = Annotated[
+    str | None,
+    Parameter(env_var="HOLDFAST_KEY", show_env_var=True, help="An API key, where the gateway asks for one."),
+]
+
+
+@contextmanager
+def could_not_run() -> Iterator[None]:
+    """Turns what may go wrong while speaking to a gateway into a CouldNotRunError."""
+    try:
+        yield
+    except EXPECTED as error:
+        raise _said(error) from error
+    except BaseExceptionGroup as group:
+        first: BaseException = group
+        while isinstance(first, BaseExceptionGroup):
+            first = first.exceptions[0]
+        if isinstance(first, EXPECTED):
+            raise _said(first) from group
+        raise
+
+
+def _said(error: Exception) -> CouldNotRunError:
+    match error:
+        case UnreachableError():
+            advice = f"`holdfast serve --data DIR --auth off` starts one on {DEFAULT_URL}; --gateway names another."
+        case UnauthenticatedError() | ForbiddenError():
+            advice = "Give a key with --key or HOLDFAST_KEY; `holdfast keys --help` says how to make one."
+        case UnknownSkuError():
+            advice = "SKUs are compared byte by byte. `holdfast import --template` shows how to tell holdfast of one."
+        case ProblemError() if error.problem.errors:
+            lines = [f"  {one.path}: {one.reason}" for one in error.problem.errors] if error.problem.errors else []
+            advice = "\n".join(lines)
+        case _:
+            advice = ""
+    return CouldNotRunError(str(error), advice)

@@ -1,0 +1,83 @@
+"""`holdfast explain`: the waterfall from what is on hand to what can be sold.
+
+In: a SKU and a channel. Out: each term with its rule and the LOG sequence that last changed it, and the running sum.
+"""
+
+import asyncio
+from typing import Annotated
+
+import msgspec
+from cyclopts import Parameter
+from msgspec import UNSET
+from rich.table import Table
+from rich.text import Text
+
+from holdfast.cli.connection import DEFAULT_URL, Gateway, Key, could_not_run
+from holdfast.cli.console import DONE, FOUND_WRONG, Json, number, remarks, results, write_json
+from holdfast.client import Client
+from holdfast.contracts.answers import Explanation
+
+
+def explain(
+    sku: Annotated[str, Parameter(help="The SKU, byte by byte.")],
+    /,
+    *,
+    channel: Annotated[str, Parameter(help="The channel that would sell it.")],
+    region: Annotated[str | None, Parameter(help="The shopper's region, for a regional channel.")] = None,
+    gateway: Gateway = DEFAULT_URL,
+    key: Key = None,
+    json: Json = False,
+) -> int:
+    """Show why that many can be sold: every term, its rule, and the fact that last changed it.
+
+    The quantities are signed and add up to what can be sold.
+
+    ```
+    holdfast explain MUG-BLUE --channel web
+    holdfast explain MUG-BLUE --channel web --json
+    ```
+    """
+    with could_not_run():
+        found = asyncio.run(_ask(sku, channel, region, gateway, key))
+    if json:
+        write_json(msgspec.to_builtins(found))
+    else:
+        results.print(_waterfall(found))
+    total = sum(term.quantity for term in found.terms)
+    if total != found.sellable:
+        remarks.print(f"The terms add up to {total}, not to {found.sellable}: please report this.", style="bold red")
+        return FOUND_WRONG
+    return DONE
+
+
+async def _ask(sku: str, channel: str, region: str | None, url: str, key: str | None) -> Explanation:
+    async with Client(url, key) as client:
+        return await client.explain(sku, channel, region=region)
+
+
+def _waterfall(found: Explanation) -> Table:
+    table = Table(title=f"{found.sku} on {found.channel}", title_justify="left", title_style="bold")
+    table.add_column("term")
+    table.add_column("location")
+    table.add_column("quantity", justify="right")
+    table.add_column("so far", justify="right", style="dim")
+    table.add_column("rule")
+    table.add_column("changed at", justify="right", style="dim")
+    total = 0
+    for term in found.terms:
+        total += term.quantity
+        table.add_row(
+            term.name.replace("_", " "),
+            _shown(term.location),
+            Text(f"{term.quantity:+,}", style="red" if term.quantity < 0 else ""),
+            number(total),
+            _shown(term.rule),
+            _shown(term.sequence),
+        )
+    table.add_section()
+    table.add_row("sellable", "", Text(number(found.sellable), style="bold"), "", "", number(found.as_of.sequence))
+    return table
+
+
+def _shown(value: object) -> str:
+    return "" if value is UNSET else str(value)

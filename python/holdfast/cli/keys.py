@@ -1,0 +1,188 @@
+"""`holdfast keys`: make, list, renew and end API keys.
+
+In: a data directory. Out: DIR/keys.json, and a new key's secret on stdout, this once.
+Always: a running gateway takes a change over within a second, without a restart.
+"""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from cyclopts import App, Parameter
+from rich.table import Table
+
+from holdfast.cli.console import DONE, CouldNotRunError, Json, remarks, results, write_json
+from holdfast.gateway.keyring import OPERATION_MEANINGS, KeyringError, KeyStore, Operation, StoredKey
+
+_MEANINGS = "; ".join(f"{operation}: {meaning}" for operation, meaning in OPERATION_MEANINGS.items())
+_UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+
+Data = Annotated[Path, Parameter(help="The gateway's data directory.")]
+Which = Annotated[str, Parameter(help="The key's id or name.")]
+Operations = Annotated[
+    list[str], Parameter(consume_multiple=True, negative="", help=f"What the key may do; `all` for all. {_MEANINGS}.")
+]
+Channels = Annotated[
+    list[str] | None,
+    Parameter(consume_multiple=True, negative="", help="The channels that it may do it for; all without it."),
+]
+Expires = Annotated[
+    str | None, Parameter(help="When it ends: a time such as 2027-01-31T00:00:00Z, or a span such as 90d.")
+]
+
+app = App(name="keys", help="Make, list, renew and end API keys. A running gateway follows within a second.")
+
+
+@app.command
+def add(
+    name: Annotated[str, Parameter(help="Who will use it, such as `shop-fr`.")],
+    *,
+    data: Data,
+    operations: Operations,
+    channels: Channels = None,
+    expires: Expires = None,
+    rate_per_s: Annotated[float | None, Parameter(help="Most requests a second; beyond: 429.")] = None,
+    json: Json = False,
+) -> int:
+    """Make a key and print its secret, which is not shown again."""
+    store = _store(data, make=True)
+    try:
+        key, token = store.add(
+            name,
+            _operations(operations),
+            _channels(channels),
+            expires=_moment(expires) if expires is not None else None,
+            rate_per_s=rate_per_s,
+        )
+    except KeyringError as error:
+        raise CouldNotRunError(str(error)) from error
+    return _show_new(key, token, as_json=json)
+
+
+@app.command(name="list")
+def list_keys(*, data: Data, json: Json = False) -> int:
+    """Show the keys, without their secrets."""
+    now = datetime.now(UTC)
+    try:
+        keys = _store(data).stored()
+    except KeyringError as error:
+        raise CouldNotRunError(str(error)) from error
+    if json:
+        write_json([_described(key, now) for key in keys])
+        return DONE
+    table = Table("id", "name", "state", "operations", "channels", "made", "ends")
+    for key in keys:
+        ends = key.revoked or key.expires
+        table.add_row(
+            key.id,
+            key.name,
+            key.state(now),
+            " ".join(key.operations),
+            key.channels if isinstance(key.channels, str) else " ".join(key.channels),
+            f"{key.created:%Y-%m-%d %H:%M}",
+            f"{ends:%Y-%m-%d %H:%M}" if ends is not None else "",
+        )
+    results.print(table)
+    if not keys:
+        remarks.print(f"No keys yet. Make one: holdfast keys add NAME --operations all --data {data}", markup=False)
+    return DONE
+
+
+@app.command
+def revoke(which: Which, *, data: Data, json: Json = False) -> int:
+    """End a key now."""
+    now = datetime.now(UTC)
+    try:
+        ended = _store(data).revoke(which)
+    except KeyringError as error:
+        raise CouldNotRunError(str(error)) from error
+    if json:
+        write_json([_described(key, now) for key in ended])
+    else:
+        for key in ended:
+            results.print(f"{key.id} {key.name}: revoked", markup=False)
+    return DONE
+
+
+@app.command
+def rotate(
+    which: Which,
+    *,
+    data: Data,
+    overlap: Annotated[
+        str, Parameter(help="How long the old secret still works, such as 24h; 0s ends it now.")
+    ] = "24h",
+    json: Json = False,
+) -> int:
+    """Make a new secret for a key and print it; the old one works for a while longer."""
+    span = _span(overlap)
+    if span is None:
+        raise CouldNotRunError(f"--overlap {overlap!r} is no span; write 30m, 24h or 7d")
+    try:
+        key, token = _store(data).rotate(which, overlap_s=span.total_seconds())
+    except KeyringError as error:
+        raise CouldNotRunError(str(error)) from error
+    return _show_new(key, token, as_json=json)
+
+
+def _store(data: Path, *, make: bool = False) -> KeyStore:
+    if make:
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    elif not data.is_dir():
+        raise CouldNotRunError(f"{data} does not exist", "Name the gateway's data directory with --data.")
+    return KeyStore(data)
+
+
+def _operations(given: list[str]) -> list[Operation]:
+    names = [name for part in given for name in part.split(",") if name]
+    if "all" in names:
+        return list(Operation)
+    try:
+        return [Operation(name) for name in names]
+    except ValueError as error:
+        raise CouldNotRunError(f"{error}", f"The operations are: {', '.join(Operation)}, or all.") from error
+
+
+def _channels(given: list[str] | None) -> str | list[str]:
+    names = [name for part in given or ["*"] for name in part.split(",") if name]
+    return "*" if "*" in names else names
+
+
+def _moment(text: str) -> datetime:
+    span = _span(text)
+    if span is not None:
+        return datetime.now(UTC) + span
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise CouldNotRunError(
+            f"--expires {text!r} is neither a time nor a span", "Write 2027-01-31T00:00:00Z, or 90d, 12h, 30m."
+        ) from error
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+
+
+def _span(text: str) -> timedelta | None:
+    number, unit = text[:-1], text[-1:]
+    if not (number.isascii() and number.isdigit() and unit in _UNITS):
+        return None
+    return timedelta(seconds=int(number) * _UNITS[unit])
+
+
+def _described(key: StoredKey, now: datetime) -> dict[str, object]:
+    shown: dict[str, object] = msgspec.to_builtins(key)
+    del shown["secret_sha256"]
+    return {**shown, "channels": key.channels, "state": key.state(now)}
+
+
+def _show_new(key: StoredKey, token: str, *, as_json: bool) -> int:
+    if as_json:
+        write_json({**_described(key, datetime.now(UTC)), "key": token})
+        return DONE
+    results.print(token, markup=False)
+    remarks.print(
+        f"Key {key.id} for {key.name!r}. This is the only time that its secret is shown; send it as\n"
+        f"  Authorization: Bearer {token[: token.index('_') + 4]}...",
+        markup=False,
+    )
+    return DONE

@@ -1,0 +1,60 @@
+"""Live progress on stderr: a bar with rate and time left on a terminal, a line now and then elsewhere.
+
+In: phases, and how far each is. Out: nothing on stdout, ever.
+"""
+
+from collections.abc import Callable
+from time import monotonic
+from typing import Self
+
+from rich.progress import Progress, TaskID
+
+from holdfast.cli.console import number, progress, remarks
+
+LINE_EVERY_S = 10.0
+DRAW_EVERY_S = 0.1
+
+
+class LiveWatcher:
+    """`with LiveWatcher("orders") as watcher: told = watcher.phase("replaying", 1000); told(1)`."""
+
+    def __init__(self, unit: str = "") -> None:
+        self._progress: Progress = progress(unit)
+        self._task: TaskID | None = None
+        self._title = ""
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def phase(self, title: str, total: int | None) -> Callable[[int], None]:
+        """A part begins; gives what to call with how much of it is done."""
+        if self._task is not None:
+            self._progress.remove_task(self._task)
+        self._task = task = self._progress.add_task(title, total=total, rate="")
+        began = monotonic()
+        drawn = said = began
+        if not remarks.is_terminal:
+            remarks.print(f"{title} ...", markup=False)
+
+        def told(done: int) -> None:
+            nonlocal drawn, said
+            now = monotonic()
+            if now - drawn < DRAW_EVERY_S and done != total:
+                return
+            drawn = now
+            rate = done / (now - began) if now > began else 0.0
+            self._progress.update(task, completed=done, rate=f"{number(rate)}/s")
+            if not remarks.is_terminal and now - said >= LINE_EVERY_S:
+                said = now
+                of = f" of {number(total)}" if total else ""
+                remarks.print(f"  {number(done)}{of}, {number(rate)}/s", markup=False)
+
+        return told
+
+    def remark(self, text: str) -> None:
+        """Something happened that a person wants to know."""
+        remarks.print(text, markup=False)

@@ -1,0 +1,121 @@
+"""`holdfast verify`: the state rebuilt from LOG in a fresh core, and compared.
+
+In: a data directory. Out: what was found; exit status 1 for any difference. Always: it only reads.
+"""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import uvloop
+from cyclopts import Parameter
+from rich.table import Table
+
+from holdfast.cli.connection import DEFAULT_URL, Key, could_not_run
+from holdfast.cli.console import DONE, FOUND_WRONG, Json, number, remarks, results, write_json
+from holdfast.cli.live import LiveWatcher
+from holdfast.client import NO_RETRY, Client, ClientError
+from holdfast.log.embedded import runtime_of
+from holdfast.node.replay import ReplayProgress
+from holdfast.node.verify import AskGateway, VerifyReport
+from holdfast.node.verify import verify as rebuild_and_compare
+
+
+def verify(
+    *,
+    data: Annotated[Path, Parameter(env_var="HOLDFAST_DATA", help="The directory that `serve` was given.")],
+    gateway: Annotated[
+        str | None,
+        Parameter(
+            env_var="HOLDFAST_GATEWAY", help="The running gateway to compare with, where it is not on port 8080."
+        ),
+    ] = None,
+    key: Key = None,
+    scope: Annotated[str, Parameter(help="The inventory universe.")] = "main",
+    json: Json = False,
+) -> int:
+    """Rebuild the state from the log's first message in a fresh core, and compare.
+
+    Checks that the log has no gap and its chain holds, that every invariant does, and that a gateway that runs on it
+    has the same digest. It works with the gateway stopped or running, and changes nothing.
+
+    ```
+    holdfast verify --data DIR
+    holdfast verify --data DIR --gateway http://127.0.0.1:9000 --json
+    ```
+    """
+    with could_not_run():
+        found = uvloop.run(rebuilt(data, gateway, key, scope))
+    if json:
+        write_json(document(found))
+    else:
+        _show(found)
+    return DONE if found.ok else FOUND_WRONG
+
+
+async def rebuilt(data: Path, gateway: str | None, key: str | None, scope: str = "main") -> VerifyReport:
+    """Rebuilds and compares, with progress on stderr."""
+    ask = _asking(data, gateway, key)
+    with LiveWatcher("batches") as watcher:
+        told = watcher.phase("rebuilding the state from the log", None)
+
+        def tell(progress: ReplayProgress) -> None:
+            told(progress.sequence)
+
+        return await rebuild_and_compare(data, scope, ask_gateway=ask, tell=tell)
+
+
+def _asking(data: Path, gateway: str | None, key: str | None) -> AskGateway | None:
+    """How to ask the gateway that runs on this log; None where none does."""
+    runtime = runtime_of(data)
+    if runtime is None and gateway is None:
+        return None
+    url = gateway or DEFAULT_URL
+
+    async def ask() -> tuple[int, str] | None:
+        async with Client(url, key, retry=NO_RETRY) as client:
+            try:
+                state = await client.state()
+            except ClientError as error:
+                if gateway is not None:
+                    raise
+                remarks.print(f"Not compared with a gateway: {error}. --gateway and --key name it.", markup=False)
+                return None
+        if gateway is None and runtime is not None and state.pid != runtime.owner_pid:
+            remarks.print(f"Not compared: the gateway on {url} runs on another log. --gateway names the right one.")
+            return None
+        return state.sequence, state.digest
+
+    return ask
+
+
+def document(found: VerifyReport) -> dict[str, Any]:
+    """The report as JSON has it."""
+    fields = asdict(found)
+    progress = fields.pop("progress")
+    return {
+        "ok": found.ok,
+        **fields,
+        "facts": progress["facts"],
+        "seconds": round(progress["elapsed_s"], 3),
+        "facts_per_s": round(found.progress.facts_per_s),
+    }
+
+
+def _show(found: VerifyReport) -> None:
+    table = Table(show_header=False, box=None, padding=(0, 2))
+    table.add_column(style="dim")
+    table.add_column()
+    took = found.progress
+    table.add_row("scope", found.scope)
+    table.add_row("batches", f"{number(found.sequence)}, {number(found.void_total)} of them void")
+    table.add_row("facts", f"{number(took.facts)} in {took.elapsed_s:.1f} s, {number(took.facts_per_s)}/s")
+    table.add_row("digest", found.digest)
+    table.add_row("chain", found.chain)
+    compared = "no gateway runs on it" if found.compared_at is None else f"at sequence {number(found.compared_at)}"
+    table.add_row("compared", compared)
+    results.print(table)
+    for difference in found.differences:
+        results.print(f"DIFFERENT: {difference}", style="bold red", markup=False)
+    if found.ok:
+        results.print("Equal: the log alone gives this state, and every invariant holds.", style="bold green")

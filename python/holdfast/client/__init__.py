@@ -1,0 +1,11 @@
+"""The typed Python client: what the command line, rehearsals, adapters and users speak to a gateway with.
+
+In: a gateway's address and a key. Out: Structs of holdfast.contracts, or typed exceptions.
+Always: it needs no extension module and no NATS: HTTP is all that it knows.
+"""
+
+from holdfast.client.calls import Client
+from holdfast.client.errors import ClientError, ProblemError, UnavailableError, UnreachableError
+from holdfast.client.transport import NO_RETRY, Retry
+
+__all__ = ["NO_RETRY", "Client", "ClientError", "ProblemError", "Retry", "UnavailableError", "UnreachableError"]

@@ -1,0 +1,176 @@
+"""The client: every call of the contract as a typed coroutine.
+
+In: a gateway's address and a key. Out: the Structs of contracts.answers, or an exception of client.errors.
+Always: one client may be used by any number of tasks of one event loop.
+"""
+
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Any, Literal, Self
+from urllib.parse import quote, urlencode
+
+import msgspec
+import orjson
+
+from holdfast.client.transport import Retry, Transport
+from holdfast.contracts import answers, requests
+from holdfast.contracts.facts import Fact, PolicyFact
+
+_availability = msgspec.json.Decoder(answers.Availability).decode
+_availabilities = msgspec.json.Decoder(answers.Availabilities).decode
+_explanation = msgspec.json.Decoder(answers.Explanation).decode
+_validation = msgspec.json.Decoder(answers.Validation).decode
+_reservation = msgspec.json.Decoder(answers.Reservation).decode
+_batch = msgspec.json.Decoder(answers.BatchResults).decode
+_facts = msgspec.json.Decoder(answers.FactsAnswer).decode
+_state = msgspec.json.Decoder(answers.StateAnswer).decode
+_encode = msgspec.json.Encoder().encode
+
+Wait = Literal["log", "received"]
+
+
+class Client:
+    """Speaks with one gateway: `async with Client("http://127.0.0.1:8080", key) as client: ...`.
+
+    `timeout_s` bounds one try, `retry` what happens after a 503 or a lost connection. Every call raises
+    client.errors.ProblemError (one subclass per problem) or UnreachableError.
+    """
+
+    def __init__(
+        self,
+        url: str = "http://127.0.0.1:8080",
+        key: str | None = None,
+        *,
+        timeout_s: float = 10.0,
+        connections_max: int = 100,
+        retry: Retry | None = None,
+    ) -> None:
+        self.transport = Transport(
+            url, key, timeout_s=timeout_s, connections_max=connections_max, retry=retry or Retry()
+        )
+        self._send = self.transport.send
+
+    async def __aenter__(self) -> Self:
+        await self.transport.open()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.transport.close()
+
+    @property
+    def sequence(self) -> int:
+        """The highest LOG sequence that an answer to this client reflected."""
+        return self.transport.sequence
+
+    async def availability(
+        self, sku: str, channel: str, *, region: str | None = None, quantity: int | None = None
+    ) -> answers.Availability:
+        """How many units of `sku` the channel can sell now; with `quantity`, also the day from which on so many."""
+        query = _query(channel=channel, region=region, quantity=quantity)
+        return _availability((await self._send("GET", f"/v1/availability/{_segment(sku)}{query}"))[1])
+
+    async def availabilities(
+        self, channel: str, skus: Sequence[str], *, region: str | None = None
+    ) -> list[answers.AvailabilityItem]:
+        """The same for 1 to 1,000 SKUs, in the order given."""
+        body = requests.AvailabilityRequest(channel=channel, skus=list(skus), region=region)
+        return _availabilities((await self._send("POST", "/v1/availability", _encode(body)))[1]).items
+
+    async def explain(self, sku: str, channel: str, *, region: str | None = None) -> answers.Explanation:
+        """Why so many: signed terms that add up to `sellable`."""
+        query = _query(channel=channel, region=region)
+        return _explanation((await self._send("GET", f"/v1/availability/{_segment(sku)}/explain{query}"))[1])
+
+    async def validate(self, cart: requests.ValidateRequest) -> answers.Validation:
+        """Would this cart fit? Holds nothing."""
+        return _validation((await self._send("POST", "/v1/carts/validate", _encode(cart)))[1])
+
+    async def reserve(self, reservation: str, request: requests.ReservationRequest) -> answers.Reservation:
+        """Hold these lines under the id `reservation`; the same request again answers the same."""
+        return _reservation((await self._send("PUT", _path(reservation), _encode(request)))[1])
+
+    async def reserve_batch(self, reservations: Sequence[requests.BatchedReservation]) -> list[answers.BatchResult]:
+        """Up to 500 at once, each on its own."""
+        body = requests.BatchRequest(requests=list(reservations))
+        return _batch((await self._send("POST", "/v1/reservations:batch", _encode(body)))[1]).results
+
+    async def reservation(self, reservation: str) -> answers.Reservation:
+        """The reservation as it stands."""
+        return _reservation((await self._send("GET", _path(reservation)))[1])
+
+    async def confirm(self, reservation: str, order_ref: str | None = None) -> answers.Reservation:
+        """The order was placed. Raises OversoldError when the hold had ended and the stock has gone."""
+        body = _encode(requests.ConfirmRequest(order_ref=order_ref))
+        return _reservation((await self._send("POST", _path(reservation, "confirm"), body))[1])
+
+    async def release(self, reservation: str) -> answers.Reservation:
+        """Give the hold back."""
+        return _reservation((await self._send("POST", _path(reservation, "release"), b"{}"))[1])
+
+    async def cancel(self, reservation: str) -> answers.Reservation:
+        """Give back what is not fulfilled."""
+        return _reservation((await self._send("POST", _path(reservation, "cancel"), b"{}"))[1])
+
+    async def extend(self, reservation: str, ttl_ms: int) -> answers.Reservation:
+        """The hold ends `ttl_ms` milliseconds from now."""
+        body = _encode(requests.ExtendRequest(ttl_ms=ttl_ms))
+        return _reservation((await self._send("POST", _path(reservation, "extend"), body))[1])
+
+    async def fulfil(self, reservation: str, lines: Sequence[requests.FulfilLine]) -> answers.Reservation:
+        """These units were handed over. Sent again only after "not-done": twice would hand over twice."""
+        body = _encode(requests.FulfilRequest(lines=list(lines)))
+        return _reservation((await self._send("POST", _path(reservation, "fulfil"), body, repeatable=False))[1])
+
+    async def facts(
+        self, source: str, facts: Sequence[Fact | Mapping[str, Any]], *, wait: Wait = "log"
+    ) -> answers.FactsAnswer:
+        """Facts of any kind, as Structs or plain mappings; each accepted or rejected on its own."""
+        body = _encode({"source": source, "facts": list(facts)})
+        return _facts((await self._send("POST", "/v1/facts" + _waiting(wait), body))[1])
+
+    async def policies(
+        self, facts: Sequence[PolicyFact | Mapping[str, Any]], *, wait: Wait = "log"
+    ) -> answers.FactsAnswer:
+        """Facts of the policy kinds."""
+        return _facts((await self._send("POST", "/v1/policies" + _waiting(wait), _encode({"facts": list(facts)})))[1])
+
+    async def state(self) -> answers.StateAnswer:
+        """Where the process stands: sequence, digest, totals."""
+        return _state((await self._send("GET", "/v1/state"))[1])
+
+    async def alive(self) -> bool:
+        """Whether the process answers. Raises UnreachableError when it does not."""
+        return (await self._send("GET", "/livez", once=True))[0] == 200
+
+    async def ready(self) -> bool:
+        """True once requests may be sent. Raises UnavailableError, with the reasons, while they may not."""
+        return (await self._send("GET", "/readyz", once=True))[0] == 200
+
+    async def metrics(self) -> str:
+        """Figures in Prometheus' text format."""
+        return (await self._send("GET", "/metrics"))[1].decode()
+
+    async def openapi(self) -> dict[str, Any]:
+        """The OpenAPI document."""
+        document: dict[str, Any] = orjson.loads((await self._send("GET", "/openapi.json"))[1])
+        return document
+
+
+def _segment(text: str) -> str:
+    # A lone dot or two would be taken for a step of the path by what stands between.
+    return quote(text, safe="") if text.strip(".") else text.replace(".", "%2E")
+
+
+def _path(reservation: str, verb: str = "") -> str:
+    return f"/v1/reservations/{_segment(reservation)}{'/' if verb else ''}{verb}"
+
+
+def _query(**fields: str | int | None) -> str:
+    given = {name: value for name, value in fields.items() if value is not None}
+    return f"?{urlencode(given, quote_via=quote)}" if given else ""
+
+
+def _waiting(wait: Wait) -> str:
+    return "" if wait == "log" else f"?wait={wait}"

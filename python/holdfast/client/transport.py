@@ -1,0 +1,125 @@
+"""Sending a request until there is an answer, or no more point.
+
+In: a method, a path, a body. Out: status and body of an answer below 400, or an exception of client.errors.
+Always: what is sent again is the same request, byte by byte; the number of tries and the time they take are bounded.
+"""
+
+import asyncio
+import random
+from dataclasses import dataclass
+from typing import Self
+
+import aiohttp
+import msgspec
+from yarl import URL
+
+from holdfast.client.errors import ProblemError, UnavailableError, UnreachableError, error_for, unreadable
+from holdfast.contracts.problems import decode_problem
+
+SEQUENCE = "Holdfast-Sequence"
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """How often and for how long a request is sent again after a 503 or a lost connection.
+
+    The wait is Retry-After where one is given, else it doubles from `first_wait_s`; each is drawn from its upper half,
+    so that many clients do not come back at once.
+    """
+
+    tries_max: int = 5
+    total_s: float = 15.0
+    first_wait_s: float = 0.1
+    wait_s_max: float = 5.0
+
+
+NO_RETRY = Retry(tries_max=1)
+
+
+class Transport:
+    """A pool of connections to one gateway. `sequence` is the highest LOG sequence that an answer named."""
+
+    def __init__(self, url: str, key: str | None, *, timeout_s: float, connections_max: int, retry: Retry) -> None:
+        self._base = url.rstrip("/")
+        self._headers = {"Authorization": f"Bearer {key}"} if key else {}
+        self._timeout = aiohttp.ClientTimeout(total=timeout_s)
+        self._connections_max = connections_max
+        self._retry = retry
+        self._session: aiohttp.ClientSession | None = None
+        self.sequence = 0
+        self.repeated = 0
+
+    async def open(self) -> Self:
+        """Be ready to send."""
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=self._connections_max),
+                timeout=self._timeout,
+                headers=self._headers,
+                auto_decompress=False,
+                skip_auto_headers=("User-Agent", "Accept-Encoding", "Accept"),
+                cookie_jar=aiohttp.DummyCookieJar(),
+            )
+        return self
+
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def send(
+        self, method: str, path: str, body: bytes | None = None, *, repeatable: bool = True, once: bool = False
+    ) -> tuple[int, bytes]:
+        """The answer's status and body. `path` is percent-encoded already.
+
+        `repeatable` False: a second time would do it twice, so that it is sent again only after "not-done". `once`: it
+        is never sent again.
+        Raises the exception of the problem that it ends in, or UnreachableError.
+        """
+        retry = self._retry
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + retry.total_s
+        wait_s = retry.first_wait_s
+        for tries_left in range(0 if once else retry.tries_max - 1, -1, -1):
+            failure: UnavailableError | UnreachableError
+            try:
+                return await self._once(method, path, body)
+            except UnavailableError as error:
+                failure = error
+                pause_s = error.retry_after_s or wait_s
+                again = repeatable or error.outcome == "not-done"
+            except UnreachableError as error:
+                failure, pause_s, again = error, wait_s, repeatable
+            pause_s = min(pause_s, retry.wait_s_max) * random.uniform(0.5, 1.0)  # noqa: S311 - spreads the load
+            if not again or not tries_left or loop.time() + pause_s > deadline:
+                raise failure
+            self.repeated += 1
+            wait_s *= 2
+            await asyncio.sleep(pause_s)
+        raise AssertionError("a Retry has at least one try")
+
+    async def _once(self, method: str, path: str, body: bytes | None) -> tuple[int, bytes]:
+        if self._session is None:
+            raise RuntimeError("use the client within `async with`, or open it first")
+        try:
+            async with self._session.request(method, URL(self._base + path, encoded=True), data=body) as response:
+                answer = await response.read()
+                status = response.status
+                headers = response.headers
+        except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, TimeoutError) as error:
+            raise UnreachableError(f"{self._base} did not answer ({str(error) or type(error).__name__})") from error
+        sequence = headers.get(SEQUENCE, "")
+        if sequence.isdigit():
+            self.sequence = max(self.sequence, int(sequence))
+        if status >= 400:
+            raise _failure(status, answer, headers.get("Retry-After", ""))
+        return status, answer
+
+
+def _failure(status: int, body: bytes, retry_after: str) -> ProblemError:
+    try:
+        problem = decode_problem(body)
+    except msgspec.DecodeError:
+        return unreadable(status, body)
+    return error_for(problem, float(retry_after) if retry_after.isdigit() else None)

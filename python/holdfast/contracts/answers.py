@@ -1,0 +1,175 @@
+"""What holdfast answers with a status below 400 (api.md, table of calls)."""
+
+from datetime import date
+from typing import Annotated, Literal
+
+from msgspec import UNSET, Meta, UnsetType
+
+from holdfast.contracts.problems import Problem
+from holdfast.contracts.words import Answer, Mode, Time
+
+State = Literal["held", "committed", "in_erp", "fulfilled", "released", "expired", "cancelled", "oversold"]
+Reason = Literal["insufficient-stock", "unknown-sku", "restricted", "not-a-multiple", "unknown-unit", "inactive"]
+Count = Annotated[int, Meta(ge=0)]
+
+
+class AnswerFreshness(Answer, frozen=True, kw_only=True):
+    """`as_of`: which LOG sequence an answer reflects, and how old that is."""
+
+    sequence: Count
+    age_ms: Count
+    mode: Mode
+
+
+class Availability(Answer, frozen=True, kw_only=True):
+    """What a channel can sell of a SKU right now, and, where a quantity was asked for, from which day on it could."""
+
+    sku: str
+    channel: str
+    sellable: Count
+    unlimited: bool
+    as_of: AnswerFreshness
+    promise: date | UnsetType | None = UNSET
+
+
+class AvailabilityItem(Answer, frozen=True, kw_only=True):
+    """One SKU of many: either its figures or why there are none."""
+
+    sku: str
+    sellable: Count | UnsetType = UNSET
+    unlimited: bool | UnsetType = UNSET
+    error: Literal["unknown-sku"] | UnsetType = UNSET
+
+
+class Availabilities(Answer, frozen=True, kw_only=True):
+    """The SKUs in the order asked."""
+
+    items: list[AvailabilityItem]
+    as_of: AnswerFreshness
+
+
+class Term(Answer, frozen=True, kw_only=True):
+    """One step of the waterfall; the quantities are signed and add up to `sellable`."""
+
+    name: str
+    quantity: int
+    location: str | UnsetType = UNSET
+    rule: str | UnsetType = UNSET
+    sequence: Count | UnsetType = UNSET
+
+
+class Explanation(Answer, frozen=True, kw_only=True):
+    """Why a SKU's sellable is what it is."""
+
+    sku: str
+    channel: str
+    sellable: Count
+    terms: list[Term]
+    as_of: AnswerFreshness
+
+
+class ValidatedLine(Answer, frozen=True, kw_only=True):
+    """A line as judged after the lines before it that fit."""
+
+    sku: str
+    requested: int
+    sellable: Count
+    ok: bool
+    reason: Reason | UnsetType = UNSET
+
+
+class Validation(Answer, frozen=True, kw_only=True):
+    """Would the cart fit?"""
+
+    ok: bool
+    lines: list[ValidatedLine]
+    as_of: AnswerFreshness
+
+
+class AllocatedUnits(Answer, frozen=True, kw_only=True):
+    """Where units of a line are bound; `sku` names the component of a kit, `due` the day of a supply."""
+
+    location: str
+    quantity: int
+    sku: str | UnsetType = UNSET
+    due: date | UnsetType = UNSET
+
+
+class HeldLine(Answer, frozen=True, kw_only=True):
+    """What a reservation holds of a SKU, in base units."""
+
+    sku: str
+    quantity: int
+    allocations: list[AllocatedUnits]
+
+
+class Reservation(Answer, frozen=True, kw_only=True):
+    """A reservation as it stands; `owner` is the keyed hash under which the owner is stored."""
+
+    id: str
+    state: State
+    channel: str
+    owner: str | None
+    order_ref: str | None
+    expires_at: Time | None
+    lines: list[HeldLine]
+    version: int
+    sequence: Count
+    superseded_by: str | UnsetType = UNSET
+    as_of: AnswerFreshness | UnsetType = UNSET
+
+
+class BatchResult(Answer, frozen=True, kw_only=True):
+    """One request of a batch: its status, and the reservation or the problem."""
+
+    id: str
+    status: int
+    reservation: Reservation | UnsetType = UNSET
+    problem: Problem | UnsetType = UNSET
+
+
+class BatchResults(Answer, frozen=True, kw_only=True):
+    """The requests' results in their order."""
+
+    results: list[BatchResult]
+
+
+class RejectedFact(Answer, frozen=True, kw_only=True):
+    """A fact that was refused, by its index in the body."""
+
+    index: int
+    reason: str
+
+
+class FactsAnswer(Answer, frozen=True, kw_only=True):
+    """`sequence` is LOG's, or IN's with `?wait=received`; `accepted` are then the well-formed ones."""
+
+    accepted: Count
+    rejected: list[RejectedFact]
+    sequence: Count
+
+
+class StateAnswer(Answer, frozen=True, kw_only=True):
+    """Where this process stands."""
+
+    scope: str
+    sequence: Count
+    digest: str
+    role: Literal["leader", "follower"]
+    lag_facts: Count
+    pid: int
+    totals: dict[str, int | dict[str, int]]
+    as_of: AnswerFreshness
+
+
+class Liveness(Answer, frozen=True, kw_only=True):
+    """The process answers."""
+
+    status: Literal["alive"]
+
+
+class Readiness(Answer, frozen=True, kw_only=True):
+    """Whether requests should be sent here; `reasons` is empty when they should."""
+
+    ready: bool
+    reasons: list[str]

@@ -1,0 +1,295 @@
+"""The kinds of facts (api.md, "Facts"): what an ERP, a shop or an operator says happened.
+
+In: nothing. Out: one Struct per kind, tagged by `kind`, and their two unions.
+Always: each is as the Rust core parses it; `tests/vectors/facts.json` holds both to accepting the same.
+"""
+
+from datetime import date
+from typing import Annotated, Literal, TypeAlias
+
+import msgspec
+from msgspec import Meta
+
+from holdfast.contracts.words import (
+    ENTRIES_MAX,
+    HORIZON_DAYS_MAX,
+    LINES_MAX,
+    STALE_AFTER_MS_MAX,
+    UNITS_MAX,
+    Amount,
+    AsOf,
+    Integer,
+    LineName,
+    Name,
+    OnHand,
+    Period,
+    Priority,
+    Quantity,
+    Request,
+    SignedQuantity,
+    Why,
+)
+
+
+class _Fact(Request, frozen=True, kw_only=True, tag_field="kind"):
+    """What every fact may carry besides its own fields."""
+
+    trace: Name | None = None
+
+
+class Unsellable(Request, frozen=True, kw_only=True):
+    """Units on hand that cannot be sold, by why."""
+
+    quality_control: Amount = 0
+    damaged: Amount = 0
+    quarantined: Amount = 0
+    in_transfer: Amount = 0
+
+
+class StockLevel(_Fact, frozen=True, kw_only=True, tag="stock.level"):
+    """How much of a SKU lies at a location, counted at `as_of`."""
+
+    sku: Name
+    location: Name
+    on_hand: OnHand
+    basis: Literal["gross", "net"]
+    as_of: AsOf
+    unsellable: Unsellable | None = None
+    allocated: Amount | None = None
+    unit: Name | None = None
+
+
+class StockDelta(_Fact, frozen=True, kw_only=True, tag="stock.delta"):
+    """A movement: so many more or fewer."""
+
+    sku: Name
+    location: Name
+    quantity: SignedQuantity
+    reason: Why
+    ref: Name
+    as_of: AsOf
+    version: Integer | None = None
+    unit: Name | None = None
+
+    def __post_init__(self) -> None:
+        if self.quantity == 0:
+            raise ValueError("quantity must not be 0")
+
+
+class Supply(_Fact, frozen=True, kw_only=True, tag="supply"):
+    """Dated stock on its way; `quantity` is what is still open."""
+
+    ref: Name
+    line: LineName
+    sku: Name
+    location: Name
+    quantity: Amount
+    due: date
+    status: Literal["open", "received", "cancelled"] = "open"
+    confidence: Annotated[int, Meta(ge=0, le=100)] = 100
+    version: Integer | None = None
+    unit: Name | None = None
+
+
+class Demand(_Fact, frozen=True, kw_only=True, tag="demand"):
+    """What is owed to others: a marketplace, a store, a contract. 0 closes it."""
+
+    ref: Name
+    line: LineName
+    sku: Name
+    quantity: Amount
+    class_: Literal["marketplace", "replenishment", "b2b", "other"] = msgspec.field(name="class", default="other")
+    as_of: AsOf
+    location: Name | None = None
+    locations: Annotated[list[Name], Meta(min_length=1, max_length=ENTRIES_MAX)] | None = None
+    due: date | None = None
+    order_ref: Name | None = None
+    version: Integer | None = None
+    unit: Name | None = None
+
+    def __post_init__(self) -> None:
+        if self.location is not None and self.locations is not None:
+            raise ValueError("location and locations must not be given together")
+
+
+class AckLine(Request, frozen=True, kw_only=True):
+    """Where the ERP ships a line of an order from."""
+
+    sku: Name
+    location: Name
+
+
+class OrderAck(_Fact, frozen=True, kw_only=True, tag="order.ack"):
+    """A read-back saw the order in the ERP."""
+
+    order_ref: Name
+    as_of: AsOf
+    lines: Annotated[list[AckLine], Meta(min_length=1, max_length=LINES_MAX)] | None = None
+
+
+class QuantityLine(Request, frozen=True, kw_only=True):
+    """Units of a SKU, at a location where one is known."""
+
+    sku: Name
+    quantity: Quantity
+    location: Name | None = None
+
+
+class OrderUpdate(_Fact, frozen=True, kw_only=True, tag="order.update"):
+    """The ERP took units off an order; `lines` says which."""
+
+    order_ref: Name
+    ref: Name
+    status: Literal["cancelled", "refused", "short"]
+    lines: Annotated[list[QuantityLine], Meta(min_length=1, max_length=LINES_MAX)]
+    as_of: AsOf
+    version: Integer | None = None
+
+
+class Shipment(_Fact, frozen=True, kw_only=True, tag="shipment"):
+    """Units left for an order: exactly one of `order_ref` and `reservation` names it."""
+
+    ref: Name
+    lines: Annotated[list[QuantityLine], Meta(min_length=1, max_length=LINES_MAX)]
+    as_of: AsOf
+    order_ref: Name | None = None
+    reservation: Name | None = None
+    version: Integer | None = None
+
+    def __post_init__(self) -> None:
+        if (self.order_ref is None) == (self.reservation is None):
+            raise ValueError("exactly one of order_ref and reservation must be given")
+
+
+class Return(_Fact, frozen=True, kw_only=True, tag="return"):
+    """Units came back."""
+
+    ref: Name
+    sku: Name
+    location: Name
+    quantity: Quantity
+    condition: Literal["sellable", "damaged", "quality_control"]
+    as_of: AsOf
+    order_ref: Name | None = None
+    version: Integer | None = None
+    unit: Name | None = None
+
+
+class Component(Request, frozen=True, kw_only=True):
+    """So many of a SKU in one kit."""
+
+    sku: Name
+    quantity: Quantity
+
+
+class Item(_Fact, frozen=True, kw_only=True, tag="item"):
+    """A SKU: its units, other names, and components where it is a kit."""
+
+    sku: Name
+    base_unit: Name
+    status: Literal["active", "discontinued"] = "active"
+    units: Annotated[dict[Name, Quantity], Meta(max_length=UNITS_MAX)] = msgspec.field(default_factory=dict)
+    kit: Annotated[list[Component], Meta(max_length=ENTRIES_MAX)] | None = None
+    aliases: Annotated[list[Name], Meta(max_length=ENTRIES_MAX)] = msgspec.field(default_factory=list)
+    sell_multiple: Quantity = 1
+    tax_class: Name | None = None
+
+    def __post_init__(self) -> None:
+        if self.units.get(self.base_unit, 1) != 1:
+            raise ValueError("units must not give the base unit another factor than 1")
+
+
+class Location(_Fact, frozen=True, kw_only=True, tag="location"):
+    """A place that stock lies at. The lower priority number goes first, then the name."""
+
+    location: Name
+    type: Literal["warehouse", "store", "3pl"] = "warehouse"
+    regions: Annotated[list[Name], Meta(max_length=ENTRIES_MAX)] = msgspec.field(default_factory=list)
+    priority: Priority = 100
+    enabled: bool = True
+
+
+class Channel(_Fact, frozen=True, kw_only=True, tag="channel"):
+    """A way of selling: where from, how far ahead, in which order."""
+
+    channel: Name
+    locations: Annotated[list[Name], Meta(max_length=ENTRIES_MAX)] | Literal["*"]
+    sourcing: Literal["priority", "region", "fewest_splits"] = "priority"
+    regional: Literal["prefer", "require"] = "prefer"
+    draws_shared: bool = True
+    supply_horizon_days: Annotated[int, Meta(ge=0, le=HORIZON_DAYS_MAX)] = 0
+    priority: Priority = 100
+    buffer: Amount | None = None
+
+
+class Allocation(_Fact, frozen=True, kw_only=True, tag="allocation"):
+    """Units ring-fenced for a channel; 0 ends it."""
+
+    channel: Name
+    sku: Name
+    quantity: Amount
+    period: Period | None = None
+
+
+class Cap(_Fact, frozen=True, kw_only=True, tag="cap"):
+    """The most that a channel may sell; null ends it."""
+
+    channel: Name
+    sku: Name
+    quantity: Amount | None
+    period: Period | None = None
+
+
+class Safety(_Fact, frozen=True, kw_only=True, tag="safety"):
+    """Units never sold: the larger of both figures; both absent ends the rule."""
+
+    sku: Name | None = None
+    location: Name | None = None
+    absolute: Amount | None = None
+    percent: (
+        Annotated[int, Meta(ge=0, le=100)]
+        | Annotated[float, Meta(ge=0, le=100, description="At most two decimals.")]
+        | None
+    ) = None
+
+    def __post_init__(self) -> None:
+        if self.percent is not None and round(self.percent * 100, 6) % 1:
+            raise ValueError("percent must have at most two decimals")
+
+
+class Oversell(_Fact, frozen=True, kw_only=True, tag="oversell"):
+    """What may be sold beyond any stock; `policy` absent ends the rule."""
+
+    channel: Name | None = None
+    sku: Name | None = None
+    policy: Literal["none", "limit", "unlimited"] | None = None
+    limit: Amount | None = None
+
+    def __post_init__(self) -> None:
+        if (self.policy == "limit") != (self.limit is not None):
+            raise ValueError("limit must be given with policy limit, and only with it")
+
+
+class Freshness(_Fact, frozen=True, kw_only=True, tag="freshness"):
+    """What to do when a source has been silent for too long."""
+
+    source: Name
+    stale_after_ms: Annotated[int, Meta(ge=1, le=STALE_AFTER_MS_MAX)]
+    action: Literal["serve", "widen", "cap", "restrict"]
+    amount: Amount | None = None
+
+
+class Restriction(_Fact, frozen=True, kw_only=True, tag="restriction"):
+    """Sell none of it, for a reason."""
+
+    blocked: bool
+    reason: Why = ""
+    channel: Name | None = None
+    sku: Name | None = None
+
+
+PolicyFact: TypeAlias = Item | Location | Channel | Allocation | Cap | Safety | Oversell | Freshness | Restriction
+"""What /v1/policies takes."""
+
+Fact: TypeAlias = StockLevel | StockDelta | Supply | Demand | OrderAck | OrderUpdate | Shipment | Return | PolicyFact
+"""What /v1/facts takes."""

@@ -1,0 +1,85 @@
+"""The gateway, put together: routes, gate, dispatcher, server.
+
+In: a node, settings, a gate. Out: a listening server, and a way to stop it.
+Always: stopping lets what is under way finish, within its bound.
+"""
+
+import asyncio
+import contextlib
+from dataclasses import dataclass
+
+from aiohttp import web
+
+import holdfast
+from holdfast.gateway import openapi
+from holdfast.gateway.counters import Counters
+from holdfast.gateway.dispatch import Dispatcher
+from holdfast.gateway.gate import Gate
+from holdfast.gateway.metrics import Metrics
+from holdfast.gateway.ports import Node
+from holdfast.gateway.router import Route, Router
+from holdfast.gateway.routes import availability, carts, documentation, facts, operations, policies, reservations, state
+from holdfast.gateway.server import GatewayServer
+from holdfast.settings import GatewaySettings
+
+
+@dataclass(slots=True)
+class _Late:
+    """What the routes ask for that exists only once all of them are known."""
+
+    dispatcher: Dispatcher | None = None
+    document: bytes = b""
+
+    def told(self) -> int:
+        return self.dispatcher.told() if self.dispatcher is not None else 0
+
+    def draining(self) -> bool:
+        return self.dispatcher is not None and self.dispatcher.draining
+
+
+class Gateway:
+    """One HTTP server in front of one node. `start` listens, `stop` drains."""
+
+    def __init__(self, node: Node, settings: GatewaySettings, gate: Gate) -> None:
+        self.settings = settings
+        self.node = node
+        self._gate = gate
+        late = _Late()
+        self.counters = Counters(())
+        metrics = Metrics(self.counters, node)
+        self.routes: tuple[Route, ...] = (
+            *availability.routes(node, settings),
+            *carts.routes(node, settings),
+            *reservations.routes(node, settings),
+            *facts.routes(node, settings, self.counters),
+            *policies.routes(node, settings, self.counters),
+            *state.routes(node),
+            *operations.routes(node, told=late.told, draining=late.draining, render_metrics=metrics.render),
+            *documentation.routes(lambda: late.document, late.told),
+        )
+        self.counters.know(route.name for route in self.routes)
+        late.document = openapi.render_document(self.routes, holdfast.__version__)
+        self.dispatcher = late.dispatcher = Dispatcher(Router(self.routes), gate, self.counters, settings)
+        self._runner: web.ServerRunner | None = None
+        self._beside: asyncio.Task[None] | None = None
+
+    async def start(self, host: str, port: int) -> tuple[str, int]:
+        """Listen; port 0 takes a free one. Returns the address. Raises OSError when it is taken."""
+        self.dispatcher.raise_told(int(self.node.state()["sequence"]))
+        server = GatewayServer(self.dispatcher, self.counters, self.settings)
+        self._runner = web.ServerRunner(server, shutdown_timeout=self.settings.shutdown_ms / 1000)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, host, port, backlog=self.settings.backlog).start()
+        self._beside = asyncio.create_task(self._gate.run(), name="gate")
+        address = self._runner.addresses[0]
+        return str(address[0]), int(address[1])
+
+    async def stop(self) -> None:
+        """Stop accepting, finish what is under way (at most `shutdown_ms`), close every connection."""
+        self.dispatcher.draining = True
+        if self._beside is not None:
+            self._beside.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._beside
+        if self._runner is not None:
+            await self._runner.cleanup()

@@ -1,0 +1,130 @@
+"""The dispatcher: the one function that every request goes through.
+
+In: a request. Out: a reply, always with Holdfast-Sequence.
+Always: the sequence that is told never falls; a failure of any kind becomes a problem that says what to do; nothing a
+route does can skip the key, the bounds or the counting. It stands in for middlewares, each of which would cost a
+coroutine per request.
+"""
+
+import secrets
+from time import perf_counter
+
+import structlog
+from aiohttp import web
+
+from holdfast._core import RequestError
+from holdfast.contracts.problems import render_problem
+from holdfast.gateway.bodies import BodyReader
+from holdfast.gateway.counters import UNROUTED, Counters
+from holdfast.gateway.gate import Gate
+from holdfast.gateway.keyring import Key
+from holdfast.gateway.refusals import Refusal, overloaded
+from holdfast.gateway.replies import Reply
+from holdfast.gateway.router import Route, Router
+from holdfast.node.errors import Unavailable
+from holdfast.settings import GatewaySettings
+
+RATE_BURST_S = 1.0
+
+log = structlog.get_logger()
+
+
+class Dispatcher:
+    """Answers requests. `sequence` is a stored LOG sequence to start from."""
+
+    def __init__(
+        self, router: Router, gate: Gate, counters: Counters, settings: GatewaySettings, *, sequence: int = 0
+    ) -> None:
+        self.draining = False
+        self._resolve = router.resolve
+        self._admit = gate.admit
+        self._counters = counters
+        self._retry_after_s = settings.retry_after_s
+        self._bodies = BodyReader(settings.bodies_bytes_max, settings.retry_after_s)
+        self._told = sequence
+        most = settings.requests_in_flight_max
+        # Reporting is refused first, checkout last; rank 0 (is it alive?) never.
+        self._in_flight_max = (most * 2, most, most * 9 // 10, most // 2)
+
+    def told(self) -> int:
+        """The highest LOG sequence that any client was told."""
+        return self._told
+
+    def raise_told(self, sequence: int) -> None:
+        """LOG sequence `sequence` is stored: no answer names a lower one from now on."""
+        self._told = max(self._told, sequence)
+
+    async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer `request`. Raises only ConnectionError, when there is nobody left to answer."""
+        started = perf_counter()
+        counters = self._counters
+        counters.in_flight += 1
+        name = UNROUTED
+        try:
+            route, parameter, query = self._resolve(request.method, request.raw_path)
+            name = route.name
+            reply = await self._answer(request, route, parameter, query)
+        except Refusal as refusal:
+            reply = Reply(refusal.status, refusal.body, self._told, headers=refusal.headers, close=refusal.close)
+        except Unavailable as error:
+            reply = self._unavailable(error)
+        except RequestError as error:
+            body, status = error.args[0], error.args[1]
+            reply = Reply(status, body, self._told)
+        except ConnectionError:
+            raise
+        except Exception as error:  # noqa: BLE001 - the client gets an answer, the log the whole story
+            reply = self._fault(name, error)
+        finally:
+            counters.in_flight -= 1
+        if self.draining:
+            reply.force_close()
+        counters.routes[name].add(reply.status, perf_counter() - started)
+        return reply
+
+    async def _answer(self, request: web.BaseRequest, route: Route, parameter: str, query: str) -> Reply:
+        if self._counters.in_flight > self._in_flight_max[route.rank]:
+            self._counters.shed += 1
+            raise overloaded("Too many requests are under way.", retry_after_s=self._retry_after_s)
+        admitted = self._admit(request) if route.operation is not None else None
+        if admitted is not None:
+            key = admitted if type(admitted) is Key else await admitted  # type: ignore[misc]
+            if route.operation not in key.operations:
+                raise Refusal("forbidden")
+            if key.spacing_s:
+                _within_rate(key)
+        else:
+            key = NOBODY
+        body = b""
+        if route.body_bytes_max:
+            body = await self._bodies.read(request, route.body_bytes_max, route.body_timeout_s)
+        handled = await route.handler(parameter, query, body, key)
+        if type(handled) is not tuple:
+            return handled  # type: ignore[return-value]
+        status, answer, sequence = handled
+        self._told = max(self._told, sequence)
+        return Reply(status, answer, self._told)
+
+    def _unavailable(self, error: Unavailable) -> Reply:
+        status, body = render_problem(error.problem, outcome=error.outcome)
+        seconds = max(1, round(error.retry_after_s))
+        return Reply(status, body, self._told, headers=b"Retry-After: %d\r\n" % seconds)
+
+    def _fault(self, name: str, error: Exception) -> Reply:
+        incident = secrets.token_hex(8)
+        self._counters.faults += 1
+        log.error("fault", incident=incident, route=name, exc_info=error)
+        status, body = render_problem("internal", incident=incident)
+        return Reply(status, body, self._told, close=True)
+
+
+NOBODY = Key(None, frozenset(), ())
+
+
+def _within_rate(key: Key) -> None:
+    now = perf_counter()
+    due_at = max(key.due_at, now)
+    if due_at - now > RATE_BURST_S:
+        wait_s = int(due_at - now - RATE_BURST_S) + 1
+        raise Refusal("rate-limited", headers=b"Retry-After: %d\r\n" % wait_s)
+    key.due_at = due_at + key.spacing_s

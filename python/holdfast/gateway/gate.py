@@ -1,0 +1,157 @@
+"""Who may come in: the key of a request, or, where authentication is off, that it comes from this machine.
+
+In: a request's headers. Out: the key in force, or a refusal.
+Always: a verified token is remembered, so that the usual request costs one dictionary look-up; a change of the key file
+forgets them all; with authentication off nothing that passed a proxy or came by a foreign name or page is served.
+"""
+
+import asyncio
+from collections.abc import Awaitable
+from ipaddress import ip_address
+from time import monotonic, time
+from typing import Protocol
+from urllib.parse import urlsplit
+
+import structlog
+from aiohttp import web
+from multidict import istr
+
+from holdfast.gateway.keyring import EVERYTHING, Key, Keyring, KeyringError
+from holdfast.gateway.refusals import Refusal
+
+AUTHORIZATION = istr("Authorization")
+HOST = istr("Host")
+ORIGIN = istr("Origin")
+FORWARDED = (b"forwarded", b"x-forwarded", b"x-real-ip", b"via")
+CHALLENGE = b'WWW-Authenticate: Bearer realm="holdfast"\r\n'
+TOKENS_REMEMBERED_MAX = 4_096
+HOSTS_REMEMBERED_MAX = 64
+RELOAD_S = 0.5
+RELOAD_AT_ONCE_S = 0.1
+
+log = structlog.get_logger()
+
+
+class Gate(Protocol):
+    """Decides whose request it is."""
+
+    def admit(self, request: web.BaseRequest) -> Key | Awaitable[Key]:
+        """The key of the request, perhaps after looking at the file again. Raises Refusal: 401, 403."""
+
+    async def run(self) -> None:
+        """What has to be done beside the requests, until cancelled."""
+
+
+class KeyGate:
+    """Authentication by API key."""
+
+    def __init__(self, keyring: Keyring) -> None:
+        self.keyring = keyring
+        self._verified: dict[str, Key] = {}
+        self._looked_at = -RELOAD_AT_ONCE_S
+        self._looking: asyncio.Task[None] | None = None
+
+    def admit(self, request: web.BaseRequest) -> Key | Awaitable[Key]:
+        """See Gate. A token that is not known yet may be new: the file is looked at again before it is refused."""
+        header = request.headers.get(AUTHORIZATION)
+        if header is None:
+            raise Refusal("unauthenticated", headers=CHALLENGE)
+        key = self._verified.get(header)
+        if key is None:
+            return self._verify(header)
+        if time() >= key.ends_at:
+            raise _ended()
+        return key
+
+    async def _verify(self, header: str) -> Key:
+        scheme, _, token = header.partition(" ")
+        token = token.strip()
+        if scheme.lower() != "bearer" or not token:
+            raise Refusal("unauthenticated", headers=CHALLENGE)
+        key = self.keyring.find(token)
+        if key is None:
+            # Perhaps it was just made. All who ask meanwhile share one look, so guessing costs the guesser time.
+            if self._looking is None or self._looking.done():
+                self._looking = asyncio.create_task(self._look_again())
+            await asyncio.shield(self._looking)
+            key = self.keyring.find(token)
+        if key is None:
+            raise Refusal("unauthenticated", headers=CHALLENGE)
+        if time() >= key.ends_at:
+            raise _ended()
+        if len(self._verified) >= TOKENS_REMEMBERED_MAX:
+            self._verified.clear()
+        self._verified[header] = key
+        return key
+
+    async def _look_again(self) -> None:
+        await asyncio.sleep(self._looked_at + RELOAD_AT_ONCE_S - monotonic())
+        await self.reload()
+
+    async def reload(self) -> None:
+        """Take over what changed in the key file; an unreadable one is logged, and the keys before it stay."""
+        self._looked_at = monotonic()
+        try:
+            changed = await asyncio.to_thread(self.keyring.reload)
+        except (KeyringError, OSError) as error:
+            log.error("keys_unreadable", error=str(error))
+            return
+        if changed:
+            self._verified.clear()
+            log.info("keys_loaded", keys=len(self.keyring))
+
+    async def run(self) -> None:
+        """Look at the key file every RELOAD_S seconds."""
+        while True:
+            await asyncio.sleep(RELOAD_S)
+            await self.reload()
+
+
+def _ended() -> Refusal:
+    return Refusal("unauthenticated", "This key has expired or was revoked; ask for another one.", headers=CHALLENGE)
+
+
+class LoopbackGate:
+    """`--auth off`: everything is allowed to whoever is on this machine and came directly."""
+
+    def __init__(self) -> None:
+        self._hosts: dict[str, bool] = {}
+
+    def admit(self, request: web.BaseRequest) -> Key:
+        """See Gate."""
+        headers = request.headers
+        host = headers.get(HOST)
+        local = self._hosts.get(host) if host is not None else request.version.minor == 0
+        if local is None:
+            local = self._remember(host or "")
+        if not local or not request.raw_path.startswith("/"):
+            raise Refusal("forbidden", "Authentication is off: only a Host that is this machine's loopback is served.")
+        for name, _ in request._message.raw_headers:  # noqa: SLF001 - the public map would be built per name
+            if name[0] in b"FfXxVv" and name.lower().startswith(FORWARDED):
+                raise Refusal(
+                    "forbidden", "Authentication is off: requests that came through a proxy are not served; use keys."
+                )
+        origin = headers.get(ORIGIN)
+        if origin is not None and not is_loopback(urlsplit(origin).netloc):
+            raise Refusal("forbidden", "Authentication is off: pages of other sites are not served; use keys.")
+        return EVERYTHING
+
+    def _remember(self, host: str) -> bool:
+        if len(self._hosts) >= HOSTS_REMEMBERED_MAX:
+            self._hosts.clear()
+        local = self._hosts[host] = is_loopback(host)
+        return local
+
+    async def run(self) -> None:
+        """Nothing to do."""
+
+
+def is_loopback(authority: str) -> bool:
+    """Whether `host`, `host:port` or `[v6]:port` names this machine's loopback."""
+    try:
+        host = urlsplit(f"//{authority}").hostname
+        if host is None:
+            return False
+        return host == "localhost" or host.endswith(".localhost") or ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,176 @@
+"""The OpenAPI 3.1 document, made of the routes and the Structs of contracts.
+
+In: routes. Out: a document that agrees with them, because it is made of them.
+Always: nothing in it is written twice: paths, methods and operations come from the routes, shapes and bounds from the
+Structs, statuses and titles from the table of problems.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+import orjson
+
+from holdfast.contracts.problems import PROBLEMS, URN, Problem
+from holdfast.gateway.keyring import OPERATION_MEANINGS, Operation
+from holdfast.gateway.router import Route
+from holdfast.gateway.specification import NAME
+
+_REFERENCE = "#/components/schemas/{name}"
+_SEQUENCE = {
+    "description": "A stored LOG sequence that the answer reflects; it never falls.",
+    "schema": {"type": "integer", "minimum": 0},
+}
+_RETRY_AFTER = {"description": "Seconds to wait.", "schema": {"type": "integer", "minimum": 1}}
+_PARAMETERS = {
+    "sku": "Compared byte by byte; percent-encoded.",
+    "id": "The client's own name for the reservation; percent-encoded.",
+}
+_WITH_BODY = ("malformed-json", "invalid", "too-large", "unsupported-encoding", "request-timeout")
+_WITH_KEY = ("unauthenticated", "forbidden", "rate-limited")
+_ANY = ("malformed-request", "invalid", "overloaded", "internal")
+_WITH_NODE = ("no-leader", "log-unavailable")
+_DESCRIPTION = """How many can be sold on a channel right now, and holding them.
+
+Times are RFC 3339 in UTC. SKUs and ids are compared byte by byte. Quantities are integers in the SKU's base unit,
+except in a request line that names a `unit`. Unknown fields are refused. Every answer names in `Holdfast-Sequence` a
+stored LOG sequence that it reflects. Errors are RFC 9457 problems, each of whose `detail` says what to do next."""
+
+
+def build_document(routes: Iterable[Route], version: str) -> dict[str, Any]:
+    """The document as plain data."""
+    routes = tuple(routes)
+    structs: dict[str, type] = {"Problem": Problem}
+    for route in routes:
+        specification = route.specification
+        for struct in (specification.request, *specification.answers.values()):
+            if isinstance(struct, type):
+                structs[struct.__name__] = struct
+    _, components = msgspec.json.schema_components(structs.values(), ref_template=_REFERENCE)
+    paths: dict[str, dict[str, Any]] = {}
+    for route in routes:
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "holdfast",
+            "version": version,
+            "description": _DESCRIPTION,
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "servers": [{"url": "/"}],
+        "tags": [{"name": tag} for tag in dict.fromkeys(route.specification.tag for route in routes)],
+        "paths": paths,
+        "components": {"schemas": components, "securitySchemes": {"key": _scheme()}},
+    }
+
+
+def render_document(routes: Iterable[Route], version: str) -> bytes:
+    """The document as JSON."""
+    return orjson.dumps(build_document(routes, version))
+
+
+def _scheme() -> dict[str, Any]:
+    meanings = "; ".join(f"`{operation}`: {OPERATION_MEANINGS[operation]}" for operation in Operation)
+    return {
+        "type": "http",
+        "scheme": "bearer",
+        "description": f"A key made by `holdfast keys add`. It has channels, and operations. {meanings}.",
+    }
+
+
+def _operation(route: Route) -> dict[str, Any]:
+    specification = route.specification
+    found: dict[str, Any] = {
+        "operationId": route.name if route.name != "docs" else f"docs{route.path.count('/')}{len(route.path)}",
+        "summary": specification.summary,
+        "tags": [specification.tag],
+    }
+    if route.operation is not None:
+        found["security"] = [{"key": []}]
+        found["description"] = f"Needs a key with the operation `{route.operation}`, unless authentication is off."
+    if parameters := _parameters(route):
+        found["parameters"] = parameters
+    if specification.request is not None:
+        found["requestBody"] = {
+            "required": specification.request_required,
+            "description": f"At most {route.body_bytes_max:,} bytes.",
+            "content": {"application/json": {"schema": _reference(specification.request)}},
+        }
+    found["responses"] = {
+        **{str(status): _answer(status, shape) for status, shape in specification.answers.items()},
+        **_problems(route),
+    }
+    return found
+
+
+def _parameters(route: Route) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    if "{" in route.path:
+        name = route.path[route.path.index("{") + 1 : route.path.index("}")]
+        found.append(
+            {
+                "name": name,
+                "in": "path",
+                "required": True,
+                "description": _PARAMETERS[name],
+                "schema": NAME,
+            }
+        )
+    return found + [
+        {
+            "name": query.name,
+            "in": "query",
+            "required": query.required,
+            "description": query.description,
+            "schema": query.schema,
+        }
+        for query in route.specification.query
+    ]
+
+
+def _reference(struct: type) -> dict[str, str]:
+    return {"$ref": _REFERENCE.format(name=struct.__name__)}
+
+
+def _answer(status: int, shape: type | str) -> dict[str, Any]:
+    if isinstance(shape, str):
+        content = {shape: {"schema": {"type": "object"} if shape == "application/json" else {"type": "string"}}}
+        description = "As its media type says."
+    else:
+        content = {"application/json": {"schema": _reference(shape)}}
+        description = {201: "Made.", 202: "Taken."}.get(status, "As asked.")
+    return {"description": description, "headers": {"Holdfast-Sequence": _SEQUENCE}, "content": content}
+
+
+def problem_names(route: Route) -> list[str]:
+    """The problems that a call may be answered with."""
+    names = [*_ANY, *route.specification.problems]
+    if route.operation is not None:
+        names += [*_WITH_KEY, *_WITH_NODE]
+    if route.body_bytes_max:
+        names += _WITH_BODY
+    return list(dict.fromkeys(names))
+
+
+def _problems(route: Route) -> dict[str, Any]:
+    by_status: dict[int, list[str]] = {}
+    for name in problem_names(route):
+        by_status.setdefault(PROBLEMS[name].status, []).append(name)
+    found = {}
+    for status, names in sorted(by_status.items()):
+        headers: dict[str, Any] = {"Holdfast-Sequence": _SEQUENCE}
+        if status in {429, 503}:
+            headers["Retry-After"] = _RETRY_AFTER
+        schema = {
+            "allOf": [
+                {"$ref": _REFERENCE.format(name="Problem")},
+                {"properties": {"type": {"enum": [URN + name for name in names]}}},
+            ]
+        }
+        found[str(status)] = {
+            "description": "; ".join(f"`{name}`: {PROBLEMS[name].title}" for name in names),
+            "headers": headers,
+            "content": {"application/problem+json": {"schema": schema}},
+        }
+    return found

@@ -1,0 +1,66 @@
+"""What the gateway needs of a node (python/holdfast/node does it).
+
+In: nothing. Out: the node's face as a protocol, so that the HTTP side can be tried without a log.
+Always: every answer carries the stored LOG sequence that it reflects.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, Protocol, TypeAlias
+
+from holdfast._core import Engine
+
+Answer: TypeAlias = tuple[int, bytes, int]
+"""(HTTP status, JSON body, LOG sequence)."""
+ReadCall: TypeAlias = Callable[[Engine, bytes], tuple[int, bytes]]
+"""A read: takes the engine and a ready `as_of`, gives (HTTP status, JSON body)."""
+Channels: TypeAlias = tuple[str, ...] | None
+Family: TypeAlias = Literal["erp", "woo", "policy"]
+
+
+class FactsOutcome(Protocol):
+    """What became of facts: how many were taken, which were not and why, and where that is stored."""
+
+    @property
+    def accepted(self) -> int:
+        """Facts that were taken, repeats included."""
+
+    @property
+    def rejected(self) -> Sequence[tuple[int, str]]:
+        """(index in the body, why) of those that were not."""
+
+    @property
+    def sequence(self) -> int:
+        """LOG's, or IN's where the caller waited for IN alone."""
+
+
+class Node(Protocol):
+    """One process's part in a scope. Each call may raise Unavailable."""
+
+    def submit(
+        self, verb: str, reservation: str, body: bytes, channels: Channels, by: str | None
+    ) -> asyncio.Future[Answer]:
+        """Do `verb` on a reservation; resolved once what it did is stored."""
+
+    async def read(self, call: ReadCall, *, degradable: bool = True) -> Answer:
+        """The read `call`, now or after the batch under way is stored.
+
+        When that takes too long: told, marked, from what is decided and not yet stored; unless `degradable`, refused.
+        """
+
+    def read_now(self, call: ReadCall) -> Answer | None:
+        """The read `call` at once; None while a batch is under way."""
+
+    async def facts(
+        self, family: Family, source: str, messages: list[bytes], wait: Literal["log", "received"]
+    ) -> FactsOutcome:
+        """Send messages of facts through IN."""
+
+    def state(self) -> Mapping[str, Any]:
+        """At least `sequence`, `role` and `lag_facts`."""
+
+    def ready(self) -> list[str]:
+        """Why not to send requests here; empty: do."""
+
+    def counters(self) -> Mapping[str, float]:
+        """Figures by name; those that only grow end in `_total`."""

@@ -1,0 +1,79 @@
+"""Query parameters.
+
+In: the raw query of a request. Out: values within their bounds.
+Always: an unknown or repeated parameter is 422, as an unknown field of a body is; what was parsed is remembered, since
+the same few queries come again and again.
+"""
+
+from functools import lru_cache
+from typing import Final, NamedTuple
+from urllib.parse import parse_qsl
+
+from holdfast.contracts.words import ID_LENGTH_MAX, QUANTITY_MAX
+from holdfast.gateway.refusals import Refusal, invalid
+
+PARAMETERS_MAX: Final = 16
+REMEMBERED_MAX: Final = 4_096
+
+
+class Selling(NamedTuple):
+    """`?channel=web&region=FR&quantity=3`."""
+
+    channel: str
+    region: str | None
+    quantity: int | None
+
+
+def fields(query: str, allowed: frozenset[str]) -> dict[str, str]:
+    """The parameters by name. Raises Refusal: 422 for unknown and repeated ones, 400 for what is no query."""
+    if not query:
+        return {}
+    try:
+        raw = query if query.isascii() else query.encode("utf-8", "surrogateescape").decode("utf-8")
+        pairs = parse_qsl(
+            raw, keep_blank_values=True, strict_parsing=True, errors="strict", max_num_fields=PARAMETERS_MAX
+        )
+    except ValueError:  # UnicodeDecodeError is one
+        raise Refusal("malformed-request", "The query is not `name=value&...` in UTF-8.") from None
+    found: dict[str, str] = {}
+    for name, value in pairs:
+        if name not in allowed:
+            raise invalid(name, "is unknown")
+        if name in found:
+            raise invalid(name, "is given twice")
+        found[name] = value
+    return found
+
+
+@lru_cache(maxsize=REMEMBERED_MAX)
+def selling(query: str, with_quantity: bool) -> Selling:
+    """Who sells, where to, how many. Raises Refusal (which is not remembered)."""
+    allowed = frozenset({"channel", "region", "quantity"} if with_quantity else {"channel", "region"})
+    found = fields(query, allowed)
+    if "channel" not in found:
+        raise invalid("channel", "is missing")
+    for name in ("channel", "region"):
+        if name in found:
+            check_name(name, found[name])
+    quantity = found.get("quantity")
+    return Selling(found["channel"], found.get("region"), None if quantity is None else _quantity(quantity))
+
+
+def check_name(path: str, text: str) -> None:
+    """Raises Refusal 422 unless `text` has 1 to 128 characters without control characters."""
+    if not 1 <= len(text) <= ID_LENGTH_MAX:
+        raise invalid(path, f"must have 1 to {ID_LENGTH_MAX} characters")
+    if not text.isprintable() and any(c < " " or "\x7f" <= c <= "\x9f" for c in text):
+        raise invalid(path, "must not contain control characters")
+
+
+def _quantity(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= 10 and 1 <= int(text) <= QUANTITY_MAX):
+        raise invalid("quantity", f"must be 1 to {QUANTITY_MAX}")
+    return int(text)
+
+
+def none(query: str) -> None:
+    """For calls without query parameters: raises Refusal 422 if there are any."""
+    if query:
+        fields(query, frozenset())

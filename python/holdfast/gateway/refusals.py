@@ -1,0 +1,39 @@
+"""Refusals: a problem on its way to the client.
+
+In: a problem's name and what is particular about this occurrence. Out: an exception that the dispatcher answers.
+Always: what a refusal says is safe to show: it never carries a secret, a stack or a path of this machine.
+"""
+
+from typing import Any
+
+from holdfast.contracts.problems import render_problem
+
+
+class Refusal(Exception):  # noqa: N818 - it is no error of ours
+    """The request is answered with a problem.
+
+    `name` is one of contracts.problems.PROBLEMS; `headers` are ready lines, each ended by CRLF; `close` ends the
+    connection after the answer, for when the rest of the request is not worth reading.
+    """
+
+    __slots__ = ("body", "close", "headers", "status")
+
+    def __init__(
+        self, name: str, detail: str | None = None, *, headers: bytes = b"", close: bool = False, **members: Any
+    ) -> None:
+        super().__init__(name)
+        self.status, self.body = render_problem(name, detail, **members)
+        self.headers = headers
+        self.close = close
+
+
+def invalid(path: str, reason: str) -> Refusal:
+    """422 because of one field or query parameter."""
+    return Refusal("invalid", errors=[{"path": path, "reason": reason}])
+
+
+def overloaded(detail: str, *, retry_after_s: int, close: bool = False) -> Refusal:
+    """503 because a bound of this process is reached; nothing was done."""
+    return Refusal(
+        "overloaded", detail, headers=b"Retry-After: %d\r\n" % retry_after_s, close=close, outcome="not-done"
+    )

@@ -1,0 +1,110 @@
+"""Availability: how many of a SKU a channel can sell, of one, of many, and why."""
+
+from holdfast._core import Engine
+from holdfast.contracts.answers import Availabilities, Availability, Explanation
+from holdfast.contracts.requests import AvailabilityRequest
+from holdfast.gateway.keyring import Key, Operation
+from holdfast.gateway.ports import Answer, Node
+from holdfast.gateway.queries import check_name, none, selling
+from holdfast.gateway.refusals import Refusal
+from holdfast.gateway.router import Handler, Route
+from holdfast.gateway.specification import CHANNEL, QUANTITY, REGION, Specification
+from holdfast.settings import GatewaySettings
+
+
+def routes(node: Node, settings: GatewaySettings) -> list[Route]:
+    """GET /v1/availability/{sku}, POST /v1/availability, GET /v1/availability/{sku}/explain."""
+    return [
+        Route(
+            name="availability",
+            method="GET",
+            path="/v1/availability/{sku}",
+            handler=_one(node),
+            operation=Operation.READ,
+            rank=1,
+            specification=Specification(
+                summary="How many can be sold now, and from which day on `quantity` of them",
+                tag="availability",
+                answers={200: Availability},
+                query=(CHANNEL, REGION, QUANTITY),
+                problems=("unknown-sku", "invalid"),
+            ),
+        ),
+        Route(
+            name="availabilities",
+            method="POST",
+            path="/v1/availability",
+            handler=_many(node),
+            operation=Operation.READ,
+            rank=1,
+            body_bytes_max=settings.body_bytes_max,
+            body_timeout_s=settings.body_timeout_ms / 1000,
+            specification=Specification(
+                summary="How many can be sold now, of up to 1,000 SKUs, in the order asked",
+                tag="availability",
+                request=AvailabilityRequest,
+                answers={200: Availabilities},
+            ),
+        ),
+        Route(
+            name="explain",
+            method="GET",
+            path="/v1/availability/{sku}/explain",
+            handler=_why(node),
+            operation=Operation.READ,
+            rank=3,
+            specification=Specification(
+                summary="Why so many: signed terms that add up to `sellable`",
+                tag="availability",
+                answers={200: Explanation},
+                query=(CHANNEL, REGION),
+                problems=("unknown-sku", "invalid"),
+            ),
+        ),
+    ]
+
+
+def _one(node: Node) -> Handler:
+    read_now, read = node.read_now, node.read
+
+    async def one(sku: str, query: str, body: bytes, key: Key) -> Answer:  # noqa: ARG001 - a handler's shape
+        channel, region, quantity = selling(query, True)  # noqa: FBT003 - a key of the cache
+        check(sku, channel, key)
+
+        def call(engine: Engine, as_of: bytes) -> tuple[int, bytes]:
+            return engine.availability(sku, channel, region, quantity, as_of)
+
+        return read_now(call) or await read(call)
+
+    return one
+
+
+def _many(node: Node) -> Handler:
+    read_now, read = node.read_now, node.read
+
+    async def many(parameter: str, query: str, body: bytes, key: Key) -> Answer:  # noqa: ARG001
+        none(query)
+        channels = key.channels
+
+        def call(engine: Engine, as_of: bytes) -> tuple[int, bytes]:
+            return engine.availabilities(body, channels, as_of)
+
+        return read_now(call) or await read(call)
+
+    return many
+
+
+def _why(node: Node) -> Handler:
+    async def why(sku: str, query: str, body: bytes, key: Key) -> Answer:  # noqa: ARG001
+        channel, region, _ = selling(query, False)  # noqa: FBT003
+        check(sku, channel, key)
+        return await node.read(lambda engine, as_of: engine.explain(sku, channel, region, as_of))
+
+    return why
+
+
+def check(sku: str, channel: str, key: Key) -> None:
+    """Raises Refusal: 422 for a SKU out of bounds, 403 for a channel that is not among the key's."""
+    check_name("sku", sku)
+    if key.channels is not None and channel not in key.channels:
+        raise Refusal("forbidden")

@@ -1,0 +1,146 @@
+"""Reservations: held, read, confirmed, released, cancelled, extended, fulfilled; one at a time or many."""
+
+from holdfast._core import Engine
+from holdfast.contracts.answers import BatchResults, Reservation
+from holdfast.contracts.requests import (
+    BatchRequest,
+    ConfirmRequest,
+    EmptyRequest,
+    ExtendRequest,
+    FulfilRequest,
+    ReservationRequest,
+)
+from holdfast.gateway.batches import answer_batch
+from holdfast.gateway.keyring import Key, Operation
+from holdfast.gateway.ports import Answer, Node
+from holdfast.gateway.queries import check_name, none
+from holdfast.gateway.router import Handler, Route
+from holdfast.gateway.specification import Specification
+from holdfast.settings import GatewaySettings
+
+_CLOSED = "reservation-closed"
+_VERBS: tuple[tuple[str, Operation, int, str, type, tuple[str, ...]], ...] = (
+    ("confirm", Operation.ORDER, 1, "The order was placed", ConfirmRequest, (_CLOSED, "oversold")),
+    ("release", Operation.RESERVE, 1, "The hold is given back", EmptyRequest, (_CLOSED,)),
+    ("cancel", Operation.ORDER, 2, "What is not fulfilled goes back", EmptyRequest, (_CLOSED,)),
+    ("extend", Operation.RESERVE, 1, "The hold ends later", ExtendRequest, (_CLOSED, "renewals-exhausted")),
+    ("fulfil", Operation.ORDER, 2, "Units were handed over", FulfilRequest, (_CLOSED,)),
+)
+_PUT_PROBLEMS = (
+    "unknown-sku",
+    "insufficient-stock",
+    _CLOSED,
+    "stale-revision",
+    "owner-limit",
+    "renewals-exhausted",
+)
+
+
+def routes(node: Node, settings: GatewaySettings) -> list[Route]:
+    """PUT and GET /v1/reservations/{id}, its verbs, POST /v1/reservations:batch."""
+    bytes_max, timeout_s = settings.body_bytes_max, settings.body_timeout_ms / 1000
+    found = [
+        Route(
+            name="reserve",
+            method="PUT",
+            path="/v1/reservations/{id}",
+            handler=_command(node, "put"),
+            operation=Operation.RESERVE,
+            rank=1,
+            body_bytes_max=bytes_max,
+            body_timeout_s=timeout_s,
+            specification=Specification(
+                summary="Hold these lines; the same body again answers the same, another one replaces",
+                tag="reservations",
+                request=ReservationRequest,
+                answers={201: Reservation, 200: Reservation},
+                problems=_PUT_PROBLEMS,
+            ),
+        ),
+        Route(
+            name="reservation",
+            method="GET",
+            path="/v1/reservations/{id}",
+            handler=_read(node),
+            operation=Operation.READ,
+            rank=1,
+            specification=Specification(
+                summary="The reservation as it stands; a closed one is remembered for at least 24 h",
+                tag="reservations",
+                answers={200: Reservation},
+                problems=("unknown-reservation", "invalid"),
+            ),
+        ),
+        Route(
+            name="reserve_batch",
+            method="POST",
+            path="/v1/reservations:batch",
+            handler=_batch(node),
+            operation=Operation.RESERVE,
+            rank=2,
+            body_bytes_max=bytes_max,
+            body_timeout_s=timeout_s,
+            specification=Specification(
+                summary="Up to 500 reservations, each on its own; later ones see earlier ones",
+                tag="reservations",
+                request=BatchRequest,
+                answers={200: BatchResults},
+            ),
+        ),
+    ]
+    for verb, operation, rank, summary, request, problems in _VERBS:
+        found.append(
+            Route(
+                name=verb,
+                method="POST",
+                path=f"/v1/reservations/{{id}}/{verb}",
+                handler=_command(node, verb),
+                operation=operation,
+                rank=rank,
+                body_bytes_max=bytes_max,
+                body_timeout_s=timeout_s,
+                specification=Specification(
+                    summary=summary,
+                    tag="reservations",
+                    request=request,
+                    request_required=request not in {ConfirmRequest, EmptyRequest},
+                    answers={200: Reservation},
+                    problems=("unknown-reservation", *problems),
+                ),
+            )
+        )
+    return found
+
+
+def _command(node: Node, verb: str) -> Handler:
+    submit = node.submit
+
+    async def command(reservation: str, query: str, body: bytes, key: Key) -> Answer:
+        none(query)
+        return await submit(verb, reservation, body, key.channels, key.id)
+
+    return command
+
+
+def _read(node: Node) -> Handler:
+    read_now, read = node.read_now, node.read
+
+    async def get(reservation: str, query: str, body: bytes, key: Key) -> Answer:  # noqa: ARG001
+        none(query)
+        check_name("id", reservation)
+        channels = key.channels
+
+        def call(engine: Engine, as_of: bytes) -> tuple[int, bytes]:
+            return engine.reservation(reservation, channels, as_of)
+
+        return read_now(call) or await read(call, degradable=False)
+
+    return get
+
+
+def _batch(node: Node) -> Handler:
+    async def batch(parameter: str, query: str, body: bytes, key: Key) -> Answer:  # noqa: ARG001
+        none(query)
+        return await answer_batch(node, body, key)
+
+    return batch

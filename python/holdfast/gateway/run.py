@@ -1,0 +1,171 @@
+"""One gateway process, from start to drained stop.
+
+In: where the data is, where to listen, which NATS. Out: an exit reason.
+Always: the log is up before the node, the node before the gateway, and they stop the other way round; SIGTERM and
+SIGINT let what is under way finish; a node or a log that must not go on ends the process.
+"""
+
+import asyncio
+import contextlib
+import gc
+import os
+import secrets
+import signal
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import orjson
+import structlog
+from aiohttp import http_parser
+
+from holdfast._core import Engine
+from holdfast.gateway.app import Gateway
+from holdfast.gateway.gate import KeyGate, LoopbackGate
+from holdfast.gateway.keyring import Keyring
+from holdfast.log.connection import Endpoint
+from holdfast.log.embedded import EmbeddedServer
+from holdfast.node.runner import Node
+from holdfast.settings import Settings
+
+OWNER_KEY_FILE = "owner.key"
+OWNER_KEY_BYTES = 32
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What to serve. `nats` None: a server of our own under `directory`."""
+
+    directory: Path
+    host: str = "127.0.0.1"
+    port: int = 8080
+    auth: bool = True
+    nats: str | None = None
+    scope: str = "main"
+    node: str = "n1"
+    settings: Settings = field(default_factory=Settings)
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """A service that listens; `keys` is how many keys are in the key file."""
+
+    gateway: Gateway
+    node: Node[Engine]
+    host: str
+    port: int
+    keys: int
+
+
+async def serve(service: Service, announce: Callable[[Serving], None]) -> str:
+    """Serve until told to stop. Returns why it ended: "" for a signal, else what made going on impossible.
+
+    Raises LogFault when the log cannot be used, OSError when the address cannot.
+    """
+    told = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, told.set)
+    async with AsyncExitStack() as stack:
+        embedded = await stack.enter_async_context(_embedded(service)) if service.nats is None else None
+        endpoint = embedded.endpoint if embedded is not None else endpoint_of(service.nats or "")
+        serving = await stack.enter_async_context(_serving(service, endpoint))
+        announce(serving)
+        ends = [asyncio.create_task(told.wait()), asyncio.create_task(serving.node.halted())]
+        if embedded is not None:
+            ends.append(asyncio.create_task(embedded.failed()))
+        readying = asyncio.create_task(_tell_ready(serving.node))
+        done, _ = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        for task in (*ends, readying):
+            task.cancel()
+        why = next((str(task.result()) for task in done if task is not ends[0]), "")
+        log.info("stopping", why=why or "told to")
+    log.info("stopped")
+    return why
+
+
+@asynccontextmanager
+async def _embedded(service: Service) -> AsyncIterator[EmbeddedServer]:
+    server = EmbeddedServer(service.directory, service.settings.log)
+    await server.start()
+    try:
+        yield server
+    finally:
+        await server.stop()
+
+
+@asynccontextmanager
+async def _serving(service: Service, endpoint: Endpoint) -> AsyncIterator[Serving]:
+    settings = service.settings
+    if http_parser.HttpRequestParser is http_parser.HttpRequestParserPy:
+        log.warning("slow_parser", detail="aiohttp lacks its C parser; install a wheel of it")
+    secret = await asyncio.to_thread(owner_key, service.directory)
+    node: Node[Engine] = Node(
+        service.scope,
+        endpoint,
+        lambda: Engine(service.scope, secret),
+        settings,
+        name=service.node,
+        rules=orjson.dumps(asdict(settings.rules)),
+    )
+    await node.start()
+    gate: KeyGate | LoopbackGate = LoopbackGate()
+    keys = 0
+    if service.auth:
+        gate = KeyGate(Keyring(service.directory))
+        await gate.reload()
+        keys = len(gate.keyring)
+    gateway = Gateway(node, settings.gateway, gate)
+    drain = False
+    try:
+        host, port = await gateway.start(service.host, service.port)
+        drain = True
+        # What is there now stays: the collector need not look at it again.
+        gc.collect()
+        gc.freeze()
+        yield Serving(gateway, node, host, port, keys)
+    finally:
+        await gateway.stop()
+        await node.stop(drain)
+
+
+async def _tell_ready(node: Node[Engine]) -> None:
+    began = time.monotonic()
+    await node.wait_ready()
+    log.info("ready", sequence=node.state()["sequence"], after_ms=int((time.monotonic() - began) * 1000))
+
+
+def endpoint_of(url: str) -> Endpoint:
+    """`nats://user:password@host:4222[,...]`; the first one's user counts for all."""
+    urls = tuple(part.strip() for part in url.split(",") if part.strip())
+    if not urls:
+        raise ValueError("an address of NATS is like nats://127.0.0.1:4222")
+    first = urlsplit(urls[0])
+    user = unquote(first.username) if first.username else None
+    password = unquote(first.password) if first.password else None
+    return Endpoint(tuple(_without_user(part) for part in urls), user, password)
+
+
+def _without_user(url: str) -> str:
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+
+
+def owner_key(directory: Path) -> bytes:
+    """The secret under which owners are hashed; made on first use, mode 0600. Without it every owner is a new one."""
+    path = directory / OWNER_KEY_FILE
+    with contextlib.suppress(FileExistsError):
+        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(secrets.token_hex(OWNER_KEY_BYTES).encode() + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+    text = path.read_text().strip()
+    if len(text) != 2 * OWNER_KEY_BYTES:
+        raise OSError(f"{path} is not an owner key; restore it from a copy (a new one makes every owner a new one)")
+    return bytes.fromhex(text)

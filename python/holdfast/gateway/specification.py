@@ -1,0 +1,49 @@
+"""What the OpenAPI document says about one call, beside its path and method.
+
+In: Structs of contracts. Out: a value that each route carries.
+Always: a call cannot be served without saying here what it takes and answers.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from holdfast.contracts.words import ID_LENGTH_MAX, NO_CONTROL, QUANTITY_MAX
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A query parameter."""
+
+    name: str
+    schema: dict[str, Any]
+    description: str
+    required: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Specification:
+    """`answers`: the Struct (or media type) by status below 400; `problems`: names beyond those of every call."""
+
+    summary: str
+    tag: str
+    answers: dict[int, type | str]
+    request: type | None = None
+    request_required: bool = True
+    query: tuple[Query, ...] = ()
+    problems: tuple[str, ...] = ()
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+NAME = {"type": "string", "minLength": 1, "maxLength": ID_LENGTH_MAX, "pattern": NO_CONTROL}
+CHANNEL = Query("channel", NAME, "The channel that sells.", required=True)
+REGION = Query("region", NAME, "Where it is delivered; needed where the channel is regional.")
+QUANTITY = Query(
+    "quantity",
+    {"type": "integer", "minimum": 1, "maximum": QUANTITY_MAX},
+    "Answer `promise`, too: the first day from which on so many can be sold.",
+)
+WAIT = Query(
+    "wait",
+    {"type": "string", "enum": ["log", "received"]},
+    "`received`: answer once IN has the facts; without it, once LOG has them.",
+)

@@ -1,0 +1,190 @@
+"""One connection to NATS, with the settings that a log needs.
+
+Role: connect, request with a deadline of its own, publish without buffering, listen without dropping.
+In: an endpoint and subjects. Out: replies, JetStream API answers, and whether the connection stands (to readiness).
+Always: nothing is buffered while disconnected (no stale publish after a reconnect); reconnecting never gives up; a
+listener never loses a message to a full client-side queue; an API error is an exception, never a value.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import nats
+import nats.errors
+import structlog
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
+
+from holdfast.log.errors import ApiError, ServerUnfitError, UnreachableError
+from holdfast.settings import LogSettings
+
+log = structlog.get_logger(__name__)
+
+_UNREACHABLE = (
+    nats.errors.TimeoutError,
+    nats.errors.NoRespondersError,
+    nats.errors.OutboundBufferLimitError,
+    nats.errors.ConnectionClosedError,
+    nats.errors.ConnectionDrainingError,
+    nats.errors.ConnectionReconnectingError,
+    nats.errors.NoServersError,
+    nats.errors.UnexpectedEOF,
+    OSError,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where NATS is and who we are there."""
+
+    urls: tuple[str, ...]
+    user: str | None = None
+    password: str | None = field(default=None, repr=False)
+    credentials: Path | None = None
+
+
+class Connection:
+    """A nats-py client behind the few calls that the log uses."""
+
+    def __init__(self, endpoint: Endpoint, settings: LogSettings, name: str) -> None:
+        self._endpoint = endpoint
+        self._settings = settings
+        self._name = name
+        self._client = Client()
+        self._watchers: list[Callable[[bool, str], None]] = []
+        self.connected = False
+        self.last_fault = ""
+
+    def watch(self, watcher: Callable[[bool, str], None]) -> None:
+        """Have `watcher(connected, why)` called at each change; `why` is "closed" when the client gave up for good."""
+        self._watchers.append(watcher)
+
+    def unwatch(self, watcher: Callable[[bool, str], None]) -> None:
+        """No longer."""
+        if watcher in self._watchers:
+            self._watchers.remove(watcher)
+
+    async def open(self) -> None:
+        """Connect within `connect_patience_ms`, or raise UnreachableError."""
+        settings = self._settings
+        options: dict[str, Any] = {}
+        if self._endpoint.user is not None:
+            options |= {"user": self._endpoint.user, "password": self._endpoint.password}
+        if self._endpoint.credentials is not None:
+            options["user_credentials"] = str(self._endpoint.credentials)
+        try:
+            async with asyncio.timeout(settings.connect_patience_ms / 1000):
+                await self._client.connect(
+                    servers=list(self._endpoint.urls),
+                    name=self._name,
+                    pending_size=0,
+                    allow_reconnect=True,
+                    max_reconnect_attempts=-1,
+                    reconnect_time_wait=settings.reconnect_wait_ms / 1000,  # type: ignore[arg-type] # slept on; int by mistake
+                    connect_timeout=max(1, settings.connect_timeout_ms // 1000),
+                    ping_interval=max(1, settings.ping_interval_ms // 1000),
+                    max_outstanding_pings=settings.pings_outstanding_max,
+                    error_cb=self._on_error,
+                    disconnected_cb=self._on_disconnected,
+                    reconnected_cb=self._on_reconnected,
+                    closed_cb=self._on_closed,
+                    **options,
+                )
+        except (TimeoutError, nats.errors.Error, OSError) as fault:
+            await self.close()
+            why = self.last_fault or str(fault) or type(fault).__name__
+            raise UnreachableError(
+                f"no NATS server answers at {', '.join(self._endpoint.urls)} ({why}); does it run, is the secret right?"
+            ) from fault
+        self._change(connected=True, why="connected")
+
+    async def close(self) -> None:
+        """Close for good; nothing waits."""
+        self._watchers.clear()
+        with contextlib.suppress(*_UNREACHABLE, nats.errors.Error):
+            await self._client.close()
+        self.connected = False
+
+    @property
+    def server_version(self) -> tuple[int, int, int]:
+        """Of the server that is connected now."""
+        version = self._client.connected_server_version
+        return version.major, version.minor, version.patch
+
+    def check_version(self) -> None:
+        """Raise ServerUnfitError below 2.10; warn below 2.14."""
+        version = self.server_version
+        told = ".".join(map(str, version))
+        if version[:2] < self._settings.server_version_min:
+            wanted = ".".join(map(str, self._settings.server_version_min))
+            raise ServerUnfitError(
+                f"nats-server {told} is too old for a log that must not lose anything; use {wanted} or newer"
+            )
+        if version[:2] < self._settings.server_version_wanted:
+            log.warning(
+                "old-nats-server", version=told, wanted=".".join(map(str, self._settings.server_version_wanted))
+            )
+
+    def new_inbox(self) -> str:
+        """A subject that only this client listens to."""
+        return self._client.new_inbox()
+
+    async def publish(
+        self, subject: str, payload: bytes, reply: str = "", headers: dict[str, str] | None = None
+    ) -> None:
+        """Send and do not wait. Raises UnreachableError when not connected: then it was certainly not sent."""
+        try:
+            await self._client.publish(subject, payload, reply=reply, headers=headers)
+        except _UNREACHABLE as fault:
+            raise UnreachableError(f"{subject}: {_name(fault)}") from fault
+
+    async def request(
+        self, subject: str, payload: bytes, timeout_ms: int, headers: dict[str, str] | None = None
+    ) -> Msg:
+        """Send and wait for one answer. UnreachableError says nothing about whether it was received."""
+        try:
+            return await self._client.request(subject, payload, timeout=timeout_ms / 1000, headers=headers)
+        except _UNREACHABLE as fault:
+            raise UnreachableError(f"{subject}: {_name(fault)}") from fault
+
+    async def api(self, call: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        """A JetStream API call, such as `STREAM.INFO.HF_main_LOG`."""
+        payload = msgspec.json.encode(body) if body is not None else b""
+        answer = await self.request(f"$JS.API.{call}", payload, self._settings.api_timeout_ms)
+        parsed: dict[str, Any] = msgspec.json.decode(answer.data)
+        error = parsed.get("error")
+        if error is not None:
+            raise ApiError(call, error.get("code", 0), error.get("err_code", 0), error.get("description", ""))
+        return parsed
+
+    async def listen(self, subject: str, callback: Callable[[Msg], Awaitable[None]]) -> Subscription:
+        """Have `callback` called for each message, in order. It must not raise. Nothing is dropped here."""
+        return await self._client.subscribe(subject, cb=callback, pending_msgs_limit=0, pending_bytes_limit=0)
+
+    def _change(self, *, connected: bool, why: str) -> None:
+        self.connected = connected
+        for watcher in tuple(self._watchers):
+            watcher(connected, why)
+
+    async def _on_error(self, fault: Exception) -> None:
+        self.last_fault = _name(fault)
+        log.debug("nats-fault", connection=self._name, fault=self.last_fault)
+
+    async def _on_disconnected(self) -> None:
+        self._change(connected=False, why=self.last_fault or "disconnected")
+
+    async def _on_reconnected(self) -> None:
+        self._change(connected=True, why="reconnected")
+
+    async def _on_closed(self) -> None:
+        self._change(connected=False, why="closed")
+
+
+def _name(fault: BaseException) -> str:
+    return str(fault) or type(fault).__name__

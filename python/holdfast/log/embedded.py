@@ -1,0 +1,262 @@
+"""The embedded nats-server: a child process that one data directory owns.
+
+Role: make a log exist on a single machine without installing anything. In: DIR. Out: an endpoint to connect to, and a
+runtime file (0600) by which `verify`, the command line and the nats CLI join a server that runs.
+Always: one server per store, proven by a lock that the child itself holds too, so an orphan keeps it; loopback and a
+secret; every acknowledged message is fsynced; the child goes when its parent goes; a dead or stuck child is replaced.
+"""
+
+import asyncio
+import contextlib
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+import msgspec
+import structlog
+
+from holdfast.log import store
+from holdfast.log.connection import Endpoint
+from holdfast.log.errors import LogFault, ServerStartError
+from holdfast.log.health import HealthProbe
+from holdfast.log.store import Runtime, StoreDirectory
+from holdfast.settings import LogSettings
+
+log = structlog.get_logger(__name__)
+
+_CONFIG = """\
+# Written anew at each start. Everything acknowledged is on the disk: keep sync_interval as it is.
+server_name: "{name}"
+listen: "127.0.0.1:{port}"
+max_payload: {payload}
+log_file: "{log_file}"
+logfile_size_limit: {log_bytes}
+logfile_max_num: {log_files}
+jetstream {{ store_dir: "{store}", sync_interval: always, max_memory_store: {memory}, max_file_store: {file} }}
+authorization {{ users: [ {{ user: "{user}", password: "{password}" }} ] }}
+accounts {{ SYS: {{ users: [ {{ user: "{system_user}", password: "{system_password}" }} ] }} }}
+system_account: SYS
+"""
+_USER = "holdfast"
+_SYSTEM_USER = "holdfast-health"
+
+
+class EmbeddedServer:
+    """Starts the child, watches it, replaces it, stops it."""
+
+    def __init__(self, directory: Path, settings: LogSettings) -> None:
+        self._store = StoreDirectory(directory / "nats")
+        self._settings = settings
+        self._password = secrets.token_urlsafe(24)
+        self._system_password = secrets.token_urlsafe(24)
+        self._port = 0
+        self._child: subprocess.Popen[bytes] | None = None
+        self._watch: asyncio.Task[None] | None = None
+        self._failed: asyncio.Future[str] | None = None
+        self.restarts_total = 0
+        self.fault = ""
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """Where to connect; the same for as long as this object lives, restarts included."""
+        return Endpoint((f"nats://127.0.0.1:{self._port}",), _USER, self._password)
+
+    @property
+    def pid(self) -> int | None:
+        """Of the child that runs now."""
+        return self._child.pid if self._child is not None else None
+
+    async def start(self) -> None:
+        """Lock the store, end an orphan, start the child, wait until JetStream answers.
+
+        Raises StoreInUseError when another process owns the directory, ServerStartError when the child does not start.
+        """
+        await self._store.take(self._settings.orphan_timeout_ms)
+        try:
+            await self._start_child()
+        except BaseException:
+            await self._end_child()
+            self._store.release()
+            raise
+        self._failed = asyncio.get_running_loop().create_future()
+        self._watch = asyncio.get_running_loop().create_task(self._keep_running())
+
+    async def failed(self) -> str:
+        """Wait until the server cannot be kept running any more; why. The process should then exit."""
+        assert self._failed is not None, "Invariant: started"
+        return await asyncio.shield(self._failed)
+
+    async def stop(self) -> None:
+        """End the child cleanly and give the store back."""
+        if self._watch is not None:
+            self._watch.cancel()
+            await asyncio.wait([self._watch])
+        await self._end_child()
+        self._store.release()
+
+    async def _start_child(self) -> None:
+        deadline = time.monotonic() + self._settings.server_start_timeout_ms / 1000
+        while True:
+            self._port = self._port or _free_port()
+            self._write_config()
+            self._child = self._spawn()
+            store.write_private(self._store.pid_file, f"{self._child.pid}\n")
+            why, server_id = await self._wait_up(deadline)
+            if server_id:
+                break
+            await self._end_child()
+            if time.monotonic() >= deadline or "address already in use" not in why:
+                raise ServerStartError(f"nats-server did not start: {why}; its log is {self._store.log_file}")
+            if self.restarts_total == 0:
+                self._port = 0  # somebody was faster; clients do not know this port yet
+        self._store.write_runtime(
+            Runtime(
+                url=f"nats://{_USER}:{self._password}@127.0.0.1:{self._port}",
+                port=self._port,
+                user=_USER,
+                password=self._password,
+                server_pid=self._child.pid,
+                owner_pid=os.getpid(),
+                server_id=server_id,
+            )
+        )
+        log.info("nats-server-up", pid=self._child.pid, port=self._port, store=str(self._store.path))
+
+    def _write_config(self) -> None:
+        settings = self._settings
+        room = settings.in_bytes_max + settings.log_bytes_max + settings.dead_bytes_max
+        text = _CONFIG.format(
+            name=f"holdfast-{secrets.token_hex(4)}",
+            port=self._port,
+            payload=settings.server_payload_bytes_max,
+            log_file=self._store.log_file,
+            log_bytes=settings.server_log_bytes_max,
+            log_files=settings.server_log_files_max,
+            store=self._store.store,
+            memory=settings.server_memory_bytes_max,
+            file=room * 2,
+            user=_USER,
+            password=self._password,
+            system_user=_SYSTEM_USER,
+            system_password=self._system_password,
+        )
+        store.write_private(self._store.config_file, text)
+
+    def _spawn(self) -> subprocess.Popen[bytes]:
+        # From the event loop's thread: the death signal is tied to the thread that forks.
+        return subprocess.Popen(
+            [str(store.server_binary()), "--config", str(self._store.config_file)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            pass_fds=(self._store.child_lock,),
+            start_new_session=True,
+            preexec_fn=store.die_with_parent(),  # noqa: PLW1509 - one system call, and nothing else
+        )
+
+    async def _wait_up(self, deadline: float) -> tuple[str, str]:
+        """("", server id) once JetStream answers, else (why, "")."""
+        assert self._child is not None, "Invariant: spawned"
+        probe = HealthProbe(self._system_endpoint(), self._settings)
+        try:
+            while time.monotonic() < deadline:
+                if self._child.poll() is not None:
+                    return self._store.last_error() or f"exit status {self._child.returncode}", ""
+                if _listens(self._port):
+                    with contextlib.suppress(LogFault):
+                        server_id, fault = await probe.ask()
+                        if not fault:
+                            return "", server_id
+                await asyncio.sleep(self._settings.server_watch_ms / 1000)
+        finally:
+            await probe.close()
+        return f"no answer within {self._settings.server_start_timeout_ms} ms", ""
+
+    def _system_endpoint(self) -> Endpoint:
+        return Endpoint((f"nats://127.0.0.1:{self._port}",), _SYSTEM_USER, self._system_password)
+
+    async def _keep_running(self) -> None:
+        """Replace the child whenever it dies, or says for a while that it cannot write."""
+        quick = 0
+        while True:
+            began = time.monotonic()
+            why = await self._until_broken()
+            self.fault = why
+            lived_ms = (time.monotonic() - began) * 1000
+            quick = quick + 1 if lived_ms < self._settings.server_restart_wait_ms_max else 0
+            log.error("nats-server-lost", why=why, restarts=self.restarts_total)
+            wait_ms = self._settings.server_restart_first_ms << min(quick, 16) if quick else 0
+            await asyncio.sleep(min(wait_ms, self._settings.server_restart_wait_ms_max) / 1000)
+            self.restarts_total += 1
+            try:
+                await self._end_child()
+                await self._start_child()
+                self.fault = ""
+            except ServerStartError as fault:
+                why = str(fault)
+                log.error("nats-server-restart-failed", why=why)
+                quick += 1
+            if quick > self._settings.server_restarts_quick_max:
+                assert self._failed is not None, "Invariant: started"
+                self._failed.set_result(why)
+                return
+
+    async def _until_broken(self) -> str:
+        assert self._child is not None, "Invariant: started"
+        probe = HealthProbe(self._system_endpoint(), self._settings)
+        failures = 0
+        next_probe = time.monotonic() + self._settings.server_health_ms / 1000
+        try:
+            while True:
+                if self._child.poll() is not None:
+                    return f"exit status {self._child.returncode}"
+                if time.monotonic() >= next_probe:
+                    next_probe = time.monotonic() + self._settings.server_health_ms / 1000
+                    fault = await probe.fault()
+                    failures = failures + 1 if fault else 0
+                    self.fault = fault
+                    if failures >= self._settings.server_health_failures_max:
+                        return f"unhealthy: {fault}"
+                await asyncio.sleep(self._settings.server_watch_ms / 1000)
+        finally:
+            await probe.close()
+
+    async def _end_child(self) -> None:
+        child, self._child = self._child, None
+        if child is None:
+            return
+        if child.poll() is None:
+            child.send_signal(signal.SIGTERM)
+        deadline = time.monotonic() + self._settings.server_stop_timeout_ms / 1000
+        while child.poll() is None:
+            if time.monotonic() >= deadline:
+                log.error("nats-server-killed", pid=child.pid, why="it did not stop when asked")
+                child.kill()
+                deadline = float("inf")
+            await asyncio.sleep(0.01)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(0.2)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def runtime_of(directory: Path) -> Runtime | None:
+    """The server that runs for a data directory now, if one does."""
+    with contextlib.suppress(OSError, msgspec.DecodeError):
+        runtime = msgspec.json.decode((directory / "nats" / store.RUNTIME_FILE).read_bytes(), type=Runtime)
+        if _listens(runtime.port):
+            return runtime
+    return None

@@ -1,0 +1,110 @@
+"""What the node needs of the state machine.
+
+Role: the part of `holdfast._core.Engine` that the protocol calls, as a type, so that tests and a simulator can put
+another one in its place. Always: calls are synchronous and deterministic; `decide` mutates speculatively and there is
+no undo: an engine whose pending batch turns out foreign is thrown away.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol, TypeAlias
+
+# (verb, reservation id, body, channels that the key may see, key id)
+Request: TypeAlias = tuple[str, str, bytes, tuple[str, ...] | None, str | None]
+# (IN sequence, subject, payload)
+Incoming: TypeAlias = tuple[int, str, bytes]
+# (IN sequence, accepted, [(index, reason)])
+Reception: TypeAlias = tuple[int, int, list[tuple[int, str]]]
+
+
+class Decision(Protocol):
+    """The outcome of one `decide`."""
+
+    @property
+    def message(self) -> bytes | None:
+        """The batch to append; None when nothing changed."""
+
+    @property
+    def commands_taken(self) -> int:
+        """How many commands, from the first, were decided."""
+
+    @property
+    def incoming_taken(self) -> int:
+        """How many IN messages, from the first, were taken."""
+
+    @property
+    def answers(self) -> list[tuple[int, bytes]]:
+        """(status, body) for each command taken."""
+
+    @property
+    def received(self) -> list[Reception]:
+        """What became of each IN message taken."""
+
+    @property
+    def dead(self) -> list[tuple[int, int, str, bytes]]:
+        """(IN sequence, index or -1, reason, raw bytes) for the dead letters."""
+
+
+class Core(Protocol):
+    """The state machine."""
+
+    @property
+    def sequence(self) -> int:
+        """Of the newest LOG message that was applied or committed."""
+
+    @property
+    def epoch(self) -> int:
+        """Of the newest lead batch."""
+
+    @property
+    def node(self) -> str:
+        """Who appended the newest lead batch."""
+
+    @property
+    def in_upto(self) -> int:
+        """The last IN sequence taken."""
+
+    @property
+    def now_ms(self) -> int:
+        """Wall time of the newest batch."""
+
+    @property
+    def lead_ms(self) -> int:
+        """Lead time of the newest batch."""
+
+    @property
+    def pending(self) -> bool:
+        """Whether a decided batch waits for its commit."""
+
+    @property
+    def void_total(self) -> int:
+        """How many LOG messages did not fit and were skipped."""
+
+    def lead_batch(self, node: str, now_ms: int, rules: bytes = b"{}") -> bytes:
+        """A lead batch on the present state; changes nothing."""
+
+    def decide(self, now_ms: int, lead_ms: int, commands: list[Request], incoming: list[Incoming]) -> Decision:
+        """Decide a group, speculatively."""
+
+    def commit(self, sequence: int) -> None:
+        """The pending batch is stored at `sequence`."""
+
+    def apply(self, sequence: int, message: bytes) -> bool:
+        """Apply a batch that LOG has; False when it is void."""
+
+    def apply_many(self, first_sequence: int, messages: Sequence[bytes]) -> int:
+        """Apply consecutive batches; how many were void."""
+
+    def next_due_lead_ms(self) -> int | None:
+        """Lead time at which the earliest hold is due."""
+
+    def wants_tick(self, now_ms: int) -> bool:
+        """Whether a batch without facts is needed because the day changed."""
+
+    def digest(self) -> str:
+        """Of the state, 32 hex digits."""
+
+    def totals(self) -> bytes:
+        """Counts, as a JSON object."""
+
+    def check(self) -> list[str]:
+        """Invariants that are cheap to check; the violated ones, in words."""

@@ -1,0 +1,120 @@
+"""Streams into events.
+
+Role: carry out Follow and FetchIn: read LOG or IN in the background and hand over what comes. In: an effect. Out:
+Followed, CaughtUp, Fetched, Broken. Always: one reader per stream; a new effect replaces the old reader where it asks
+for another place; a reader that fails for good is reported, not retried in silence.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+from holdfast.log.connection import Connection
+from holdfast.log.errors import LogFault
+from holdfast.log.follow import StreamReader
+from holdfast.log.streams import Names
+from holdfast.node.events import Broken, CaughtUp, Event, Fetched, FetchIn, Followed
+from holdfast.settings import Settings
+
+
+class LogFeed:
+    """Follows LOG."""
+
+    def __init__(
+        self, connection: Connection, names: Names, settings: Settings, drive: Callable[[Event], None]
+    ) -> None:
+        self._connection = connection
+        self._names = names
+        self._settings = settings
+        self._drive = drive
+        self._task: asyncio.Task[None] | None = None
+        self.end = 0
+
+    def follow(self, after: int) -> None:
+        """Deliver what LOG has after this sequence."""
+        previous = self.stop()
+        self._task = asyncio.get_running_loop().create_task(self._run(after, previous))
+
+    def stop(self) -> asyncio.Task[None] | None:
+        """Deliver nothing more."""
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+        return task
+
+    async def _run(self, after: int, previous: asyncio.Task[None] | None) -> None:
+        await _gone(previous)
+        settings = self._settings.node
+        reader = StreamReader(self._connection, self._names.log, after, self._settings.log)
+        try:
+            await reader.open()
+            await reader.wait_end()
+            while True:
+                self.end = reader.end or 0
+                if reader.at_end:
+                    self._drive(CaughtUp(reader.taken))
+                entries = await reader.take(settings.replay_chunk_messages_max, settings.replay_chunk_bytes_max)
+                self._drive(Followed(entries[0].sequence, [entry.payload for entry in entries]))
+        except LogFault as fault:
+            self._drive(Broken(str(fault)))
+        finally:
+            await reader.close()
+
+
+class InFeed:
+    """Fetches IN for the leader, reading ahead a bounded way."""
+
+    def __init__(
+        self, connection: Connection, names: Names, settings: Settings, drive: Callable[[Event], None]
+    ) -> None:
+        self._connection = connection
+        self._names = names
+        self._settings = settings
+        self._drive = drive
+        self._task: asyncio.Task[None] | None = None
+        self._wanted: asyncio.Queue[FetchIn] = asyncio.Queue()
+        self.taken = 0
+        self.end = 0
+        self.gaps_total = 0
+
+    def fetch(self, fetch: FetchIn) -> None:
+        """Deliver at least one message after `fetch.after`, when there is one."""
+        if self._task is None or self._task.done():
+            self._wanted = asyncio.Queue()
+            self._task = asyncio.get_running_loop().create_task(self._run(self._wanted))
+        self._wanted.put_nowait(fetch)
+
+    def stop(self) -> asyncio.Task[None] | None:
+        """Deliver nothing more."""
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+        return task
+
+    async def _run(self, wanted: asyncio.Queue[FetchIn]) -> None:
+        reader: StreamReader | None = None
+        try:
+            while True:
+                fetch = await wanted.get()
+                if reader is None or reader.taken != fetch.after:
+                    if reader is not None:
+                        await reader.close()
+                    reader = StreamReader(
+                        self._connection, self._names.incoming, fetch.after, self._settings.log, gaps_allowed=True
+                    )
+                    await reader.open()
+                entries = await reader.take(fetch.messages_max, fetch.bytes_max)
+                self.taken = reader.taken
+                self.end = reader.end or 0
+                self.gaps_total += reader.gaps_total
+                reader.gaps_total = 0
+                self._drive(Fetched(entries))
+        except LogFault as fault:
+            self._drive(Broken(str(fault)))
+        finally:
+            if reader is not None:
+                await reader.close()
+
+
+async def _gone(task: asyncio.Task[None] | None) -> None:
+    if task is not None:
+        await asyncio.wait([task])

@@ -1,0 +1,393 @@
+"""Leader and follower as one pure state machine.
+
+Role: design.md section 6 as code: follow to the end, append a lead batch under the fence, decide and append one batch
+at a time, resolve what is ambiguous by evidence alone, step down and rebuild otherwise. In: events
+(`holdfast.node.events`) and commands. Out: effects. No I/O, no clock, no asyncio: a simulator drives the very same
+code. Always: one append in flight; an answer goes out only when LOG has what it reflects; a core whose speculation
+may be wrong is never used again; IN is taken exactly once, because `in_upto` is in the state; an exception in the
+core halts.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from holdfast.log.append import Refusal
+from holdfast.log.dead_letters import DeadLetter
+from holdfast.node import events as e
+from holdfast.node.candidacy import Candidacy
+from holdfast.node.clocks import Clocks
+from holdfast.node.core import Core, Decision, Incoming
+from holdfast.node.events import Effect, Outcome, Problem, Role
+from holdfast.node.flight import Flight, Verdict
+from holdfast.node.queues import Queues
+from holdfast.settings import NodeSettings
+
+
+class Protocol:
+    """One process's part in one scope."""
+
+    def __init__(self, node: str, rules: bytes, settings: NodeSettings) -> None:
+        self.node = node
+        self.role = Role.REBUILDING
+        self.core: Core | None = None
+        self.queues = Queues(settings)
+        self.clocks = Clocks(settings)
+        self.stored_upto = 0  # the highest sequence that an answer of this process ever rested on
+        self.log_refusal: Refusal | None = None
+        self._rules = rules
+        self._settings = settings
+        self._flight: Flight | None = None
+        self._append_id = 0
+        self._candidacy = Candidacy(node, settings)
+        self._stopping = False
+        self._rebuild_at_ms: int | None = None
+        self._handlers: dict[type[Any], Callable[[Any, list[Effect]], None]] = {
+            e.Turn: self._on_turn,
+            e.Tick: self._on_tick,
+            e.AppendStored: self._on_append_stored,
+            e.AppendRefused: self._on_append_refused,
+            e.MessageRead: self._on_message_read,
+            e.Fetched: self._on_fetched,
+            e.Followed: self._on_followed,
+            e.CaughtUp: self._on_caught_up,
+            e.Rebuilt: self._on_rebuilt,
+            e.RebuildFailed: self._on_rebuild_failed,
+            e.Connected: self._on_connected,
+            e.Broken: lambda event, effects: self._halt(event.reason, effects),
+            e.Stop: self._on_stop,
+        }
+
+    # ---- doors
+
+    @property
+    def speculating(self) -> bool:
+        """Whether the core is ahead of LOG: a batch that it has decided is not yet acknowledged."""
+        return self._flight is not None and not self._flight.claim
+
+    @property
+    def waiting_ms(self) -> int:
+        """For how long the append under way has had no answer; 0 without one."""
+        return self.clocks.mono_ms - self._flight.began_ms if self._flight is not None else 0
+
+    @property
+    def idle(self) -> bool:
+        """Nothing is under way and nothing waits."""
+        return self._flight is None and not self.queues.commands
+
+    @property
+    def wants_turn(self) -> bool:
+        """Whether a Turn would decide something now."""
+        return self._flight is None and self.role is Role.LEADING and bool(self.queues)
+
+    def start(self) -> list[Effect]:
+        """The first effects."""
+        return [e.Rebuild("start")]
+
+    def submit(self, command: e.Command) -> tuple[Problem, Outcome] | None:
+        """Queue one command for the next Turn, or say why not. The hot path: it does nothing else."""
+        if self._stopping or not (self.role is Role.LEADING or self._candidacy.returns_soon):
+            return Problem.NO_LEADER, Outcome.NOT_DONE
+        if self.queues.full:
+            return Problem.OVERLOADED, Outcome.NOT_DONE
+        self.queues.commands.append(command)
+        return None
+
+    def handle(self, event: e.Event) -> list[Effect]:
+        """What to do about an event, in this order."""
+        effects: list[Effect] = []
+        if self.role is Role.HALTED:
+            return effects
+        try:
+            self._handlers[type(event)](event, effects)
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as fault:  # noqa: BLE001 - fail-stop; a panic in the core is no Exception
+            self._halt(f"{type(event).__name__}: {type(fault).__name__}: {fault}", effects)
+        return effects
+
+    # ---- time
+
+    def _on_turn(self, event: e.Turn, effects: list[Effect]) -> None:
+        self._observe(event.mono_ms, event.wall_ms, effects)
+        self._decide(effects)
+
+    def _on_tick(self, event: e.Tick, effects: list[Effect]) -> None:
+        self._observe(event.mono_ms, event.wall_ms, effects)
+        self._sweep(effects)
+        if self._flight is not None:
+            self._repeat(self._flight, effects)
+        if self._rebuild_at_ms is not None and event.mono_ms >= self._rebuild_at_ms:
+            self._rebuild_at_ms = None
+            effects.append(e.Rebuild("again"))
+        self._claim_if_due(effects)
+        self._decide(effects)
+
+    def _observe(self, mono_ms: int, wall_ms: int, effects: list[Effect]) -> None:
+        limit: int | None = None
+        if self.role is Role.LEADING:
+            limit = self._flight.lead_limit_ms if self._flight is not None else 1 << 62
+        jump_ms = self.clocks.observe(mono_ms, wall_ms, limit)
+        if jump_ms:
+            effects.append(e.Alarm("clock-jump", f"the wall clock moved by {jump_ms} ms against the monotonic one"))
+
+    def _sweep(self, effects: list[Effect]) -> None:
+        late = self.queues.expired(self.clocks.mono_ms)
+        if late:
+            problem = Problem.LOG_UNAVAILABLE if self.role is Role.LEADING else Problem.NO_LEADER
+            effects.append(e.Reject(late, problem, Outcome.NOT_DONE))
+        flight = self._flight
+        if flight is not None:
+            told = flight.told
+            while told < len(flight.commands) and flight.commands[told].deadline_ms <= self.clocks.mono_ms:
+                told += 1
+            if told > flight.told:
+                waiting = flight.commands[flight.told : told]
+                flight.told = told
+                effects.append(e.Reject(waiting, Problem.LOG_UNAVAILABLE, Outcome.UNKNOWN))
+
+    # ---- deciding
+
+    def _decide(self, effects: list[Effect]) -> None:
+        """Decide what has gathered, until a batch is under way or nothing is left."""
+        core = self.core
+        if self.role is not Role.LEADING or core is None:
+            return
+        while self._flight is None and (self.queues or self._is_due(core)):
+            requests, incoming = self.queues.group()
+            decision = core.decide(self.clocks.now_ms, self.clocks.lead_ms, requests, incoming)
+            commands, taken = self.queues.taken(decision.commands_taken, decision.incoming_taken, len(requests))
+            if decision.message is None:
+                effects.append(e.Answer(commands, decision.answers, core.sequence))
+                if decision.received:
+                    effects.append(e.Received(decision.received, core.sequence))
+                if not commands and not taken:
+                    break  # a hold that is due by our clock may not be by the core's
+                continue
+            self._send_dead(decision, taken, effects)
+            flight = self._begin(decision.message, core.sequence, effects, claim=False)
+            flight.commands = commands
+            flight.answers = decision.answers
+            flight.receptions = decision.received
+        self._fetch(effects)
+
+    def _is_due(self, core: Core) -> bool:
+        due_ms = core.next_due_lead_ms()
+        return (due_ms is not None and due_ms <= self.clocks.lead_ms) or core.wants_tick(self.clocks.now_ms)
+
+    def _send_dead(self, decision: Decision, taken: list[Incoming], effects: list[Effect]) -> None:
+        if decision.dead:
+            subjects = {sequence: subject for sequence, subject, _ in taken}
+            letters = [DeadLetter(at, index, why, raw, subjects.get(at, "")) for at, index, why, raw in decision.dead]
+            effects.append(e.PublishDead(letters))
+
+    def _fetch(self, effects: list[Effect]) -> None:
+        if self.role is Role.LEADING and not self._stopping:
+            fetch = self.queues.fetch()
+            if fetch is not None:
+                effects.append(fetch)
+
+    def _on_fetched(self, event: e.Fetched, effects: list[Effect]) -> None:
+        if self.role is Role.LEADING:
+            self.queues.add_incoming(list(event.messages))
+            self._fetch(effects)
+
+    # ---- the append under way
+
+    def _begin(self, message: bytes, expected: int, effects: list[Effect], *, claim: bool) -> Flight:
+        self._append_id += 1
+        now_ms = self.clocks.mono_ms
+        self._flight = Flight(
+            append_id=self._append_id,
+            message=message,
+            expected=expected,
+            claim=claim,
+            began_ms=now_ms,
+            deadline_ms=now_ms + self._settings.append_deadline_ms,
+            lead_limit_ms=self.clocks.lead_ms + self._settings.lead_step_ms_max,
+            resend_ms=now_ms + self._settings.append_timeout_ms,
+        )
+        effects.append(e.Append(self._append_id, message, expected))
+        return self._flight
+
+    def _on_append_stored(self, event: e.AppendStored, effects: list[Effect]) -> None:
+        flight = self._flight
+        if flight is not None and flight.append_id == event.append_id:
+            self._judge(flight, flight.on_stored(event.sequence), effects)
+
+    def _on_append_refused(self, event: e.AppendRefused, effects: list[Effect]) -> None:
+        flight = self._flight
+        if flight is None or flight.append_id != event.append_id:
+            return
+        self.log_refusal = event.refusal
+        read = flight.on_refused(event.refusal, self.clocks.mono_ms, self._settings)
+        if read is not None:
+            effects.append(read)
+        elif event.refusal in {Refusal.FULL, Refusal.STRANGE}:
+            effects.append(e.Alarm(f"log-{event.refusal.value}", event.detail))
+
+    def _on_message_read(self, event: e.MessageRead, effects: list[Effect]) -> None:
+        flight = self._flight
+        if flight is None or event.sequence != flight.expected + 1:
+            return
+        if event.message is None:
+            flight.on_unread(self.clocks.mono_ms, self._settings)
+        else:
+            self._judge(flight, flight.on_bytes(event.message), effects)
+
+    def _on_connected(self, _event: e.Connected, effects: list[Effect]) -> None:
+        if self._flight is not None:
+            self._flight.resend_ms = self.clocks.mono_ms
+            self._repeat(self._flight, effects)
+
+    def _repeat(self, flight: Flight, effects: list[Effect]) -> None:
+        step = flight.on_time(self.clocks.mono_ms, self._settings)
+        if isinstance(step, Verdict):
+            self._judge(flight, step, effects)
+        elif step is not None:
+            effects.append(step)
+
+    def _judge(self, flight: Flight, verdict: Verdict, effects: list[Effect]) -> None:
+        if verdict is Verdict.STORED:
+            self._settle(flight, effects)
+            return
+        if verdict is Verdict.IMPOSSIBLE:
+            self._halt("an append was stored elsewhere than expected: this server does not honour the fence", effects)
+            return
+        self._flight = None
+        if flight.claim:
+            self._follow_on(verdict, effects)
+        else:
+            self._step_down(flight, verdict, effects)
+
+    def _settle(self, flight: Flight, effects: list[Effect]) -> None:
+        """LOG has our batch at E+1."""
+        core = self.core
+        assert core is not None, "Invariant: a batch is in flight only with a core"
+        sequence = flight.expected + 1
+        if flight.claim:
+            if not core.apply(sequence, flight.message):
+                self._halt(f"our own lead batch is void at {sequence}", effects)
+                return
+            self._lead(core, effects)
+        else:
+            core.commit(sequence)
+            self._candidacy.proven()
+        self._flight = None
+        self.log_refusal = None
+        self.stored_upto = sequence
+        effects.append(e.Answer(flight.commands[flight.told :], flight.answers[flight.told :], sequence))
+        if flight.receptions:
+            effects.append(e.Received(flight.receptions, sequence))
+        effects.extend(e.Alarm("invariant", violation) for violation in core.check())
+        effects.append(e.Committed(sequence))
+        self._fetch(effects)
+
+    # ---- roles
+
+    def _on_rebuilt(self, event: e.Rebuilt, effects: list[Effect]) -> None:
+        core = event.core
+        if core.sequence < self.stored_upto:
+            reason = f"LOG ends at {core.sequence}, but {self.stored_upto} was acknowledged: not leading on that"
+            effects.append(e.Alarm("log-regressed", reason))
+            self._retry_rebuild()
+            return
+        self.core = core
+        self._candidacy.caught_up = False
+        self._candidacy.saw_lead(core.node, self.clocks.mono_ms)
+        self._become(Role.FOLLOWING, f"LOG is replayed up to {core.sequence}", effects)
+        effects.append(e.Follow(core.sequence))
+
+    def _on_rebuild_failed(self, event: e.RebuildFailed, effects: list[Effect]) -> None:
+        effects.append(e.Alarm("rebuild-failed", event.reason))
+        self._retry_rebuild()
+
+    def _retry_rebuild(self) -> None:
+        self.core = None
+        self._rebuild_at_ms = self.clocks.mono_ms + self._settings.rebuild_retry_ms
+
+    def _on_followed(self, event: e.Followed, effects: list[Effect]) -> None:
+        core = self.core
+        if core is None or self.role is Role.LEADING:
+            return
+        skip = core.sequence + 1 - event.first_sequence
+        if skip < 0:
+            effects.append(e.Follow(core.sequence))  # a gap: read again
+            return
+        messages = event.messages[skip:]
+        if not messages:
+            return
+        if self._flight is not None:
+            verdict = self._flight.on_bytes(messages[0])
+            self._judge(self._flight, verdict, effects)
+            if verdict is Verdict.STORED:
+                return
+        epoch = core.epoch
+        voids = [core.sequence for message in messages if not core.apply(core.sequence + 1, message)]
+        effects.extend(e.Alarm("void-batch", f"LOG message {void} does not fit and is skipped") for void in voids)
+        if core.epoch != epoch:
+            self._candidacy.saw_lead(core.node, self.clocks.mono_ms)
+        else:
+            self._candidacy.saw_batch(self.clocks.mono_ms)
+
+    def _on_caught_up(self, event: e.CaughtUp, effects: list[Effect]) -> None:
+        if self.role is Role.FOLLOWING and self.core is not None and event.sequence <= self.core.sequence:
+            self._candidacy.caught_up = True
+            self._claim_if_due(effects)
+
+    def _claim_if_due(self, effects: list[Effect]) -> None:
+        if self.role is not Role.FOLLOWING or self.core is None or self._stopping:
+            return
+        if not self._candidacy.may_claim(self.clocks.mono_ms):
+            return
+        now_ms = max(self.clocks.now_ms, self.core.now_ms)
+        message = self.core.lead_batch(self.node, now_ms, self._rules)
+        self._become(Role.CLAIMING, f"epoch {self.core.epoch + 1}", effects)
+        self._begin(message, self.core.sequence, effects, claim=True)
+
+    def _lead(self, core: Core, effects: list[Effect]) -> None:
+        self._candidacy.leads()
+        self.clocks.lead_from(core.lead_ms, core.now_ms)
+        self.queues.restart_incoming(core.in_upto)
+        self._become(Role.LEADING, f"epoch {core.epoch}", effects)
+        effects.append(e.StopFollowing())
+
+    def _follow_on(self, verdict: Verdict, effects: list[Effect]) -> None:
+        """A claim was not granted. The core is as it was: go on following."""
+        self._candidacy.caught_up = verdict is not Verdict.FENCED
+        self._candidacy.back_off(self.clocks.mono_ms)
+        self._become(Role.FOLLOWING, f"claim {verdict.value}", effects)
+
+    def _step_down(self, flight: Flight, verdict: Verdict, effects: list[Effect]) -> None:
+        """The core's speculation is wrong, or may be: throw it away."""
+        fenced = verdict is Verdict.FENCED
+        waiting = flight.commands[flight.told :]
+        if waiting:
+            problem = Problem.NO_LEADER if fenced else Problem.LOG_UNAVAILABLE
+            effects.append(e.Reject(waiting, problem, Outcome.NOT_DONE if fenced else Outcome.UNKNOWN))
+        self.core = None
+        self._candidacy.back_off(self.clocks.mono_ms)
+        self._become(Role.REBUILDING, f"append {verdict.value} at {flight.expected + 1}", effects)
+        effects.append(e.StopFollowing())
+        effects.append(e.Rebuild(verdict.value))
+
+    def _become(self, role: Role, reason: str, effects: list[Effect]) -> None:
+        self.role = role
+        effects.append(e.RoleChanged(role, reason))
+
+    def _on_stop(self, _event: e.Stop, _effects: list[Effect]) -> None:
+        self._stopping = True
+
+    def abandon(self) -> list[e.Command]:
+        """The process goes: everyone who still waits."""
+        flight, self._flight = self._flight, None
+        waiting = list(flight.commands[flight.told :]) if flight is not None else []
+        return waiting + self.queues.drop_commands()
+
+    def _halt(self, reason: str, effects: list[Effect]) -> None:
+        flight, self._flight = self._flight, None
+        if flight is not None:
+            effects.append(e.Reject(flight.commands[flight.told :], Problem.LOG_UNAVAILABLE, Outcome.UNKNOWN))
+        effects.append(e.Reject(self.queues.drop_commands(), Problem.NO_LEADER, Outcome.NOT_DONE))
+        self.core = None
+        self._become(Role.HALTED, reason, effects)
+        effects.append(e.Halt(reason))

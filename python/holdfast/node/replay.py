@@ -1,0 +1,114 @@
+"""Rebuilding a core from LOG.
+
+Role: the only way in which state comes into being. In: an empty core (or one that has a prefix), and LOG. Out: the same
+core at LOG's end, and a report. Always: in sequence, without a gap; the core applies in a thread of its own while the
+next chunk is being read; what is read ahead is bounded.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from holdfast.log.connection import Connection
+from holdfast.log.follow import Entry, StreamReader
+from holdfast.node.core import Core
+from holdfast.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayProgress:
+    """How far a replay has come."""
+
+    sequence: int
+    end: int
+    facts: int
+    void: int
+    elapsed_s: float
+
+    @property
+    def facts_per_s(self) -> float:
+        """Since the start."""
+        return self.facts / self.elapsed_s if self.elapsed_s > 0 else 0.0
+
+    @property
+    def eta_s(self) -> float | None:
+        """Seconds to go at the pace so far; None while there is no pace."""
+        if self.sequence <= 0 or self.elapsed_s <= 0:
+            return None
+        return max(0.0, (self.end - self.sequence) * self.elapsed_s / self.sequence)
+
+
+Progress = Callable[[ReplayProgress], None]
+
+
+class Replay:
+    """One replay, resumable: `to_end`, then as far as `upto` likes."""
+
+    def __init__(self, connection: Connection, stream: str, core: Core, settings: Settings) -> None:
+        self._reader = StreamReader(connection, stream, core.sequence, settings.log)
+        self._core = core
+        self._settings = settings.node
+        self._began_s = time.monotonic()
+        self._told_s = 0.0
+        self._facts = 0
+        self._void = 0
+
+    async def open(self) -> None:
+        """Begin to read."""
+        await self._reader.open()
+        await self._reader.wait_end()
+
+    async def close(self) -> None:
+        """Leave nothing behind."""
+        await self._reader.close()
+
+    @property
+    def progress(self) -> ReplayProgress:
+        """As of now."""
+        elapsed_s = time.monotonic() - self._began_s
+        return ReplayProgress(self._core.sequence, self._reader.end or 0, self._facts, self._void, elapsed_s)
+
+    async def to_end(self, tell: Progress | None = None) -> None:
+        """Apply everything that LOG is said to hold. Raises GapError."""
+        while not self._reader.at_end:
+            await self._apply(self._settings.replay_chunk_messages_max)
+            self._tell(tell)
+        self._tell(tell, at_once=True)
+
+    async def upto(self, sequence: int) -> None:
+        """Apply up to this sequence and no further; waits for messages that are yet to come."""
+        while self._core.sequence < sequence:
+            await self._apply(min(self._settings.replay_chunk_messages_max, sequence - self._core.sequence))
+
+    async def _apply(self, messages_max: int) -> None:
+        entries = await self._reader.take(messages_max, self._settings.replay_chunk_bytes_max)
+        facts, void = await asyncio.to_thread(_apply_chunk, self._core, entries)
+        self._facts += facts
+        self._void += void
+
+    def _tell(self, tell: Progress | None, *, at_once: bool = False) -> None:
+        now_s = time.monotonic()
+        if tell is not None and (at_once or (now_s - self._told_s) * 1000 >= self._settings.replay_progress_ms):
+            self._told_s = now_s
+            tell(self.progress)
+
+
+def _apply_chunk(core: Core, entries: list[Entry]) -> tuple[int, int]:
+    """Off the event loop. How many facts (each has a kind, and so has the batch), and how many batches were void."""
+    messages = [entry.payload for entry in entries]
+    void = core.apply_many(entries[0].sequence, messages)
+    return sum(max(0, message.count(b'"kind":"') - 1) for message in messages), void
+
+
+async def rebuild(
+    connection: Connection, stream: str, core: Core, settings: Settings, tell: Progress | None = None
+) -> ReplayProgress:
+    """Replay LOG into `core` up to its end. Raises GapError, UnreachableError, ApiError."""
+    replay = Replay(connection, stream, core, settings)
+    await replay.open()
+    try:
+        await replay.to_end(tell)
+        return replay.progress
+    finally:
+        await replay.close()

@@ -1,0 +1,95 @@
+"""What a node tells about itself.
+
+Role: state, readiness and figures. In: the protocol as it stands. Out: plain values for the gateway.
+Always: cheap enough to be asked every second; names of figures are from a fixed set.
+"""
+
+import os
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from holdfast.log.append import Refusal
+from holdfast.log.connection import Connection
+from holdfast.log.dead_letters import DeadLetters
+from holdfast.node.events import Role
+from holdfast.node.protocol import Protocol
+from holdfast.settings import NodeSettings
+
+_SLOW_APPEND_MS = 1_000
+
+
+@dataclass(slots=True)
+class Counters:
+    """Figures since the process started."""
+
+    answered: int = 0
+    rejected: int = 0
+    batches: int = 0
+    appends_refused: int = 0
+    alarms: Counter[str] = field(default_factory=Counter)
+    roles: Counter[Role] = field(default_factory=Counter)
+
+    def figures(self, protocol: Protocol, dead: DeadLetters, reads: int, receptions: int) -> Mapping[str, float]:
+        """All of them, and the depth of each queue."""
+        core = protocol.core
+        figures: dict[str, float] = {
+            "commands_answered_total": self.answered,
+            "commands_rejected_total": self.rejected,
+            "batches_total": self.batches,
+            "appends_refused_total": self.appends_refused,
+            "dead_letters_total": dead.stored_total,
+            "dead_letters_lost_total": dead.lost_total,
+            "times_leading_total": self.roles[Role.LEADING],
+            "commands_waiting": len(protocol.queues.commands),
+            "incoming_waiting": protocol.queues.incoming_waiting,
+            "reads_waiting": reads,
+            "facts_waiting": receptions,
+            "dead_letters_waiting": dead.waiting,
+            "append_waiting_ms": protocol.waiting_ms,
+            "leading": protocol.role is Role.LEADING,
+        }
+        if core is not None:
+            figures |= {"sequence": core.sequence, "epoch": core.epoch, "void_total": core.void_total}
+        for name, count in self.alarms.items():
+            figures[f"alarm_{name.replace('-', '_')}_total"] = count
+        return figures
+
+
+def not_ready(protocol: Protocol, connection: Connection, reason: str, settings: NodeSettings) -> list[str]:
+    """Why not to send requests here."""
+    reasons = []
+    if protocol.role is not Role.LEADING:
+        reasons.append(f"{protocol.role.value}: {reason}")
+    if not connection.connected:
+        reasons.append(f"no connection to the log: {connection.last_fault or 'connecting'}")
+    if protocol.log_refusal in {Refusal.FULL, Refusal.STRANGE}:
+        reasons.append(f"the log refuses appends: {protocol.log_refusal.value}")
+    if protocol.waiting_ms > _SLOW_APPEND_MS:
+        reasons.append(f"the log has not answered for {protocol.waiting_ms} ms")
+    if protocol.queues.full:
+        reasons.append(f"{settings.commands_queued_max} commands wait")
+    return reasons
+
+
+def state_of(protocol: Protocol, scope: str, log_end: int, in_end: int) -> dict[str, Any]:
+    """Scope, sequence, digest (None while a batch is under way), role, lag, pid, and the core's totals."""
+    core: Any = protocol.core
+    settled = core is not None and not protocol.speculating
+    leading = protocol.role is Role.LEADING
+    sequence = core.sequence if core is not None else 0
+    return {
+        "scope": scope,
+        "sequence": sequence,
+        "digest": core.digest() if settled else None,
+        "role": "leader" if leading else "follower",
+        "lag_facts": 0 if leading else max(0, log_end - sequence),
+        "pid": os.getpid(),
+        "epoch": core.epoch if core is not None else 0,
+        "in_upto": core.in_upto if core is not None else 0,
+        "in_end": in_end,
+        "totals": msgspec.Raw(core.totals()) if settled else {},
+    }

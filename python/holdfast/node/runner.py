@@ -1,0 +1,332 @@
+"""One process's part in a scope, on asyncio.
+
+Role: do what the protocol wants done: appends, reads of streams, timers, answers. In: commands, reads and facts from
+the gateway. Out: answers, each with the stored LOG sequence that it reflects, or Unavailable. Always: everything runs
+on one event loop; commands of one turn share one decide; a command costs a tuple and a future, no task and no timer
+of its own; reads that wait run after a commit and before the next decide.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Generic, Literal, cast
+
+import structlog
+
+from holdfast.log.append import Appender, Refused, Stored, get_message
+from holdfast.log.connection import Connection, Endpoint
+from holdfast.log.dead_letters import DeadLetters
+from holdfast.log.errors import LogFault
+from holdfast.log.in_stream import InPublisher
+from holdfast.log.streams import Names, ensure_streams
+from holdfast.node import events as e
+from holdfast.node.errors import Unavailable
+from holdfast.node.feeds import InFeed, LogFeed
+from holdfast.node.protocol import Protocol
+from holdfast.node.reads import Answer, CoreT, Reads, as_of
+from holdfast.node.reception import FactsOutcome, Receptions
+from holdfast.node.replay import Progress, ReplayProgress, rebuild
+from holdfast.node.report import Counters, not_ready, state_of
+from holdfast.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+
+class Node(Generic[CoreT]):
+    """The face that the gateway uses."""
+
+    def __init__(
+        self,
+        scope: str,
+        endpoint: Endpoint,
+        new_core: Callable[[], CoreT],
+        settings: Settings | None = None,
+        *,
+        name: str = "n1",
+        rules: bytes = b"{}",
+        on_progress: Progress | None = None,
+    ) -> None:
+        self.names = Names(scope)
+        self.settings = settings or Settings()
+        self.counted = Counters()
+        self.reason = "starting"
+        self.replay_progress: ReplayProgress | None = None
+        self._new_core = new_core
+        self._on_progress = on_progress
+        self._protocol = Protocol(name, rules, self.settings.node)
+        self._connection = Connection(endpoint, self.settings.log, f"holdfast {scope} {name}")
+        self._feed_connection = Connection(endpoint, self.settings.log, f"holdfast {scope} {name} feed")
+        self._appender = Appender(self._connection, self.names, self._on_append_reply)
+        self._dead = DeadLetters(self._connection, self.names, self.settings.log)
+        self._publisher = InPublisher(self._connection, self.names.incoming, self.settings.log)
+        self._log_feed = LogFeed(self._feed_connection, self.names, self.settings, self._drive)
+        self._in_feed = InFeed(self._feed_connection, self.names, self.settings, self._drive)
+        self._reads: Reads[CoreT] = Reads(self.settings.node)
+        self._receptions = Receptions(self.settings)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._ticker: asyncio.TimerHandle | None = None
+        self._turn_scheduled = False
+        self._as_of = b""
+        self._as_of_sequence = -1
+        self._lost_at_s: float | None = None
+        self._halted: asyncio.Future[str] | None = None
+        self._performers: dict[type[Any], Callable[[Any], None]] = {
+            e.Answer: self._answer,
+            e.Reject: self._reject,
+            e.Committed: self._committed,
+            e.Received: lambda effect: self._receptions.tell(effect.receptions, effect.sequence),
+            e.Append: lambda effect: self._appender.send(effect.append_id, effect.message, effect.expected),
+            e.PublishDead: lambda effect: self._dead.put(effect.letters),
+            e.FetchIn: self._in_feed.fetch,
+            e.ReadMessage: lambda effect: self._spawn(self._read_back(effect.sequence)),
+            e.Follow: lambda effect: self._log_feed.follow(effect.after),
+            e.StopFollowing: self._stop_following,
+            e.Rebuild: lambda effect: self._spawn(self._rebuild(effect.reason)),
+            e.RoleChanged: self._role_changed,
+            e.Alarm: self._alarm,
+            e.Halt: self._halt,
+        }
+
+    # ---- life
+
+    async def start(self) -> None:
+        """Connect, check the streams, and begin to replay LOG in the background.
+
+        Raises UnreachableError, ServerUnfitError or StreamMismatchError. `wait_ready` waits for the rest.
+        """
+        self._loop = asyncio.get_running_loop()
+        self._halted = self._loop.create_future()
+        await self._connection.open()
+        await self._feed_connection.open()
+        await ensure_streams(self._connection, self.names, self.settings.log)
+        await self._appender.open()
+        self._connection.watch(self._on_connection)
+        self._feed_connection.watch(self._on_feed_connection)
+        self._drive(self._clock(e.Tick))
+        self._perform(self._protocol.start())
+        self._ticker = self._loop.call_later(self.settings.node.tick_ms / 1000, self._tick)
+
+    async def wait_ready(self) -> None:
+        """Until requests are answered. Raises RuntimeError when the node halted instead."""
+        while self.ready():
+            if self._halted is not None and self._halted.done():
+                raise RuntimeError(f"the node halted: {self._halted.result()}")
+            await asyncio.sleep(0.01)
+
+    async def halted(self) -> str:
+        """Wait until going on could make things worse; why. The process should then exit."""
+        assert self._halted is not None, "Invariant: started"
+        return await asyncio.shield(self._halted)
+
+    async def stop(self, drain: bool = True) -> None:
+        """Finish what is here (at most `drain_ms`), or do not; then let go of the log."""
+        self._drive(e.Stop())
+        deadline_s = time.monotonic() + self.settings.node.drain_ms / 1000
+        while drain and not self._protocol.idle and time.monotonic() < deadline_s:  # noqa: ASYNC110 - a pure machine
+            await asyncio.sleep(self.settings.node.tick_ms / 1000)
+        if self._ticker is not None:
+            self._ticker.cancel()
+        self._protocol.role = e.Role.HALTED
+        waiting = [task for task in (self._log_feed.stop(), self._in_feed.stop()) if task is not None]
+        for task in self._tasks:
+            task.cancel()
+        if waiting or self._tasks:
+            await asyncio.wait({*waiting, *self._tasks})
+        self._reads.refuse_all("no-leader")
+        self._reject(e.Reject(self._protocol.abandon(), e.Problem.NO_LEADER, e.Outcome.UNKNOWN))
+        await self._dead.close(self.settings.log.request_timeout_ms / 1000 if drain else 0)
+        await self._feed_connection.close()
+        await self._connection.close()
+
+    # ---- what the gateway calls
+
+    def submit(
+        self, verb: str, reservation: str, body: bytes, channels: tuple[str, ...] | None, by: str | None
+    ) -> asyncio.Future[Answer]:
+        """Have one command decided; resolved when LOG has what it became. Raises Unavailable, or the future does."""
+        loop = self._loop
+        future: asyncio.Future[Answer] = loop.create_future()
+        deadline_ms = int(loop.time() * 1000) + self.settings.node.command_deadline_ms
+        protocol = self._protocol
+        refused = protocol.submit(e.Command((verb, reservation, body, channels, by), future, deadline_ms))
+        if refused is not None:
+            raise Unavailable.of(*refused, self.settings.node.retry_after_s)
+        if not self._turn_scheduled and protocol.wants_turn:
+            self._turn_scheduled = True
+            loop.call_soon(self._turn)
+        return future
+
+    def read_now(self, call: Callable[[CoreT, bytes], tuple[int, bytes]]) -> Answer | None:
+        """Run a read at once; None while a batch is under way (then await `read`). Raises Unavailable."""
+        protocol = self._protocol
+        if protocol.speculating:
+            return None
+        core = protocol.core
+        if core is None:
+            raise Unavailable("no-leader", "not-done", self.settings.node.retry_after_s)
+        status, body = call(cast("CoreT", core), self._told(core.sequence))
+        return status, body, core.sequence
+
+    async def read(self, call: Callable[[CoreT, bytes], tuple[int, bytes]], *, degradable: bool = True) -> Answer:
+        """Run a read now, or after the batch under way is stored.
+
+        When that takes longer than `read_patience_ms`: marked degraded, or refused unless `degradable` (a reservation
+        that is not stored yet must not be told).
+        """
+        answer = self.read_now(call)
+        if answer is not None:
+            return answer
+        return await self._reads.wait(call, int(self._loop.time() * 1000), degradable=degradable)
+
+    async def facts(
+        self,
+        family: Literal["erp", "woo", "policy"],
+        source: str,
+        messages: list[bytes],
+        wait: Literal["log", "received"],
+    ) -> FactsOutcome:
+        """Send messages of facts through IN; wait until LOG, or only IN, has them. Raises Unavailable."""
+        subject = self.names.incoming_subject(family, None if family == "policy" else source)
+        return await self._receptions.send(self._publisher, subject, messages, await_log=wait == "log")
+
+    def state(self) -> dict[str, Any]:
+        """Who we are and how far. `digest` is None while a batch is under way: read it with `read` then."""
+        return state_of(self._protocol, self.names.scope, self._log_feed.end, self._in_feed.end)
+
+    def ready(self) -> list[str]:
+        """Why not to send requests here; empty: do."""
+        return not_ready(self._protocol, self._connection, self.reason, self.settings.node)
+
+    def counters(self) -> Mapping[str, float]:
+        """Figures by name; those that only grow end in `_total`."""
+        return self.counted.figures(self._protocol, self._dead, len(self._reads), len(self._receptions))
+
+    # ---- driving the protocol
+
+    def _clock(self, kind: type[e.Tick] | type[e.Turn]) -> e.Tick | e.Turn:
+        return kind(int(self._loop.time() * 1000), int(time.time() * 1000))
+
+    def _drive(self, event: e.Event) -> None:
+        self._perform(self._protocol.handle(event))
+        if not self._turn_scheduled and self._protocol.wants_turn:
+            self._turn_scheduled = True
+            self._loop.call_soon(self._turn)
+
+    def _turn(self) -> None:
+        self._turn_scheduled = False
+        self._perform(self._protocol.handle(self._clock(e.Turn)))
+
+    def _tick(self) -> None:
+        self._ticker = self._loop.call_later(self.settings.node.tick_ms / 1000, self._tick)
+        self._drive(self._clock(e.Tick))
+        if self._reads and self._protocol.core is not None:
+            self._reads.run_late(cast("CoreT", self._protocol.core), int(self._loop.time() * 1000))
+
+    def _perform(self, effects: list[e.Effect]) -> None:
+        for effect in effects:
+            self._performers[type(effect)](effect)
+
+    def _on_append_reply(self, reply: Stored | Refused) -> None:
+        if isinstance(reply, Stored):
+            self._perform(self._protocol.handle(e.AppendStored(reply.append_id, reply.sequence)))
+            if self._protocol.wants_turn:  # at once: what has gathered goes out while the answers are being written
+                self._turn()
+        else:
+            self.counted.appends_refused += 1
+            self._drive(e.AppendRefused(reply.append_id, reply.refusal, reply.detail))
+
+    # ---- doing
+
+    def _answer(self, effect: e.Answer) -> None:
+        sequence = effect.sequence
+        for command, (status, body) in zip(effect.commands, effect.answers, strict=True):
+            future = command.waiter
+            if not future.done():
+                future.set_result((status, body, sequence))
+        self.counted.answered += len(effect.commands)
+
+    def _reject(self, effect: e.Reject) -> None:
+        for command in effect.commands:
+            if not command.waiter.done():
+                command.waiter.set_exception(
+                    Unavailable.of(effect.problem, effect.outcome, self.settings.node.retry_after_s)
+                )
+        self.counted.rejected += len(effect.commands)
+
+    def _committed(self, effect: e.Committed) -> None:
+        self.counted.batches += 1
+        if self._reads and self._protocol.core is not None:
+            self._reads.run_all(cast("CoreT", self._protocol.core), self._told(effect.sequence))
+
+    def _told(self, sequence: int) -> bytes:
+        if self._protocol.role is not e.Role.LEADING or self._lost_at_s is not None:
+            lost_at_s = self._lost_at_s if self._lost_at_s is not None else self._loop.time()
+            return as_of(sequence, int((self._loop.time() - lost_at_s) * 1000), "stale")
+        if sequence != self._as_of_sequence:
+            self._as_of_sequence = sequence
+            self._as_of = as_of(sequence, 0, "live")
+        return self._as_of
+
+    def _spawn(self, work: Any) -> None:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _read_back(self, sequence: int) -> None:
+        self._drive(e.MessageRead(sequence, await get_message(self._connection, self.names.log, sequence)))
+
+    async def _rebuild(self, reason: str) -> None:
+        log.info("rebuild", why=reason)
+        try:
+            core = self._new_core()
+            progress = await rebuild(self._feed_connection, self.names.log, core, self.settings, self._note_progress)
+        except LogFault as fault:
+            self._drive(e.RebuildFailed(str(fault)))
+        except asyncio.CancelledError:
+            raise
+        except BaseException as fault:  # noqa: BLE001 - fail-stop; a panic in the core is no Exception
+            self._drive(e.Broken(f"replay: {type(fault).__name__}: {fault}"))
+        else:
+            log.info("rebuilt", sequence=progress.sequence, facts_per_s=int(progress.facts_per_s))
+            self._receptions.refuse(core.in_upto)
+            self._drive(e.Rebuilt(core))
+
+    def _note_progress(self, progress: ReplayProgress) -> None:
+        self.replay_progress = progress
+        if self._on_progress is not None:
+            self._on_progress(progress)
+
+    def _stop_following(self, _effect: e.StopFollowing) -> None:
+        self._log_feed.stop()
+        self._in_feed.stop()
+
+    def _role_changed(self, effect: e.RoleChanged) -> None:
+        self.reason = effect.reason
+        self.counted.roles[effect.role] += 1
+        log.info("role", role=effect.role.value, why=effect.reason)
+        if self._protocol.core is None:
+            self._reads.refuse_all("no-leader")
+
+    def _alarm(self, effect: e.Alarm) -> None:
+        self.counted.alarms[effect.name] += 1
+        log.error("alarm", alarm=effect.name, detail=effect.detail)
+
+    def _halt(self, effect: e.Halt) -> None:
+        log.critical("halt", why=effect.reason)
+        if self._halted is not None and not self._halted.done():
+            self._halted.set_result(effect.reason)
+
+    def _on_connection(self, connected: bool, why: str) -> None:
+        log.info("log-connection", connected=connected, why=why)
+        self._lost_at_s = None if connected else (self._lost_at_s or self._loop.time())
+        if connected:
+            self._drive(e.Connected())
+        elif why == "closed":
+            self._drive(e.Broken(f"NATS closed the connection for good: {self._connection.last_fault}"))
+
+    def _on_feed_connection(self, connected: bool, why: str) -> None:
+        if not connected and why == "closed":
+            self._drive(e.Broken(f"NATS closed the connection for good: {self._feed_connection.last_fault}"))
+
+
+__all__ = ["Answer", "FactsOutcome", "Node", "Unavailable"]

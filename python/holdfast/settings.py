@@ -1,0 +1,185 @@
+"""Every limit of the system, by name.
+
+Role: one place where a bound on a queue, batch, body, page, cache or wait is found and changed.
+In: what the command line, the environment or a file overrides. Out: frozen values that the other modules read.
+Always: units come last in a name; each default is a value that works on one small machine; nothing here is mutable.
+"""
+
+from dataclasses import dataclass, field
+
+KIB = 1024
+MIB = 1024 * KIB
+GIB = 1024 * MIB
+SECOND_MS = 1_000
+MINUTE_MS = 60 * SECOND_MS
+DAY_MS = 24 * 60 * MINUTE_MS
+
+
+@dataclass(frozen=True, slots=True)
+class LogSettings:
+    """The streams, the connection to NATS, and the embedded server."""
+
+    # Streams: bounds of one scope. A full IN or LOG refuses (503 log-unavailable); it never drops what is old.
+    replicas: int = 1
+    in_bytes_max: int = 16 * GIB
+    log_bytes_max: int = 64 * GIB
+    dead_bytes_max: int = 1 * GIB
+    in_message_bytes_max: int = 512 * KIB
+    log_message_bytes_max: int = 1 * MIB
+    dead_message_bytes_max: int = 1 * MIB
+    in_duplicate_window_ms: int = 10 * MINUTE_MS
+    dead_duplicate_window_ms: int = 10 * MINUTE_MS
+    dead_kept_ms: int = 30 * DAY_MS
+
+    # What a NATS server must be.
+    server_version_min: tuple[int, int] = (2, 10)
+    server_version_wanted: tuple[int, int] = (2, 14)
+
+    # The connection. Short pings find a dead server; reconnecting never gives up.
+    connect_timeout_ms: int = 2 * SECOND_MS
+    connect_patience_ms: int = 10 * SECOND_MS
+    reconnect_wait_ms: int = 100
+    ping_interval_ms: int = 2 * SECOND_MS
+    pings_outstanding_max: int = 2
+    request_timeout_ms: int = 1_500
+    api_timeout_ms: int = 5 * SECOND_MS
+
+    # Reading a stream: what may be on its way or wait here, not yet taken.
+    read_ahead_messages_max: int = 512
+    read_ahead_bytes_max: int = 16 * MIB
+    pull_messages_max: int = 128
+    pull_expires_ms: int = 30 * SECOND_MS
+    pull_heartbeat_ms: int = 1 * SECOND_MS
+    reader_silence_ms: int = 4 * SECOND_MS
+    reader_retry_ms: int = 200
+    consumer_idle_ms: int = 60 * SECOND_MS
+
+    # Publishing to IN and to the dead letters.
+    in_publish_deadline_ms: int = 5 * SECOND_MS
+    in_publish_together_max: int = 64
+    dead_queued_max: int = 10_000
+    dead_retry_ms: int = 500
+
+    # The embedded server.
+    server_payload_bytes_max: int = 1 * MIB
+    server_memory_bytes_max: int = 64 * MIB
+    server_log_bytes_max: int = 8 * MIB
+    server_log_files_max: int = 3
+    server_start_timeout_ms: int = 5 * MINUTE_MS  # a large store that was not closed cleanly is read through
+    server_stop_timeout_ms: int = 10 * SECOND_MS
+    server_watch_ms: int = 50
+    server_health_ms: int = 2 * SECOND_MS
+    server_health_failures_max: int = 5
+    server_restart_first_ms: int = 50
+    server_restart_wait_ms_max: int = 5 * SECOND_MS
+    server_restarts_quick_max: int = 20
+    orphan_timeout_ms: int = 10 * SECOND_MS
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSettings:
+    """One process's part in a scope: queues, batches, deadlines, clocks."""
+
+    # Queues. A full one answers 503 overloaded, outcome not-done.
+    commands_queued_max: int = 20_000
+    reads_waiting_max: int = 20_000
+    facts_waiting_max: int = 10_000
+    facts_remembered_max: int = 10_000
+    incoming_queued_max: int = 256
+    incoming_queued_bytes_max: int = 8 * MIB
+
+    # A batch. The core closes it at these bounds; one decide takes at most so many commands.
+    batch_bytes_max: int = 256 * KIB
+    batch_facts_max: int = 2_000
+    decide_commands_max: int = 1_000
+    decide_incoming_max: int = 64
+    appends_in_flight_max: int = 1  # The fence is sound for one alone (docs/adr). Stated here, not to be raised.
+
+    # An append: identical bytes are sent again until there is evidence, at most so long.
+    append_deadline_ms: int = 30 * SECOND_MS
+    append_timeout_ms: int = 1_500
+    append_retry_ms: int = 100
+    append_full_retry_ms: int = 1 * SECOND_MS
+    read_back_retry_ms: int = 75
+
+    # Clients. Beyond these they get a 503 that says what is known.
+    command_deadline_ms: int = 2 * SECOND_MS
+    facts_deadline_ms: int = 30 * SECOND_MS
+    read_patience_ms: int = 250
+    read_deadline_ms: int = 2 * SECOND_MS
+    retry_after_s: int = 1
+
+    # Clocks.
+    tick_ms: int = 25
+    lead_step_ms_max: int = 1 * SECOND_MS
+    wall_jump_ms: int = 5 * SECOND_MS
+
+    # Taking the lead again after stepping down, and after another one was seen to lead.
+    lead_retry_first_ms: int = 50
+    lead_retry_ms_max: int = 5 * SECOND_MS
+    foreign_quiet_ms: int = 10 * SECOND_MS
+    rebuild_retry_ms: int = 500
+
+    # Replaying: how much goes to the core in one call, off the event loop.
+    replay_chunk_bytes_max: int = 4 * MIB
+    replay_chunk_messages_max: int = 256
+    replay_progress_ms: int = 500
+
+    # Stopping.
+    drain_ms: int = 10 * SECOND_MS
+
+
+@dataclass(frozen=True, slots=True)
+class GatewaySettings:
+    """The HTTP side."""
+
+    body_bytes_max: int = 1 * MIB
+    facts_body_bytes_max: int = 8 * MIB
+    facts_message_bytes_max: int = 256 * KIB
+    body_timeout_ms: int = 5 * SECOND_MS
+    facts_body_timeout_ms: int = 30 * SECOND_MS
+    bodies_bytes_max: int = 128 * MIB  # all bodies that are still on their way, together
+    header_line_bytes_max: int = 4 * KIB
+    header_field_bytes_max: int = 4 * KIB
+    headers_max: int = 64
+    keepalive_ms: int = 15 * SECOND_MS
+    lingering_ms: int = 2 * SECOND_MS
+    connections_max: int = 4_096
+    connections_refused_max: int = 256  # beyond `connections_max`: told 503; beyond these, closed without a word
+    requests_in_flight_max: int = 8_192
+    retry_after_s: int = 1
+    backlog: int = 1_024
+    keys_max: int = 10_000
+    key_name_chars_max: int = 128
+    key_channels_max: int = 1_000
+    shutdown_ms: int = 10 * SECOND_MS
+
+
+@dataclass(frozen=True, slots=True)
+class RuleSettings:
+    """Settings that decide what a batch means. They are replicated: each lead batch carries them.
+
+    Here they are this node's wish; in force is what the newest lead batch says, on every node alike.
+    """
+
+    create_unknown_skus: bool = True
+    create_unknown_locations: bool = False
+    supply_confidence_min: int = 50  # per cent
+    overdue_grace_days: int = 3
+    overdue_slip_days: int = 1
+    promise_horizon_days: int = 180
+    owner_units_max: int = 0  # 0: no bound on what one owner may hold
+    renewals_max: int = 5
+    expire_batch_max: int = 10_000
+    remember_closed_ms: int = 2 * DAY_MS
+    identities_max: int = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All of them."""
+
+    log: LogSettings = field(default_factory=LogSettings)
+    node: NodeSettings = field(default_factory=NodeSettings)
+    gateway: GatewaySettings = field(default_factory=GatewaySettings)
+    rules: RuleSettings = field(default_factory=RuleSettings)

@@ -1,0 +1,341 @@
+"""The gateway beside a bare aiohttp handler: durable reservations, and availability reads.
+
+    python benchmarks/gateway_throughput.py [--pairs 5] [--seconds 3] [--connections 64] [--json] [--check]
+
+What is compared, in alternating runs on one machine:
+
+- PUT: a bare aiohttp + uvloop handler with a path parameter that parses the same body (orjson) and answers a constant,
+  beside `holdfast serve` with its embedded log, every reservation fsynced before it is answered. Target: 0.60.
+- GET: a bare handler that answers a constant, beside an availability read. Target: 0.80.
+
+Both servers are one process each. The load comes from one further process that costs a small part of either: raw
+asyncio protocols on uvloop, request bytes prepared beforehand, of each answer only status and length read. (wrk would
+do, but is one more thing to install and cannot send a fresh reservation id each time without Lua.) The log's server
+and the load share the second core in the one case, the load has it alone in the other: the ratio includes that.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any, cast
+
+import orjson
+import uvloop
+from aiohttp import web
+
+SKUS = 10_000
+BODIES = 2_000
+TARGETS = {"PUT": 0.60, "GET": 0.80}
+ANSWERS = {"PUT": 201, "GET": 200}
+_RESERVATION = orjson.dumps(
+    {
+        "id": "b-0-0",
+        "state": "held",
+        "channel": "web",
+        "owner": None,
+        "order_ref": None,
+        "expires_at": "2026-11-23T15:00:00.000Z",
+        "lines": [
+            {"sku": "SKU-00001", "quantity": 1, "allocations": [{"location": "W1", "quantity": 1}]},
+            {"sku": "SKU-00002", "quantity": 2, "allocations": [{"location": "W1", "quantity": 2}]},
+        ],
+        "version": 1,
+        "sequence": 1234,
+    }
+)
+_AVAILABILITY = orjson.dumps(
+    {
+        "sku": "SKU-00001",
+        "channel": "web",
+        "sellable": 999_999,
+        "unlimited": False,
+        "as_of": {"sequence": 1234, "age_ms": 3, "mode": "live"},
+    }
+)
+
+
+def body(number: int) -> bytes:
+    """A two-line cart; the SKUs walk over the catalogue in two different steps."""
+    first, second = number * 7_919 % SKUS, (number * 104_729 + 1) % SKUS
+    lines = [{"sku": f"SKU-{first:05}", "quantity": 1}, {"sku": f"SKU-{second:05}", "quantity": 2}]
+    return orjson.dumps({"channel": "web", "ttl_ms": 900_000, "lines": lines})
+
+
+class Bare:
+    """What a handler on aiohttp and uvloop costs by itself."""
+
+    @staticmethod
+    async def put(request: web.Request) -> web.Response:
+        orjson.loads(await request.read())
+        assert request.match_info["id"]
+        return web.Response(body=_RESERVATION, status=201, content_type="application/json")
+
+    @staticmethod
+    async def get(request: web.Request) -> web.Response:
+        assert request.match_info["sku"]
+        assert request.query["channel"]
+        return web.Response(body=_AVAILABILITY, content_type="application/json")
+
+    @classmethod
+    async def serve(cls, port: int) -> None:
+        application = web.Application()
+        application.router.add_put("/v1/reservations/{id}", cls.put)
+        application.router.add_get("/v1/availability/{sku}", cls.get)
+        runner = web.AppRunner(application, access_log=None)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", port, backlog=1024).start()
+        await asyncio.Event().wait()
+
+
+class Load(asyncio.Protocol):
+    """One connection that asks again as soon as it is answered."""
+
+    def __init__(self, heads: list[bytes], tails: list[bytes], expected: bytes, tally: list[int]) -> None:
+        self.heads, self.tails, self.expected, self.tally = heads, tails, expected, tally
+        self.asked = 0
+        self.rest = b""
+        self.sent_at = 0.0
+        self.times_s: list[float] = []
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast("asyncio.Transport", transport)  # uvloop's is none by inheritance
+        self.ask()
+
+    def ask(self) -> None:
+        number = self.asked
+        self.asked = number + 1
+        head = self.heads[number % len(self.heads)]
+        tail = self.tails[number % len(self.tails)]
+        self.sent_at = time.perf_counter()
+        self.transport.write(b"%b%d%b" % (head, number, tail) if tail else head)
+
+    def data_received(self, data: bytes) -> None:
+        if self.rest:
+            data = self.rest + data
+        end = data.find(b"\r\n\r\n")
+        place = data.find(b"ontent-Length: ")
+        if end < 0 or len(data) < end + 4 + int(data[place + 15 : data.index(b"\r", place)]):
+            self.rest = data
+            return
+        self.rest = b""
+        self.times_s.append(time.perf_counter() - self.sent_at)
+        self.tally[data[9:12] != self.expected] += 1
+        self.ask()
+
+    @classmethod
+    def put(cls, run: str, connection: int, tally: list[int]) -> "Load":
+        tails = []
+        for index in range(BODIES // 8):
+            content = body(connection * 97 + index * 31)
+            tails.append(
+                b" HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b"
+                % (len(content), content)
+            )
+        return cls([f"PUT /v1/reservations/{run}-{connection}-".encode()], tails, b"201", tally)
+
+    @classmethod
+    def get(cls, _run: str, connection: int, tally: list[int]) -> "Load":
+        heads = [
+            b"GET /v1/availability/SKU-%05d?channel=web HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+            % ((connection * 97 + index * 31) % SKUS)
+            for index in range(BODIES // 8)
+        ]
+        return cls(heads, [b""], b"200", tally)
+
+    @classmethod
+    async def run(cls, port: int, method: str, run: str, connections: int, seconds: float) -> dict[str, float]:
+        """Ask for `seconds` (after a fifth of it to warm up); requests per second, failures, latencies in ms."""
+        loop = asyncio.get_running_loop()
+        tally = [0, 0]
+        make = cls.put if method == "PUT" else cls.get
+        made = [
+            (await loop.create_connection(partial(make, run, number, tally), "127.0.0.1", port))[1]
+            for number in range(connections)
+        ]
+        await asyncio.sleep(seconds / 5)
+        for load in made:
+            load.times_s.clear()
+        begun, counted, spent = time.perf_counter(), sum(tally), time.process_time()
+        await asyncio.sleep(seconds)
+        took = time.perf_counter() - begun
+        rate = (sum(tally) - counted) / took
+        times_ms = sorted(time_s * 1_000 for load in made for time_s in load.times_s)
+        load_cpu = (time.process_time() - spent) / took
+        for load in made:
+            load.transport.abort()
+        return {
+            "rate": rate,
+            "failed": tally[1],
+            "p50_ms": times_ms[len(times_ms) // 2],
+            "p99_ms": times_ms[len(times_ms) * 99 // 100],
+            "load_cpu": load_cpu,
+        }
+
+
+@contextmanager
+def process(*arguments: str, log: Path | None = None) -> Iterator[subprocess.Popen[bytes]]:
+    """A child that is asked to stop at the end."""
+    with ExitStack() as stack:
+        output = stack.enter_context(log.open("ab")) if log is not None else None
+        child = subprocess.Popen([sys.executable, *arguments], stdout=output, stderr=output)
+        try:
+            yield child
+        finally:
+            child.send_signal(signal.SIGTERM)
+            try:
+                child.wait(20)
+            except subprocess.TimeoutExpired:
+                child.kill()
+                child.wait()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def call(port: int, method: str, path: str, content: Any = None) -> Any:
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{port}{path}", None if content is None else orjson.dumps(content), method=method
+    )
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        return orjson.loads(answer.read())
+
+
+def wait_until_ready(port: int, path: str, child: subprocess.Popen[bytes], log: Path | None = None) -> None:
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            call(port, "GET", path)
+            return
+        except OSError:
+            if child.poll() is not None or time.monotonic() > deadline:
+                told = log.read_text()[-2_000:] if log is not None else ""
+                raise SystemExit(f"a server did not come up\n{told}") from None
+        time.sleep(0.05)
+
+
+def stock(port: int) -> None:
+    """10,000 SKUs in one warehouse, a million of each."""
+    call(port, "POST", "/v1/policies", {"facts": [{"kind": "location", "location": "W1", "type": "warehouse"}]})
+    levels = [
+        {
+            "kind": "stock.level",
+            "sku": f"SKU-{number:05}",
+            "location": "W1",
+            "on_hand": 1_000_000,
+            "basis": "net",
+            "as_of": 1,
+        }
+        for number in range(SKUS)
+    ]
+    answer = call(port, "POST", "/v1/facts", {"source": "bench", "facts": levels})
+    if answer["accepted"] != SKUS:
+        raise SystemExit(f"the stock was not taken: {answer['rejected'][:3]}")
+
+
+def one_run(port: int, method: str, run: str, options: argparse.Namespace) -> dict[str, float]:
+    arguments = [str(port), method, run, str(options.connections), str(options.seconds)]
+    done = subprocess.run([sys.executable, __file__, "--load", *arguments], capture_output=True, check=True)
+    return dict(json.loads(done.stdout))
+
+
+def compare(options: argparse.Namespace) -> list[dict[str, Any]]:
+    rows = []
+    with ExitStack() as stack:
+        directory = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=options.directory)))
+        log = directory / "serve.log"
+        bare, real = free_port(), free_port()
+        bare_child = stack.enter_context(process(__file__, "--bare", str(bare)))
+        real_child = stack.enter_context(
+            process(
+                *("-m", "holdfast", "serve", "--data", str(directory / "data"), "--port", str(real), "--auth", "off"),
+                log=log,
+            )
+        )
+        wait_until_ready(bare, "/v1/availability/x?channel=web", bare_child)
+        wait_until_ready(real, "/readyz", real_child, log)
+        stock(real)
+        for method in ("PUT", "GET"):
+            for pair in range(options.pairs):
+                servers = {"bare": bare, "holdfast": real}
+                row: dict[str, Any] = {"method": method, "pair": pair + 1}
+                for name in sorted(servers, reverse=pair % 2 == 1):
+                    row[name] = one_run(servers[name], method, f"{name}{pair}", options)
+                row["ratio"] = row["holdfast"]["rate"] / row["bare"]["rate"]
+                rows.append(row)
+                print(
+                    f"{method} pair {pair + 1}: bare {row['bare']['rate']:9,.0f}/s   "
+                    f"holdfast {row['holdfast']['rate']:9,.0f}/s   ratio {row['ratio']:.2f}   "
+                    f"p50 {row['holdfast']['p50_ms']:.2f} ms  p99 {row['holdfast']['p99_ms']:.2f} ms",
+                    file=sys.stderr,
+                )
+    return rows
+
+
+def summarise(rows: list[dict[str, Any]], options: argparse.Namespace) -> int:
+    summary = {}
+    for method, target in TARGETS.items():
+        own = [row for row in rows if row["method"] == method]
+        summary[method] = {
+            "ratio": round(statistics.median(row["ratio"] for row in own), 3),
+            "target": target,
+            "bare_per_s": round(statistics.median(row["bare"]["rate"] for row in own)),
+            "holdfast_per_s": round(statistics.median(row["holdfast"]["rate"] for row in own)),
+            "holdfast_p50_ms": round(statistics.median(row["holdfast"]["p50_ms"] for row in own), 2),
+            "holdfast_p99_ms": round(statistics.median(row["holdfast"]["p99_ms"] for row in own), 2),
+            "failed": sum(int(row[name]["failed"]) for row in own for name in ("bare", "holdfast")),
+        }
+    if options.json:
+        print(json.dumps(summary, indent=2))
+    else:
+        names = {"PUT": "durable reservations", "GET": "availability reads"}
+        print(f"\nMedians of {options.pairs} pairs, {options.connections} connections, {os.cpu_count()} cores:")
+        for method, found in summary.items():
+            print(
+                f"  {names[method]:21} {found['holdfast_per_s']:7,}/s of {found['bare_per_s']:7,}/s bare: "
+                f"ratio {found['ratio']:.2f} (target {found['target']:.2f})   p50 {found['holdfast_p50_ms']} ms, "
+                f"p99 {found['holdfast_p99_ms']} ms, failed {found['failed']}"
+            )
+    missed = any(found["ratio"] < found["target"] or found["failed"] for found in summary.values())
+    return int(missed and options.check)
+
+
+def main() -> int:
+    if sys.argv[1:2] in (["--bare"], ["--load"]):
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            if sys.argv[1] == "--bare":
+                runner.get_loop().add_signal_handler(signal.SIGTERM, sys.exit)
+                runner.run(Bare.serve(int(sys.argv[2])))
+            port, method, run, connections, seconds = sys.argv[2:7]
+            print(json.dumps(runner.run(Load.run(int(port), method, run, int(connections), float(seconds)))))
+        return 0
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pairs", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=3.0)
+    parser.add_argument("--connections", type=int, default=64)
+    parser.add_argument(
+        "--directory", help="where the log is kept meanwhile (default: the system's temporary directory)"
+    )
+    parser.add_argument("--json", action="store_true", help="the summary as JSON on stdout")
+    parser.add_argument("--check", action="store_true", help="exit with 1 when a target is missed")
+    options = parser.parse_args()
+    return summarise(compare(options), options)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

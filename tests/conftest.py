@@ -1,0 +1,30 @@
+"""What every test has: hypothesis profiles, and an event loop on which nothing may block.
+
+In: HYPOTHESIS_PROFILE (ci, the default; long for a night's run). Always: `ci` tries the same examples each time.
+"""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from blockbuster import blockbuster_ctx
+from hypothesis import HealthCheck, settings
+
+_SLOW_IS_FINE = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
+
+settings.register_profile("ci", max_examples=60, deadline=None, derandomize=True, suppress_health_check=_SLOW_IS_FINE)
+settings.register_profile("long", max_examples=5_000, deadline=None, suppress_health_check=_SLOW_IS_FINE)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+
+@pytest.fixture(autouse=True)
+def no_waiting_on_the_event_loop() -> Iterator[None]:
+    """A call of holdfast that would make the event loop wait (a sleep, a lock, a socket) fails the test that met it.
+
+    Small local files are read and written where a process starts and stops, so those calls are let through.
+    """
+    with blockbuster_ctx("holdfast") as blockbuster:
+        for name, function in blockbuster.functions.items():
+            if name.startswith(("os.", "io.", "builtins.")):
+                function.deactivate()
+        yield

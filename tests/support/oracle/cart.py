@@ -1,0 +1,232 @@
+"""A cart and its placement: design.md section 3 "A cart fits", section 4 "Lines are bound to nodes at once".
+
+In: the world and requested lines. Out: `judge` says line by line what fits; `sell` and `bind_all` bind units to nodes.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from tests.support.oracle.sellable import (
+    Claim,
+    F,
+    arrival,
+    at_hand,
+    blocked_because,
+    claims,
+    nodes,
+    parts_of,
+    rest_of_allocation,
+    rest_of_cap,
+    room,
+)
+from tests.support.oracle.world import Node, Reservation, Unit, World
+
+
+@dataclass
+class Verdict:
+    """One line, judged after the lines before it that fit. Quantities in base units."""
+
+    sku: str
+    requested: int
+    sellable: int
+    reason: str | None
+    location: str | None = None
+    taken: int = 0  # what a hold gets: all of it, less under `partial`, nothing if the line fails
+
+    @property
+    def ok(self) -> bool:
+        return self.reason is None
+
+    def shown(self) -> dict[str, Any]:
+        body = {"sku": self.sku, "requested": self.requested, "sellable": self.sellable, "ok": self.ok}
+        return body if self.ok else body | {"reason": self.reason}
+
+
+@dataclass
+class Kept:
+    """What the old body of a held reservation already has: it does not count against the new one."""
+
+    units: list[Unit]
+    kits: Counter[str]
+
+    def of(self, sku: str, location: str | None) -> int:
+        return sum(1 for u in self.units if u.sku == sku and (location is None or stands_at(u, location)))
+
+
+def stands_at(unit: Unit, location: str) -> bool:
+    return unit.node.location == location if unit.node else unit.location == location
+
+
+def judge(
+    world: World,
+    channel: str,
+    region: str | None,
+    lines: list[dict[str, Any]],
+    kept: Kept | None = None,
+    partial: bool = False,
+) -> list[Verdict]:
+    """Each line against what the lines before it left. With `partial`, a line takes what there is."""
+    kept = kept or Kept([], Counter())
+    taken: Counter[str] = Counter()
+    taken_kits: Counter[str] = Counter()
+    verdicts = []
+    for line in lines:
+        sku = world.sku(line["sku"])
+        if sku is None:
+            verdicts.append(Verdict(line["sku"], line["quantity"], 0, "unknown-sku"))
+            continue
+        item, parts, location = world.items[sku], parts_of(world, sku), line.get("location")
+        factor = item.factor(line.get("unit"))
+        requested = line["quantity"] * (factor or 1)
+        bounds, stocks = [], []
+        for base, each in parts.items():
+            had = kept.of(base, None) - taken[base]
+            whole = room(world, base, channel, region)
+            stocks.append((whole.stock + had) // each)
+            if whole.total is not None:
+                bounds.append((whole.total + had) // each)
+            if location is not None:
+                there = room(world, base, channel, region, location)
+                had_there = kept.of(base, location) - taken[base]
+                stocks.append((there.stock + had_there) // each)
+                if there.total is not None:
+                    bounds.append((there.total + had_there) // each)
+        if item.kit and (own_cap := rest_of_cap(world, channel, sku)) is not None:
+            bounds.append(max(0, own_cap) + kept.kits[sku] - taken_kits[sku])
+        most = max(0, min(bounds or stocks))
+        most -= most % item.sell_multiple
+        fits = not bounds or requested <= most
+        reason = blocked_because(world, sku, channel)
+        if reason is not None:
+            most = 0
+        elif factor is None:
+            reason = "unknown-unit"
+        elif requested % item.sell_multiple:
+            reason = "not-a-multiple"
+        elif not fits:
+            reason = "insufficient-stock"
+        quantity = 0 if reason else requested
+        if partial and reason in ("insufficient-stock", "not-a-multiple"):
+            quantity = requested - requested % item.sell_multiple
+            quantity = min(quantity, most) if bounds else quantity
+            reason = None if quantity else reason
+        verdict = Verdict(sku, requested, most, reason, location, quantity)
+        taken_kits[sku] += quantity
+        for base, each in parts.items():
+            taken[base] += quantity * each
+        verdicts.append(verdict)
+    return verdicts
+
+
+# --- the order of nodes -----------------------------------------------------------------------------------------------
+
+
+def node_order(
+    world: World, sku: str, channel: str, region: str | None, location: str | None, units: int
+) -> list[Node]:
+    """All stock at hand first, then supply by arrival; locations by the channel's sourcing."""
+    rule = world.channel(channel)
+    allowed = nodes(world, sku, channel, region, location)
+
+    def by_sourcing(name: str) -> tuple[Any, ...]:
+        place = world.locations[name]
+        away = region is not None and region not in place.regions
+        if rule.sourcing == "fewest_splits":
+            here = at_hand(world, sku, name)
+            return (away, 0, 0, place.priority, name) if here >= units else (away, 1, -here, place.priority, name)
+        return (away, place.priority, name)
+
+    def key(node: Node) -> tuple[Any, ...]:
+        if node.supply is None:
+            return (0, by_sourcing(node.location))
+        return (1, arrival(world, world.supplies[node.supply]), by_sourcing(node.location), node.supply)
+
+    return sorted(allowed, key=key)
+
+
+# --- two rounds -------------------------------------------------------------------------------------------------------
+
+
+def bind(
+    world: World,
+    reservation: Reservation,
+    waiting: list[Unit],
+    first: Callable[[Claim], bool],
+    second: Callable[[Claim], bool],
+) -> None:
+    """Bind units of one SKU and one wish to nodes, in two rounds; what finds no node stays unsourced.
+
+    `first` and `second` choose the claims that each round leaves as reachable as before.
+    """
+    sku, channel, location = waiting[0].sku, reservation.channel, waiting[0].location
+    order = node_order(world, sku, channel, reservation.region, location, len(waiting))
+    left = sorted(waiting, key=lambda unit: unit.own is None)  # those sold on their allocation first
+    own_left = sum(1 for u in left if u.own is not None) + rest_of_allocation(world, channel, sku)
+    limit = len(left) if world.channel(channel).draws_shared else own_left
+    for chosen in (first, second):
+        for node in order:
+            kept = [claim for claim in claims(world, sku) if chosen(claim)]
+            for _ in range(min(len(left), limit, F(world, sku, frozenset([node]), kept))):
+                unit = left.pop(0)
+                unit.node = node
+                take_own(world, channel, unit)
+                own_left -= 1
+                limit -= 1
+        limit = max(0, own_left)
+
+
+def take_own(world: World, channel: str, unit: Unit) -> None:
+    """A sale takes its own allocation first and remembers it."""
+    if unit.own is None and rest_of_allocation(world, channel, unit.sku) > 0:
+        unit.own = world.allocations[channel, unit.sku].epoch
+
+
+def sell(world: World, reservation: Reservation, waiting: list[Unit]) -> None:
+    """Place new units (already in the reservation). What finds no node is sold by the oversell policy."""
+    channel = reservation.channel
+
+    def of_others(claim: Claim) -> bool:
+        return not any(claim.unit is unit for unit in waiting)
+
+    def all_but_own_rest(claim: Claim) -> bool:
+        return of_others(claim) and not (claim.kind == "rest" and claim.channel == channel)
+
+    def demand_and_older(claim: Claim) -> bool:
+        return of_others(claim) and (claim.kind == "demand" or (claim.kind == "unsourced" and claim.channel == channel))
+
+    bind(world, reservation, waiting, all_but_own_rest, demand_and_older)
+    for unit in waiting:
+        if unit.node is None:
+            take_own(world, channel, unit)
+
+
+def bind_all(world: World) -> None:
+    """After every change: unsourced units bind, oldest first, by the same two rounds; what cannot is passed over."""
+    portions: dict[tuple[str, int, int, str], tuple[Reservation, list[Unit]]] = {}
+    for reservation in world.reservations.values():
+        for unit in reservation.units:
+            if unit.node is None:
+                key = (unit.sku, reservation.serial, unit.line, unit.location or "")
+                portions.setdefault(key, (reservation, []))[1].append(unit)
+    for (_, serial, line, _), (reservation, waiting) in sorted(portions.items(), key=lambda entry: entry[0]):
+        bind_older(world, reservation, waiting, (serial, line))
+
+
+def bind_older(world: World, reservation: Reservation, waiting: list[Unit], age: tuple[int, int]) -> None:
+    channel = reservation.channel
+
+    def first(claim: Claim) -> bool:
+        if claim.kind == "rest":
+            return claim.channel != channel
+        if claim.unit is None or claim.age < age:
+            return True
+        return claim.channel != channel and claim.unit.own is not None  # younger, but sold on its own allocation
+
+    def second(claim: Claim) -> bool:
+        return claim.kind == "demand" or (claim.unit is not None and claim.channel == channel and claim.age < age)
+
+    bind(world, reservation, waiting, first, second)

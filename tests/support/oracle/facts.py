@@ -1,0 +1,370 @@
+"""Facts: which are taken, which are rejected, what they change. api.md "Facts", "Order", "Identity".
+
+In: one fact with its source. Out: None (accepted, counted or not) or the reason why it is rejected.
+Shapes are taken as right (the oracle is fed by well-formed histories); business rules are checked.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Any
+
+from tests.support.oracle.orders import apply_to_order, base_lines, orders, ship, unship
+from tests.support.oracle.world import (
+    AsOf,
+    Channel,
+    Demand,
+    Identity,
+    Item,
+    Level,
+    Location,
+    Movement,
+    Node,
+    Ration,
+    Supply,
+    World,
+)
+
+Fact = dict[str, Any]
+WITH_STOCK = ("stock.level", "stock.delta", "supply", "demand", "return")
+MOVEMENTS = ("stock.delta", "shipment", "return")
+
+
+def take_fact(world: World, source: str, fact: Fact) -> str | None:
+    fact = dict(fact, source=source)
+    reason = refuse(world, fact)
+    if reason is not None:
+        return reason
+    for name in skus_named(fact):
+        if world.sku(name) is None:
+            world.items[name] = Item(name)
+    if "as_of" in fact:
+        fact["as_of"] = parse_as_of(fact["as_of"])
+        world.clocks.setdefault(source, type(fact["as_of"]))
+    if "sku" in fact and fact["sku"] is not None and fact["kind"] != "item":
+        fact["sku"] = world.sku(fact["sku"])
+    HANDLERS[fact["kind"]](world, fact)
+    return None
+
+
+# --- what is rejected -------------------------------------------------------------------------------------------------
+
+
+def parse_as_of(value: int | str) -> AsOf:
+    return value if isinstance(value, int) else datetime.fromisoformat(value)
+
+
+def skus_named(fact: Fact) -> list[str]:
+    if fact["kind"] == "item":
+        return [line["sku"] for line in fact.get("kit") or []]
+    lines = [line["sku"] for line in fact.get("lines") or []]
+    return [fact["sku"], *lines] if fact.get("sku") is not None else lines
+
+
+def locations_named(fact: Fact) -> list[str]:
+    if fact["kind"] == "location":
+        return []
+    named = [fact.get("location")] + [line.get("location") for line in fact.get("lines") or []]
+    several = fact.get("locations") or []
+    return [name for name in [*named, *(several if several != "*" else [])] if name is not None]
+
+
+def refuse(world: World, fact: Fact) -> str | None:
+    kind, source = fact["kind"], fact["source"]
+    if any(name not in world.locations for name in locations_named(fact)):
+        return "unknown-location"
+    if not world.rule("create_unknown_skus") and any(world.sku(name) is None for name in skus_named(fact)):
+        return "unknown-sku"
+    item = world.items.get(world.sku(fact.get("sku") or "") or "")
+    if fact.get("unit") is not None and (item is None or item.factor(fact["unit"]) is None):
+        return "unknown-unit"
+    if kind in WITH_STOCK and item is not None and item.kit:
+        return "kit-has-no-stock"
+    if "as_of" in fact:
+        as_of = parse_as_of(fact["as_of"])
+        if world.clocks.get(source, type(as_of)) is not type(as_of):
+            return "mixed-clock"
+        owners = {world.locations[name].owner for name in locations_named(fact)} - {None, source}
+        if kind in ("stock.level", "order.ack") and owners:
+            return "foreign-clock"
+        both_times = isinstance(as_of, datetime) and all(world.clocks.get(o or "") is datetime for o in owners)
+        if kind in MOVEMENTS and owners and not both_times:
+            return "foreign-clock"
+    return refuse_item(world, fact) if kind == "item" else None
+
+
+def refuse_item(world: World, fact: Fact) -> str | None:
+    def contains(name: str) -> bool:
+        item = world.items.get(world.sku(name) or "")
+        return name == fact["sku"] or any(contains(part) for part, _ in (item.kit if item else []))
+
+    if any(contains(line["sku"]) for line in fact.get("kit") or []):
+        return "circular-kit"
+    others = [item for item in world.items.values() if item.sku != fact["sku"]]
+    taken = {item.sku for item in others} | {alias for item in others for alias in item.aliases}
+    return "alias-taken" if taken & {*(fact.get("aliases") or []), fact["sku"]} else None
+
+
+# --- identity ---------------------------------------------------------------------------------------------------------
+
+
+def is_news(world: World, key: tuple[str, ...], fact: Fact, unversioned_replaces: bool) -> bool:
+    """True if the fact is to be applied: the first of its name, or a newer version of it."""
+    version = fact.get("version")
+    body = {name: value for name, value in fact.items() if name not in ("version", "by", "trace")}
+    known = world.identities.get(key)
+    if known is not None:
+        if version is not None and known.version is not None and version < known.version:
+            world.count("stale_versions")
+            return False
+        newer = version is not None and (known.version is None or version > known.version)
+        if not newer:
+            if body == known.body:
+                world.count("repeats")
+                return False
+            if version is not None or known.version is not None or not unversioned_replaces:
+                world.count("anomalies")
+                return False
+    world.identities[key] = Identity(version, body)
+    return True
+
+
+# --- stock ------------------------------------------------------------------------------------------------------------
+
+
+def factor(world: World, fact: Fact) -> int:
+    return world.items[fact["sku"]].factor(fact.get("unit")) or 1
+
+
+def level(world: World, fact: Fact) -> None:
+    cell, each = (fact["sku"], fact["location"]), factor(world, fact)
+    unsellable = sum((fact.get("unsellable") or {}).values()) * each
+    allocated = None if fact.get("allocated") is None else fact["allocated"] * each
+    new = Level(fact["source"], fact["as_of"], fact["on_hand"] * each, unsellable, allocated, fact["basis"])
+    held = world.levels.get(cell)
+    if world.locations[fact["location"]].owner is None:
+        world.locations[fact["location"]].owner = fact["source"]
+    if held is not None and held.as_of > new.as_of:  # type: ignore[operator]
+        world.count("stale_levels")
+        return
+    if held is not None and held.as_of == new.as_of and held != new:
+        world.count("level_conflicts")
+    world.levels[cell] = new
+    for move in world.movements:
+        comparable = move.source == new.source or isinstance(move.as_of, datetime)
+        if (move.sku, move.location) == cell and (not comparable or type(move.as_of) is not type(new.as_of)):
+            move.absorbed = True
+
+
+def delta(world: World, fact: Fact) -> None:
+    key = (fact["source"], fact["kind"], fact["ref"], fact["sku"], fact["location"])
+    before = world.identities.get(key)
+    if is_news(world, key, fact, unversioned_replaces=False):
+        change = fact["quantity"] * factor(world, fact)
+        if before is not None:
+            change -= before.body["quantity"] * factor(world, before.body)
+        move(world, fact, change, 0)
+
+
+def returned(world: World, fact: Fact) -> None:
+    def stock(body: Fact) -> tuple[int, int]:
+        return body["quantity"], 0 if body["condition"] == "sellable" else body["quantity"]
+
+    key = (fact["source"], fact["kind"], fact["ref"], fact["sku"], fact["location"])
+    before = world.identities.get(key)
+    if is_news(world, key, fact, unversioned_replaces=False):
+        had = stock(before.body) if before is not None else (0, 0)
+        now = stock(fact)
+        move(world, fact, now[0] - had[0], now[1] - had[1])
+
+
+def move(world: World, fact: Fact, on_hand: int, unsellable: int) -> None:
+    world.movements.append(Movement(fact["sku"], fact["location"], fact["source"], fact["as_of"], on_hand, unsellable))
+
+
+def supply(world: World, fact: Fact) -> None:
+    key = (fact["source"], fact["ref"], str(fact["line"]))
+    if not is_news(world, ("supply", *key), fact, unversioned_replaces=True):
+        return
+    old = world.supplies.get(key)
+    new = Supply(
+        key,
+        fact["sku"],
+        fact["location"],
+        fact["quantity"],
+        date.fromisoformat(fact["due"]),
+        fact["status"],
+        fact.get("confidence", 100),
+    )
+    world.supplies[key] = new
+    bound = [unit for _, unit in world.units(old.sku if old else new.sku) if unit.node and unit.node.supply == key]
+    if old is not None and old.sku == new.sku and new.status == "received":
+        for unit in bound:
+            unit.node = Node(unit.node.location if unit.node else new.location)
+        return
+    kept = new.quantity if old is not None and old.sku == new.sku and new.status == "open" else 0
+    excess = max(0, len(bound) - kept)
+    for unit in bound[:excess]:  # the oldest first: they are the first to bind again
+        unit.node, unit.acks = None, []  # what the ERP saw of it was at that location
+    for unit in bound[excess:]:
+        unit.node = Node(new.location, key)
+    world.count("deficit", excess)
+
+
+def demand(world: World, fact: Fact) -> None:
+    key = (fact["source"], fact["ref"], str(fact["line"]))
+    if is_news(world, ("demand", *key), fact, unversioned_replaces=True):
+        named = [fact["location"]] if fact.get("location") else list(fact.get("locations") or [])
+        due = date.fromisoformat(fact["due"]) if fact.get("due") else None
+        world.demands[key] = Demand(
+            key, fact["source"], fact["sku"], named, fact["quantity"], due, fact["as_of"], fact.get("order_ref")
+        )
+
+
+# --- orders -----------------------------------------------------------------------------------------------------------
+
+
+def ack(world: World, fact: Fact) -> None:
+    apply_to_order(world, fact)
+
+
+def more_than_before(world: World, before: Identity | None, fact: Fact) -> dict[tuple[str, str | None], int]:
+    """Per (base SKU, location): what this version names more (or, below 0, fewer) than the one before."""
+    change: dict[tuple[str, str | None], int] = {}
+    for sign, body in ((1, fact), (-1, before.body if before else {"lines": []})):
+        for sku, location, quantity in base_lines(world, body["lines"]):
+            change[sku, location] = change.get((sku, location), 0) + sign * quantity
+    return change
+
+
+def order_update(world: World, fact: Fact) -> None:
+    key = (fact["source"], fact["kind"], fact["ref"])
+    before = world.identities.get(key)
+    if is_news(world, key, fact, unversioned_replaces=False):
+        more = more_than_before(world, before, fact)
+        lines = [{"sku": s, "location": place, "quantity": n} for (s, place), n in more.items() if n > 0]
+        apply_to_order(world, fact | {"lines": lines})
+
+
+def shipment(world: World, fact: Fact) -> None:
+    key = (fact["source"], fact["kind"], fact["ref"])
+    before = world.identities.get(key)
+    if not is_news(world, key, fact, unversioned_replaces=False):
+        return
+    if fact.get("reservation") is not None:
+        named = world.reservations.get(fact["reservation"])
+        found = [named] if named is not None and named.phase in ("confirmed", "cancelled") else []
+    else:
+        found = orders(world, fact["order_ref"])
+    for (sku, location), quantity in more_than_before(world, before, fact).items():
+        if quantity > 0:
+            ship(world, found, sku, location, quantity, fact["source"], fact["as_of"])
+        elif quantity < 0:
+            unship(world, found, sku, location, -quantity, fact["source"], fact["as_of"])
+
+
+# --- policies ---------------------------------------------------------------------------------------------------------
+
+
+def item(world: World, fact: Fact) -> None:
+    kit = [(world.sku(line["sku"]) or line["sku"], line["quantity"]) for line in fact.get("kit") or []]
+    world.items[fact["sku"]] = Item(
+        fact["sku"],
+        fact.get("base_unit"),
+        dict(fact.get("units") or {}),
+        kit,
+        list(fact.get("aliases") or []),
+        fact.get("sell_multiple", 1),
+        fact.get("status", "active"),
+    )
+
+
+def location(world: World, fact: Fact) -> None:
+    old = world.locations.get(fact["location"])
+    world.locations[fact["location"]] = Location(
+        fact["location"],
+        list(fact.get("regions") or []),
+        fact.get("priority", 100),
+        fact.get("enabled", True),
+        old.owner if old else None,
+    )
+
+
+def channel(world: World, fact: Fact) -> None:
+    world.channels[fact["channel"]] = Channel(
+        fact["channel"],
+        fact["locations"],
+        fact.get("draws_shared", True),
+        fact.get("supply_horizon_days", 0),
+        fact.get("sourcing", "priority"),
+        fact.get("regional", "prefer"),
+    )
+
+
+def ration(world: World, table: dict[tuple[str, str], Ration], fact: Fact) -> None:
+    """The same period keeps what was consumed; another one starts at zero; one once left does not come back."""
+    key, quantity, period = (fact["channel"], fact["sku"]), fact["quantity"], fact.get("period")
+    old = table.get(key)
+    if old is None:
+        table[key] = Ration(quantity, period, world.new_epoch())
+    elif period is not None and period == old.period:
+        old.quantity = quantity
+    elif period is not None and period in old.left:
+        world.count("stale_periods")
+    elif (quantity, period) != (old.quantity, old.period):
+        if old.period is not None:
+            old.left.add(old.period)
+        table[key] = Ration(quantity, period, world.new_epoch(), old.left)
+
+
+def allocation(world: World, fact: Fact) -> None:
+    ration(world, world.allocations, fact)
+
+
+def cap(world: World, fact: Fact) -> None:
+    ration(world, world.caps, fact)
+
+
+def safety(world: World, fact: Fact) -> None:
+    key = (fact.get("sku"), fact.get("location"))
+    if fact.get("absolute") is None and fact.get("percent") is None:
+        world.safeties.pop(key, None)
+    else:
+        world.safeties[key] = (fact.get("absolute") or 0, str(fact.get("percent") or 0))
+
+
+def oversell(world: World, fact: Fact) -> None:
+    key = (fact.get("sku"), fact.get("channel"))
+    if fact.get("policy") is None:
+        world.oversells.pop(key, None)
+    else:
+        world.oversells[key] = (fact["policy"], fact.get("limit") or 0)
+
+
+def restriction(world: World, fact: Fact) -> None:
+    world.restrictions[fact.get("sku"), fact.get("channel")] = fact["blocked"]
+
+
+def freshness(world: World, fact: Fact) -> None:
+    """Bounds what is served when a feed is late; it does not change what is sellable."""
+
+
+HANDLERS = {
+    "stock.level": level,
+    "stock.delta": delta,
+    "supply": supply,
+    "demand": demand,
+    "order.ack": ack,
+    "order.update": order_update,
+    "shipment": shipment,
+    "return": returned,
+    "item": item,
+    "location": location,
+    "channel": channel,
+    "allocation": allocation,
+    "cap": cap,
+    "safety": safety,
+    "oversell": oversell,
+    "freshness": freshness,
+    "restriction": restriction,
+}

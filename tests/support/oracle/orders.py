@@ -1,0 +1,403 @@
+"""Reservations: the commands of design.md section 4 and what ERP facts do to confirmed orders.
+
+In: the world, a command or an order fact. Out: (status, problem name or None, verdicts or None); the world changed, or
+left as it was when the status is no 2xx (a failed late confirm apart: that one says `oversold`).
+"""
+
+from __future__ import annotations
+
+import copy
+from collections import Counter
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from tests.support.oracle.cart import Kept, Verdict, judge, sell, stands_at
+from tests.support.oracle.sellable import inside, parts_of
+from tests.support.oracle.world import AsOf, Line, Movement, Node, Reservation, Unit, World
+
+Outcome = tuple[int, str | None, list[Verdict] | None]
+OK: Outcome = (200, None, None)
+CLOSED: Outcome = (409, "reservation-closed", None)
+DEFAULTS = {"region": None, "owner": None, "partial": False, "supersede": False, "revision": None}
+
+
+def state_of(world: World, reservation: Reservation) -> str:
+    """The state's name follows from the units."""
+    if reservation.phase != "confirmed":
+        return reservation.phase
+    if not reservation.units:
+        return "cancelled"
+    still_open = [unit for unit in reservation.units if unit.open]
+    if not still_open:
+        return "fulfilled"
+    return "in_erp" if all(inside(world, unit) for unit in still_open) else "committed"
+
+
+def with_defaults(body: dict[str, Any]) -> dict[str, Any]:
+    lines = [{"unit": None, "location": None} | line for line in body["lines"]]
+    return DEFAULTS | body | {"lines": lines}
+
+
+# --- put --------------------------------------------------------------------------------------------------------------
+
+
+def put(world: World, name: str, sent: dict[str, Any]) -> Outcome:
+    body = with_defaults(sent)
+    if body["supersede"] and body["owner"] is None:
+        return 422, "invalid", None
+    old = world.reservations.get(name)
+    if old is not None:
+        new_revision, known = body["revision"], old.revision
+        older = new_revision is not None and known is not None and new_revision <= known
+        if older and (new_revision != known or body != old.body):
+            return 409, "stale-revision", None
+        if body == old.body:
+            return OK
+        if old.phase != "held":
+            return CLOSED
+    if world.channel(body["channel"]).regional == "require" and body["region"] is None:
+        return 422, "invalid", None
+    if any(world.sku(line["sku"]) is None for line in body["lines"]):
+        return 404, "unknown-sku", None
+    if any(line["location"] is not None and line["location"] not in world.locations for line in body["lines"]):
+        return 422, "invalid", None
+    if old is not None and old.renewals + 1 > world.rule("renewals_max"):
+        return 409, "renewals-exhausted", None
+    before = copy.deepcopy(world.reservations)
+    outcome = place_body(world, name, body, old)
+    if outcome[0] >= 400:
+        world.reservations = before
+    return outcome
+
+
+def place_body(world: World, name: str, body: dict[str, Any], old: Reservation | None) -> Outcome:
+    """Supersede, judge, keep, give back, place: one step."""
+    channel, region = body["channel"], body["region"]
+    if body["supersede"]:
+        for other in held_by(world, body["owner"]):
+            if other.id != name and other.channel == channel:
+                other.phase, other.superseded_by, other.units = "released", name, []
+    if old is not None and (old.channel, old.region) != (channel, region):
+        old.units, old.lines = [], []  # as if released first
+    kept = Kept(list(old.units), Counter()) if old else None
+    if old and kept:
+        kept.kits.update({line.sku: len(line.kit_caps) for line in old.lines})
+    verdicts = judge(world, channel, region, body["lines"], kept, body["partial"])
+    if not any(verdict.taken for verdict in verdicts) or (
+        not body["partial"] and not all(verdict.ok for verdict in verdicts)
+    ):
+        return 409, "insufficient-stock", verdicts
+    if too_many_for_owner(world, name, body["owner"], verdicts):
+        return 409, "owner-limit", None
+    if old is None:
+        world.serials += 1
+        old = Reservation(name, world.serials, body, channel, region, body["owner"], [], 0)
+        world.reservations[name] = old
+        status = 201
+    else:
+        old.renewals += 1
+        status = 200
+    old.body, old.channel, old.region, old.owner = body, channel, region, body["owner"]
+    old.revision = body["revision"] if body["revision"] is not None else old.revision
+    old.expires_lead = world.lead_ms + body["ttl_ms"]
+    old_units, old_lines, old.units, old.lines = old.units, old.lines, [], []
+    fill_lines(world, old, verdicts, old_units, old_lines)
+    return status, None, None
+
+
+def fill_lines(
+    world: World, reservation: Reservation, verdicts: list[Verdict], old_units: list[Unit], old_lines: list[Line]
+) -> None:
+    """Keep what the new lines still need of the old units, give the rest back, place what is missing."""
+    kits = {
+        line.sku: [epoch for old in old_lines if old.sku == line.sku for epoch in old.kit_caps] for line in old_lines
+    }
+    wanted: list[Unit] = []
+    for number, verdict in enumerate(verdicts):
+        parts = parts_of(world, verdict.sku)
+        line = Line(verdict.sku, verdict.taken, verdict.location, parts)
+        if world.items[verdict.sku].kit:
+            had = kits.get(verdict.sku, [])
+            new = [cap_epoch(world, reservation.channel, verdict.sku)] * verdict.taken
+            line.kit_caps = (had[: verdict.taken] + new)[: verdict.taken]
+            kits[verdict.sku] = had[verdict.taken :]
+        reservation.lines.append(line)
+        for sku, each in parts.items():
+            wanted += [Unit(sku, number, verdict.location) for _ in range(each * verdict.taken)]
+    keepable = sorted(old_units, key=lambda u: (u.node is None, u.node is not None and u.node.supply is not None))
+    for unit in sorted(wanted, key=lambda u: u.location is None):  # a line with a location has the narrower choice
+        match = next(
+            (k for k in keepable if k.sku == unit.sku and (unit.location is None or stands_at(k, unit.location))), None
+        )
+        if match is not None:
+            keepable = [k for k in keepable if k is not match]
+            match.line, match.location = unit.line, unit.location
+            wanted = [match if w is unit else w for w in wanted]
+    reservation.units = [unit for unit in wanted if any(unit is k for k in old_units)]
+    groups: dict[tuple[str, str | None], list[Unit]] = {}
+    for unit in wanted:
+        if not any(unit is k for k in old_units):
+            unit.cap = cap_epoch(world, reservation.channel, unit.sku)
+            groups.setdefault((unit.sku, unit.location), []).append(unit)
+    for group in groups.values():
+        reservation.units += group
+        sell(world, reservation, group)
+    reservation.units.sort(key=lambda u: u.line)
+
+
+def cap_epoch(world: World, channel: str, sku: str) -> int | None:
+    ration = world.caps.get((channel, sku))
+    return ration.epoch if ration is not None and ration.quantity is not None else None
+
+
+def held_by(world: World, owner: str) -> list[Reservation]:
+    return [r for r in world.reservations.values() if r.phase == "held" and r.owner == owner]
+
+
+def too_many_for_owner(world: World, name: str, owner: str | None, verdicts: list[Verdict]) -> bool:
+    most = world.rule("owner_units_max")
+    if owner is None or most == 0:
+        return False
+    others = sum(len(r.units) for r in held_by(world, owner) if r.id != name)
+    return others + sum(sum(parts_of(world, v.sku).values()) * v.taken for v in verdicts) > most
+
+
+# --- the other commands -----------------------------------------------------------------------------------------------
+
+
+def confirm(world: World, reservation: Reservation, order_ref: str | None) -> Outcome:
+    state = state_of(world, reservation)
+    if state == "cancelled":
+        return CLOSED
+    if reservation.phase == "confirmed":
+        if order_ref is not None and reservation.order_ref not in (None, order_ref):
+            return CLOSED
+    elif reservation.phase == "held":
+        reservation.phase = "confirmed"
+    else:
+        asked = [
+            {"sku": n.sku, "quantity": n.quantity, "location": n.location} for n in reservation.lines if n.quantity
+        ]
+        verdicts = judge(world, reservation.channel, reservation.region, asked)
+        if not all(verdict.ok for verdict in verdicts):
+            reservation.phase = "oversold"
+            return 409, "oversold", verdicts
+        judged = iter(verdicts)  # a line that `partial` cut to nothing stays in its place
+        again = [next(judged) if line.quantity else Verdict(line.sku, 0, 0, None) for line in reservation.lines]
+        reservation.phase, reservation.lines, reservation.superseded_by = "confirmed", [], None
+        fill_lines(world, reservation, again, [], [])
+    if order_ref is not None and reservation.order_ref is None:
+        reservation.order_ref = order_ref
+        for fact in world.waiting.pop(order_ref, []):
+            apply_to_order(world, fact)
+    return OK
+
+
+def release(world: World, reservation: Reservation) -> Outcome:
+    if reservation.phase in ("released", "expired"):
+        return OK
+    if reservation.phase != "held":
+        return CLOSED
+    reservation.phase, reservation.units = "released", []
+    return OK
+
+
+def cancel(world: World, reservation: Reservation) -> Outcome:
+    state = state_of(world, reservation)
+    if state == "cancelled":
+        return OK
+    if state not in ("held", "committed", "in_erp"):
+        return CLOSED
+    reservation.units = [unit for unit in reservation.units if not unit.open]
+    reservation.phase = "cancelled"
+    return OK
+
+
+def extend(world: World, reservation: Reservation, ttl_ms: int) -> Outcome:
+    if reservation.phase != "held":
+        return CLOSED
+    if reservation.renewals + 1 > world.rule("renewals_max"):
+        return 409, "renewals-exhausted", None
+    reservation.renewals += 1
+    reservation.expires_lead = world.lead_ms + ttl_ms
+    return OK
+
+
+def fulfil(world: World, reservation: Reservation, lines: list[dict[str, Any]]) -> Outcome:
+    """Handed over, says the shop. The units stay deducted until an ack or a shipment fact covers them."""
+    if state_of(world, reservation) not in ("committed", "in_erp", "fulfilled"):
+        return CLOSED
+    before = copy.deepcopy(world.reservations)
+    for sku, location, quantity in base_lines(world, lines):
+        chosen = take(world, [reservation], sku, location, quantity, lambda unit: unit.open, anywhere=True)
+        if len(chosen) < quantity:
+            world.reservations = before
+            return 422, "invalid", None
+        for unit in chosen:
+            unit.fulfilled = True
+    return OK
+
+
+def expire(world: World) -> int:
+    """Every hold that is due, at most `expire_batch_max`, earliest first."""
+    due = [r for r in world.reservations.values() if r.phase == "held" and r.expires_lead <= world.lead_ms]
+    due.sort(key=lambda r: (r.expires_lead, r.serial))
+    for reservation in due[: world.rule("expire_batch_max")]:
+        reservation.phase, reservation.units = "expired", []
+    return len(due)
+
+
+# --- what the ERP says about orders -----------------------------------------------------------------------------------
+
+
+def orders(world: World, order_ref: str) -> list[Reservation]:
+    """Every reservation ever confirmed under the reference, oldest first."""
+    found = [r for r in world.reservations.values() if r.order_ref == order_ref]
+    return sorted((r for r in found if r.phase in ("confirmed", "cancelled")), key=lambda r: r.serial)
+
+
+def base_lines(world: World, lines: Iterable[dict[str, Any]]) -> list[tuple[str, str | None, int]]:
+    """(base SKU, location, units) of each line; a kit's name stands for its components."""
+    found = []
+    for line in lines:
+        sku = world.sku(line["sku"])
+        if sku is not None:
+            for base, each in parts_of(world, sku).items():
+                found.append((base, line.get("location"), each * line.get("quantity", 1)))
+    return found
+
+
+def take(
+    world: World,
+    holders: list[Reservation],
+    sku: str,
+    location: str | None,
+    quantity: int,
+    wanted: Callable[[Unit], bool],
+    *,
+    anywhere: bool = False,
+) -> list[Unit]:
+    """The units that a shipment or a fulfilment takes, oldest reservation first.
+
+    At the named location first, then elsewhere at hand, then bound to supply, then unsourced. They move to the named
+    location. Without a name, units that have no shelf yet move to the order's first cell of that SKU; if it has none
+    they cannot be taken (a fulfilment takes them where they are: `anywhere`).
+    """
+    candidates = [unit for r in holders for unit in r.units if unit.sku == sku and wanted(unit)]
+    cells = [u.node.location for r in holders for u in r.units if u.sku == sku and u.node and u.node.supply is None]
+
+    def distance(unit: Unit) -> int:
+        if unit.node is None:
+            return 3
+        if unit.node.supply is not None:
+            return 2
+        return 0 if location is None or unit.node.location == location else 1
+
+    target = location if location is not None else next(iter(cells), None)
+    able = [u for u in sorted(candidates, key=distance) if target is not None or anywhere or distance(u) < 2]
+    chosen = able[:quantity]
+    for unit in chosen:
+        if target is not None and distance(unit) > 0:
+            move(unit, target)
+    return chosen
+
+
+def move(unit: Unit, location: str) -> None:
+    """To the shelf of a location. What the ERP saw of the unit elsewhere says nothing about this one."""
+    if unit.node is None or unit.node.location != location:
+        unit.acks = []
+    unit.node = Node(location)
+
+
+def apply_to_order(world: World, fact: dict[str, Any]) -> None:
+    """An ack or an update of an order that is known; one that comes before its order waits for it."""
+    found = orders(world, fact["order_ref"])
+    if not found:
+        world.waiting.setdefault(fact["order_ref"], []).append(fact)
+    elif fact["kind"] == "order.ack":
+        acknowledge(world, found, fact)
+    else:
+        update(world, found, fact)
+
+
+def acknowledge(world: World, found: list[Reservation], fact: dict[str, Any]) -> None:
+    ack = (fact["source"], fact["as_of"])
+    units = [unit for r in found for unit in r.units]
+    if fact.get("lines") is None:
+        for unit in units:
+            if unit.node is not None and world.locations[unit.node.location].owner in (None, fact["source"]):
+                unit.acks.append(ack)
+        return
+    named: dict[str, list[str]] = {}
+    for sku, location, _ in base_lines(world, fact["lines"]):
+        assert location is not None
+        named.setdefault(sku, []).append(location)
+    for unit in units:
+        if unit.sku in named:
+            at_shelf = unit.node is not None and unit.node.supply is None
+            if unit.shipped is None and not (at_shelf and unit.node and unit.node.location in named[unit.sku]):
+                move(unit, named[unit.sku][0])
+            unit.acks.append(ack)
+
+
+def update(world: World, found: list[Reservation], fact: dict[str, Any]) -> None:
+    """cancelled, refused: the units leave. short: they count as shipped, where they are."""
+    for sku, location, quantity in base_lines(world, fact["lines"]):
+        chosen = {id(unit) for unit in not_to_come(found, sku, location, quantity)}
+        for reservation in found:
+            for unit in reservation.units:
+                if id(unit) in chosen and fact["status"] == "short":
+                    unit.shipped = (fact["source"], fact["as_of"])
+            if fact["status"] != "short":
+                reservation.units = [unit for unit in reservation.units if id(unit) not in chosen]
+
+
+def not_to_come(found: list[Reservation], sku: str, location: str | None, quantity: int) -> list[Unit]:
+    """The open units that the ERP takes off, of the oldest reservation first: those at the named location, then those
+    that are least bound, the last first.
+    """
+
+    def bound(unit: Unit) -> int:
+        if unit.node is None:
+            return 1
+        if unit.node.supply is not None:
+            return 2
+        return 0 if unit.node.location == location else 3
+
+    open_units = [[unit for unit in r.units[::-1] if unit.sku == sku and unit.open] for r in found]
+    return [unit for units in open_units for unit in sorted(units, key=bound)][:quantity]
+
+
+def ship(
+    world: World, found: list[Reservation], sku: str, location: str | None, quantity: int, source: str, as_of: AsOf
+) -> None:
+    """Units fulfilled over HTTP first, then open ones; what the order has not open is a movement."""
+    for wanted in (lambda u: u.fulfilled and u.shipped is None, lambda u: u.shipped is None):
+        for unit in take(world, found, sku, location, quantity, wanted):
+            unit.shipped = (source, as_of)
+            quantity -= 1
+    if quantity and location is not None:
+        world.movements.append(Movement(sku, location, source, as_of, -quantity))
+    elif quantity:
+        world.count("unlocated", quantity)
+
+
+def unship(
+    world: World, found: list[Reservation], sku: str, location: str | None, quantity: int, source: str, as_of: AsOf
+) -> None:
+    """A later version of a shipment names fewer: the latest units go back on the order, the rest is a movement."""
+    shipped = [
+        u
+        for r in found
+        for u in r.units
+        if u.sku == sku
+        and u.shipped is not None
+        and (location is None or (u.node is not None and u.node.location == location))
+    ]
+    for unit in shipped[::-1][:quantity]:
+        unit.shipped = None
+        quantity -= 1
+    if quantity and location is not None:
+        world.movements.append(Movement(sku, location, source, as_of, quantity))
+    elif quantity:
+        world.count("unlocated", quantity)

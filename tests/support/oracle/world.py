@@ -1,0 +1,244 @@
+"""What the oracle remembers: plain records, no rule in them.
+
+In: what `facts` and `orders` write. Out: what every rule reads. Always holds: a reservation's `units` are exactly the
+units that still count somewhere (given-back and dropped ones leave the list), one object per base unit, so that no
+rule ever has to split a quantity.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from typing import Any, Literal
+
+AsOf = int | datetime
+SupplyKey = tuple[str, str, str]  # source, ref, line
+Verb = Literal["put", "confirm", "release", "cancel", "extend", "fulfil"]
+
+
+@dataclass(frozen=True, order=True)
+class Node:
+    """One location's stock at hand (`supply` empty) or one of its dated supplies."""
+
+    location: str
+    supply: SupplyKey | None = None
+
+
+@dataclass
+class Item:
+    sku: str
+    base_unit: str | None = None
+    units: dict[str, int] = field(default_factory=dict)
+    kit: list[tuple[str, int]] = field(default_factory=list)
+    aliases: list[str] = field(default_factory=list)
+    sell_multiple: int = 1
+    status: str = "active"
+
+    def factor(self, unit: str | None) -> int | None:
+        """Base units in one `unit`; None if the item has no such unit."""
+        return 1 if unit in (None, self.base_unit) else self.units.get(unit or "")
+
+
+@dataclass
+class Location:
+    name: str
+    regions: list[str] = field(default_factory=list)
+    priority: int = 100
+    enabled: bool = True
+    owner: str | None = None  # the source whose levels count here
+
+
+@dataclass
+class Channel:
+    name: str
+    locations: list[str] | str = "*"
+    draws_shared: bool = True
+    supply_horizon_days: int = 0
+    sourcing: str = "priority"
+    regional: str = "prefer"
+    declared: bool = True
+
+
+@dataclass
+class Level:
+    source: str
+    as_of: AsOf
+    on_hand: int
+    unsellable: int
+    allocated: int | None
+    basis: str
+
+
+@dataclass
+class Movement:
+    sku: str
+    location: str
+    source: str
+    as_of: AsOf
+    on_hand: int
+    unsellable: int = 0
+    absorbed: bool = False  # by a level that it cannot be compared with
+
+
+@dataclass
+class Supply:
+    key: SupplyKey
+    sku: str
+    location: str
+    quantity: int
+    due: date
+    status: str
+    confidence: int
+
+
+@dataclass
+class Demand:
+    key: SupplyKey
+    source: str
+    sku: str
+    locations: list[str]  # none: any enabled one
+    quantity: int
+    due: date | None
+    as_of: AsOf
+    order_ref: str | None
+
+
+@dataclass
+class Ration:
+    """An allocation or a cap. Each new period is a new `epoch`; a unit remembers the epoch that it took from."""
+
+    quantity: int | None
+    period: str | None
+    epoch: int
+    left: set[str] = field(default_factory=set)
+
+
+@dataclass
+class Unit:
+    """One base unit of a reservation."""
+
+    sku: str
+    line: int
+    location: str | None = None  # the one that the line asks for
+    node: Node | None = None  # None: unsourced
+    own: int | None = None  # epoch of the allocation that it was sold on
+    cap: int | None = None  # epoch of the cap that it used
+    acks: list[tuple[str, AsOf]] = field(default_factory=list)
+    shipped: tuple[str, AsOf] | None = None
+    fulfilled: bool = False  # over HTTP; a shipment fact may still cover it
+
+    @property
+    def open(self) -> bool:
+        return self.shipped is None and not self.fulfilled
+
+
+@dataclass
+class Line:
+    sku: str
+    quantity: int
+    location: str | None
+    parts: dict[str, int]  # base units per one of the line's SKU
+    kit_caps: list[int | None] = field(default_factory=list)  # one cap epoch per kit, for a kit
+
+
+@dataclass
+class Reservation:
+    id: str
+    serial: int
+    body: dict[str, Any]
+    channel: str
+    region: str | None
+    owner: str | None
+    lines: list[Line]
+    expires_lead: int
+    phase: str = "held"  # held confirmed released expired cancelled oversold; the state's name follows from it
+    units: list[Unit] = field(default_factory=list)
+    revision: int | None = None
+    order_ref: str | None = None
+    superseded_by: str | None = None
+    renewals: int = 0
+
+
+@dataclass
+class Identity:
+    version: int | None
+    body: dict[str, Any]
+
+
+@dataclass
+class World:
+    now_ms: int = 0
+    lead_ms: int = 0
+    rules: dict[str, Any] = field(default_factory=dict)
+    items: dict[str, Item] = field(default_factory=dict)
+    locations: dict[str, Location] = field(default_factory=dict)
+    channels: dict[str, Channel] = field(default_factory=dict)
+    levels: dict[tuple[str, str], Level] = field(default_factory=dict)
+    movements: list[Movement] = field(default_factory=list)
+    supplies: dict[SupplyKey, Supply] = field(default_factory=dict)
+    demands: dict[SupplyKey, Demand] = field(default_factory=dict)
+    allocations: dict[tuple[str, str], Ration] = field(default_factory=dict)  # (channel, sku)
+    caps: dict[tuple[str, str], Ration] = field(default_factory=dict)
+    safeties: dict[tuple[str | None, str | None], tuple[int, str]] = field(default_factory=dict)  # (sku, location)
+    oversells: dict[tuple[str | None, str | None], tuple[str, int]] = field(default_factory=dict)  # (sku, channel)
+    restrictions: dict[tuple[str | None, str | None], bool] = field(default_factory=dict)
+    reservations: dict[str, Reservation] = field(default_factory=dict)
+    clocks: dict[str, type] = field(default_factory=dict)  # source -> int or datetime
+    identities: dict[tuple[str, ...], Identity] = field(default_factory=dict)
+    waiting: dict[str, list[dict[str, Any]]] = field(default_factory=dict)  # order_ref -> acks and updates before it
+    epochs: int = 0
+    serials: int = 0
+    counts: dict[str, int] = field(default_factory=dict)
+
+    def rule(self, name: str) -> int:
+        return int(self.rules.get(name, RULES[name]))
+
+    def count(self, name: str, by: int = 1) -> None:
+        self.counts[name] = self.counts.get(name, 0) + by
+
+    def new_epoch(self) -> int:
+        self.epochs += 1
+        return self.epochs
+
+    @property
+    def today(self) -> date:
+        return datetime.fromtimestamp(self.now_ms / 1000, tz=UTC).date()
+
+    def channel(self, name: str) -> Channel:
+        """An undeclared channel sells from every enabled location and draws on the shared pool."""
+        return self.channels.get(name) or Channel(name, declared=False)
+
+    def sku(self, name: str) -> str | None:
+        """The item's own SKU for a SKU or an alias."""
+        if name in self.items:
+            return name
+        return next((item.sku for item in self.items.values() if name in item.aliases), None)
+
+    def units(self, sku: str) -> list[tuple[Reservation, Unit]]:
+        """Every counted unit of a base SKU, oldest reservation first."""
+        ordered = sorted(self.reservations.values(), key=lambda r: r.serial)
+        return [(r, unit) for r in ordered for unit in r.units if unit.sku == sku]
+
+
+RULES = {
+    "create_unknown_skus": 1,
+    "create_unknown_locations": 0,
+    "supply_confidence_min": 50,
+    "overdue_grace_days": 3,
+    "overdue_slip_days": 1,
+    "promise_horizon_days": 180,
+    "owner_units_max": 0,
+    "renewals_max": 5,
+    "expire_batch_max": 10_000,
+}
+
+
+def covers(level: Level | None, source: str, as_of: AsOf) -> bool:
+    """True if what `source` saw at `as_of` is in the level: compared within one source, or both by wall time."""
+    if level is None or type(level.as_of) is not type(as_of):
+        return False
+    return (level.source == source or isinstance(as_of, datetime)) and as_of <= level.as_of  # type: ignore[operator]
+
+
+def counts_open_orders(level: Level) -> bool:
+    return level.basis == "net" or level.allocated is not None

@@ -1,0 +1,180 @@
+"""Plays random histories: tells the core and the oracle the same, compares after each batch, notes what it met.
+
+In: `Pick`, which decides what happens. Out: the history played; `History.reached` counts the deep states on the way.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any, ClassVar
+
+from tests.support import commands, histories
+from tests.support.histories import Pick
+from tests.support.oracle import Command
+from tests.support.oracle.beside import Beside
+from tests.support.oracle.orders import state_of
+from tests.support.oracle.sellable import arrival, hole, inside
+from tests.support.oracle.world import World
+from tests.support.retell import Read
+
+EVERY_FACT = [*histories.STOCK_FACTS, *histories.ORDER_FACTS, *histories.POLICY_FACTS]
+
+
+class History:
+    """One history: tells the core and the oracle what `pick` decides, compares, and notes what it came across."""
+
+    reached: ClassVar[Counter[str]] = Counter()
+
+    def __init__(self) -> None:
+        self.beside = Beside()
+        self.step = 0
+        self.read: Read | None = None  # the last question, to be asked again when the history is told again
+
+    def opening(self, pick: Pick) -> None:
+        self.told(histories.first_facts(), [])
+        self.told(histories.opening(pick, self.beside.oracle.world, 0), [])
+
+    def facts(self, pick: Pick, kinds: list[histories.Facts]) -> None:
+        self.together(pick, kinds, [], 1, 0)
+
+    def ask(self, pick: Pick, verbs: list[commands.Asks]) -> None:
+        self.together(pick, [], verbs, 0, 1)
+
+    def buy(self, pick: Pick) -> None:
+        self.step += 1
+        self.told([], commands.buy(pick, self.beside.oracle.world, self.step * 10))
+
+    def catch_up(self, pick: Pick) -> None:
+        self.step += 1
+        self.told(histories.catching_up(pick, self.beside.oracle.world, self.step), [])
+
+    def together(
+        self, pick: Pick, kinds: list[histories.Facts], verbs: list[commands.Asks], facts: int, asks: int
+    ) -> None:
+        """Several in one batch; commands of one group see each other."""
+        self.step += 1
+        world = self.beside.oracle.world
+        some_facts = [pick.one(kinds)(pick, world, self.step) for _ in range(facts)]
+        some_asks = [pick.one(verbs)(pick, world, self.step * 10 + number) for number in range(asks)]
+        self.told(some_facts, some_asks)
+
+    def told(self, facts: list[histories.Fact], asks: list[commands.Ask]) -> None:
+        """One batch; each fact in a message of its own."""
+        incoming = []
+        for source, body in facts:
+            self.beside.in_sequence += 1
+            payload = json.dumps({"source": source, "facts": [body]}).encode()
+            incoming.append((self.beside.in_sequence, f"hf.main.in.erp.{source}", payload))
+        asked: list[Command] = [
+            (verb, name, json.dumps(body).encode() if body else b"", None, None) for verb, name, body in asks
+        ]
+        self.watched(lambda: self.note_answers(*self.beside.tell(asked, incoming)))
+
+    def wait(self, pick: Pick) -> None:
+        lead_ms, days = pick.one([0, 500, 1_000, 1_000, 20_000]), pick.one([0, 0, 0, 1, 2])
+        self.watched(lambda: self.beside.wait(lead_ms, days))
+
+    def cart_check(self, pick: Pick) -> None:
+        """What the check says of a cart is what a hold of the same lines gets; with `owner`, one that supersedes."""
+        body = commands.cart(pick, self.beside.oracle.world)
+        body["lines"] = [{"sku": line["sku"], "quantity": line["quantity"]} for line in body["lines"]]
+        self.read = lambda beside: beside.same_cart_check(body)
+        checked = self.beside.same_cart_check(body)
+        if self.beside.oracle.region_missing(body["channel"], body.get("region")):
+            return
+        answer = self.beside.fork().command("put", "what-if", ttl_ms=1_000, supersede="owner" in body, **body)
+        assert (answer.status == 201) == checked["ok"]
+        if answer.status == 409:
+            assert answer.body["lines"] == checked["lines"]
+
+    def promise(self, pick: Pick) -> None:
+        sku, name, quantity = pick.one(histories.SKUS), pick.one(histories.CHANNELS), pick.between(1, 12)
+        region = "FR" if self.beside.oracle.world.channel(name).regional == "require" else None
+        self.read = lambda beside: beside.same_promise(sku, name, region, quantity)
+        self.read(self.beside)
+
+    def moves(self, pick: Pick) -> list[Callable[[], None]]:
+        """What may happen next; what is named twice happens more often."""
+        return [
+            lambda: self.facts(pick, [histories.stock_level]),
+            lambda: self.facts(pick, histories.STOCK_FACTS),
+            lambda: self.facts(pick, histories.ORDER_FACTS),
+            lambda: self.facts(pick, histories.POLICY_FACTS),
+            lambda: self.ask(pick, commands.COMMANDS),
+            lambda: self.ask(pick, [commands.put]),
+            lambda: self.ask(pick, [commands.confirm]),
+            lambda: self.buy(pick),
+            lambda: self.catch_up(pick),
+            lambda: self.wait(pick),
+            lambda: self.together(pick, EVERY_FACT, commands.COMMANDS, pick.between(0, 3), pick.between(0, 3)),
+        ]
+
+    # --- watching -----------------------------------------------------------------------------------------------------
+
+    def watched(self, action: Callable[[], None]) -> None:
+        world = self.beside.oracle.world
+        before = snapshot(world)
+        action()
+        self.beside.same_everywhere()
+        self.reached.update({*what_is_deep(world), *what_happened(world, before)})
+
+    def note_answers(self, answers: list[Any], received: list[Any]) -> None:
+        self.reached.update(f"{answer.status} {answer.problem}" for answer in answers if answer.problem is not None)
+        self.reached.update(f"rejected {reason}" for _, _, rejected in received for _, reason in rejected)
+
+
+def snapshot(world: World) -> tuple[dict[int, Any], dict[str, str], dict[str, int]]:
+    nodes = {id(unit): unit.node for r in world.reservations.values() for unit in r.units}
+    return nodes, {r.id: r.phase for r in world.reservations.values()}, dict(world.counts)
+
+
+def what_is_deep(world: World) -> Iterator[str]:
+    """What is remarkable about the world as it is."""
+    refs = Counter(r.order_ref for r in world.reservations.values() if r.order_ref)
+    for r in world.reservations.values():
+        yield f"state {state_of(world, r)}"
+        if r.superseded_by:
+            yield "superseded"
+        if r.body["partial"] and r.phase == "held":
+            yield "partial hold"
+        if r.order_ref is not None and refs[r.order_ref] > 1:
+            yield "order twice under one ref"
+        for line in r.lines:
+            if line.sku == "KK" and line.quantity:
+                yield "kit of kits sold"
+        for unit in r.units:
+            if unit.own is not None:
+                yield "sold on own allocation" if unit.node else "unsourced on own allocation"
+            if unit.cap is not None:
+                yield "cap used"
+            if unit.shipped is not None and not inside(world, unit):
+                yield "deducted though shipped"
+            if unit.node and unit.node.supply:
+                yield "bound to supply"
+    if world.waiting:
+        yield "an ack or update waits for its order"
+    if any(hole(world, s.sku, s.location) for s in world.supplies.values() if arrival(world, s)):
+        yield "hole filled by supply"
+
+
+def what_happened(world: World, before: tuple[dict[int, Any], dict[str, str], dict[str, int]]) -> Iterator[str]:
+    """What is remarkable about the last step."""
+    nodes, phases, counts = before
+    for r in world.reservations.values():
+        if r.phase == "confirmed" and phases.get(r.id) in ("expired", "released", "oversold"):
+            yield "late confirm"
+        for unit in r.units:
+            was = nodes.get(id(unit), unit.node)
+            if was is None and unit.node is not None:
+                yield "unsourced unit has a node"
+            elif was is not None and was.supply and unit.node is None:
+                yield "supply-bound unit unsourced again"
+            elif was is not None and was.supply and unit.node and not unit.node.supply:
+                yield "supply-bound unit on the shelf"
+            elif was is not None and unit.node and was.location != unit.node.location:
+                yield "moved elsewhere by an ack or a shipment"
+    for name, count in world.counts.items():
+        if count > counts.get(name, 0):
+            yield f"counted {name}"

@@ -1,0 +1,147 @@
+"""Real servers for tests: an embedded nats-server, a node on it, and gateways as processes that can be killed.
+
+In: a directory. Out: things that run, and are gone afterwards. Always: every wait has an end.
+"""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import orjson
+
+from holdfast._core import Engine
+from holdfast.log.connection import Connection, Endpoint
+from holdfast.log.embedded import EmbeddedServer, runtime_of
+from holdfast.log.store import Runtime
+from holdfast.node.runner import Node
+from holdfast.settings import NodeSettings, Settings
+
+OWNER_KEY = b"k" * 32
+ROOT = Path(__file__).parents[2]
+
+
+def quick_settings(**changes: int) -> Settings:
+    """Defaults, with node settings changed."""
+    return Settings(node=NodeSettings(**changes))
+
+
+@asynccontextmanager
+async def embedded(directory: Path, settings: Settings | None = None) -> AsyncIterator[EmbeddedServer]:
+    """An embedded server, stopped afterwards."""
+    server = EmbeddedServer(directory, (settings or Settings()).log)
+    await server.start()
+    try:
+        yield server
+    finally:
+        await server.stop()
+
+
+@asynccontextmanager
+async def connected(endpoint: Endpoint, settings: Settings | None = None) -> AsyncIterator[Connection]:
+    """A connection, closed afterwards."""
+    connection = Connection(endpoint, (settings or Settings()).log, "test")
+    await connection.open()
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+@asynccontextmanager
+async def leading(
+    endpoint: Endpoint, settings: Settings | None = None, name: str = "n1", scope: str = "main"
+) -> AsyncIterator[Node[Engine]]:
+    """A node that leads, stopped afterwards."""
+    node = Node(scope, endpoint, lambda: Engine(scope, OWNER_KEY), settings, name=name)
+    await node.start()
+    try:
+        async with asyncio.timeout(30):
+            await node.wait_ready()
+        yield node
+    finally:
+        await node.stop(drain=False)
+
+
+async def stocked(node: Node[Engine], skus: int = 10, on_hand: int = 1_000_000) -> None:
+    """Declare one warehouse and some stock in it."""
+    facts: list[dict[str, object]] = [{"kind": "location", "location": "w1", "type": "warehouse"}]
+    facts += [
+        {"kind": "stock.level", "sku": f"S{at}", "location": "w1", "on_hand": on_hand, "basis": "net", "as_of": 1}
+        for at in range(skus)
+    ]
+    outcome = await node.facts("erp", "acme", [orjson.dumps({"source": "acme", "facts": facts})], "log")
+    assert outcome.rejected == []
+
+
+def put_body(*lines: tuple[str, int], ttl_ms: int = 600_000) -> bytes:
+    """The body of a PUT on channel web."""
+    rows = [{"sku": sku, "quantity": quantity} for sku, quantity in lines]
+    return orjson.dumps({"channel": "web", "ttl_ms": ttl_ms, "lines": rows})
+
+
+async def put(node: Node[Engine], name: str, *lines: tuple[str, int], ttl_ms: int = 600_000) -> tuple[int, bytes, int]:
+    """One reservation, awaited."""
+    return await node.submit("put", name, put_body(*lines, ttl_ms=ttl_ms), None, None)
+
+
+async def until(holds: Callable[[], bool], within_s: float = 20.0) -> float:
+    """Wait for something; how long it took."""
+    began = time.monotonic()
+    while not holds():
+        assert time.monotonic() - began < within_s, "it did not happen in time"
+        await asyncio.sleep(0.01)
+    return time.monotonic() - began
+
+
+class LoadedProcess:
+    """`tests/support/loaded_node.py` as a process: a node under load that writes down each answer it got."""
+
+    def __init__(self, directory: Path, answers: Path) -> None:
+        self.answers = answers
+        self._process = subprocess.Popen(
+            [sys.executable, str(ROOT / "tests" / "support" / "loaded_node.py"), str(directory), str(answers)],
+            start_new_session=True,
+            env=os.environ | {"PYTHONPATH": f"{ROOT / 'python'}{os.pathsep}{ROOT}"},
+        )
+
+    def acknowledged(self) -> list[str]:
+        """Ids of reservations that were answered 201, as far as written down whole."""
+        if not self.answers.exists():
+            return []
+        return [line for line in self.answers.read_text().split("\n")[:-1] if line]
+
+    @property
+    def alive(self) -> bool:
+        """Whether it still runs."""
+        return self._process.poll() is None
+
+    def kill_group(self) -> None:
+        """kill -9 of everything in its process group."""
+        os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait(10)
+
+    def terminate(self) -> int:
+        """SIGTERM, and the exit status."""
+        self._process.terminate()
+        return self._process.wait(30)
+
+
+def running(directory: Path) -> Runtime:
+    """The runtime file of a server that runs."""
+    runtime = runtime_of(directory)
+    assert runtime is not None, "no server runs there"
+    return runtime
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process exists and is no zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False

@@ -1,0 +1,163 @@
+"""`holdfast keys`: a secret is shown once and never stored; keys are listed, ended and renewed."""
+
+import json
+import stat
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from holdfast.cli import run
+from holdfast.gateway.keyring import Keyring, KeyringError, KeyStore, Operation
+
+Keys = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def keys(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Keys:
+    """Run `holdfast keys ...` on a directory of its own: status, stdout, stderr."""
+
+    def call(*arguments: str) -> tuple[int, str, str]:
+        status = run(["keys", *arguments, "--data", str(tmp_path / "store")])
+        out, err = capfd.readouterr()
+        return status, out, err
+
+    return call
+
+
+def found(directory: Path, token: str) -> Any:
+    keyring = Keyring(directory / "store")
+    keyring.reload()
+    return keyring.find(token)
+
+
+def test_adding_prints_the_secret_alone_on_stdout(tmp_path: Path, keys: Keys) -> None:
+    status, out, err = keys("add", "shop", "--operations", "read", "reserve", "--channels", "web")
+    assert status == 0
+    token = out.strip()
+    assert out == token + "\n"
+    assert token not in err
+    key = found(tmp_path, token)
+    assert key.operations == {Operation.READ, Operation.RESERVE}
+    assert key.channels == ("web",)
+    stored = (tmp_path / "store" / "keys.json").read_text()
+    assert token.rpartition("_")[2] not in stored
+    assert stat.S_IMODE((tmp_path / "store" / "keys.json").stat().st_mode) == 0o600
+    assert stat.S_IMODE((tmp_path / "store").stat().st_mode) == 0o700
+
+
+def test_lists_may_be_written_with_commas(tmp_path: Path, keys: Keys) -> None:
+    _, out, _ = keys("add", "shop", "--operations", "read,reserve,order", "--channels", "web,app")
+    key = found(tmp_path, out.strip())
+    assert key.operations == {Operation.READ, Operation.RESERVE, Operation.ORDER}
+    assert key.channels == ("web", "app")
+
+
+def test_all_operations_on_all_channels(tmp_path: Path, keys: Keys) -> None:
+    _, out, _ = keys("add", "admin", "--operations", "all")
+    key = found(tmp_path, out.strip())
+    assert key.operations == set(Operation)
+    assert key.channels is None
+
+
+def test_machines_get_one_document(keys: Keys) -> None:
+    _, out, _ = keys("add", "shop", "--operations", "read", "--expires", "90d", "--rate-per-s", "50", "--json")
+    made = json.loads(out)
+    assert made["key"].startswith(f"hf_{made['id']}_")
+    assert made["state"] == "active"
+    assert made["rate_per_s"] == 50
+    ends = datetime.fromisoformat(made["expires"])
+    assert timedelta(days=89) < ends - datetime.now(UTC) < timedelta(days=91)
+    _, out, _ = keys("list", "--json")
+    (listed,) = json.loads(out)
+    assert listed["name"] == "shop"
+    assert "key" not in listed
+    assert "secret_sha256" not in listed
+
+
+def test_a_list_for_people_names_each_key(keys: Keys) -> None:
+    keys("add", "shop", "--operations", "read")
+    keys("add", "erp", "--operations", "facts")
+    keys("revoke", "erp")
+    status, out, _ = keys("list")
+    assert status == 0
+    assert "shop" in out
+    assert "revoked" in out
+
+
+def test_an_empty_list_says_how_to_make_one(tmp_path: Path, keys: Keys) -> None:
+    (tmp_path / "store").mkdir()
+    status, _, err = keys("list")
+    assert status == 0
+    assert "holdfast keys add" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["add", "x", "--operations", "fly"], "fly"),
+        (["add", "x", "--operations", "policies", "--channels", "web"], "all channels"),
+        (["add", "x", "--operations", "read", "--expires", "2001-01-01T00:00:00Z"], "future"),
+        (["add", "x", "--operations", "read", "--expires", "soon"], "neither a time nor a span"),
+        (["add", "", "--operations", "read"], "1 to 128"),
+        (["revoke", "nobody"], "nobody"),
+        (["rotate", "nobody"], "nobody"),
+        (["rotate", "shop", "--overlap", "some"], "no span"),
+    ],
+)
+def test_what_cannot_be_done_is_said_and_exits_with_2(
+    tmp_path: Path, keys: Keys, arguments: list[str], words: str
+) -> None:
+    (tmp_path / "store").mkdir()
+    status, out, err = keys(*arguments)
+    assert status == 2
+    assert out == ""
+    assert words in err
+
+
+def test_a_name_is_free_again_once_its_key_has_ended(keys: Keys) -> None:
+    assert keys("add", "shop", "--operations", "read")[0] == 0
+    status, _, err = keys("add", "shop", "--operations", "read")
+    assert status == 2
+    assert "rotate" in err
+    assert keys("revoke", "shop")[0] == 0
+    assert keys("add", "shop", "--operations", "read")[0] == 0
+
+
+def test_rotating_gives_a_new_secret_and_ends_the_old_one_later(tmp_path: Path, keys: Keys) -> None:
+    _, old, _ = keys("add", "shop", "--operations", "read", "--channels", "web")
+    status, new, _ = keys("rotate", "shop", "--overlap", "1h")
+    assert status == 0
+    before, after = found(tmp_path, old.strip()), found(tmp_path, new.strip())
+    assert after.operations == before.operations
+    assert after.channels == before.channels
+    assert after.ends_at == float("inf")
+    assert 3_500 < before.ends_at - datetime.now(UTC).timestamp() < 3_700
+    status, newest, _ = keys("rotate", "shop", "--overlap", "0s")
+    assert status == 0, "the name means the newest key"
+    assert found(tmp_path, new.strip()).ends_at <= datetime.now(UTC).timestamp()
+    assert found(tmp_path, newest.strip()).ends_at == float("inf")
+
+
+def test_a_damaged_file_is_not_overwritten(tmp_path: Path, keys: Keys) -> None:
+    keys("add", "shop", "--operations", "read")
+    file = tmp_path / "store" / "keys.json"
+    file.write_text("{")
+    status, _, err = keys("add", "erp", "--operations", "facts")
+    assert status == 2
+    assert "restore" in err
+    assert file.read_text() == "{"
+
+
+def test_secrets_have_256_bits_and_differ(tmp_path: Path) -> None:
+    store = KeyStore(tmp_path)
+    tokens = {store.add(f"key-{number}", [Operation.READ])[1] for number in range(50)}
+    assert len(tokens) == 50
+    assert all(len(token.split("_", 2)[2]) == 43 for token in tokens)
+
+
+def test_a_missing_directory_is_said(tmp_path: Path) -> None:
+    with pytest.raises(KeyringError, match="does not exist"):
+        KeyStore(tmp_path / "nowhere").add("shop", [Operation.READ])

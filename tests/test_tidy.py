@@ -1,0 +1,169 @@
+"""The house style, as a test: what CONTRIBUTING.md asks of a file is checked here, with the line that breaks it."""
+
+import ast
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "python" / "holdfast"
+FILE_LINES_MAX = 400
+FUNCTION_LINES_MAX = 60
+BANNED_NAMES = {"data", "info", "manager", "helper", "helpers", "util", "utils"}
+UNFINISHED = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b|\btodo!\(|\bunimplemented!\(|raise NotImplementedError")
+MACHINE_PATH = re.compile(r"(?<![\w.])/(home|Users|root|work|opt)/\w")
+SKIPPED = {
+    ".git",
+    ".venv",
+    "target",
+    "dist",
+    ".mypy_cache",
+    ".ruff_cache",
+    ".pytest_cache",
+    ".hypothesis",
+    "__pycache__",
+}
+TEXT = {".py", ".pyi", ".rs", ".md", ".toml", ".sh", ".yml", ".yaml", ".json", ".js", ".css", ".html", ""}
+
+# Who may import whom: a part names the parts below it. What is not named here is above everything else (cli).
+BELOW: dict[str, set[str]] = {
+    "_core": set(),
+    "settings": set(),
+    "contracts": set(),
+    "log": {"contracts", "settings"},
+    "node": {"log", "contracts", "settings", "_core"},
+    "gateway": {"node", "log", "contracts", "settings", "_core"},
+    "client": {"contracts", "settings"},
+    "adapters": {"client", "log", "contracts", "settings"},
+    "rehearsal": {"client", "log", "contracts", "settings"},
+    "demonstration": {"rehearsal", "client", "contracts", "settings"},
+}
+
+
+def sources(*suffixes: str) -> list[Path]:
+    found = [p for p in ROOT.rglob("*") if p.is_file() and p.suffix in suffixes and not SKIPPED & set(p.parts)]
+    return sorted(found)
+
+
+def named(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def written_by_hand(path: Path) -> bool:
+    return path.name != "_core.pyi" and "static" not in path.parts
+
+
+def python_files() -> list[Path]:
+    return [path for path in sources(".py") if written_by_hand(path)]
+
+
+def test_files_stay_short_enough_to_read() -> None:
+    long = {
+        named(path): lines
+        for path in sources(".py", ".rs")
+        if written_by_hand(path) and (lines := path.read_text().count("\n")) >= FILE_LINES_MAX
+    }
+    assert long == {}, f"look for the two things in each of these (under {FILE_LINES_MAX} lines): {long}"
+
+
+def test_functions_stay_short_enough_to_read() -> None:
+    long = [
+        f"{named(path)}:{node.lineno} {node.name}"
+        for path in python_files()
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and (node.end_lineno or 0) - node.lineno >= FUNCTION_LINES_MAX
+    ]
+    assert long == []
+
+
+def test_every_module_says_its_role_first() -> None:
+    python = [named(path) for path in python_files() if not ast.get_docstring(ast.parse(path.read_text()))]
+    rust = [named(path) for path in sources(".rs") if not path.read_text().startswith("//!")]
+    assert python + rust == []
+
+
+def words(name: str) -> set[str]:
+    return {word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])", name)}
+
+
+def test_names_say_what_a_thing_is() -> None:
+    modules = [named(path) for path in sources(".py", ".rs") if words(path.stem) & BANNED_NAMES]
+    classes = [
+        f"{named(path)}:{node.lineno} {node.name}"
+        for path in python_files()
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ClassDef) and words(node.name) & BANNED_NAMES
+    ]
+    types = [
+        f"{named(path)}: {match}"
+        for path in sources(".rs")
+        for match in re.findall(r"\b(?:struct|enum|trait|mod)\s+(\w+)", path.read_text())
+        if words(match) & BANNED_NAMES
+    ]
+    assert modules + classes + types == [], f"these words say nothing: {sorted(BANNED_NAMES)}"
+
+
+def lines_with(pattern: re.Pattern[str]) -> Iterator[str]:
+    for path in sources(*TEXT):
+        if path == Path(__file__) or not written_by_hand(path):
+            continue
+        try:
+            text = path.read_text()
+        except UnicodeDecodeError:
+            continue
+        for number, line in enumerate(text.splitlines(), start=1):
+            if pattern.search(line):
+                yield f"{named(path)}:{number}: {line.strip()}"
+
+
+def test_nothing_is_left_unfinished() -> None:
+    assert list(lines_with(UNFINISHED)) == []
+
+
+def test_no_path_of_one_machine() -> None:
+    assert list(lines_with(MACHINE_PATH)) == []
+
+
+def imported_parts(path: Path) -> set[str]:
+    parts = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module == "holdfast":
+            parts |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("holdfast."):
+            parts.add((node.module or "").split(".")[1])
+        elif isinstance(node, ast.Import):
+            parts |= {alias.name.split(".")[1] for alias in node.names if alias.name.startswith("holdfast.")}
+    return parts
+
+
+@pytest.mark.parametrize("part", sorted(BELOW))
+def test_imports_run_one_way(part: str) -> None:
+    files = [path for path in PACKAGE.rglob("*.py") if path.relative_to(PACKAGE).with_suffix("").parts[0] == part]
+    wrong = {named(path): extra for path in files if (extra := imported_parts(path) - BELOW[part] - {part})}
+    assert wrong == {}, f"{part} may import only {sorted(BELOW[part])}"
+
+
+def test_every_part_of_the_package_has_its_place() -> None:
+    parts = {
+        path.stem for path in PACKAGE.iterdir() if path.suffix == ".py" or (path.is_dir() and any(path.glob("*.py")))
+    }
+    assert parts - set(BELOW) - {"__init__", "__main__", "cli"} == set()
+
+
+def test_the_lock_pins_what_the_project_asks_for() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    asked = [Requirement(text) for text in project["project"]["dependencies"] + project["dependency-groups"]["dev"]]
+    locked = {
+        canonicalize_name(name): version
+        for line in (ROOT / "requirements.lock").read_text().splitlines()
+        if not line.startswith("#")
+        for name, _, version in [line.partition("==")]
+    }
+    unmet = [str(one) for one in asked if not one.specifier.contains(locked.get(canonicalize_name(one.name), "0"))]
+    assert unmet == [], "make lock"

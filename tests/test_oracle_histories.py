@@ -8,6 +8,7 @@ applies the batches keeps the leader's digest, and so does a replay from the fir
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 
 import pytest
 from hypothesis import note, settings
@@ -112,6 +113,10 @@ class Machine(RuleBasedStateMachine):
         self.history.together(PickByHypothesis(data), EVERY_FACT, commands.COMMANDS, facts, asks)
 
     @rule(data=st.data())
+    def late_duplicate(self, data: st.DataObject) -> None:
+        self.history.again(PickByHypothesis(data))
+
+    @rule(data=st.data())
     def time_goes_by(self, data: st.DataObject) -> None:
         self.history.wait(PickByHypothesis(data))
 
@@ -136,14 +141,19 @@ def play(seed: int, steps: int) -> History:
     """A long history that a seed decides: deeper than what hypothesis reaches. What fails is told again, shorter."""
     pick, history = PickBySeed(seed), History()
     history.opening(pick)
-    moves = [*history.moves(pick), lambda: history.cart_check(pick), lambda: history.promise(pick)]
+    moves: list[Callable[[], None]] = [
+        *history.moves(pick),
+        lambda: history.cart_check(pick),
+        lambda: history.promise(pick),
+    ]
     try:
         for _ in range(steps):
             pick.one(moves)()
         history.beside.replay()
     except Exception as error:
-        beside, again = retell(history.beside.told, history.read)
-        short = shorten(history.beside.told, again, history.read) if again is not None else history.beside.told
+        told, read, rules = history.beside.told, history.read, history.beside.rules
+        beside, again = retell(told, read, rules)
+        short = shorten(told, again, read, rules) if again is not None else told
         beside.told = list(short)
         error.add_note(f"seed {seed}; the shortest history that fails likewise:\n{beside.history()}\n{again!r}")
         raise

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given, note, settings
 from hypothesis import strategies as st
 
 from tests.support.histories import BASE, CHANNELS, LOCATIONS, REGIONS, SKUS, SOURCE_OF, PickBySeed
@@ -30,6 +30,7 @@ def busy_world(seed: int, steps: int = 25) -> Beside:
     history.opening(pick)
     for _ in range(steps):
         pick.one(history.moves(pick))()
+    note(f"the world of seed {seed}:\n{history.beside.history()}")
     return history.beside
 
 

@@ -122,18 +122,20 @@ def stock_delta(pick: Pick, world: World, step: int) -> Fact:
         location=location,
         quantity=pick.one([-3, -1, 1, 2, 5]),
         reason="count",
-        ref=pick.one(["d1", "d2", "d3", f"d-{step}"]),
+        ref=pick.one(["d1", "d1", "d2", f"d-{step}"]),
         version=pick.seldom([1, 2, 3]),
     )
 
 
 def supply(pick: Pick, world: World, step: int) -> Fact:
-    """The goods and the place follow from the reference, as on a purchase order."""
-    number = pick.between(0, 5)
+    """The goods and the place follow from the reference, as on a purchase order. What is sold already often changes."""
+    sold = sorted({u.node.supply[1] for r in world.reservations.values() for u in r.units if u.node and u.node.supply})
+    ref = pick.one(sold) if sold and pick.once_in(2) else f"po{pick.between(0, 5)}"
+    number = int(ref[2:])
     return told_by(
         {"source": "erp"},
         kind="supply",
-        ref=f"po{number}",
+        ref=ref,
         line="1",
         sku=BASE[number % 2],
         location=LOCATIONS[number % 3],
@@ -270,12 +272,16 @@ def channel(pick: Pick, world: World, step: int) -> Fact:
 
 
 def period(pick: Pick) -> str | None:
-    return pick.one([None, "p1", "p1", "p2"])
+    return pick.one([None, "p1", "p1", "p2", "p2"])
 
 
 def allocation(pick: Pick, world: World, step: int) -> Fact:
     return policy(
-        "allocation", channel=pick.one(CHANNELS), sku=pick.one(BASE), quantity=pick.between(0, 5), period=period(pick)
+        "allocation",
+        channel=pick.one(["web", *CHANNELS]),
+        sku=pick.one(["A", "A", "B"]),
+        quantity=pick.between(0, 5),
+        period=period(pick),
     )
 
 
@@ -335,7 +341,8 @@ def first_facts() -> list[Fact]:
 def opening(pick: Pick, world: World, step: int) -> list[Fact]:
     """A shop in business: some stock, and a few of the policies."""
     kinds = [pick.one([channel, allocation, cap, oversell, supply, safety]) for _ in range(pick.between(0, 8))]
-    return [kind(pick, world, step) for kind in [*[stock_level] * pick.between(1, 6), *kinds]]
+    facts = [kind(pick, world, step) for kind in [*[stock_level] * pick.between(1, 6), *kinds]]
+    return [*facts, policy("oversell", channel="web", policy="limit", limit=pick.between(0, 6))]
 
 
 def catching_up(pick: Pick, world: World, step: int) -> list[Fact]:

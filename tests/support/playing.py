@@ -28,7 +28,7 @@ class History:
     reached: ClassVar[Counter[str]] = Counter()
 
     def __init__(self) -> None:
-        self.beside = Beside()
+        self.beside = Beside(renewals_max=2)
         self.step = 0
         self.read: Read | None = None  # the last question, to be asked again when the history is told again
 
@@ -76,6 +76,14 @@ class History:
         lead_ms, days = pick.one([0, 500, 1_000, 1_000, 20_000]), pick.one([0, 0, 0, 1, 2])
         self.watched(lambda: self.beside.wait(lead_ms, days))
 
+    def again(self, pick: Pick) -> None:
+        """A late duplicate: some earlier batch, as it was, a second time."""
+        _, _, asked, incoming = pick.one(self.beside.told[1:])
+        self.step += 1
+        late = [(self.beside.in_sequence + n, subject, body) for n, (_, subject, body) in enumerate(incoming, start=1)]
+        self.beside.in_sequence += len(late)
+        self.watched(lambda: self.note_answers(*self.beside.tell(asked, late)))
+
     def cart_check(self, pick: Pick) -> None:
         """What the check says of a cart is what a hold of the same lines gets; with `owner`, one that supersedes."""
         body = commands.cart(pick, self.beside.oracle.world)
@@ -108,6 +116,7 @@ class History:
             lambda: self.buy(pick),
             lambda: self.catch_up(pick),
             lambda: self.wait(pick),
+            lambda: self.again(pick),
             lambda: self.together(pick, EVERY_FACT, commands.COMMANDS, pick.between(0, 3), pick.between(0, 3)),
         ]
 

@@ -17,10 +17,10 @@ Read = Callable[[Beside], Any]
 
 
 def retell(
-    told: Sequence[Told], read: Read | None = None, **rules: Any
+    told: Sequence[Told], read: Read | None = None, rules: dict[str, Any] | None = None
 ) -> tuple[Beside, Exception | AssertionError | None]:
     """The history once more, everything compared after each batch, and at the end by `read`."""
-    beside = Beside(**rules)
+    beside = Beside(**(rules or {}))
     try:
         for now_ms, lead_ms, commands, incoming in told:
             beside.now_ms, beside.lead_ms = now_ms, lead_ms
@@ -60,12 +60,14 @@ def without(parts: list[T], fails: Callable[[list[T]], bool]) -> list[T]:
     return parts
 
 
-def shorten(told: Sequence[Told], error: BaseException, read: Read | None = None, **rules: Any) -> list[Told]:
+def shorten(
+    told: Sequence[Told], error: BaseException, read: Read | None = None, rules: dict[str, Any] | None = None
+) -> list[Told]:
     """The shortest history found that fails in the same way."""
     wanted = kind_of(error)
 
     def fails(candidate: list[Told]) -> bool:
-        return kind_of(retell(candidate, read, **rules)[1]) == wanted
+        return kind_of(retell(candidate, read, rules)[1]) == wanted
 
     kept = without(list(told), fails)
     one_by_one: list[Told] = []  # each fact and each command in a batch of its own, where that fails as well

@@ -2,9 +2,10 @@
 
 use crate::claims::Claim;
 use crate::ids::{ChannelId, SkuId, Slot};
+use crate::netting;
 use crate::policies::Oversold;
 use crate::pool::{self, Asking, Claimed, Whose};
-use crate::reservations::{Node, Portion};
+use crate::reservations::{Node, Portion, ReservationState};
 use crate::sellable::rest_of_allocation;
 use crate::sourcing::{Order, occupy, tried_in_order, two_rounds};
 use crate::state::State;
@@ -55,6 +56,11 @@ pub(crate) fn bind(state: &mut State, sku: SkuId) {
         let lines: Vec<u16> = unsourced_portions(state, age.slot, sku).map(|p| p.line).collect();
         for line in lines {
             bind_portion(state, sku, age, line);
+        }
+        // What the ERP said of these units before they had a cell counts for that cell now.
+        if state.reservations.get(age.slot).state != ReservationState::Held {
+            netting::enter_indexes(state, age.slot);
+            netting::renew(state, age.slot);
         }
     }
 }
@@ -114,8 +120,8 @@ fn bind_portion(state: &mut State, sku: SkuId, age: Oversold, line: u16) {
     if pool.stock.iter().all(|&q| q == 0) {
         return;
     }
-    let all = pool::claims(state, sku, &pool);
     let asking = Asking::of(Some(channel), region).at(only);
+    let all = pool::claims(state, sku, &pool, asking);
     let nodes = pool::nodes_of(state, &pool, asking);
     let order = Order {
         sku,
@@ -150,7 +156,7 @@ pub(crate) fn move_units(
 ) {
     state.touch_reservation(slot);
     let reservation = state.reservations.get_mut(slot);
-    let (channel, confirmed) = (reservation.channel, reservation.state.is_confirmed());
+    let (channel, confirmed) = (reservation.channel, reservation.state != ReservationState::Held);
     let Some(at) = reservation
         .portions
         .iter()
@@ -166,16 +172,22 @@ pub(crate) fn move_units(
     };
     let quantity = moved.quantity;
     moved.node = to;
+    if let (Node::Unsourced, Some(evidence)) = (to, moved.evidence.as_deref_mut()) {
+        evidence.ack = None;
+    }
     occupy(state, sku, from, -quantity, confirmed);
     if binds {
         let extra = rest_of_allocation(state, sku, Some(channel)).min(moved.quantity - moved.own);
         if extra > 0 {
             let period = state.catalogue.detail_mut(sku).allocations[&channel].serial;
-            if moved.own == 0 || moved.own_period == period {
-                moved.own += extra;
-                moved.own_period = period;
-                consume_own(state, sku, channel, extra, period);
+            consume_own(state, sku, channel, extra, period);
+            if moved.own > 0 && moved.own_period != period {
+                // What was sold on an earlier period's allocation keeps to that one.
+                let earlier = moved.split(moved.own, true);
+                add_portion(state, slot, earlier);
             }
+            moved.own += extra;
+            moved.own_period = period;
         }
     }
     occupy(state, sku, to, quantity, confirmed);

@@ -6,7 +6,8 @@
 use crate::ids::{ChannelId, LocationId, RegionId, SkuId, Slot};
 use crate::pool::Asking;
 use crate::quantity::{QUANTITY_MAX, floor_to, scaled};
-use crate::sellable::{self, Blocked};
+use crate::sellable::{self, Beyond, Blocked};
+use crate::sourcing;
 use crate::state::State;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,6 +90,8 @@ struct Judge<'a> {
     /// A reservation that is being replaced: its own units count as there.
     credit: Option<Slot>,
     accounts: Vec<Account>,
+    /// What lines took so far of each base SKU, by the location that they name.
+    taken: Vec<(SkuId, Option<LocationId>, i64)>,
 }
 
 /// Judges lines in order. `partial`: a line that does not fit takes what it can.
@@ -105,6 +108,7 @@ pub(crate) fn judge(
         asking,
         credit,
         accounts: Vec::with_capacity(lines.len()),
+        taken: Vec::new(),
     };
     lines.iter().map(|line| judge.line(line, partial)).collect()
 }
@@ -175,6 +179,11 @@ impl Judge<'_> {
                 }
             }
         }
+        if let Some(most) = bound.filter(|_| only.is_some() || self.taken.iter().any(|(_, l, _)| l.is_some())) {
+            self.state.catalogue.for_each_component(sku, |part, per| {
+                least(&mut bound, self.room(part, only, most * per) / per);
+            });
+        }
         if self.state.catalogue.is_kit(sku) {
             let cap = self.account(sku, None, true);
             if let Some(total) = cap.total {
@@ -182,6 +191,38 @@ impl Judge<'_> {
             }
         }
         (bound, by_stock.unwrap_or(0))
+    }
+
+    /// How many of `most` units still fit beside what lines that name locations took: each location may have enough for its
+    /// line, and all together too little.
+    fn room(&self, sku: SkuId, only: Option<LocationId>, most: i64) -> i64 {
+        let mut needs: Vec<(Option<LocationId>, i64)> = Vec::new();
+        for (_, at, quantity) in self
+            .taken
+            .iter()
+            .filter(|(s, _, _)| *s == sku)
+            .chain([&(sku, only, most)])
+        {
+            match needs.iter_mut().find(|(l, _)| l == at) {
+                Some((_, sum)) => *sum += quantity,
+                None => needs.push((*at, *quantity)),
+            }
+        }
+        if let Some(slot) = self.credit {
+            let old = self.state.reservations.get(slot);
+            for (at, quantity) in &mut needs {
+                let kept = old
+                    .portions
+                    .iter()
+                    .filter(|p| p.sku == sku && old.lines[p.line as usize].location == *at);
+                *quantity -= kept.map(|p| p.quantity).sum::<i64>().min(*quantity);
+            }
+        }
+        let short = sourcing::shortage(self.state, self.asking, sku, &needs);
+        match sellable::units(self.state, sku, self.asking).beyond {
+            Beyond::Units(beyond) => (most - (short - beyond).max(0)).max(0),
+            Beyond::Unlimited => most,
+        }
     }
 
     /// Whether taking so many would leave the bounds of the state (only where no stock bounds it).
@@ -242,8 +283,10 @@ impl Judge<'_> {
 
     fn take(&mut self, sku: SkuId, only: Option<LocationId>, quantity: i64) {
         let is_kit = self.state.catalogue.is_kit(sku);
+        let taken = &mut self.taken;
         let accounts = &mut self.accounts;
         self.state.catalogue.for_each_component(sku, |part, per| {
+            taken.push((part, only, quantity * per));
             for account in accounts.iter_mut().filter(|a| a.sku == part && !a.is_kit_cap) {
                 if account.only.is_none() || account.only == only {
                     account.taken += quantity * per;

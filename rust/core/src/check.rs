@@ -60,8 +60,8 @@ fn known_location(state: &State, name: &str) -> Checked {
     reject("unknown-location")
 }
 
-fn known_sku(state: &State, name: &str, may_create: bool) -> Checked {
-    if (may_create && state.rules.create_unknown_skus) || state.catalogue.sku(name).is_some() {
+fn known_sku(state: &State, name: &str) -> Checked {
+    if state.rules.create_unknown_skus || state.catalogue.sku(name).is_some() {
         return Ok(());
     }
     reject("unknown-sku")
@@ -79,7 +79,7 @@ fn names_known(state: &State, fact: &Fact<'_>) -> Checked {
         for location in locations {
             known_location(state, location)?;
         }
-        known_sku(state, sku, true)?;
+        known_sku(state, sku)?;
         stock_of_its_own(state, sku)
     };
     match fact {
@@ -89,22 +89,24 @@ fn names_known(state: &State, fact: &Fact<'_>) -> Checked {
         Fact::Return(f) => base(&f.sku, &[&f.location]),
         Fact::Demand(f) => base(&f.sku, &f.locations.iter().map(AsRef::as_ref).collect::<Vec<_>>()),
         Fact::OrderAck(f) => f.lines.iter().try_for_each(|line| {
-            known_location(state, &line.location)?;
-            known_sku(state, &line.sku, false)
+            // A line of an order that is no stock of ours (shipping, say) must not keep the others from being heard.
+            known_location(state, &line.location)
         }),
-        Fact::OrderUpdate(f) => lines_known(state, &f.lines, false),
-        Fact::Shipment(f) => lines_known(state, &f.lines, true),
+        Fact::OrderUpdate(f) => lines_known(state, &f.lines),
+        Fact::Shipment(f) => {
+            lines_known(state, &f.lines)?;
+            f.lines.iter().try_for_each(|line| known_sku(state, &line.sku))
+        }
         Fact::Channel(f) => f.locations.iter().flatten().try_for_each(|l| known_location(state, l)),
         Fact::Safety(f) => f.location.as_deref().map_or(Ok(()), |l| known_location(state, l)),
         _ => Ok(()),
     }
 }
 
-fn lines_known(state: &State, lines: &[crate::facts::QuantityLine<'_>], may_create: bool) -> Checked {
-    lines.iter().try_for_each(|line| {
-        line.location.as_deref().map_or(Ok(()), |l| known_location(state, l))?;
-        known_sku(state, &line.sku, may_create)
-    })
+fn lines_known(state: &State, lines: &[crate::facts::QuantityLine<'_>]) -> Checked {
+    lines
+        .iter()
+        .try_for_each(|line| line.location.as_deref().map_or(Ok(()), |l| known_location(state, l)))
 }
 
 /// A source tells time or counts, never both; a location's levels and acknowledgements are its owner's, and movements of
@@ -196,7 +198,7 @@ fn item(state: &State, fact: &crate::facts::Item<'_>) -> Checked {
             if component.sku == fact.sku || fact.aliases.contains(&component.sku) {
                 return reject("circular-kit");
             }
-            known_sku(state, &component.sku, true)?;
+            known_sku(state, &component.sku)?;
             continue;
         };
         if own.is_some_and(|own| part == own || contains(state, part, own)) {

@@ -14,6 +14,9 @@ use crate::sourcing::{self, Order, occupy};
 use crate::state::State;
 use xxhash_rust::xxh3::xxh3_64;
 
+/// Regions that holds may bring; the rest of the numbers is for locations.
+const REGIONS_OF_HOLDS_MAX: usize = 40_000;
+
 /// Units of one base SKU that some lines need together.
 #[derive(Debug)]
 pub(crate) struct Need {
@@ -75,10 +78,18 @@ pub(crate) fn region_of(state: &State, region: Option<&Text<'_>>) -> Option<Regi
     region.map(|name| state.catalogue.region(name).unwrap_or(NOWHERE))
 }
 
+/// The region of a hold, by name even where no location serves it; beyond the bound all such are one.
+fn region_for(state: &mut State, name: &str) -> RegionId {
+    if state.catalogue.region_names.len() < REGIONS_OF_HOLDS_MAX {
+        return state.region(name);
+    }
+    state.catalogue.region(name).unwrap_or(NOWHERE)
+}
+
 /// Makes a reservation or replaces what it holds; supersedes the owner's other holds on request.
 pub(crate) fn hold(state: &mut State, held: &ReservationHeld<'_>) -> Slot {
     let channel = state.channel(&held.channel);
-    let region = region_of(state, held.region.as_ref());
+    let region = held.region.as_deref().map(|name| region_for(state, name));
     let lines: Vec<Line> = held
         .lines
         .iter()
@@ -209,7 +220,7 @@ fn settle(
     reservation.region = region;
     reservation.owner = held.owner.as_deref().map(Into::into);
     reservation.lines = lines;
-    reservation.revision = held.revision;
+    reservation.revision = held.revision.or(reservation.revision);
     reservation.body = body;
     reservation.version += 1;
     reservation.renewals += u32::from(replaced);

@@ -173,7 +173,10 @@ pub(crate) fn shipment(state: &mut State, source: SourceId, statement: &Statemen
         state.touch_reservation(slot);
         state.reservations.get_mut(slot).version += 1;
     }
-    for (sku, location, quantity) in difference(&moves, &before) {
+    // A correction takes back first: what it ships then is open again.
+    let mut changes = difference(&moves, &before);
+    changes.sort_by_key(|(_, _, quantity)| *quantity > 0);
+    for (sku, location, quantity) in changes {
         let left = if quantity > 0 {
             ship(state, &slots, (sku, location, quantity), source, fact.as_of)
         } else {
@@ -196,36 +199,19 @@ fn ship(
     as_of: AsOf,
 ) -> i64 {
     let (sku, location, mut left) = what;
-    for &slot in slots {
-        while left > 0 {
-            let home = location.or_else(|| first_cell(state, slot, sku));
-            let Some(portion) = orders::take_open(state, slot, sku, location, left, Taking::Shipment) else {
-                break;
-            };
-            let stays = matches!(portion.node, Node::Hand(_)) && location.is_none();
-            if home.is_none() {
-                binding::add_portion(state, slot, portion);
-                break;
-            }
-            left -= portion.quantity;
-            orders::mark_shipped(state, slot, portion, if stays { None } else { home }, source, as_of);
+    while left > 0 {
+        let Some((slot, portion, home)) = orders::take_leaving(state, slots, sku, location, left, Taking::Shipment)
+        else {
+            break;
+        };
+        if home.is_none() && !matches!(portion.node, Node::Hand(_)) {
+            binding::add_portion(state, slot, portion);
+            break;
         }
+        left -= portion.quantity;
+        orders::mark_shipped(state, slot, portion, home, source, as_of);
     }
     left
-}
-
-/// The first cell that serves an order's SKU.
-fn first_cell(state: &State, slot: Slot, sku: SkuId) -> Option<LocationId> {
-    state
-        .reservations
-        .get(slot)
-        .portions
-        .iter()
-        .filter(|p| p.sku == sku)
-        .find_map(|p| match p.node {
-            Node::Hand(location) => Some(location),
-            _ => None,
-        })
 }
 
 /// A newer version of a shipment shipped less: its latest units are open again. Returns, below 0, what no unit answers to.
@@ -281,11 +267,10 @@ pub(crate) fn fulfil(state: &mut State, slot: Slot, lines: &[crate::facts::Quant
     for (sku, location, quantity) in orders::line_moves(state, lines) {
         let mut left = quantity;
         while left > 0 {
-            let Some(portion) = orders::take_open(state, slot, sku, location, left, Taking::Fulfil) else {
-                break;
-            };
+            let taken = orders::take_leaving(state, &[slot], sku, location, left, Taking::Fulfil);
+            let Some((_, portion, home)) = taken else { break };
             left -= portion.quantity;
-            orders::mark_fulfilled(state, slot, portion, location);
+            orders::mark_fulfilled(state, slot, portion, home);
         }
     }
     netting::enter_indexes(state, slot);

@@ -24,6 +24,14 @@ fn is_inside(level: Option<LevelStamp>, portion: &Portion) -> bool {
     shipped || acked
 }
 
+/// Whether no later level can change its mind about a portion: it left before this one.
+fn is_settled(level: Option<LevelStamp>, portion: &Portion) -> bool {
+    let shipped = portion.evidence.as_deref().and_then(|e| e.shipped);
+    level
+        .zip(shipped)
+        .is_some_and(|(level, (source, as_of))| level.covers(source, as_of))
+}
+
 /// Renews which units of a confirmed reservation are inside their level, and the state's name with them.
 pub(crate) fn renew(state: &mut State, slot: Slot) {
     // An index may still name a slot whose reservation has moved on.
@@ -84,20 +92,11 @@ fn rename(state: &mut State, slot: Slot) {
 
 /// Lists a confirmed reservation with the cells whose levels may take its units in.
 pub(crate) fn enter_indexes(state: &mut State, slot: Slot) {
-    let cells: Vec<(SkuId, LocationId)> = state
-        .reservations
-        .get(slot)
-        .portions
-        .iter()
-        .filter(|p| !(p.inside && p.is_shipped()))
-        .filter_map(|p| {
-            if let Node::Hand(l) = p.node {
-                Some((p.sku, l))
-            } else {
-                None
-            }
-        })
-        .collect();
+    let open = |p: &Portion| match p.node {
+        Node::Hand(l) => (!is_settled(state.cell(p.sku, l).and_then(Cell::level), p)).then_some((p.sku, l)),
+        _ => None,
+    };
+    let cells: Vec<(SkuId, LocationId)> = state.reservations.get(slot).portions.iter().filter_map(open).collect();
     for cell in cells {
         let list = state.reservations.at_cell.entry(cell).or_default();
         if !list.contains(&slot) {
@@ -144,10 +143,13 @@ pub(crate) fn level_changed(state: &mut State, sku: SkuId, location: LocationId)
     for &slot in &slots {
         renew(state, slot);
     }
+    let level = state.cell(sku, location).and_then(Cell::level);
     slots.retain(|&slot| {
-        let here = |p: &&Portion| p.sku == sku && p.node == Node::Hand(location);
-        let reservation = state.reservations.get_if_taken(slot);
-        reservation.is_some_and(|r| r.portions.iter().filter(here).any(|p| !(p.inside && p.is_shipped())))
+        let open = |p: &Portion| p.sku == sku && p.node == Node::Hand(location) && !is_settled(level, p);
+        state
+            .reservations
+            .get_if_taken(slot)
+            .is_some_and(|r| r.portions.iter().any(open))
     });
     if !slots.is_empty() {
         state.reservations.at_cell.insert((sku, location), slots);

@@ -86,10 +86,10 @@ fn acknowledge_one(state: &mut State, slot: Slot, source: SourceId, ack: &OrderA
     }
     state.touch_reservation(slot);
     state.reservations.get_mut(slot).version += 1;
-    for portion in std::mem::take(&mut state.reservations.get_mut(slot).portions) {
-        let target = if portion.is_shipped() {
-            None
-        } else if ack.lines.is_empty() {
+    let portions = std::mem::take(&mut state.reservations.get_mut(slot).portions);
+    let before: Vec<(SkuId, Node)> = portions.iter().map(|p| (p.sku, p.node)).collect();
+    for portion in portions {
+        let target = if ack.lines.is_empty() {
             where_it_stands(state, source, &portion)
         } else {
             named
@@ -97,6 +97,8 @@ fn acknowledge_one(state: &mut State, slot: Slot, source: SourceId, ack: &OrderA
                 .find(|(s, _)| *s == portion.sku)
                 .map(|(_, places)| match portion.node {
                     Node::Hand(l) if places.contains(&l) => Node::Hand(l),
+                    // What has left is somewhere else no more.
+                    stays if portion.is_shipped() => stays,
                     _ => Node::Hand(places[0]),
                 })
         };
@@ -109,20 +111,27 @@ fn acknowledge_one(state: &mut State, slot: Slot, source: SourceId, ack: &OrderA
             None => add_portion(state, slot, portion),
         }
     }
+    for (sku, node) in before {
+        reindex(state, slot, sku, node);
+    }
     enter_indexes(state, slot);
     renew(state, slot);
 }
 
 /// Where an acknowledgement without lines leaves a portion; None where it says nothing of it.
 fn where_it_stands(state: &State, source: SourceId, portion: &Portion) -> Option<Node> {
-    let location = match portion.node {
-        Node::Hand(location) => location,
-        Node::Supply(id) => state.documents.supplies.get(id.0).location,
-        Node::Unsourced => return None,
-    };
+    let location = location_of(state, portion.node)?;
     state.location_owner[location.at()]
         .is_none_or(|owner| owner == source)
         .then_some(portion.node)
+}
+
+fn location_of(state: &State, node: Node) -> Option<LocationId> {
+    match node {
+        Node::Hand(location) => Some(location),
+        Node::Supply(id) => Some(state.documents.supplies.get(id.0).location),
+        Node::Unsourced => None,
+    }
 }
 
 /// Moves a portion (taken out of its reservation) to a node, changes it, and puts it back.
@@ -135,7 +144,9 @@ fn relocate(state: &mut State, slot: Slot, mut portion: Portion, node: Node, cha
         portion.inside = false;
         portion.node = node;
         occupy(state, sku, node, quantity, true);
-        if let Some(evidence) = portion.evidence.as_deref_mut() {
+        // What the ERP saw of a unit elsewhere says nothing about this place.
+        let elsewhere = location_of(state, from) != location_of(state, node);
+        if let (true, Some(evidence)) = (elsewhere, portion.evidence.as_deref_mut()) {
             evidence.ack = None;
         }
     }
@@ -217,7 +228,7 @@ pub(crate) enum Taking {
 }
 
 fn rank(taking: Taking, portion: &Portion, location: Option<LocationId>, at: usize) -> Option<(u8, u8, usize)> {
-    if portion.is_shipped() || (taking == Taking::Fulfil && portion.fulfilled) {
+    if portion.is_shipped() || (taking != Taking::Shipment && portion.fulfilled) {
         return None;
     }
     let here = location.is_some_and(|l| portion.node == Node::Hand(l));
@@ -263,6 +274,45 @@ pub(crate) fn take_open(
     } else {
         Some(reservation.portions[at].split(most, taking != Taking::Update))
     }
+}
+
+/// Takes at most `most` units that leave an order: over all its reservations the nearest first, then the oldest. Gives too
+/// where they leave from; units without a shelf leave from the order's first cell. None: nothing is left that can leave.
+pub(crate) fn take_leaving(
+    state: &mut State,
+    slots: &[Slot],
+    sku: SkuId,
+    location: Option<LocationId>,
+    most: i64,
+    taking: Taking,
+) -> Option<(Slot, Portion, Option<LocationId>)> {
+    let nearest = |&slot: &Slot| {
+        let portions = state.reservations.get(slot).portions.iter().enumerate();
+        let ranked = portions
+            .filter(|(_, p)| p.sku == sku)
+            .filter_map(|(at, p)| rank(taking, p, location, at));
+        ranked.min().map(|(told, distance, _)| (told, distance))
+    };
+    let ranked = slots
+        .iter()
+        .enumerate()
+        .filter_map(|(age, slot)| nearest(slot).map(|near| (near, age)));
+    let (_, age) = ranked.min()?;
+    let portion = take_open(state, slots[age], sku, location, most, taking)?;
+    let home = match portion.node {
+        Node::Hand(_) => location,
+        _ => location.or_else(|| slots.iter().find_map(|&slot| first_cell(state, slot, sku))),
+    };
+    Some((slots[age], portion, home))
+}
+
+/// The first cell that serves a reservation's SKU.
+fn first_cell(state: &State, slot: Slot, sku: SkuId) -> Option<LocationId> {
+    let portions = state.reservations.get(slot).portions.iter();
+    portions.filter(|p| p.sku == sku).find_map(|p| match p.node {
+        Node::Hand(location) => Some(location),
+        _ => None,
+    })
 }
 
 /// Puts a portion back as shipped, at the place that was named.

@@ -220,7 +220,9 @@ fn demand_claim(state: &State, pool: &Pool, demand: &Demand) -> Option<Claimed> 
 }
 
 /// Every claim on a SKU's nodes.
-pub(crate) fn claims(state: &State, sku: SkuId, pool: &Pool) -> Vec<Claimed> {
+///
+/// `asking`: whoever looks further ahead (a promise) finds its own unsourced units served by the same further supply.
+pub(crate) fn claims(state: &State, sku: SkuId, pool: &Pool, asking: Asking) -> Vec<Claimed> {
     let Some(detail) = state.catalogue.detail(sku) else {
         return Vec::new();
     };
@@ -238,7 +240,15 @@ pub(crate) fn claims(state: &State, sku: SkuId, pool: &Pool) -> Vec<Claimed> {
         let reservation = state.reservations.get(age.slot);
         let channel = reservation.channel;
         let draws = state.catalogue.channels[channel.at()].draws_shared;
-        let nodes = nodes_of(state, pool, Asking::of(Some(channel), reservation.region));
+        let until = asking.until.filter(|_| asking.channel == Some(channel));
+        let nodes = nodes_of(
+            state,
+            pool,
+            Asking {
+                until,
+                ..Asking::of(Some(channel), reservation.region)
+            },
+        );
         for p in reservation
             .portions
             .iter()

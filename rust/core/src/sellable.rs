@@ -139,7 +139,7 @@ pub(crate) fn base(state: &State, sku: SkuId, asking: Asking) -> Base {
         };
     }
     let pool = pool::of(state, sku);
-    let all = pool::claims(state, sku, &pool);
+    let all = pool::claims(state, sku, &pool, asking);
     let nodes = pool::nodes_of(state, &pool, asking);
     let take = |claims: &[_]| reachable(&pool.stock, &nodes, claims).expect("quantities of the state are bounded");
     let rest = rest_of_allocation(state, sku, asking.channel);

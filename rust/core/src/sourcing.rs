@@ -110,8 +110,8 @@ pub(crate) fn choose(state: &State, order: &Order) -> Vec<Chunk> {
         plain_round(state, order)
     } else {
         let mut pool = pool::of(state, order.sku);
-        let all = pool::claims(state, order.sku, &pool);
         let asking = Asking::of(Some(order.channel), order.region).at(order.only);
+        let all = pool::claims(state, order.sku, &pool, asking);
         let nodes = pool::nodes_of(state, &pool, asking);
         let tried = tried_in_order(state, &pool, order, &nodes);
         let first = if record.draws_shared { order.quantity } else { own_left };
@@ -120,6 +120,26 @@ pub(crate) fn choose(state: &State, order: &Order) -> Vec<Chunk> {
         two_rounds(&mut pool, &tried, (first, own_left), (&others, &before), order.quantity)
     };
     with_own(placed, order.quantity, own_left)
+}
+
+/// Units that all of some needs for one SKU together cannot have from any node; each may be bound to one location.
+pub(crate) fn shortage(state: &State, asking: Asking, sku: SkuId, needs: &[(Option<LocationId>, i64)]) -> i64 {
+    let draws_shared = state.catalogue.channel_record(asking.channel).draws_shared;
+    let mut pool = pool::of(state, sku);
+    let all = pool::claims(state, sku, &pool, asking);
+    let others = pool::claims_of_others(&all, asking.channel);
+    let before = pool::claims_before_own(&all, asking.channel);
+    let mut own = rest_of_allocation(state, sku, asking.channel);
+    let mut short = 0;
+    for &(only, quantity) in needs {
+        let nodes: Vec<usize> = pool::nodes_of(state, &pool, asking.at(only)).iter().collect();
+        let own_left = own.min(quantity);
+        own -= own_left;
+        let limits = (if draws_shared { quantity } else { own_left }, own_left);
+        let placed = two_rounds(&mut pool, &nodes, limits, (&others, &before), quantity);
+        short += quantity - placed.iter().map(|(_, q)| q).sum::<i64>();
+    }
+    short
 }
 
 /// The usual case, without claims: cell by cell in order.

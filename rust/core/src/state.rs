@@ -238,7 +238,14 @@ impl State {
 
     /// Brings the digest up to date with what the batch changed, while that is still near.
     pub(crate) fn settle_digest(&mut self) {
-        let State { digest, catalogue, stock, reservations, scratch, .. } = self;
+        let State {
+            digest,
+            catalogue,
+            stock,
+            reservations,
+            scratch,
+            ..
+        } = self;
         digest.settle(catalogue, stock, reservations, scratch);
     }
 

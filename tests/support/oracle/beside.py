@@ -22,6 +22,7 @@ Told = tuple[int, int, list[Command], list[tuple[int, str, bytes]]]  # now_ms, l
 
 class Beside:
     def __init__(self, *, core: bool = True, **rules: Any) -> None:
+        self.rules = rules
         self.oracle = Oracle(**rules)
         self.now_ms, self.lead_ms = NOON, 0
         self.in_sequence = 0
@@ -114,7 +115,7 @@ class Beside:
 
     def fork(self) -> Self:
         """Another one with the same past: a what-if."""
-        other = type(self)(core=False)
+        other = type(self)(core=False, **self.rules)
         other.oracle = copy.deepcopy(self.oracle)
         other.now_ms, other.lead_ms, other.in_sequence = self.now_ms, self.lead_ms, self.in_sequence
         other.told, other.batches = list(self.told), list(self.batches)

@@ -256,11 +256,13 @@ def shipment(world: World, fact: Fact) -> None:
         found = [named] if named is not None and named.phase in ("confirmed", "cancelled") else []
     else:
         found = orders(world, fact["order_ref"])
-    for (sku, location), quantity in more_than_before(world, before, fact).items():
+    change = more_than_before(world, before, fact)
+    for (sku, location), quantity in change.items():  # first what goes back: a later line may take it elsewhere
+        if quantity < 0:
+            unship(world, found, sku, location, -quantity, fact["source"], fact["as_of"])
+    for (sku, location), quantity in change.items():
         if quantity > 0:
             ship(world, found, sku, location, quantity, fact["source"], fact["as_of"])
-        elif quantity < 0:
-            unship(world, found, sku, location, -quantity, fact["source"], fact["as_of"])
 
 
 # --- policies ---------------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ use crate::facts::SupplyStatus;
 use crate::ids::{SkuId, SourceId, SupplyId};
 use crate::netting;
 use crate::policies::Oversold;
-use crate::reservations::Node;
+use crate::reservations::{Node, ReservationState};
 use crate::state::State;
 use crate::supply::{DocumentKey, Supply};
 
@@ -122,7 +122,7 @@ fn unbind(state: &mut State, id: u32, sku: SkuId, mut excess: i64, to: Node) {
             move_units(state, age.slot, sku, line, from, to, units, false);
         }
         if matches!(to, Node::Hand(_)) {
-            let confirmed = state.reservations.get(age.slot).state.is_confirmed();
+            let confirmed = state.reservations.get(age.slot).state != ReservationState::Held;
             if confirmed {
                 netting::enter_indexes(state, age.slot);
                 netting::renew(state, age.slot);

@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::bounds::{AMOUNT_MAX, ON_HAND_MAX, ON_HAND_MIN};
 use super::shapes::{Date, LineName};
-use super::take::{Int, Name, Object, Reason, Version, int, non_zero, one, opt, or_default};
+use super::take::{Int, Name, Object, Reason, Version, int, one, opt, or_default};
 use super::words::words;
 use super::{AsOf, Day, Text};
 
@@ -62,8 +62,8 @@ pub struct StockDelta<'a> {
     pub sku: Text<'a>,
     #[serde(deserialize_with = "one::<_, Name>")]
     pub location: Text<'a>,
-    /// Signed, never 0.
-    #[serde(deserialize_with = "non_zero::<_, ON_HAND_MIN, ON_HAND_MAX>")]
+    /// Signed; 0 takes back what an earlier version moved.
+    #[serde(deserialize_with = "int::<_, _, ON_HAND_MIN, ON_HAND_MAX>")]
     pub quantity: i64,
     #[serde(deserialize_with = "one::<_, Reason>")]
     pub reason: Text<'a>,

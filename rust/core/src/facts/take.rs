@@ -215,14 +215,3 @@ where
         from.deserialize_seq(ListVisitor::<W, MIN, MAX>(PhantomData)).map(Self)
     }
 }
-
-/// A quantity that changes something: signed, not 0.
-pub(crate) fn non_zero<'de, D, const MIN: i64, const MAX: i64>(from: D) -> Result<i64, D::Error>
-where
-    D: Deserializer<'de>,
-{
-    match Int::<MIN, MAX>::deserialize(from)?.0 {
-        0 => Err(D::Error::custom("must not be 0")),
-        value => Ok(value),
-    }
-}

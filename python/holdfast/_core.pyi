@@ -98,6 +98,10 @@ class Engine:
         """
         Of the state, 32 hex digits: the same for the same LOG on every machine.
         """
+    def dry_run(self, /, source: str, policies_only: bool, message: bytes) -> tuple[int, list[tuple[int, str]]]:
+        """
+        What would be rejected of an IN message if it came now: `(accepted, [(index, reason)])`. Changes nothing.
+        """
     @property
     def epoch(self, /) -> int:
         """

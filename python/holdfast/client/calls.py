@@ -124,17 +124,21 @@ class Client:
         return _reservation((await self._send("POST", _path(reservation, "fulfil"), body, repeatable=False))[1])
 
     async def facts(
-        self, source: str, facts: Sequence[Fact | Mapping[str, Any]], *, wait: Wait = "log"
+        self, source: str, facts: Sequence[Fact | Mapping[str, Any]], *, wait: Wait = "log", dry_run: bool = False
     ) -> answers.FactsAnswer:
-        """Facts of any kind, as Structs or plain mappings; each accepted or rejected on its own."""
+        """Facts of any kind, as Structs or plain mappings; each accepted or rejected on its own.
+
+        `dry_run`: nothing is taken; the answer is what would be rejected now.
+        """
         body = _encode({"source": source, "facts": list(facts)})
-        return _facts((await self._send("POST", "/v1/facts" + _waiting(wait), body))[1])
+        return _facts((await self._send("POST", "/v1/facts" + _taking(wait, dry_run), body))[1])
 
     async def policies(
-        self, facts: Sequence[PolicyFact | Mapping[str, Any]], *, wait: Wait = "log"
+        self, facts: Sequence[PolicyFact | Mapping[str, Any]], *, wait: Wait = "log", dry_run: bool = False
     ) -> answers.FactsAnswer:
-        """Facts of the policy kinds."""
-        return _facts((await self._send("POST", "/v1/policies" + _waiting(wait), _encode({"facts": list(facts)})))[1])
+        """Facts of the policy kinds; `dry_run` as in `facts`."""
+        body = _encode({"facts": list(facts)})
+        return _facts((await self._send("POST", "/v1/policies" + _taking(wait, dry_run), body))[1])
 
     async def state(self) -> answers.StateAnswer:
         """Where the process stands: sequence, digest, totals."""
@@ -172,5 +176,5 @@ def _query(**fields: str | int | None) -> str:
     return f"?{urlencode(given, quote_via=quote)}" if given else ""
 
 
-def _waiting(wait: Wait) -> str:
-    return "" if wait == "log" else f"?wait={wait}"
+def _taking(wait: Wait, dry_run: bool) -> str:
+    return "?dry_run=true" if dry_run else "" if wait == "log" else f"?wait={wait}"

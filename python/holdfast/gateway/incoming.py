@@ -4,9 +4,11 @@ In: a body of facts. Out: 202 with what was accepted and what was not.
 Always: facts reach LOG through IN alone, in the order of the body, whoever sends them; the key that sent them is noted.
 """
 
+from collections.abc import Callable
+
 import orjson
 
-from holdfast._core import split_facts, well_formed
+from holdfast._core import Engine, split_facts, well_formed
 from holdfast.gateway.counters import Counters
 from holdfast.gateway.keyring import Key
 from holdfast.gateway.ports import Answer, Family, Node
@@ -15,7 +17,7 @@ from holdfast.gateway.refusals import invalid
 from holdfast.gateway.router import Handler
 from holdfast.settings import GatewaySettings
 
-_WAIT = frozenset({"wait"})
+_QUERY = frozenset({"wait", "dry_run"})
 POLICY_SOURCE = "policy"
 """What the core calls the source of a body that names none; no body may name it."""
 
@@ -25,33 +27,46 @@ def receive(node: Node, settings: GatewaySettings, counters: Counters, family: F
     message_bytes_max = settings.facts_message_bytes_max
 
     async def handle(parameter: str, query: str, body: bytes, key: Key) -> Answer:  # noqa: ARG001
-        wait = fields(query, _WAIT).get("wait", "log")
+        asked = fields(query, _QUERY)
+        wait = asked.get("wait", "log")
         if wait not in {"log", "received"}:
             raise invalid("wait", "must be log or received")
+        dry_run = asked.get("dry_run", "false")
+        if dry_run not in {"true", "false"}:
+            raise invalid("dry_run", "must be true or false")
         source, messages = split_facts(body, message_bytes_max, key.id)
         if (source == POLICY_SOURCE) != (family == "policy"):
             raise invalid("source", "is missing" if source == POLICY_SOURCE else "is unknown")
+        if dry_run == "true":
+            return await node.read(lambda engine, _: (200, _tried(engine, source, family == "policy", messages)))
         outcome = await node.facts(family, source, messages, "received" if wait == "received" else "log")
         accepted, rejected = outcome.accepted, list(outcome.rejected)
         if wait == "received":
-            accepted, rejected = _by_form(messages)
+            accepted, rejected = _by_message(messages, well_formed)
         counters.facts_accepted += accepted
         counters.facts_rejected += len(rejected)
-        answer = {
-            "accepted": accepted,
-            "rejected": [{"index": index, "reason": reason} for index, reason in rejected],
-            "sequence": outcome.sequence,
-        }
-        return 202, orjson.dumps(answer), outcome.sequence if wait == "log" else 0
+        return 202, _answer(accepted, rejected, outcome.sequence), outcome.sequence if wait == "log" else 0
 
     return handle
 
 
-def _by_form(messages: list[bytes]) -> tuple[int, list[tuple[int, str]]]:
-    """How many facts are well formed, and which are not, by their index in the whole body."""
+def _answer(accepted: int, rejected: list[tuple[int, str]], sequence: int) -> bytes:
+    told = [{"index": index, "reason": reason} for index, reason in rejected]
+    return orjson.dumps({"accepted": accepted, "rejected": told, "sequence": sequence})
+
+
+def _tried(engine: Engine, source: str, policies_only: bool, messages: list[bytes]) -> bytes:
+    accepted, rejected = _by_message(messages, lambda message: engine.dry_run(source, policies_only, message))
+    return _answer(accepted, rejected, engine.sequence)
+
+
+def _by_message(
+    messages: list[bytes], judge: Callable[[bytes], tuple[int, list[tuple[int, str]]]]
+) -> tuple[int, list[tuple[int, str]]]:
+    """How many facts pass, and which do not, by their index in the whole body."""
     accepted, rejected, before = 0, [], 0
     for message in messages:
-        good, bad = well_formed(message)
+        good, bad = judge(message)
         rejected += [(before + index, reason) for index, reason in bad]
         accepted += good
         before += good + len(bad)

@@ -42,6 +42,11 @@ QUANTITY = Query(
     {"type": "integer", "minimum": 1, "maximum": QUANTITY_MAX},
     "Answer `promise`, too: the first day from which on so many can be sold.",
 )
+DRY_RUN = Query(
+    "dry_run",
+    {"type": "string", "enum": ["true", "false"]},
+    "`true`: take nothing; answer 200 with what would be rejected now, each fact judged by itself.",
+)
 WAIT = Query(
     "wait",
     {"type": "string", "enum": ["log", "received"]},

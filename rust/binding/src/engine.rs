@@ -165,6 +165,11 @@ impl Engine {
         decided.map(Decision::new).map_err(|error| log_error(&error))
     }
 
+    /// What would be rejected of an IN message if it came now: `(accepted, [(index, reason)])`. Changes nothing.
+    fn dry_run(&self, source: &str, policies_only: bool, message: &[u8]) -> (usize, Vec<(i64, String)>) {
+        self.core().dry_run(source, policies_only, message)
+    }
+
     /// The pending message is stored at `sequence`. Raises `GapError`, `PendingError`.
     fn commit(&self, sequence: u64) -> PyResult<()> {
         self.core().commit(sequence).map_err(|error| log_error(&error))

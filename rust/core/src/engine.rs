@@ -8,7 +8,7 @@ use crate::apply;
 use crate::batch::{BatchHeader, BatchKind, BatchWriter, chain_hash, parse_batch};
 use crate::decide::{self, Command};
 use crate::facts::{Text, parse_logged};
-use crate::intake::take_in;
+use crate::intake::{self, take_in};
 pub use crate::intake::{Dead, Incoming, Received, well_formed};
 use crate::invariants;
 use crate::pool::Asking;
@@ -120,6 +120,11 @@ impl Engine {
             lead_ms: position.lead_ms,
             rules: None,
         }
+    }
+
+    /// What would be rejected of an IN message if it came now: (accepted, (index, reason) of each other). Changes nothing.
+    pub fn dry_run(&self, source: &str, policies_only: bool, message: &[u8]) -> (usize, Vec<(i64, String)>) {
+        intake::dry_run(&self.state, source, policies_only, message)
     }
 
     /// Decides a group: incoming facts first, then commands, until the batch is full. Changes the state ahead of LOG.

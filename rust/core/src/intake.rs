@@ -5,7 +5,7 @@ use crate::batch::BatchWriter;
 use crate::check;
 use crate::commands::parse_in_message;
 use crate::engine::Decision;
-use crate::facts::parse_statement;
+use crate::facts::{Statement, parse_statement};
 use crate::state::State;
 
 /// One message of IN.
@@ -49,6 +49,37 @@ pub fn well_formed(message: &[u8]) -> (usize, Vec<(i64, String)>) {
     (parsed.facts.len() - rejected.len(), rejected)
 }
 
+/// What would be rejected of a message if it came now: each fact against the state as it is, none of them taken.
+pub(crate) fn dry_run(state: &State, source: &str, policies_only: bool, message: &[u8]) -> (usize, Vec<(i64, String)>) {
+    let parsed = match parse_in_message(message) {
+        Ok(parsed) => parsed,
+        Err(error) => return (0, vec![(-1, error.to_string())]),
+    };
+    let mut rejected = Vec::new();
+    for (index, raw) in parsed.facts.iter().enumerate() {
+        if let Err(reason) = judged(state, raw.get(), source, parsed.by.as_deref(), policies_only) {
+            rejected.push((index as i64, reason));
+        }
+    }
+    (parsed.facts.len() - rejected.len(), rejected)
+}
+
+/// One fact of a message: readable, of a kind that may come this way, and one that the state can take.
+fn judged<'a>(
+    state: &State,
+    raw: &'a str,
+    source: &'a str,
+    by: Option<&'a str>,
+    policies_only: bool,
+) -> Result<Statement<'a>, String> {
+    let statement = parse_statement(raw, Some(source), by).map_err(|error| error.to_string())?;
+    if policies_only && !statement.fact.is_policy() {
+        return Err("not-a-policy".to_owned());
+    }
+    check::statement(state, &statement)?;
+    Ok(statement)
+}
+
 /// Takes one message of IN: each fact is accepted or rejected on its own.
 pub(crate) fn take_in(state: &mut State, message: &Incoming<'_>, writer: &mut BatchWriter, decision: &mut Decision) {
     let mut received = Received {
@@ -80,15 +111,7 @@ pub(crate) fn take_in(state: &mut State, message: &Incoming<'_>, writer: &mut Ba
         Ok(parsed) => {
             let policies_only = message.subject.ends_with(".in.policy");
             for (index, raw) in parsed.facts.iter().enumerate() {
-                let taken = parse_statement(raw.get(), Some(source), parsed.by.as_deref())
-                    .map_err(|e| e.to_string())
-                    .and_then(|statement| {
-                        if policies_only && !statement.fact.is_policy() {
-                            return Err("not-a-policy".to_owned());
-                        }
-                        check::statement(state, &statement).map(|()| statement)
-                    });
-                match taken {
+                match judged(state, raw.get(), source, parsed.by.as_deref(), policies_only) {
                     Ok(statement) => {
                         apply::statement(state, &statement);
                         writer.push(&statement);

@@ -7,7 +7,7 @@ from holdfast.gateway.incoming import receive
 from holdfast.gateway.keyring import Operation
 from holdfast.gateway.ports import Node
 from holdfast.gateway.router import Route
-from holdfast.gateway.specification import WAIT, Specification
+from holdfast.gateway.specification import DRY_RUN, WAIT, Specification
 from holdfast.settings import GatewaySettings
 
 
@@ -27,8 +27,8 @@ def routes(node: Node, settings: GatewaySettings, counters: Counters) -> list[Ro
                 summary="Facts of the policy kinds: items, locations, channels, allocations, caps and other rules",
                 tag="facts",
                 request=PoliciesRequest,
-                answers={202: FactsAnswer},
-                query=(WAIT,),
+                answers={200: FactsAnswer, 202: FactsAnswer},
+                query=(WAIT, DRY_RUN),
             ),
         )
     ]

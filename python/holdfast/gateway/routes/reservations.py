@@ -38,78 +38,84 @@ _PUT_PROBLEMS = (
 
 def routes(node: Node, settings: GatewaySettings) -> list[Route]:
     """PUT and GET /v1/reservations/{id}, its verbs, POST /v1/reservations:batch."""
-    bytes_max, timeout_s = settings.body_bytes_max, settings.body_timeout_ms / 1000
-    found = [
+    read = Route(
+        name="reservation",
+        method="GET",
+        path="/v1/reservations/{id}",
+        handler=_read(node),
+        operation=Operation.READ,
+        rank=1,
+        specification=Specification(
+            summary="The reservation as it stands; a closed one is remembered for at least 24 h",
+            tag="reservations",
+            answers={200: Reservation},
+            problems=("unknown-reservation", "invalid"),
+        ),
+    )
+    return [*_makers(node, settings), read, *(_verb(node, settings, *verb) for verb in _VERBS)]
+
+
+def _makers(node: Node, settings: GatewaySettings) -> list[Route]:
+    put = Specification(
+        summary="Hold these lines; the same body again answers the same, another one replaces",
+        tag="reservations",
+        request=ReservationRequest,
+        answers={201: Reservation, 200: Reservation},
+        problems=_PUT_PROBLEMS,
+    )
+    batch = Specification(
+        summary="Up to 500 reservations, each on its own; later ones see earlier ones",
+        tag="reservations",
+        request=BatchRequest,
+        answers={200: BatchResults},
+    )
+    return [
         Route(
-            name="reserve",
-            method="PUT",
-            path="/v1/reservations/{id}",
-            handler=_command(node, "put"),
+            name=name,
+            method=method,
+            path=path,
+            handler=handler,
             operation=Operation.RESERVE,
-            rank=1,
-            body_bytes_max=bytes_max,
-            body_timeout_s=timeout_s,
-            specification=Specification(
-                summary="Hold these lines; the same body again answers the same, another one replaces",
-                tag="reservations",
-                request=ReservationRequest,
-                answers={201: Reservation, 200: Reservation},
-                problems=_PUT_PROBLEMS,
-            ),
-        ),
-        Route(
-            name="reservation",
-            method="GET",
-            path="/v1/reservations/{id}",
-            handler=_read(node),
-            operation=Operation.READ,
-            rank=1,
-            specification=Specification(
-                summary="The reservation as it stands; a closed one is remembered for at least 24 h",
-                tag="reservations",
-                answers={200: Reservation},
-                problems=("unknown-reservation", "invalid"),
-            ),
-        ),
-        Route(
-            name="reserve_batch",
-            method="POST",
-            path="/v1/reservations:batch",
-            handler=_batch(node),
-            operation=Operation.RESERVE,
-            rank=2,
-            body_bytes_max=bytes_max,
-            body_timeout_s=timeout_s,
-            specification=Specification(
-                summary="Up to 500 reservations, each on its own; later ones see earlier ones",
-                tag="reservations",
-                request=BatchRequest,
-                answers={200: BatchResults},
-            ),
-        ),
-    ]
-    for verb, operation, rank, summary, request, problems in _VERBS:
-        found.append(
-            Route(
-                name=verb,
-                method="POST",
-                path=f"/v1/reservations/{{id}}/{verb}",
-                handler=_command(node, verb),
-                operation=operation,
-                rank=rank,
-                body_bytes_max=bytes_max,
-                body_timeout_s=timeout_s,
-                specification=Specification(
-                    summary=summary,
-                    tag="reservations",
-                    request=request,
-                    request_required=request not in {ConfirmRequest, EmptyRequest},
-                    answers={200: Reservation},
-                    problems=("unknown-reservation", *problems),
-                ),
-            )
+            rank=rank,
+            body_bytes_max=settings.body_bytes_max,
+            body_timeout_s=settings.body_timeout_ms / 1000,
+            specification=specification,
         )
-    return found
+        for name, method, path, handler, rank, specification in (
+            ("reserve", "PUT", "/v1/reservations/{id}", _command(node, "put"), 1, put),
+            ("reserve_batch", "POST", "/v1/reservations:batch", _batch(node), 2, batch),
+        )
+    ]
+
+
+def _verb(
+    node: Node,
+    settings: GatewaySettings,
+    verb: str,
+    operation: Operation,
+    rank: int,
+    summary: str,
+    request: type,
+    problems: tuple[str, ...],
+) -> Route:
+    return Route(
+        name=verb,
+        method="POST",
+        path=f"/v1/reservations/{{id}}/{verb}",
+        handler=_command(node, verb),
+        operation=operation,
+        rank=rank,
+        body_bytes_max=settings.body_bytes_max,
+        body_timeout_s=settings.body_timeout_ms / 1000,
+        specification=Specification(
+            summary=summary,
+            tag="reservations",
+            request=request,
+            request_required=request not in {ConfirmRequest, EmptyRequest},
+            answers={200: Reservation},
+            problems=("unknown-reservation", *problems),
+        ),
+    )
 
 
 def _command(node: Node, verb: str) -> Handler:

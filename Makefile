@@ -64,7 +64,7 @@ gate: install ## Renew the baseline of the instruction counts
 
 bench: install ## Figures: the core, the boundary, the gateway beside a bare aiohttp handler
 	@$(STEP) 'The core (criterion)' cargo bench --quiet -p holdfast-core
-	@$(STEP) 'The boundary (pytest-benchmark)' $(BIN)/pytest -q benchmarks --benchmark-only -o python_files='bench_*.py' -o timeout=0
+	@$(STEP) 'The boundary (pytest-benchmark)' $(BIN)/pytest -q benchmarks --benchmark-only --benchmark-columns=median,iqr,ops,rounds -o python_files='bench_*.py' -o timeout=0
 	@$(STEP) 'The gateway beside a bare aiohttp handler' $(BIN)/python benchmarks/gateway_throughput.py
 
 stubs: install ## Write python/holdfast/_core.pyi from the extension

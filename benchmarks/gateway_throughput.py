@@ -179,6 +179,7 @@ class Load(asyncio.Protocol):
         return {
             "rate": rate,
             "failed": tally[1],
+            "asked": sum(tally),
             "p50_ms": times_ms[len(times_ms) // 2],
             "p99_ms": times_ms[len(times_ms) * 99 // 100],
             "load_cpu": load_cpu,
@@ -248,10 +249,18 @@ def stock(port: int) -> None:
         raise SystemExit(f"the stock was not taken: {answer['rejected'][:3]}")
 
 
-def one_run(port: int, method: str, run: str, options: argparse.Namespace) -> dict[str, float]:
+def cpu_s(pid: int) -> float:
+    """What a process has used of a core so far, in seconds."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def one_run(port: int, pid: int, method: str, run: str, options: argparse.Namespace) -> dict[str, float]:
     arguments = [str(port), method, run, str(options.connections), str(options.seconds)]
+    before = cpu_s(pid)
     done = subprocess.run([sys.executable, __file__, "--load", *arguments], capture_output=True, check=True)
-    return dict(json.loads(done.stdout))
+    found = dict(json.loads(done.stdout))
+    return found | {"cpu_us": (cpu_s(pid) - before) * 1e6 / found["asked"]}
 
 
 def compare(options: argparse.Namespace) -> list[dict[str, Any]]:
@@ -272,15 +281,16 @@ def compare(options: argparse.Namespace) -> list[dict[str, Any]]:
         stock(real)
         for method in ("PUT", "GET"):
             for pair in range(options.pairs):
-                servers = {"bare": bare, "holdfast": real}
+                servers = {"bare": (bare, bare_child.pid), "holdfast": (real, real_child.pid)}
                 row: dict[str, Any] = {"method": method, "pair": pair + 1}
                 for name in sorted(servers, reverse=pair % 2 == 1):
-                    row[name] = one_run(servers[name], method, f"{name}{pair}", options)
+                    row[name] = one_run(*servers[name], method, f"{name}{pair}", options)
                 row["ratio"] = row["holdfast"]["rate"] / row["bare"]["rate"]
                 rows.append(row)
                 print(
                     f"{method} pair {pair + 1}: bare {row['bare']['rate']:9,.0f}/s   "
                     f"holdfast {row['holdfast']['rate']:9,.0f}/s   ratio {row['ratio']:.2f}   "
+                    f"CPU {row['bare']['cpu_us']:.0f} and {row['holdfast']['cpu_us']:.0f} us a request   "
                     f"p50 {row['holdfast']['p50_ms']:.2f} ms  p99 {row['holdfast']['p99_ms']:.2f} ms",
                     file=sys.stderr,
                 )
@@ -298,6 +308,8 @@ def summarise(rows: list[dict[str, Any]], options: argparse.Namespace) -> int:
             "holdfast_per_s": round(statistics.median(row["holdfast"]["rate"] for row in own)),
             "holdfast_p50_ms": round(statistics.median(row["holdfast"]["p50_ms"] for row in own), 2),
             "holdfast_p99_ms": round(statistics.median(row["holdfast"]["p99_ms"] for row in own), 2),
+            "bare_cpu_us": round(statistics.median(row["bare"]["cpu_us"] for row in own), 1),
+            "holdfast_cpu_us": round(statistics.median(row["holdfast"]["cpu_us"] for row in own), 1),
             "failed": sum(int(row[name]["failed"]) for row in own for name in ("bare", "holdfast")),
         }
     if options.json:

@@ -101,6 +101,7 @@ async def test_received_means_in_has_them(api: Api) -> None:
         ({"source": "policy", "facts": [{}]}, "source"),
         ({"source": "acme"}, "facts"),
         ({"source": "acme", "facts": {}}, "facts"),
+        ({"source": "acme", "facts": []}, "facts"),
         ({"source": "acme", "facts": [{}], "extra": 1}, "extra"),
     ],
 )
@@ -165,3 +166,15 @@ async def test_an_order_is_counted_once_from_the_hold_to_the_shelf(api: Api) -> 
     await api.facts({**shipment, "lines": [{"sku": sku, "location": "W1", "quantity": 3}]})
     assert await api.sellable(sku) == 7, "a shipment alone never changes sellable"
     assert (await api("GET", f"/v1/reservations/{cart_id}")).json["state"] == "fulfilled"
+
+
+async def test_a_dry_run_says_what_would_be_rejected_and_takes_nothing(api: Api) -> None:
+    sku = await api.stocked(5)
+    before = (await api("GET", "/v1/state")).json
+    facts = [level(sku, 9, as_of=2), level(sku, 9, location="nowhere", as_of=2)]
+    answer = await api("POST", "/v1/facts?dry_run=true", {"source": "acme", "facts": facts})
+    assert answer.status == 200
+    assert (answer.json["accepted"], [one["index"] for one in answer.json["rejected"]]) == (1, [1])
+    assert (await api("GET", "/v1/state")).json["digest"] == before["digest"]
+    assert await api.sellable(sku) == 5
+    assert (await api("POST", "/v1/facts?dry_run=maybe", {"source": "acme", "facts": facts})).problem == "invalid"

@@ -3,6 +3,9 @@
 import asyncio
 import json
 import signal
+import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -180,3 +183,59 @@ async def test_levels_of_time_are_taken(keyed: Served) -> None:
     sku = fresh("timed")
     await api.facts(level(sku, 3, "T1", "2026-01-01T00:00:00Z"), source="clocked")
     assert await api.sellable(sku) == 3
+
+
+async def test_slow_and_many_clients_are_told_so_on_the_real_loop(tmp_path: Path) -> None:
+    with serving(tmp_path, "--connections-max", "3") as served:
+        async with connected(served.port) as slow, connected(served.port) as idle, connected(served.port) as third:
+            await slow.send(raw("PUT", "/v1/reservations/a", content_length="100"))
+            for one in (idle, third):
+                await one.send(raw("GET", "/livez"))
+                assert (await one.receive()).status == 200
+            async with connected(served.port) as fourth:
+                await fourth.send(raw("GET", "/livez"))
+                answer = await fourth.receive()
+                assert (answer.status, answer.problem) == (503, "overloaded")
+                assert await fourth.ended()
+            answer = await slow.receive()
+            assert (answer.status, answer.problem) == (408, "request-timeout")
+            assert await slow.ended()
+
+
+def refused(*arguments: str) -> str:
+    """What `holdfast serve` says when it does not start."""
+    command = [sys.executable, "-m", "holdfast", "serve", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert "Traceback" not in done.stderr
+    return done.stderr
+
+
+def test_without_keys_it_listens_on_loopback_alone(tmp_path: Path) -> None:
+    for host in ("0.0.0.0", "::", "10.1.2.3"):
+        told = refused("--data", str(tmp_path / "store"), "--auth", "off", "--host", host)
+        assert "loopback" in told
+        assert "holdfast keys add" in told
+    assert not (tmp_path / "store").exists()
+
+
+def test_an_address_that_is_taken_is_said_before_the_log_starts(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        told = refused("--data", str(tmp_path / "store"), "--port", str(taken.getsockname()[1]))
+    assert "--port" in told
+    assert not (tmp_path / "store" / "nats").exists()
+
+
+def test_two_on_one_directory_are_one_too_many(keyed: Served) -> None:
+    told = refused("--data", str(keyed.directory / "store"), "--port", str(free_port()))
+    assert str(keyed.directory / "store") in told
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--scope", "a.b"], ["--scope", ""], ["--nats", ""], ["--nats", "nats://127.0.0.1:1"]]
+)
+def test_what_makes_no_sense_is_said(tmp_path: Path, arguments: list[str]) -> None:
+    assert refused("--data", str(tmp_path / "store"), "--port", str(free_port()), *arguments)

@@ -122,3 +122,21 @@ def test_three_days_of_real_orders_leave_every_unit_accounted_for(tmp_path: Path
     assert found["orders"]["sold"] + sum(found["orders"]["refused"].values()) == found["orders"]["offered"] == 351
     assert found["rebuilt"]["equal"]
     assert len(found["killed"]) == (2 if "--chaos" in options else 0)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(gzip.compress(b"invoice_no,stock_code,quantity\n1,A,2\n" * 400)[:60], id="cut short"),
+        pytest.param(b"invoice_no,stock_code,quantity\n1,\xff,2\n", id="not UTF-8"),
+        pytest.param(b"invoice_no,stock_code,quantity\n", id="no rows"),
+        pytest.param(b"", id="empty"),
+    ],
+)
+def test_a_file_that_cannot_be_replayed_is_said_so_without_a_traceback(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "orders.csv"
+    file.write_bytes(content)
+    done = holdfast("rehearse", str(file))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert str(file) in done.stderr
+    assert "Traceback" not in done.stderr

@@ -184,8 +184,9 @@ async def test_a_key_with_a_rate_is_slowed_down(tmp_path: Path) -> None:
 )
 async def test_without_keys_only_this_machine_is_served(headers: dict[str, str]) -> None:
     async with listening(node()) as (_, port):
-        answer = await ask(port, "PUT", "/v1/reservations/a", PUT, **headers)
-        assert (answer.status, answer.problem) == (403, "forbidden")
+        for method, target, body in (("PUT", "/v1/reservations/a", PUT), ("GET", "/livez", b""), ("GET", "/docs", b"")):
+            answer = await ask(port, method, target, body, **headers)
+            assert (answer.status, answer.problem) == (403, "forbidden")
 
 
 @pytest.mark.parametrize(

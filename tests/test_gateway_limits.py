@@ -3,6 +3,7 @@
 import asyncio
 import time
 from contextlib import AsyncExitStack
+from typing import cast
 
 import pytest
 
@@ -136,7 +137,7 @@ async def test_a_client_that_does_not_read_is_cut_off(monkeypatch: pytest.Monkey
     monkeypatch.setattr(replies, "WRITE_TIMEOUT_S", 0.3)
     node = StubNode(answer=lambda _: (200, b"x" * 4_000_000, 8))
     async with listening(node) as (gateway, port), connected(port) as connection:
-        connection.writer.transport.pause_reading()
+        cast("asyncio.Transport", connection.writer.transport).pause_reading()
         await connection.send(raw("PUT", "/v1/reservations/a", PUT) * 4)
         await asyncio.sleep(1.0)
         assert gateway.counters.connections == 0

@@ -62,6 +62,11 @@ def test_all_operations_on_all_channels(tmp_path: Path, keys: Keys) -> None:
     assert key.channels is None
 
 
+def test_without_operations_a_key_has_what_a_shop_needs(tmp_path: Path, keys: Keys) -> None:
+    _, out, _ = keys("add", "shop", "--channels", "web")
+    assert found(tmp_path, out.strip()).operations == {Operation.READ, Operation.RESERVE, Operation.ORDER}
+
+
 def test_machines_get_one_document(keys: Keys) -> None:
     _, out, _ = keys("add", "shop", "--operations", "read", "--expires", "90d", "--rate-per-s", "50", "--json")
     made = json.loads(out)

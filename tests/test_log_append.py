@@ -1,6 +1,9 @@
 """Appending to LOG, reading back, publishing to IN, dead letters: against a real server."""
 
 import asyncio
+import base64
+import os
+import signal
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -137,6 +140,7 @@ async def test_in_says_when_there_is_no_answer(log: Log) -> None:
 
 async def test_dead_letters_carry_the_raw_bytes_and_say_why_and_where(log: Log) -> None:
     letters = DeadLetters(log.connection, NAMES, LogSettings())
+    await letters.open()
     letters.put(
         [
             DeadLetter(7, 1, "malformed: quantity:\r\nInjected: no", b'{"kind": "what\xff', "hf.main.in.erp.acme"),
@@ -157,8 +161,6 @@ async def test_dead_letters_carry_the_raw_bytes_and_say_why_and_where(log: Log) 
 
 
 async def _headers(connection: Connection, sequence: int) -> dict[str, str]:
-    import base64
-
     answer = await connection.api("STREAM.MSG.GET.HF_main_DLQ", {"seq": sequence})
     lines = base64.b64decode(answer["message"]["hdrs"]).decode().split("\r\n")[1:]
     return dict(line.split(": ", 1) for line in lines if ": " in line)
@@ -167,11 +169,9 @@ async def _headers(connection: Connection, sequence: int) -> dict[str, str]:
 async def test_dead_letters_wait_for_the_server_and_are_bounded(log: Log) -> None:
     settings = replace(LogSettings(), dead_queued_max=3, dead_retry_ms=50)
     letters = DeadLetters(log.connection, NAMES, settings)
+    await letters.open()
     pid = log.server.pid
     assert pid is not None
-    import os
-    import signal
-
     os.kill(pid, signal.SIGKILL)
     await until(lambda: not log.connection.connected)
     letters.put([DeadLetter(at, 0, "why", b"x", "hf.main.in.erp.acme") for at in range(1, 6)])

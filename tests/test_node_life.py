@@ -26,6 +26,7 @@ from tests.support.servers import (
     quick_settings,
     running,
     stocked,
+    stop_process,
     until,
 )
 
@@ -112,7 +113,7 @@ async def test_when_the_log_is_away_reads_are_degraded_and_writes_are_unknown(se
         await stocked(node, on_hand=10)
         stored = node.state()["sequence"]
         assert server.pid is not None
-        os.kill(server.pid, signal.SIGSTOP)
+        await stop_process(server.pid)
         try:
             asked = node.submit("put", "r1", put_body(("S1", 4)), None, None)
             await asyncio.sleep(0.05)
@@ -187,6 +188,7 @@ async def test_kill_9_of_nats_under_load_loses_nothing_and_takes_less_than_five_
 @pytest.mark.slow
 async def test_kill_9_of_everything_under_load_loses_no_acknowledged_reservation(tmp_path: Path) -> None:
     directory, answers = tmp_path / "kept", tmp_path / "answers"
+    acknowledged: list[str] = []
     for _ in range(3):
         process = await asyncio.to_thread(LoadedProcess, directory, answers)
         before = len(process.acknowledged())
@@ -194,7 +196,7 @@ async def test_kill_9_of_everything_under_load_loses_no_acknowledged_reservation
         server_pid = running(directory).server_pid
         process.kill_group()
         await until(lambda server_pid=server_pid: not is_alive(server_pid), 10)  # type: ignore[misc]
-    acknowledged = process.acknowledged()
+        acknowledged = process.acknowledged()
     assert len(acknowledged) > 1_500
     async with embedded(directory) as server, leading(server.endpoint) as node:
         missing = [name for name in acknowledged if reservation(node, name)[0] != 200]
@@ -212,7 +214,7 @@ async def test_stopping_drains_what_was_asked(server: EmbeddedServer) -> None:
         await node.stop(drain=True)
         assert {(await answer)[0] for answer in asked} == {201}
         with pytest.raises(Unavailable):
-            node.submit("put", "late", put_body(("S1", 1)), None, None)
+            await node.submit("put", "late", put_body(("S1", 1)), None, None)
 
 
 async def test_a_node_without_a_leader_says_so(server: EmbeddedServer) -> None:
@@ -220,7 +222,7 @@ async def test_a_node_without_a_leader_says_so(server: EmbeddedServer) -> None:
     await node.start()
     try:
         with pytest.raises(Unavailable) as told:
-            node.submit("put", "r1", put_body(("S1", 1)), None, None)
+            await node.submit("put", "r1", put_body(("S1", 1)), None, None)
         assert (told.value.problem, told.value.outcome) == ("no-leader", "not-done")
         with pytest.raises(Unavailable):
             node.read_now(lambda engine, as_of: engine.availability("S1", "web", None, None, as_of))

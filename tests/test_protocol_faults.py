@@ -302,5 +302,8 @@ class MisbehavingLog(RuleBasedStateMachine):
 
 TestMisbehavingLog = pytest.mark.slow(MisbehavingLog.TestCase)
 TestMisbehavingLog.settings = settings(
-    max_examples=400, stateful_step_count=60, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=max(400, settings.default.max_examples),  # type: ignore[union-attr] # conftest sets it
+    stateful_step_count=60,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
 )

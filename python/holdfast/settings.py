@@ -56,9 +56,8 @@ class LogSettings:
 
     # Publishing to IN and to the dead letters.
     in_publish_deadline_ms: int = 5 * SECOND_MS
-    in_publish_together_max: int = 64
     dead_queued_max: int = 10_000
-    dead_retry_ms: int = 500
+    dead_retry_ms: int = 1_500
 
     # The embedded server.
     server_payload_bytes_max: int = 1 * MIB
@@ -72,7 +71,8 @@ class LogSettings:
     server_health_failures_max: int = 5
     server_restart_first_ms: int = 50
     server_restart_wait_ms_max: int = 5 * SECOND_MS
-    server_restarts_quick_max: int = 20
+    server_restarts_max: int = 20  # in a row, none of which lasted
+    server_free_bytes_min: int = 4 * MIB
     orphan_timeout_ms: int = 10 * SECOND_MS
 
 

@@ -139,6 +139,13 @@ def running(directory: Path) -> Runtime:
     return runtime
 
 
+async def stop_process(pid: int) -> None:
+    """SIGSTOP, and wait until it stands still."""
+    os.kill(pid, signal.SIGSTOP)
+    await until(lambda: Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T")
+    await asyncio.sleep(0.05)
+
+
 def is_alive(pid: int) -> bool:
     """Whether a process exists and is no zombie."""
     try:

@@ -4,6 +4,7 @@ In: a data directory. Out: DIR/keys.json, and a new key's secret on stdout, this
 Always: a running gateway takes a change over within a second, without a restart.
 """
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
@@ -16,12 +17,18 @@ from holdfast.cli.console import DONE, CouldNotRunError, Json, remarks, results,
 from holdfast.gateway.keyring import OPERATION_MEANINGS, KeyringError, KeyStore, Operation, StoredKey
 
 _MEANINGS = "; ".join(f"{operation}: {meaning}" for operation, meaning in OPERATION_MEANINGS.items())
+SHOP = (Operation.READ, Operation.RESERVE, Operation.ORDER)
 _UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 
 Data = Annotated[Path, Parameter(help="The gateway's data directory.")]
 Which = Annotated[str, Parameter(help="The key's id or name.")]
 Operations = Annotated[
-    list[str], Parameter(consume_multiple=True, negative="", help=f"What the key may do; `all` for all. {_MEANINGS}.")
+    list[str] | None,
+    Parameter(
+        consume_multiple=True,
+        negative="",
+        help=f"What the key may do; `all` for all; what a shop needs ({' '.join(SHOP)}) without it. {_MEANINGS}.",
+    ),
 ]
 Channels = Annotated[
     list[str] | None,
@@ -39,7 +46,7 @@ def add(
     name: Annotated[str, Parameter(help="Who will use it, such as `shop-fr`.")],
     *,
     data: Data,
-    operations: Operations,
+    operations: Operations = None,
     channels: Channels = None,
     expires: Expires = None,
     rate_per_s: Annotated[float | None, Parameter(help="Most requests a second; beyond: 429.")] = None,
@@ -50,7 +57,7 @@ def add(
     try:
         key, token = store.add(
             name,
-            _operations(operations),
+            _operations(operations or list(SHOP)),
             _channels(channels),
             expires=_moment(expires) if expires is not None else None,
             rate_per_s=rate_per_s,
@@ -134,7 +141,7 @@ def _store(data: Path, *, make: bool = False) -> KeyStore:
     return KeyStore(data)
 
 
-def _operations(given: list[str]) -> list[Operation]:
+def _operations(given: Sequence[str]) -> list[Operation]:
     names = [name for part in given for name in part.split(",") if name]
     if "all" in names:
         return list(Operation)

@@ -38,6 +38,7 @@ class Dispatcher:
         self.draining = False
         self._resolve = router.resolve
         self._admit = gate.admit
+        self._screen = gate.screen
         self._counters = counters
         self._retry_after_s = settings.retry_after_s
         self._bodies = BodyReader(settings.bodies_bytes_max, settings.retry_after_s)
@@ -86,14 +87,15 @@ class Dispatcher:
         if self._counters.in_flight > self._in_flight_max[route.rank]:
             self._counters.shed += 1
             raise overloaded("Too many requests are under way.", retry_after_s=self._retry_after_s)
-        admitted = self._admit(request) if route.operation is not None else None
-        if admitted is not None:
+        if route.operation is not None:
+            admitted = self._admit(request)
             key = admitted if type(admitted) is Key else await admitted  # type: ignore[misc]
             if route.operation not in key.operations:
                 raise Refusal("forbidden")
             if key.spacing_s:
                 _within_rate(key)
         else:
+            self._screen(request)
             key = NOBODY
         body = b""
         if route.body_bytes_max:

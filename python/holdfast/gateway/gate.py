@@ -38,6 +38,9 @@ class Gate(Protocol):
     def admit(self, request: web.BaseRequest) -> Key | Awaitable[Key]:
         """The key of the request, perhaps after looking at the file again. Raises Refusal: 401, 403."""
 
+    def screen(self, request: web.BaseRequest) -> None:
+        """Look at a request that needs no key. Raises Refusal 403."""
+
     async def run(self) -> None:
         """What has to be done beside the requests, until cancelled."""
 
@@ -62,6 +65,9 @@ class KeyGate:
         if time() >= key.ends_at:
             raise _ended()
         return key
+
+    def screen(self, request: web.BaseRequest) -> None:
+        """Whoever has keys serves what needs none to everybody."""
 
     async def _verify(self, header: str) -> Key:
         scheme, _, token = header.partition(" ")
@@ -135,6 +141,10 @@ class LoopbackGate:
         if origin is not None and not is_loopback(urlsplit(origin).netloc):
             raise Refusal("forbidden", "Authentication is off: pages of other sites are not served; use keys.")
         return EVERYTHING
+
+    def screen(self, request: web.BaseRequest) -> None:
+        """As strict as for the rest."""
+        self.admit(request)
 
     def _remember(self, host: str) -> bool:
         if len(self._hosts) >= HOSTS_REMEMBERED_MAX:

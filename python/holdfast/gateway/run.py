@@ -79,7 +79,7 @@ async def serve(service: Service, announce: Callable[[Serving], None]) -> str:
         ends = [asyncio.create_task(told.wait()), asyncio.create_task(serving.node.halted())]
         if embedded is not None:
             ends.append(asyncio.create_task(embedded.failed()))
-        readying = asyncio.create_task(_tell_ready(serving.node))
+        readying = asyncio.create_task(_tell_ready(serving))
         done, _ = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         for task in (*ends, readying):
             task.cancel()
@@ -134,10 +134,12 @@ async def _serving(service: Service, endpoint: Endpoint) -> AsyncIterator[Servin
         await node.stop(drain)
 
 
-async def _tell_ready(node: Node[Engine]) -> None:
+async def _tell_ready(serving: Serving) -> None:
     began = time.monotonic()
-    await node.wait_ready()
-    log.info("ready", sequence=node.state()["sequence"], after_ms=int((time.monotonic() - began) * 1000))
+    await serving.node.wait_ready()
+    sequence = serving.node.state()["sequence"]
+    serving.gateway.dispatcher.raise_told(sequence)
+    log.info("ready", sequence=sequence, after_ms=int((time.monotonic() - began) * 1000))
 
 
 def endpoint_of(url: str) -> Endpoint:

@@ -68,7 +68,7 @@ class GatewayProtocol(web.RequestHandler):
     ) -> web.StreamResponse:
         """What could not be parsed, or failed below the dispatcher, as a problem; the connection ends."""
         if status == 400:
-            log.info("malformed_request", peer=request.remote, error=message)
+            log.debug("malformed_request", peer=request.remote, error=message)
             code, body = render_problem("malformed-request")
         else:
             log.error("fault_below_dispatcher", peer=request.remote, exc_info=exc)

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import os
 import secrets
+import shutil
 import signal
 import socket
 import subprocess
@@ -24,6 +25,7 @@ from holdfast.log.connection import Endpoint
 from holdfast.log.errors import LogFault, ServerStartError
 from holdfast.log.health import HealthProbe
 from holdfast.log.store import Runtime, StoreDirectory
+from holdfast.log.tasks import ended
 from holdfast.settings import LogSettings
 
 log = structlog.get_logger(__name__)
@@ -54,6 +56,7 @@ class EmbeddedServer:
         self._password = secrets.token_urlsafe(24)
         self._system_password = secrets.token_urlsafe(24)
         self._port = 0
+        self._configured_port = 0
         self._child: subprocess.Popen[bytes] | None = None
         self._watch: asyncio.Task[None] | None = None
         self._failed: asyncio.Future[str] | None = None
@@ -78,9 +81,11 @@ class EmbeddedServer:
         await self._store.take(self._settings.orphan_timeout_ms)
         try:
             await self._start_child()
-        except BaseException:
+        except BaseException as fault:
             await self._end_child()
             self._store.release()
+            if isinstance(fault, OSError):
+                raise ServerStartError(f"nats-server did not start: {fault}") from fault
             raise
         self._failed = asyncio.get_running_loop().create_future()
         self._watch = asyncio.get_running_loop().create_task(self._keep_running())
@@ -92,9 +97,7 @@ class EmbeddedServer:
 
     async def stop(self) -> None:
         """End the child cleanly and give the store back."""
-        if self._watch is not None:
-            self._watch.cancel()
-            await asyncio.wait([self._watch])
+        await ended(self._watch)
         await self._end_child()
         self._store.release()
 
@@ -102,7 +105,9 @@ class EmbeddedServer:
         deadline = time.monotonic() + self._settings.server_start_timeout_ms / 1000
         while True:
             self._port = self._port or _free_port()
-            self._write_config()
+            if self._configured_port != self._port:
+                self._write_config()
+                self._configured_port = self._port
             self._child = self._spawn()
             store.write_private(self._store.pid_file, f"{self._child.pid}\n")
             why, server_id = await self._wait_up(deadline)
@@ -181,29 +186,39 @@ class EmbeddedServer:
 
     async def _keep_running(self) -> None:
         """Replace the child whenever it dies, or says for a while that it cannot write."""
-        quick = 0
+        failures = 0
         while True:
             began = time.monotonic()
             why = await self._until_broken()
-            self.fault = why
-            lived_ms = (time.monotonic() - began) * 1000
-            quick = quick + 1 if lived_ms < self._settings.server_restart_wait_ms_max else 0
             log.error("nats-server-lost", why=why, restarts=self.restarts_total)
-            wait_ms = self._settings.server_restart_first_ms << min(quick, 16) if quick else 0
-            await asyncio.sleep(min(wait_ms, self._settings.server_restart_wait_ms_max) / 1000)
-            self.restarts_total += 1
-            try:
-                await self._end_child()
-                await self._start_child()
-                self.fault = ""
-            except ServerStartError as fault:
-                why = str(fault)
-                log.error("nats-server-restart-failed", why=why)
-                quick += 1
-            if quick > self._settings.server_restarts_quick_max:
-                assert self._failed is not None, "Invariant: started"
-                self._failed.set_result(why)
-                return
+            if (time.monotonic() - began) * 1000 > self._settings.server_restart_wait_ms_max:
+                failures = 0
+            while why:
+                self.fault = why
+                wait_ms = self._settings.server_restart_first_ms << min(failures, 16) if failures else 0
+                await asyncio.sleep(min(wait_ms, self._settings.server_restart_wait_ms_max) / 1000)
+                failures += 1
+                why = await self._replace_child()
+                if why and failures > self._settings.server_restarts_max and self._has_room():
+                    assert self._failed is not None, "Invariant: started"
+                    self._failed.set_result(why)
+                    return
+
+    async def _replace_child(self) -> str:
+        """Why it did not work; empty when it did."""
+        self.restarts_total += 1
+        try:
+            await self._end_child()
+            await self._start_child()
+        except (ServerStartError, OSError) as fault:
+            log.error("nats-server-restart-failed", why=str(fault))
+            return str(fault)
+        self.fault = ""
+        return ""
+
+    def _has_room(self) -> bool:
+        """A full disk is waited for: a new server could not write either, and the old one still answers reads."""
+        return shutil.disk_usage(self._store.path).free >= self._settings.server_free_bytes_min
 
     async def _until_broken(self) -> str:
         assert self._child is not None, "Invariant: started"
@@ -219,7 +234,7 @@ class EmbeddedServer:
                     fault = await probe.fault()
                     failures = failures + 1 if fault else 0
                     self.fault = fault
-                    if failures >= self._settings.server_health_failures_max:
+                    if failures >= self._settings.server_health_failures_max and self._has_room():
                         return f"unhealthy: {fault}"
                 await asyncio.sleep(self._settings.server_watch_ms / 1000)
         finally:
@@ -253,10 +268,20 @@ def _listens(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
+def _is_ours(pid: int, directory: Path) -> bool:
+    """Whether a process is the server of this directory, as far as the system tells (a pid may be another's by now)."""
+    arguments = Path(f"/proc/{pid}/cmdline")
+    if not arguments.parent.parent.is_dir():
+        return True
+    with contextlib.suppress(OSError):
+        return str(StoreDirectory(directory / "nats").config_file).encode() in arguments.read_bytes()
+    return False
+
+
 def runtime_of(directory: Path) -> Runtime | None:
     """The server that runs for a data directory now, if one does."""
     with contextlib.suppress(OSError, msgspec.DecodeError):
-        runtime = msgspec.json.decode((directory / "nats" / store.RUNTIME_FILE).read_bytes(), type=Runtime)
-        if _listens(runtime.port):
+        runtime = msgspec.json.decode(StoreDirectory(directory / "nats").runtime_file.read_bytes(), type=Runtime)
+        if _is_ours(runtime.server_pid, directory) and _listens(runtime.port):
             return runtime
     return None

@@ -20,6 +20,7 @@ from nats.aio.subscription import Subscription
 from holdfast.log.append import get_message
 from holdfast.log.connection import Connection
 from holdfast.log.errors import ApiError, GapError, LogFault
+from holdfast.log.tasks import ended
 from holdfast.settings import LogSettings
 
 log = structlog.get_logger(__name__)
@@ -110,9 +111,7 @@ class StreamReader:
     async def close(self) -> None:
         """Stop, and leave nothing behind on the server."""
         self._connection.unwatch(self._on_connection)
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
+        await ended(self._task)
         if self._subscription is not None:
             with contextlib.suppress(Exception):
                 await self._subscription.unsubscribe()

@@ -49,7 +49,7 @@ class StoreDirectory:
     """DIR/nats: locks, config, pid and runtime files, and the JetStream store itself."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path.absolute()
+        self.path = path.resolve()
         self.store = self.path / "store"
         self.config_file = self.path / "nats-server.conf"
         self.pid_file = self.path / "nats-server.pid"

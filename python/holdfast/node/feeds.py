@@ -12,6 +12,7 @@ from holdfast.log.connection import Connection
 from holdfast.log.errors import LogFault
 from holdfast.log.follow import StreamReader
 from holdfast.log.streams import Names
+from holdfast.log.tasks import ended
 from holdfast.node.events import Broken, CaughtUp, Event, Fetched, FetchIn, Followed
 from holdfast.settings import Settings
 
@@ -35,14 +36,13 @@ class LogFeed:
         self._task = asyncio.get_running_loop().create_task(self._run(after, previous))
 
     def stop(self) -> asyncio.Task[None] | None:
-        """Deliver nothing more."""
+        """Deliver nothing more; a task that is done when nothing of it is left."""
         task, self._task = self._task, None
-        if task is not None:
-            task.cancel()
-        return task
+        return None if task is None else asyncio.get_running_loop().create_task(ended(task))
 
     async def _run(self, after: int, previous: asyncio.Task[None] | None) -> None:
-        await _gone(previous)
+        if previous is not None:
+            await asyncio.wait([previous])
         settings = self._settings.node
         reader = StreamReader(self._connection, self._names.log, after, self._settings.log)
         try:
@@ -84,11 +84,9 @@ class InFeed:
         self._wanted.put_nowait(fetch)
 
     def stop(self) -> asyncio.Task[None] | None:
-        """Deliver nothing more."""
+        """Deliver nothing more; a task that is done when nothing of it is left."""
         task, self._task = self._task, None
-        if task is not None:
-            task.cancel()
-        return task
+        return None if task is None else asyncio.get_running_loop().create_task(ended(task))
 
     async def _run(self, wanted: asyncio.Queue[FetchIn]) -> None:
         reader: StreamReader | None = None
@@ -113,8 +111,3 @@ class InFeed:
         finally:
             if reader is not None:
                 await reader.close()
-
-
-async def _gone(task: asyncio.Task[None] | None) -> None:
-    if task is not None:
-        await asyncio.wait([task])

@@ -52,9 +52,16 @@ class Receptions:
     def refuse(self, in_upto: int) -> None:
         """After a rebuild: messages up to `in_upto` were taken, and what became of their facts is not known here."""
         for sequence in [sequence for sequence in self._waiting if sequence <= in_upto]:
-            future = self._waiting.pop(sequence)
-            if not future.done():
-                future.set_exception(Unavailable("log-unavailable", "unknown", self._settings.node.retry_after_s))
+            self._refuse(self._waiting.pop(sequence))
+
+    def refuse_all(self) -> None:
+        """Nobody takes anything here any more."""
+        while self._waiting:
+            self._refuse(self._waiting.popitem()[1])
+
+    def _refuse(self, future: asyncio.Future[tuple[Reception, int]]) -> None:
+        if not future.done():
+            future.set_exception(Unavailable("log-unavailable", "unknown", self._settings.node.retry_after_s))
 
     async def send(
         self, publisher: InPublisher, subject: str, messages: list[bytes], *, await_log: bool

@@ -19,6 +19,7 @@ from holdfast.log.dead_letters import DeadLetters
 from holdfast.log.errors import LogFault
 from holdfast.log.in_stream import InPublisher
 from holdfast.log.streams import Names, ensure_streams
+from holdfast.log.tasks import ended
 from holdfast.node import events as e
 from holdfast.node.errors import Unavailable
 from holdfast.node.feeds import InFeed, LogFeed
@@ -64,6 +65,7 @@ class Node(Generic[CoreT]):
         self._reads: Reads[CoreT] = Reads(self.settings.node)
         self._receptions = Receptions(self.settings)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks_ending: set[asyncio.Task[None]] = set()
         self._ticker: asyncio.TimerHandle | None = None
         self._turn_scheduled = False
         self._as_of = b""
@@ -100,6 +102,7 @@ class Node(Generic[CoreT]):
         await self._feed_connection.open()
         await ensure_streams(self._connection, self.names, self.settings.log)
         await self._appender.open()
+        await self._dead.open()
         self._connection.watch(self._on_connection)
         self._feed_connection.watch(self._on_feed_connection)
         self._drive(self._clock(e.Tick))
@@ -127,12 +130,10 @@ class Node(Generic[CoreT]):
         if self._ticker is not None:
             self._ticker.cancel()
         self._protocol.role = e.Role.HALTED
-        waiting = [task for task in (self._log_feed.stop(), self._in_feed.stop()) if task is not None]
-        for task in self._tasks:
-            task.cancel()
-        if waiting or self._tasks:
-            await asyncio.wait({*waiting, *self._tasks})
+        self._stop_following(e.StopFollowing())
+        await asyncio.wait({*self._tasks_ending, self._loop.create_task(ended(*self._tasks))})
         self._reads.refuse_all("no-leader")
+        self._receptions.refuse_all()
         self._reject(e.Reject(self._protocol.abandon(), e.Problem.NO_LEADER, e.Outcome.UNKNOWN))
         await self._dead.close(self.settings.log.request_timeout_ms / 1000 if drain else 0)
         await self._feed_connection.close()
@@ -297,8 +298,10 @@ class Node(Generic[CoreT]):
             self._on_progress(progress)
 
     def _stop_following(self, _effect: e.StopFollowing) -> None:
-        self._log_feed.stop()
-        self._in_feed.stop()
+        for ending in (self._log_feed.stop(), self._in_feed.stop()):
+            if ending is not None:
+                self._tasks_ending.add(ending)
+                ending.add_done_callback(self._tasks_ending.discard)
 
     def _role_changed(self, effect: e.RoleChanged) -> None:
         self.reason = effect.reason
@@ -313,6 +316,7 @@ class Node(Generic[CoreT]):
 
     def _halt(self, effect: e.Halt) -> None:
         log.critical("halt", why=effect.reason)
+        self._receptions.refuse_all()
         if self._halted is not None and not self._halted.done():
             self._halted.set_result(effect.reason)
 

@@ -1,19 +1,23 @@
 """The file of orders: rows of a CSV file in, carts and returns out, one at a time and in the file's order.
 
-Always: the file is read as a stream, and nothing of it is kept but the invoice at hand; rows of one invoice that stand
-together are one cart; SKUs that differ only by letter case are two; every row is a line of a cart, part of a return, or
-counted under why not.
+Always: an invoice of more lines than a cart may have becomes several; the file is read as a stream, and nothing of it
+is kept but the invoice at hand; rows of one invoice that stand together are one cart; SKUs that differ only by letter
+case are two; every row is a line of a cart, part of a return, or counted under why not.
 """
 
 import csv
 import gzip
 import io
+import re
+import zlib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import IO
+
+from holdfast.contracts.words import ID_LENGTH_MAX, LINES_MAX, QUANTITY_MAX
 
 NO_GOODS = (
     "POST",
@@ -31,9 +35,9 @@ NO_GOODS = (
 )
 """Codes of the default file that name postage, fees, corrections and vouchers; `*` and `?` stand for any text."""
 
-LINES_MAX = 2_000  # of one cart (api.md, "Bounds"); a larger invoice becomes several carts
 BAD_ROWS_SHOWN = 20
-QUANTITY_MAX = 10**9
+CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
+INVOICE_CHARS_MAX = 80  # reservation ids are made of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,27 +100,32 @@ class OrderFile:
     rows_max: int | None = None
 
     def read(self, reading: Reading) -> Iterator[Cart | GoodsBack]:
-        """The orders in the file's order; `reading` is kept up to date."""
-        with _open(self.path) as stream:
-            rows = csv.reader(stream)
-            at = self._positions(next(rows, []))
-            invoice, first, sold, back = "", 0, list[tuple[str, int]](), dict[str, int]()
-            for number, row in enumerate(rows, start=2):
-                if self.rows_max is not None and reading.rows >= self.rows_max:
-                    break
-                reading.rows += 1
-                line = self._line(row, number, at, reading)
-                if line is None:
-                    continue
-                name, sku, quantity = line
-                if name != invoice or len(sold) >= LINES_MAX:
-                    yield from _invoice(invoice, first, sold, back, reading)
-                    invoice, first, sold, back = name, number, [], {}
-                if quantity > 0:
-                    sold.append((sku, quantity))
-                else:
-                    back[sku] = back.get(sku, 0) - quantity
-            yield from _invoice(invoice, first, sold, back, reading)
+        """The orders in the file's order; `reading` is kept up to date. Raises UnreadableError."""
+        invoice, first, sold, back = "", 0, list[tuple[str, int]](), dict[str, int]()
+        for number, (name, sku, quantity) in self._lines(reading):
+            if name != invoice or len(sold) >= LINES_MAX:
+                yield from _invoice(invoice, first, sold, back, reading)
+                invoice, first, sold, back = name, number, [], {}
+            if quantity > 0:
+                sold.append((sku, quantity))
+            else:
+                back[sku] = back.get(sku, 0) - quantity
+        yield from _invoice(invoice, first, sold, back, reading)
+
+    def _lines(self, reading: Reading) -> Iterator[tuple[int, tuple[str, str, int]]]:
+        """(row, (invoice, SKU, quantity)) of each row that is a line of goods."""
+        try:
+            with _open(self.path) as stream:
+                rows = csv.reader(stream)
+                at = self._positions(next(rows, []))
+                for number, row in enumerate(rows, start=2):
+                    if self.rows_max is not None and reading.rows >= self.rows_max:
+                        return
+                    reading.rows += 1
+                    if (line := self._line(row, number, at, reading)) is not None:
+                        yield number, line
+        except (OSError, EOFError, UnicodeError, csv.Error, zlib.error) as error:
+            raise UnreadableError(f"{self.path} cannot be read after row {reading.rows + 1}: {error}.") from error
 
     def _positions(self, header: list[str]) -> tuple[int, int, int]:
         wanted = (self.columns.invoice, self.columns.sku, self.columns.quantity)
@@ -141,8 +150,10 @@ class OrderFile:
         except ValueError:
             reading.bad(number, f"quantity {text!r} is no integer")
             return None
-        if not invoice or not sku or abs(quantity) > QUANTITY_MAX:
-            reading.bad(number, "no invoice, no SKU, or a quantity beyond 10^9")
+        if not 1 <= len(invoice) <= INVOICE_CHARS_MAX or not 1 <= len(sku) <= ID_LENGTH_MAX or CONTROL.search(sku):
+            reading.bad(number, "no invoice or SKU, or one that is too long or has control characters")
+        elif abs(quantity) > QUANTITY_MAX:
+            reading.bad(number, "a quantity beyond 10^9")
         elif any(fnmatchcase(sku, pattern) for pattern in self.skip):
             reading.no_goods[sku] += 1
         elif quantity == 0:

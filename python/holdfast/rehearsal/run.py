@@ -16,7 +16,7 @@ from holdfast.contracts.words import SKUS_MAX
 from holdfast.rehearsal.books import Books
 from holdfast.rehearsal.chaos import Chaos
 from holdfast.rehearsal.openings import Demand
-from holdfast.rehearsal.orders import Cart, GoodsBack, OrderFile, Reading
+from holdfast.rehearsal.orders import Cart, GoodsBack, OrderFile, Reading, UnreadableError
 from holdfast.rehearsal.own_gateway import OwnGateway
 from holdfast.rehearsal.replay import MISSING_SHOWN, Pace, Replay
 from holdfast.rehearsal.report import (
@@ -66,6 +66,10 @@ async def rehearse(options: Options, watcher: Watcher) -> Report:
     survey = Reading()
     told = watcher.phase("reading the orders", None)
     demand = Demand().take(_counted(options.orders, survey, told))
+    if not demand.courses:
+        raise UnreadableError(
+            f"{options.orders.path} has no order lines that can be replayed ({survey.rows} rows read)."
+        )
     opening = demand.openings(options.short_percent)
     retry = Retry(tries_max=1_000_000, total_s=options.patience_s, wait_s_max=1.0)
     connections = options.pace.connections

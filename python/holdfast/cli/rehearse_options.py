@@ -1,0 +1,81 @@
+"""What `holdfast rehearse` can be told, in two parts: how to read the file, and how to play it."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter, validators
+
+from holdfast.rehearsal.orders import NO_GOODS, Columns, OrderFile
+from holdfast.rehearsal.replay import Pace
+from holdfast.rehearsal.run import Options
+
+Flag = Parameter(negative="", show_default=False)
+Positive = Parameter(validator=validators.Number(gt=0))
+AtLeastOne = Parameter(validator=validators.Number(gte=1))
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """The file's columns, and what to leave out."""
+
+    rows: Annotated[int | None, AtLeastOne, Parameter(help="Stop after so many rows of the file.")] = None
+    invoice_column: Annotated[str, Parameter(help="The column that names the cart.")] = "invoice_no"
+    sku_column: Annotated[str, Parameter(help="The column with the SKU.")] = "stock_code"
+    quantity_column: Annotated[str, Parameter(help="The column with the quantity; negative: back.")] = "quantity"
+    no_goods: Annotated[
+        list[str] | None,
+        Flag,
+        Parameter(help=f"A code that is no goods; repeatable, with * and ?. Unless said: {', '.join(NO_GOODS)}."),
+    ] = None
+
+    def of(self, file: Path) -> OrderFile:
+        """The file, to be read like this."""
+        columns = Columns(self.invoice_column, self.sku_column, self.quantity_column)
+        return OrderFile(file, columns, NO_GOODS if self.no_goods is None else tuple(self.no_goods), self.rows)
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Playing:
+    """How the orders are replayed."""
+
+    short: Annotated[
+        float,
+        Parameter(
+            validator=validators.Number(gte=0, lte=100),
+            help="How much of what is asked for, in per cent of each SKU's units, the opening stock cannot meet.",
+        ),
+    ] = 5.0
+    partial: Annotated[bool, Flag, Parameter(help="Hold what there is of a cart, not all of it or nothing.")] = False
+    connections: Annotated[
+        int, Parameter(validator=validators.Number(gte=1, lte=4096), help="Carts under way at once.")
+    ] = 64
+    rate: Annotated[float, Parameter(validator=validators.Number(gte=0), help="Orders per second; 0: flat out.")] = 0.0
+    locations: Annotated[
+        int, Parameter(validator=validators.Number(gte=1, lte=100), help="Places that the stock is spread over.")
+    ] = 3
+    chaos: Annotated[
+        bool,
+        Flag,
+        Parameter(help="kill -9 the nats-server and then the gateway in the middle (not with --gateway)."),
+    ] = False
+    patience: Annotated[float, Positive, Parameter(help="Seconds to send an unanswered request again and again.")] = (
+        60.0
+    )
+
+    def of(self, orders: OrderFile, url: str, key: str | None) -> Options:
+        """A rehearsal of the orders, under a name of its own."""
+        return Options(
+            orders=orders,
+            url=url,
+            run=time.strftime("%Y%m%d-%H%M%S", time.gmtime()),
+            key=key,
+            short_percent=self.short,
+            places=self.locations,
+            pace=Pace(self.connections, self.rate, self.partial),
+            patience_s=self.patience,
+            chaos=self.chaos,
+        )

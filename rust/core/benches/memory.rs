@@ -1,7 +1,11 @@
 //! What a state weighs, counted at the allocator: bytes for each SKU-location cell, all in, and for each reservation.
 //!
 //! `cargo bench -p holdfast-core --bench memory`. A target of its own, because counting slows every allocation.
-#![allow(clippy::print_stdout, reason = "a bench reports to people")]
+#![allow(
+    clippy::print_stdout,
+    clippy::cast_precision_loss,
+    reason = "a bench reports to people"
+)]
 
 mod support;
 

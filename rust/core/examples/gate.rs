@@ -45,21 +45,21 @@ fn main() {
     };
     let holds = plain(&mut random, 0);
     report("gate_hold_two_lines", "reservation", HOLDS, || {
-        gate_hold_two_lines(&mut shop, &holds)
+        gate_hold_two_lines(&mut shop, &holds);
     });
     report("gate_hold_again", "reservation", HOLDS, || {
-        gate_hold_again(&mut shop, &holds)
+        gate_hold_again(&mut shop, &holds);
     });
     let mut confirms = holds.clone();
-    confirms
-        .iter_mut()
-        .for_each(|c| c.body = format!(r#"{{"order_ref":"order-{}"}}"#, c.id).into_bytes());
+    for confirm in &mut confirms {
+        confirm.body = format!(r#"{{"order_ref":"order-{}"}}"#, confirm.id).into_bytes();
+    }
     report("gate_confirm", "reservation", HOLDS, || {
-        gate_confirm(&mut shop, &confirms)
+        gate_confirm(&mut shop, &confirms);
     });
-    let released = plain(&mut random, HOLDS);
-    hold_all("", &mut shop, &released);
-    let releases: Vec<Request> = released
+    let to_let_go = plain(&mut random, HOLDS);
+    hold_all("", &mut shop, &to_let_go);
+    let releases: Vec<Request> = to_let_go
         .iter()
         .map(|r| Request {
             id: r.id.clone(),
@@ -67,16 +67,16 @@ fn main() {
         })
         .collect();
     report("gate_release", "reservation", HOLDS, || {
-        gate_release(&mut shop, &releases)
+        gate_release(&mut shop, &releases);
     });
     let beside = carts(&mut random, CLAIMED, 2 * HOLDS, GROUP);
     report("gate_hold_beside_claims", "reservation", GROUP, || {
-        gate_hold_beside_claims(&mut shop, &beside)
+        gate_hold_beside_claims(&mut shop, &beside);
     });
     let cells = SKUS as usize * LOCATIONS.len();
     let levels: Vec<Vec<u8>> = level_messages(SKUS, 2).collect();
     report("gate_take_in_levels", "fact", cells, || {
-        gate_take_in_levels(&mut shop, &levels)
+        gate_take_in_levels(&mut shop, &levels);
     });
     report("gate_digest", "digest", 1_u32, || gate_digest(&mut shop.engine));
 

@@ -3,9 +3,11 @@
 //! In: lines already resolved to SKUs and base units. Out: a verdict for each line.
 //! Always: a line is judged after the lines before it that fit; a failing line takes nothing (design, "A cart").
 
+use crate::holding::stands_at;
 use crate::ids::{ChannelId, LocationId, RegionId, SkuId, Slot};
 use crate::pool::Asking;
 use crate::quantity::{QUANTITY_MAX, floor_to, scaled};
+use crate::reservations::Portion;
 use crate::sellable::{self, Beyond, Blocked};
 use crate::sourcing;
 use crate::state::State;
@@ -194,35 +196,39 @@ impl Judge<'_> {
     }
 
     /// How many of `most` units still fit beside what lines that name locations took: each location may have enough for its
-    /// line, and all together too little.
+    /// line, and all together too little. What a hold of all these lines would leave beyond any node decides.
     fn room(&self, sku: SkuId, only: Option<LocationId>, most: i64) -> i64 {
+        let Beyond::Units(beyond) = sellable::units(self.state, sku, self.asking).beyond else {
+            return most;
+        };
+        let mut most = most;
+        loop {
+            let short = sourcing::shortage(self.state, self.asking, sku, &self.needs(sku, only, most));
+            if short <= beyond || most == 0 {
+                return most;
+            }
+            most = (most - (short - beyond)).max(0);
+        }
+    }
+
+    /// What is to be placed of a SKU with `more` of it, beside what a replacement keeps; lines that name a location first.
+    fn needs(&self, sku: SkuId, only: Option<LocationId>, more: i64) -> Vec<(Option<LocationId>, i64)> {
         let mut needs: Vec<(Option<LocationId>, i64)> = Vec::new();
-        for (_, at, quantity) in self
-            .taken
-            .iter()
-            .filter(|(s, _, _)| *s == sku)
-            .chain([&(sku, only, most)])
-        {
+        let taken = self.taken.iter().filter(|(s, _, _)| *s == sku);
+        for (_, at, quantity) in taken.chain([&(sku, only, more)]) {
             match needs.iter_mut().find(|(l, _)| l == at) {
                 Some((_, sum)) => *sum += quantity,
                 None => needs.push((*at, *quantity)),
             }
         }
-        if let Some(slot) = self.credit {
-            let old = self.state.reservations.get(slot);
-            for (at, quantity) in &mut needs {
-                let kept = old
-                    .portions
-                    .iter()
-                    .filter(|p| p.sku == sku && old.lines[p.line as usize].location == *at);
-                *quantity -= kept.map(|p| p.quantity).sum::<i64>().min(*quantity);
-            }
+        needs.sort_by_key(|(at, _)| at.is_none());
+        let mut kept = self.credit_of(sku, None, false);
+        for (at, quantity) in &mut needs {
+            let here = self.credit_of(sku, *at, false).min(kept).min(*quantity);
+            kept -= here;
+            *quantity -= here;
         }
-        let short = sourcing::shortage(self.state, self.asking, sku, &needs);
-        match sellable::units(self.state, sku, self.asking).beyond {
-            Beyond::Units(beyond) => (most - (short - beyond).max(0)).max(0),
-            Beyond::Unlimited => most,
-        }
+        needs
     }
 
     /// Whether taking so many would leave the bounds of the state (only where no stock bounds it).
@@ -249,7 +255,12 @@ impl Judge<'_> {
                 0,
             )
         } else {
-            let units = sellable::units(self.state, sku, self.asking.at(only));
+            let mut units = sellable::units(self.state, sku, self.asking.at(only));
+            if only.is_some() {
+                // The cap bounds the whole cart, wherever its units come from.
+                units.capped = sellable::base(self.state, sku, self.asking.at(only)).units();
+                units.cap_rest = None;
+            }
             (units.total().map(|t| t + credit), units.capped.max(0) + credit)
         };
         let account = Account {
@@ -275,9 +286,7 @@ impl Judge<'_> {
                 .map(|l| l.quantity)
                 .sum();
         }
-        let counts = |p: &&crate::reservations::Portion| {
-            p.sku == sku && (only.is_none() || old.lines[p.line as usize].location == only)
-        };
+        let counts = |p: &&Portion| p.sku == sku && (only.is_none() || stands_at(self.state, old, p) == only);
         old.portions.iter().filter(counts).map(|p| p.quantity).sum()
     }
 

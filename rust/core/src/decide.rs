@@ -107,7 +107,7 @@ pub(crate) fn commit(state: &mut State, command: &Command<'_>, fact: Fact<'_>, s
 }
 
 pub(crate) fn shown(state: &State, slot: Slot, status: u16) -> Answer {
-    let mut out = Vec::with_capacity(320);
+    let mut out = Vec::with_capacity(640);
     render::reservation(state, state.reservations.get(slot), b"", &mut out);
     (status, out)
 }

@@ -4,6 +4,7 @@
 //! Always: `decide` changes the state ahead of LOG by at most one batch; until [`Engine::commit`] names its sequence no
 //! other batch is decided or applied. A batch that was not stored cannot be undone: drop the engine and replay LOG.
 
+use crate::ahead;
 use crate::apply;
 use crate::batch::{BatchHeader, BatchKind, BatchWriter, chain_hash, parse_batch};
 use crate::decide::{self, Command};
@@ -153,9 +154,15 @@ impl Engine {
             }
         }
         decision.answers.reserve(commands.len());
-        for command in commands {
+        for (at, command) in commands.iter().enumerate() {
             if is_full(&writer) {
                 break;
+            }
+            if at % ahead::TEXTS_MAX == 0 {
+                ahead::look(
+                    &self.state,
+                    commands[at..].iter().take(ahead::TEXTS_MAX).map(|c| c.body),
+                );
             }
             decision.commands_taken += 1;
             let mut sink = |statement: &crate::facts::Statement<'_>| {
@@ -225,7 +232,11 @@ impl Engine {
             self.state.rules = serde_json::from_str::<Rules>(rules.get()).map_err(|e| unreadable(e.to_string()))?;
         }
         apply::open_batch(&mut self.state, batch.header.now_ms, batch.header.lead_ms);
-        for raw in &batch.facts {
+        for (at, raw) in batch.facts.iter().enumerate() {
+            if at % ahead::TEXTS_MAX == 0 {
+                let next = batch.facts[at..].iter().take(ahead::TEXTS_MAX);
+                ahead::look(&self.state, next.map(|raw| raw.get().as_bytes()));
+            }
             let statement = parse_logged(raw.get()).map_err(|e| unreadable(e.to_string()))?;
             apply::statement(&mut self.state, &statement);
         }

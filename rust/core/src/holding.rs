@@ -12,7 +12,11 @@ use crate::rations::{self, Kind};
 use crate::reservations::{Line, Node, Portion, Reservation, ReservationState, insert_by_age};
 use crate::sourcing::{self, Order, occupy};
 use crate::state::State;
+use smallvec::{SmallVec, smallvec};
 use xxhash_rust::xxh3::xxh3_64;
+
+/// Portions on their way to a reservation: mostly one for each line.
+type Portions = SmallVec<[Portion; 1]>;
 
 /// Regions that holds may bring; the rest of the numbers is for locations.
 const REGIONS_OF_HOLDS_MAX: usize = 40_000;
@@ -23,12 +27,15 @@ pub(crate) struct Need {
     pub(crate) sku: SkuId,
     pub(crate) only: Option<LocationId>,
     pub(crate) quantity: i64,
-    shares: Vec<(u16, i64)>,
+    shares: SmallVec<[(u16, i64); 2]>,
 }
 
+/// What is needed, and the portions that serve it already.
+type Wanted = SmallVec<[(Need, Portions); 2]>;
+
 /// What lines need from stock: kits taken apart, equal SKUs summed, in order of first mention.
-pub(crate) fn needs(state: &State, lines: &[Line]) -> Vec<Need> {
-    let mut needs: Vec<Need> = Vec::with_capacity(lines.len());
+pub(crate) fn needs(state: &State, lines: &[Line]) -> Wanted {
+    let mut needs = Wanted::new();
     for (n, line) in lines.iter().enumerate() {
         if line.quantity == 0 {
             continue;
@@ -36,21 +43,19 @@ pub(crate) fn needs(state: &State, lines: &[Line]) -> Vec<Need> {
         state.catalogue.for_each_component(line.sku, |sku, per_unit| {
             let units = line.quantity * per_unit;
             let share = (n as u16, units);
-            match needs
-                .iter_mut()
-                .find(|need| need.sku == sku && need.only == line.location)
-            {
-                Some(need) => {
-                    need.quantity += units;
-                    need.shares.push(share);
-                }
-                None => needs.push(Need {
-                    sku,
-                    only: line.location,
-                    quantity: units,
-                    shares: vec![share],
-                }),
+            let same = |need: &&mut Need| need.sku == sku && need.only == line.location;
+            if let Some(need) = needs.iter_mut().map(|(need, _)| need).find(same) {
+                need.quantity += units;
+                need.shares.push(share);
+                return;
             }
+            let need = Need {
+                sku,
+                only: line.location,
+                quantity: units,
+                shares: smallvec![share],
+            };
+            needs.push((need, Portions::new()));
         });
     }
     needs
@@ -155,14 +160,8 @@ fn add(state: &mut State, held: &ReservationHeld<'_>, channel: ChannelId) -> Slo
 }
 
 /// Gives back what a replacement does not need and returns what it keeps, oldest-placed first.
-fn clear_for(
-    state: &mut State,
-    slot: Slot,
-    lines: &[Line],
-    channel: ChannelId,
-    region: Option<RegionId>,
-) -> Vec<(Need, Vec<Portion>)> {
-    let mut wanted: Vec<(Need, Vec<Portion>)> = needs(state, lines).into_iter().map(|n| (n, Vec::new())).collect();
+fn clear_for(state: &mut State, slot: Slot, lines: &[Line], channel: ChannelId, region: Option<RegionId>) -> Wanted {
+    let mut wanted = needs(state, lines);
     let old = state.reservations.get_mut(slot);
     let anew = old.channel != channel || old.region != region;
     let (old_channel, old_lines) = (old.channel, std::mem::take(&mut old.lines));
@@ -232,15 +231,21 @@ fn settle(
     if old_owner.as_deref() != held.owner.as_deref() {
         leave_owner(state, slot, old_owner.as_deref());
         if let Some(owner) = held.owner.as_deref() {
-            let mut list = state.reservations.of_owner.remove(owner).unwrap_or_default();
-            insert_by_age(&mut list, slot, |s| state.reservations.get(s).serial);
-            state.reservations.of_owner.insert(owner.into(), list);
+            match state.reservations.of_owner.remove_entry(owner) {
+                None => {
+                    state.reservations.of_owner.insert(owner.into(), vec![slot]);
+                }
+                Some((key, mut list)) => {
+                    insert_by_age(&mut list, slot, |s| state.reservations.get(s).serial);
+                    state.reservations.of_owner.insert(key, list);
+                }
+            }
         }
     }
 }
 
 /// Places what is needed beyond what was kept, and shares all of it among the lines.
-pub(crate) fn place(state: &mut State, slot: Slot, wanted: Vec<(Need, Vec<Portion>)>) {
+pub(crate) fn place(state: &mut State, slot: Slot, mut wanted: Wanted) {
     let reservation = state.reservations.get(slot);
     let (channel, region, confirmed) = (
         reservation.channel,
@@ -249,8 +254,11 @@ pub(crate) fn place(state: &mut State, slot: Slot, wanted: Vec<(Need, Vec<Portio
     );
     let mut special: Vec<(SkuId, Node)> = Vec::new();
     // Lines that name a location go first: the others can still go elsewhere.
-    let (named, open): (Vec<_>, Vec<_>) = wanted.into_iter().partition(|(need, _)| need.only.is_some());
-    for (need, mut portions) in named.into_iter().chain(open) {
+    if wanted.iter().any(|(need, _)| need.only.is_some()) {
+        wanted.sort_by_key(|(need, _)| need.only.is_none());
+    }
+    state.reservations.get_mut(slot).portions.reserve_exact(wanted.len());
+    for (need, mut portions) in wanted {
         let kept: i64 = portions.iter().map(|p| p.quantity).sum();
         if need.quantity > kept {
             let order = Order {
@@ -275,7 +283,7 @@ pub(crate) fn place(state: &mut State, slot: Slot, wanted: Vec<(Need, Vec<Portio
 }
 
 /// Takes the units of one order from their nodes and rations.
-pub(crate) fn take(state: &mut State, order: &Order, confirmed: bool, portions: &mut Vec<Portion>) {
+pub(crate) fn take(state: &mut State, order: &Order, confirmed: bool, portions: &mut Portions) {
     let own_period = rations::serial(state, order.sku, order.channel, Kind::Allocation);
     let cap_period = rations::serial(state, order.sku, order.channel, Kind::Cap);
     for chunk in sourcing::choose(state, order) {
@@ -297,7 +305,7 @@ pub(crate) fn take(state: &mut State, order: &Order, confirmed: bool, portions: 
     }
 }
 
-fn share(state: &mut State, slot: Slot, need: &Need, portions: Vec<Portion>) {
+fn share(state: &mut State, slot: Slot, need: &Need, portions: Portions) {
     let mut shares = need.shares.iter().copied();
     let (mut line, mut open) = shares.next().unwrap_or((0, 0));
     for mut portion in portions {

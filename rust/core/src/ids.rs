@@ -60,7 +60,7 @@ id!(
 pub struct Symbols {
     text: String,
     ends: Vec<u32>,
-    table: HashTable<u32>,
+    table: HashTable<(u32, u32)>,
     hasher: DefaultHashBuilder,
 }
 
@@ -87,10 +87,29 @@ impl Symbols {
     }
 
     pub fn get(&self, name: &str) -> Option<u32> {
-        let hash = self.hasher.hash_one(name);
+        let tag = tag(&self.hasher, name.as_bytes());
         self.table
-            .find(hash, |&n| name_in(&self.text, &self.ends, n) == name)
-            .copied()
+            .find(spread(tag), |&(t, n)| {
+                t == tag && name_in(&self.text, &self.ends, n) == name
+            })
+            .map(|&(_, number)| number)
+    }
+
+    /// What the table looks for to find a name.
+    pub(crate) fn tag(&self, name: &[u8]) -> u32 {
+        tag(&self.hasher, name)
+    }
+
+    /// The number of the name that most likely has this tag.
+    pub(crate) fn likely(&self, tag: u32) -> Option<u32> {
+        self.table
+            .find(spread(tag), |&(t, _)| t == tag)
+            .map(|&(_, number)| number)
+    }
+
+    /// Where a name ends in the text of all names.
+    pub(crate) fn end(&self, number: u32) -> u32 {
+        self.ends[number as usize]
     }
 
     /// The number of a name, and whether it is new.
@@ -102,12 +121,21 @@ impl Symbols {
         self.text.push_str(name);
         self.ends
             .push(u32::try_from(self.text.len()).expect("names take less than 4 GiB"));
-        let (text, ends, hasher) = (&self.text, &self.ends, &self.hasher);
-        let hash = hasher.hash_one(name);
+        let tag = tag(&self.hasher, name.as_bytes());
         self.table
-            .insert_unique(hash, number, |&n| hasher.hash_one(name_in(text, ends, n)));
+            .insert_unique(spread(tag), (tag, number), |&(t, _)| spread(t));
         (number, true)
     }
+}
+
+/// Half a hash, kept in a table beside what it finds: growing the table then reads no names.
+pub(crate) fn tag(hasher: &DefaultHashBuilder, name: &[u8]) -> u32 {
+    hasher.hash_one(name) as u32
+}
+
+/// A tag as the whole hash that the table asks for: it looks at both ends.
+pub(crate) fn spread(tag: u32) -> u64 {
+    u64::from(tag) << 32 | u64::from(tag)
 }
 
 fn name_in<'a>(text: &'a str, ends: &[u32], number: u32) -> &'a str {

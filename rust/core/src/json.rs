@@ -4,10 +4,10 @@
 
 /// Appends `text` as a JSON string: `"`, `\` and control characters escaped, everything else as it is.
 pub fn write_string(out: &mut Vec<u8>, text: &str) {
-    out.push(b'"');
     let bytes = text.as_bytes();
-    // Without an early exit the scan is vectorised; nearly no string needs an escape.
-    if bytes.iter().fold(false, |found, &byte| found | must_escape(byte)) {
+    out.reserve(bytes.len() + 2);
+    out.push(b'"');
+    if any_escape(bytes) {
         write_escaped(out, bytes);
     } else {
         out.extend_from_slice(bytes);
@@ -30,8 +30,22 @@ pub fn write_bool(out: &mut Vec<u8>, value: bool) {
     out.extend_from_slice(if value { b"true" } else { b"false" });
 }
 
-const fn must_escape(byte: u8) -> bool {
-    byte < 0x20 || byte == b'"' || byte == b'\\'
+/// Whether any byte must be escaped, eight at a time: most strings are short, and nearly none needs it.
+fn any_escape(bytes: &[u8]) -> bool {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = ONES << 7;
+    let word = |eight: &[u8]| u64::from_le_bytes(eight.try_into().expect("eight bytes"));
+    let has_zero = |x: u64| x.wrapping_sub(ONES) & !x & HIGH;
+    let flaw = |w: u64| {
+        let control = w.wrapping_sub(ONES * 0x20) & !w & HIGH;
+        control | has_zero(w ^ (ONES * 0x22)) | has_zero(w ^ (ONES * 0x5c))
+    };
+    let Some(last) = bytes.len().checked_sub(8) else {
+        return bytes.iter().any(|&byte| byte < 0x20 || byte == b'"' || byte == b'\\');
+    };
+    let found = bytes.chunks_exact(8).fold(0, |found, eight| found | flaw(word(eight)));
+    // The last eight overlap those before them instead of being read one by one.
+    found | flaw(word(&bytes[last..])) != 0
 }
 
 fn write_escaped(out: &mut Vec<u8>, bytes: &[u8]) {

@@ -27,6 +27,7 @@ pub mod json;
 pub mod rules;
 mod state;
 
+mod ahead;
 mod apply;
 mod binding;
 mod cart;

@@ -180,7 +180,7 @@ fn retake(state: &mut State, slot: Slot) {
             rations::consume(state, line.sku, channel, Kind::Cap, line.quantity, line.cap_period);
         }
     }
-    let wanted = needs(state, &lines).into_iter().map(|n| (n, Vec::new())).collect();
+    let wanted = needs(state, &lines);
     state.reservations.get_mut(slot).lines = lines;
     place(state, slot, wanted);
 }

@@ -11,12 +11,15 @@ use crate::reservations::{Node, Portion, Reservation, ReservationState};
 use crate::sellable::Sellable;
 use crate::state::State;
 
+#[inline]
 pub(crate) fn field(out: &mut Vec<u8>, name: &str) {
+    out.reserve(name.len() + 4);
     out.extend_from_slice(b",\"");
     out.extend_from_slice(name.as_bytes());
     out.extend_from_slice(b"\":");
 }
 
+#[inline]
 pub(crate) fn text_field(out: &mut Vec<u8>, name: &str, text: Option<&str>) {
     field(out, name);
     match text {

@@ -4,12 +4,11 @@
 //! Always: `open_units` is the sum over all portions that take stock, kept beside them so that the cells can be checked.
 
 use std::collections::{BTreeSet, VecDeque};
-use std::hash::BuildHasher;
 
 use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
 
 use crate::facts::AsOf;
-use crate::ids::{ChannelId, LocationId, RegionId, SkuId, Slot, SourceId, SupplyId};
+use crate::ids::{ChannelId, LocationId, RegionId, SkuId, Slot, SourceId, SupplyId, spread, tag};
 
 /// The keyed hash of an owner, as text.
 pub(crate) type Owner = Box<str>;
@@ -175,7 +174,8 @@ pub(crate) struct EarlyWord {
 pub(crate) struct Reservations {
     slots: Vec<Option<Box<Reservation>>>,
     free: Vec<Slot>,
-    by_id: HashTable<Slot>,
+    /// Each with its id's tag.
+    by_id: HashTable<(u32, Slot)>,
     hasher: DefaultHashBuilder,
     /// Held ones by (due on the lead clock, serial).
     pub(crate) due: BTreeSet<(i64, u64, Slot)>,
@@ -198,8 +198,11 @@ pub(crate) struct Reservations {
 
 impl Reservations {
     pub(crate) fn find(&self, id: &str) -> Option<Slot> {
-        let hash = self.hasher.hash_one(id);
-        self.by_id.find(hash, |&slot| &*self.get(slot).id == id).copied()
+        let tag = tag(&self.hasher, id.as_bytes());
+        let found = self
+            .by_id
+            .find(spread(tag), |&(t, slot)| t == tag && &*self.get(slot).id == id);
+        found.map(|&(_, slot)| slot)
     }
 
     #[inline]
@@ -221,17 +224,14 @@ impl Reservations {
     }
 
     pub(crate) fn add(&mut self, reservation: Reservation) -> Slot {
-        let hash = self.hasher.hash_one(&*reservation.id);
+        let tag = tag(&self.hasher, reservation.id.as_bytes());
         self.count_by_state[reservation.state as usize] += 1;
         let slot = self.free.pop().unwrap_or_else(|| {
             self.slots.push(None);
             Slot(self.slots.len() as u32 - 1)
         });
         self.slots[slot.at()] = Some(Box::new(reservation));
-        let (slots, hasher) = (&self.slots, &self.hasher);
-        self.by_id.insert_unique(hash, slot, |&s| {
-            hasher.hash_one(&*slots[s.at()].as_ref().expect("a taken slot").id)
-        });
+        self.by_id.insert_unique(spread(tag), (tag, slot), |&(t, _)| spread(t));
         slot
     }
 
@@ -239,8 +239,8 @@ impl Reservations {
         let gone = self.slots[slot.at()]
             .take()
             .expect("a slot that is referred to is taken");
-        let hash = self.hasher.hash_one(&*gone.id);
-        if let Ok(entry) = self.by_id.find_entry(hash, |&s| s == slot) {
+        let tag = tag(&self.hasher, gone.id.as_bytes());
+        if let Ok(entry) = self.by_id.find_entry(spread(tag), |&(_, s)| s == slot) {
             entry.remove();
         }
         self.count_by_state[gone.state as usize] -= 1;

@@ -4,6 +4,8 @@
 //! Always: whatever is within `sellable` can be placed, in any order of nodes; a sale takes its own allocation first and
 //! remembers what it took (design, section "Reservation").
 
+use smallvec::{SmallVec, smallvec};
+
 use crate::claims::{Claim, NodeSet, reachable};
 use crate::facts::{Day, Regional, Sourcing};
 use crate::ids::{ChannelId, LocationId, RegionId, SkuId};
@@ -29,6 +31,9 @@ pub(crate) struct Chunk {
     pub(crate) quantity: i64,
     pub(crate) own: i64,
 }
+
+/// Units from nodes, in the order in which they were taken: mostly all from one.
+pub(crate) type Placed = SmallVec<[(Node, i64); 2]>;
 
 /// How early a location is tried: near ones first, then by splits, then by (priority, name).
 type Turn = (bool, (u8, i64), u16);
@@ -62,7 +67,7 @@ pub(crate) fn tried_in_order(state: &State, pool: &Pool, order: &Order, nodes: &
 }
 
 /// Takes from each place in turn the most that leaves the claims as reachable as before, up to `limit`.
-fn take_round(pool: &mut Pool, order: &[usize], claims: &[Claim], mut limit: i64, out: &mut Vec<(Node, i64)>) -> i64 {
+fn take_round(pool: &mut Pool, order: &[usize], claims: &[Claim], mut limit: i64, out: &mut Placed) -> i64 {
     let wanted = limit;
     for &n in order {
         if limit == 0 {
@@ -94,8 +99,8 @@ pub(crate) fn two_rounds(
     limits: (i64, i64),
     claims: (&[Claim], &[Claim]),
     quantity: i64,
-) -> Vec<(Node, i64)> {
-    let mut taken = Vec::new();
+) -> Placed {
+    let mut taken = Placed::new();
     let first = take_round(pool, order, claims.0, quantity.min(limits.0), &mut taken);
     let second = (limits.1 - first).max(0).min(quantity - first);
     take_round(pool, order, claims.1, second, &mut taken);
@@ -103,7 +108,7 @@ pub(crate) fn two_rounds(
 }
 
 /// Chooses nodes for an order and says what of it is sold on the own allocation; changes nothing.
-pub(crate) fn choose(state: &State, order: &Order) -> Vec<Chunk> {
+pub(crate) fn choose(state: &State, order: &Order) -> SmallVec<[Chunk; 2]> {
     let record = state.catalogue.channel_record(Some(order.channel));
     let own_left = rest_of_allocation(state, order.sku, Some(order.channel)).min(order.quantity);
     let placed = if is_plain(state, order.sku) && record.draws_shared {
@@ -122,7 +127,7 @@ pub(crate) fn choose(state: &State, order: &Order) -> Vec<Chunk> {
     with_own(placed, order.quantity, own_left)
 }
 
-/// Units that all of some needs for one SKU together cannot have from any node; each may be bound to one location.
+/// Units that needs for one SKU together cannot have from any node, placed in the order given as a hold would place them.
 pub(crate) fn shortage(state: &State, asking: Asking, sku: SkuId, needs: &[(Option<LocationId>, i64)]) -> i64 {
     let draws_shared = state.catalogue.channel_record(asking.channel).draws_shared;
     let mut pool = pool::of(state, sku);
@@ -132,6 +137,7 @@ pub(crate) fn shortage(state: &State, asking: Asking, sku: SkuId, needs: &[(Opti
     let mut own = rest_of_allocation(state, sku, asking.channel);
     let mut short = 0;
     for &(only, quantity) in needs {
+        // At one location: at hand, then supply as it comes. Without one it is the last need, and any order will do.
         let nodes: Vec<usize> = pool::nodes_of(state, &pool, asking.at(only)).iter().collect();
         let own_left = own.min(quantity);
         own -= own_left;
@@ -143,7 +149,7 @@ pub(crate) fn shortage(state: &State, asking: Asking, sku: SkuId, needs: &[(Opti
 }
 
 /// The usual case, without claims: cell by cell in order.
-fn plain_round(state: &State, order: &Order) -> Vec<(Node, i64)> {
+fn plain_round(state: &State, order: &Order) -> Placed {
     let record = state.catalogue.channel_record(Some(order.channel));
     let cells = state.cells(order.sku);
     if let [cell] = cells {
@@ -155,12 +161,12 @@ fn plain_round(state: &State, order: &Order) -> Vec<(Node, i64)> {
         };
         let taken = most.min(order.quantity);
         return if taken > 0 {
-            vec![(Node::Hand(cell.location), taken)]
+            smallvec![(Node::Hand(cell.location), taken)]
         } else {
-            Vec::new()
+            Placed::new()
         };
     }
-    let mut candidates: Vec<(Turn, LocationId, i64)> = Vec::with_capacity(cells.len());
+    let mut candidates: SmallVec<[(Turn, LocationId, i64); 8]> = SmallVec::new();
     for cell in cells {
         let hand = cell.at_hand();
         let named = order.only.is_none_or(|l| l == cell.location);
@@ -168,8 +174,14 @@ fn plain_round(state: &State, order: &Order) -> Vec<(Node, i64)> {
             candidates.push((turn(state, order, cell.location, hand), cell.location, hand));
         }
     }
+    // The first in turn mostly serves all: then the others' turns do not matter.
+    if let Some(&(_, location, hand)) = candidates.iter().min() {
+        if hand >= order.quantity {
+            return smallvec![(Node::Hand(location), order.quantity)];
+        }
+    }
     candidates.sort_unstable();
-    let (mut left, mut placed) = (order.quantity, Vec::with_capacity(1));
+    let (mut left, mut placed) = (order.quantity, Placed::new());
     for (_, location, hand) in candidates {
         let taken = hand.min(left);
         if taken > 0 {
@@ -181,7 +193,7 @@ fn plain_round(state: &State, order: &Order) -> Vec<(Node, i64)> {
 }
 
 /// The first units placed take the own allocation, the unsourced ones after them.
-fn with_own(placed: Vec<(Node, i64)>, quantity: i64, mut own_left: i64) -> Vec<Chunk> {
+fn with_own(placed: Placed, quantity: i64, mut own_left: i64) -> SmallVec<[Chunk; 2]> {
     let unsourced = quantity - placed.iter().map(|(_, q)| q).sum::<i64>();
     let beyond = (unsourced > 0).then_some((Node::Unsourced, unsourced));
     placed

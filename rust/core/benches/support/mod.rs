@@ -222,7 +222,7 @@ impl Stopwatch {
 
     pub(crate) fn seconds(&self) -> f64 {
         match (self.on_cpu_ns, on_cpu_ns()) {
-            (Some(begun), Some(now)) => (now - begun) as f64 / 1e9,
+            (Some(begun), Some(now)) => std::time::Duration::from_nanos(now - begun).as_secs_f64(),
             _ => self.begun.elapsed().as_secs_f64(),
         }
     }

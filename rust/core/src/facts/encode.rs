@@ -38,23 +38,27 @@ struct Members<'o> {
 }
 
 impl Members<'_> {
+    #[inline]
     fn key(&mut self, key: &str) {
         self.out.extend_from_slice(b",\"");
         self.out.extend_from_slice(key.as_bytes());
         self.out.extend_from_slice(b"\":");
     }
 
+    #[inline]
     fn text(&mut self, key: &str, value: &str) {
         self.key(key);
         json::write_string(self.out, value);
     }
 
+    #[inline]
     fn opt_text(&mut self, key: &str, value: Option<&Text<'_>>) {
         if let Some(value) = value {
             self.text(key, value);
         }
     }
 
+    #[inline]
     fn int(&mut self, key: &str, value: i64) {
         self.key(key);
         json::write_int(self.out, value);

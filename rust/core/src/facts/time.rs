@@ -4,7 +4,6 @@
 //! here can be written back, and by any language's own date type.
 
 use super::Day;
-use crate::json;
 
 const DAY_US: i64 = 86_400_000_000;
 /// 0001-01-01.
@@ -58,32 +57,33 @@ pub fn write_time(out: &mut Vec<u8>, time_us: i64) {
     let seconds = of_day / 1_000_000;
     for (mark, value) in [(b'T', seconds / 3600), (b':', seconds / 60 % 60), (b':', seconds % 60)] {
         out.push(mark);
-        write_padded(out, value, 2);
+        write_padded::<2>(out, value);
     }
     let micros = of_day % 1_000_000;
     if micros != 0 {
         out.push(b'.');
-        write_padded(out, micros, 6);
+        write_padded::<6>(out, micros);
     }
     out.extend_from_slice(b"Z\"");
 }
 
 fn write_date(out: &mut Vec<u8>, day: Day) {
     let (year, month, day) = date_of_day(day);
-    write_padded(out, i64::from(year), 4);
+    write_padded::<4>(out, i64::from(year));
     out.push(b'-');
-    write_padded(out, i64::from(month), 2);
+    write_padded::<2>(out, i64::from(month));
     out.push(b'-');
-    write_padded(out, i64::from(day), 2);
+    write_padded::<2>(out, i64::from(day));
 }
 
-fn write_padded(out: &mut Vec<u8>, value: i64, width: u32) {
-    for place in (1..width).rev() {
-        if value < 10_i64.pow(place) {
-            out.push(b'0');
-        }
+/// Appends `value`, which has at most as many digits, with leading zeros.
+fn write_padded<const WIDTH: usize>(out: &mut Vec<u8>, value: i64) {
+    let (mut digits, mut left) = ([b'0'; WIDTH], value as u32);
+    for digit in digits.iter_mut().rev() {
+        *digit += (left % 10) as u8;
+        left /= 10;
     }
-    json::write_int(out, value);
+    out.extend_from_slice(&digits);
 }
 
 fn digits(bytes: &[u8]) -> Option<i32> {

@@ -1,9 +1,10 @@
 //! The core's figures on one core: reservations through `decide`, `sellable` reads, replay of LOG.
 //!
 //! `cargo bench -p holdfast-core` runs all; `cargo bench -p holdfast-core --bench core -- sellable` some (one of decide, sellable,
-//! replay, claims). HOLDFAST_BENCH_SKUS=50000 makes a smaller shop for a quick look. Small operations are criterion's;
+//! replay, claims). `HOLDFAST_BENCH_SKUS=50000` makes a smaller shop for a quick look. Small operations are criterion's;
 //! what fills memory as it goes is timed in slices, each on what the slices before it left, and the median counts.
 #![allow(clippy::print_stdout, reason = "a bench reports to people")]
+#![allow(clippy::cast_precision_loss, reason = "figures are read with three digits")]
 
 mod support;
 
@@ -71,9 +72,9 @@ fn decide(shop: &mut Shop, figures: &mut Figures) {
         for first in (0..RESERVATIONS).step_by(slice) {
             let mut requests = carts(&mut random, skus(), first, slice);
             if verb == Verb::Confirm {
-                requests
-                    .iter_mut()
-                    .for_each(|r| r.body = format!(r#"{{"order_ref":"order-{}"}}"#, r.id).into_bytes());
+                for request in &mut requests {
+                    request.body = format!(r#"{{"order_ref":"order-{}"}}"#, request.id).into_bytes();
+                }
             }
             let watch = Stopwatch::start();
             for group in requests.chunks(GROUP) {
@@ -110,11 +111,11 @@ fn sellable(criterion: &mut Criterion, shop: &Shop, figures: &mut Figures) {
     group.throughput(Throughput::Elements(1_000));
     let mut blocks = asked.chunks_exact(1_000).cycle();
     group.bench_function("by id, 1,000 at random", |b| {
-        b.iter(|| by_id(blocks.next().expect("endless")))
+        b.iter(|| by_id(blocks.next().expect("endless")));
     });
     let mut blocks = names.chunks_exact(1_000).cycle();
     group.bench_function("by name, 1,000 at random", |b| {
-        b.iter(|| by_name(blocks.next().expect("endless")))
+        b.iter(|| by_name(blocks.next().expect("endless")));
     });
     group.finish();
 

@@ -9,7 +9,7 @@ use xxhash_rust::xxh3::{xxh3_128, xxh3_128_with_seed};
 use crate::catalogue::Catalogue;
 use crate::facts::AsOf;
 use crate::ids::{LocationId, SkuId, Slot};
-use crate::reservations::{Node, Reservation, Reservations};
+use crate::reservations::{Node, Owner, Reservation, Reservations};
 use crate::stock::{Cell, Stock, flag};
 
 /// The sum, and what has left it to enter again.
@@ -194,9 +194,10 @@ impl Encode for Vec<u8> {
 fn hash_reservation(r: &Reservation, out: &mut Vec<u8>) -> u128 {
     out.clear();
     out.push(r.state as u8);
+    out.extend_from_slice(&r.owner.map_or([0; 16], Owner::bytes));
     out.text(&r.id).number(r.serial as i64).number(r.channel.0.into());
     out.optional(r.region.map(|g| g.0.into()))
-        .optional_text(r.owner.as_deref())
+        .optional(r.owner.map(|_| 1))
         .optional_text(r.order_ref.as_deref());
     out.optional_text(r.superseded_by.as_deref())
         .number(r.expires_at_ms)

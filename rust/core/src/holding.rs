@@ -9,7 +9,7 @@ use crate::facts::{ReservationHeld, Text};
 use crate::ids::{ChannelId, LocationId, RegionId, SkuId, Slot};
 use crate::lifecycle::{NOWHERE, close, give_back, leave_owner};
 use crate::rations::{self, Kind};
-use crate::reservations::{Line, Node, Portion, Reservation, ReservationState, insert_by_age};
+use crate::reservations::{Line, Node, Owner, Portion, Reservation, ReservationState, insert_by_age};
 use crate::sourcing::{self, Order, occupy};
 use crate::state::State;
 use smallvec::{SmallVec, smallvec};
@@ -33,7 +33,7 @@ pub(crate) struct Need {
 /// What is needed, and the portions that serve it already.
 type Wanted = SmallVec<[(Need, Portions); 2]>;
 
-/// What lines need from stock: kits taken apart, equal SKUs summed, in order of first mention.
+/// What lines need from stock: kits taken apart, equal SKUs summed; in order of first mention, those at a named location first.
 pub(crate) fn needs(state: &State, lines: &[Line]) -> Wanted {
     let mut needs = Wanted::new();
     for (n, line) in lines.iter().enumerate() {
@@ -57,6 +57,10 @@ pub(crate) fn needs(state: &State, lines: &[Line]) -> Wanted {
             };
             needs.push((need, Portions::new()));
         });
+    }
+    // Lines that name a location go first: the others can still go elsewhere.
+    if needs.iter().any(|(need, _)| need.only.is_some()) {
+        needs.sort_by_key(|(need, _)| need.only.is_none());
     }
     needs
 }
@@ -107,7 +111,7 @@ pub(crate) fn hold(state: &mut State, held: &ReservationHeld<'_>) -> Slot {
         })
         .collect();
     let existing = state.reservations.find(&held.id);
-    if let (true, Some(owner)) = (held.supersede, held.owner.as_deref()) {
+    if let (true, Some(owner)) = (held.supersede, held.owner.as_deref().map(Owner::of)) {
         supersede(state, owner, channel, existing, &held.id);
     }
     let slot = match existing {
@@ -123,8 +127,8 @@ pub(crate) fn hold(state: &mut State, held: &ReservationHeld<'_>) -> Slot {
     slot
 }
 
-fn supersede(state: &mut State, owner: &str, channel: ChannelId, except: Option<Slot>, by: &str) {
-    for slot in state.reservations.of_owner.get(owner).cloned().unwrap_or_default() {
+fn supersede(state: &mut State, owner: Owner, channel: ChannelId, except: Option<Slot>, by: &str) {
+    for slot in state.reservations.of_owner.get(&owner).cloned().unwrap_or_default() {
         if Some(slot) != except && state.reservations.get(slot).channel == channel {
             close(state, slot, ReservationState::Released);
             state.reservations.get_mut(slot).superseded_by = Some(by.into());
@@ -162,36 +166,56 @@ fn add(state: &mut State, held: &ReservationHeld<'_>, channel: ChannelId) -> Slo
 /// Gives back what a replacement does not need and returns what it keeps, oldest-placed first.
 fn clear_for(state: &mut State, slot: Slot, lines: &[Line], channel: ChannelId, region: Option<RegionId>) -> Wanted {
     let mut wanted = needs(state, lines);
-    let old = state.reservations.get_mut(slot);
+    let old = state.reservations.get(slot);
     let anew = old.channel != channel || old.region != region;
+    let with_place = old.portions.iter().map(|p| (stands_at(state, old, p), p.clone()));
+    let mut left: Vec<(Option<LocationId>, Portion)> = with_place.collect();
+    let old = state.reservations.get_mut(slot);
     let (old_channel, old_lines) = (old.channel, std::mem::take(&mut old.lines));
-    let mut portions = std::mem::take(&mut old.portions);
-    portions.sort_by_key(|p| match p.node {
+    old.portions = Vec::new();
+    left.sort_by_key(|(_, p)| match p.node {
         Node::Hand(_) => 0,
         Node::Supply(_) => 1,
         Node::Unsourced => 2,
     });
-    for mut portion in portions {
-        let only = old_lines[portion.line as usize].location;
-        let need = wanted
-            .iter_mut()
-            .find(|(n, _)| !anew && n.sku == portion.sku && n.only == only);
-        if let Some((need, kept)) = need {
-            let open = need.quantity - kept.iter().map(|p| p.quantity).sum::<i64>();
-            if open >= portion.quantity {
-                kept.push(portion);
-                continue;
-            }
-            if open > 0 {
-                kept.push(portion.split(open, true));
-            }
+    for (need, kept) in wanted.iter_mut().filter(|_| !anew) {
+        let mut open = need.quantity;
+        for (at, portion) in std::mem::take(&mut left) {
+            let fits = need.sku == portion.sku && (need.only.is_none() || need.only == at);
+            left.extend(keep(&mut open, kept, portion, fits).map(|rest| (at, rest)));
         }
-        give_back(state, slot, old_channel, &portion);
+    }
+    for (_, portion) in &left {
+        give_back(state, slot, old_channel, portion);
     }
     for line in old_lines.iter().filter(|l| l.cap_period != 0) {
         rations::consume(state, line.sku, old_channel, Kind::Cap, -line.quantity, line.cap_period);
     }
     wanted
+}
+
+/// Keeps of a portion what is still open, and returns the rest of it.
+fn keep(open: &mut i64, kept: &mut Portions, mut portion: Portion, fits: bool) -> Option<Portion> {
+    if !fits || *open == 0 {
+        return Some(portion);
+    }
+    if *open >= portion.quantity {
+        *open -= portion.quantity;
+        kept.push(portion);
+        return None;
+    }
+    kept.push(portion.split(*open, true));
+    *open = 0;
+    Some(portion)
+}
+
+/// Where units are, or, beyond any node, where their line wants them to be.
+pub(crate) fn stands_at(state: &State, reservation: &Reservation, portion: &Portion) -> Option<LocationId> {
+    match portion.node {
+        Node::Hand(location) => Some(location),
+        Node::Supply(id) => Some(state.documents.supplies.get(id.0).location),
+        Node::Unsourced => reservation.lines[portion.line as usize].location,
+    }
 }
 
 /// Writes what the body says into the reservation: lines, owner, due time.
@@ -217,7 +241,8 @@ fn settle(
     let old_owner = reservation.owner.take();
     reservation.channel = channel;
     reservation.region = region;
-    reservation.owner = held.owner.as_deref().map(Into::into);
+    let owner = held.owner.as_deref().map(Owner::of);
+    reservation.owner = owner;
     reservation.lines = lines;
     reservation.revision = held.revision.or(reservation.revision);
     reservation.body = body;
@@ -228,24 +253,18 @@ fn settle(
         reservations.due.remove(&(old_due, serial, slot));
     }
     reservations.due.insert((expires_at_ms, serial, slot));
-    if old_owner.as_deref() != held.owner.as_deref() {
-        leave_owner(state, slot, old_owner.as_deref());
-        if let Some(owner) = held.owner.as_deref() {
-            match state.reservations.of_owner.remove_entry(owner) {
-                None => {
-                    state.reservations.of_owner.insert(owner.into(), vec![slot]);
-                }
-                Some((key, mut list)) => {
-                    insert_by_age(&mut list, slot, |s| state.reservations.get(s).serial);
-                    state.reservations.of_owner.insert(key, list);
-                }
-            }
+    if old_owner != owner {
+        leave_owner(state, slot, old_owner);
+        if let Some(owner) = owner {
+            let mut list = state.reservations.of_owner.remove(&owner).unwrap_or_default();
+            insert_by_age(&mut list, slot, |s| state.reservations.get(s).serial);
+            state.reservations.of_owner.insert(owner, list);
         }
     }
 }
 
 /// Places what is needed beyond what was kept, and shares all of it among the lines.
-pub(crate) fn place(state: &mut State, slot: Slot, mut wanted: Wanted) {
+pub(crate) fn place(state: &mut State, slot: Slot, wanted: Wanted) {
     let reservation = state.reservations.get(slot);
     let (channel, region, confirmed) = (
         reservation.channel,
@@ -253,10 +272,6 @@ pub(crate) fn place(state: &mut State, slot: Slot, mut wanted: Wanted) {
         reservation.state != ReservationState::Held,
     );
     let mut special: Vec<(SkuId, Node)> = Vec::new();
-    // Lines that name a location go first: the others can still go elsewhere.
-    if wanted.iter().any(|(need, _)| need.only.is_some()) {
-        wanted.sort_by_key(|(need, _)| need.only.is_none());
-    }
     state.reservations.get_mut(slot).portions.reserve_exact(wanted.len());
     for (need, mut portions) in wanted {
         let kept: i64 = portions.iter().map(|p| p.quantity).sum();

@@ -9,19 +9,19 @@ use crate::ids::{ChannelId, LocationId, RegionId, SkuId, Slot};
 use crate::netting;
 use crate::orders;
 use crate::rations::{self, Kind};
-use crate::reservations::{Node, Portion, Reservation, ReservationState};
+use crate::reservations::{Node, Owner, Portion, Reservation, ReservationState};
 use crate::sourcing::occupy;
 use crate::state::State;
 
 /// A region that no location serves.
 pub(crate) const NOWHERE: RegionId = RegionId(u16::MAX);
 
-pub(crate) fn leave_owner(state: &mut State, slot: Slot, owner: Option<&str>) {
+pub(crate) fn leave_owner(state: &mut State, slot: Slot, owner: Option<Owner>) {
     let Some(owner) = owner else { return };
-    if let Some(list) = state.reservations.of_owner.get_mut(owner) {
-        list.retain(|&s| s != slot);
+    if let Some(list) = state.reservations.of_owner.get_mut(&owner) {
+        list.retain(|s| *s != slot);
         if list.is_empty() {
-            state.reservations.of_owner.remove(owner);
+            state.reservations.of_owner.remove(&owner);
         }
     }
 }
@@ -56,14 +56,14 @@ pub(crate) fn close(state: &mut State, slot: Slot, as_state: ReservationState) {
     state.touch_reservation(slot);
     let reservation = state.reservations.get_mut(slot);
     let (channel, serial, due) = (reservation.channel, reservation.serial, reservation.expires_at_ms);
-    let owner = reservation.owner.clone();
+    let owner = reservation.owner;
     reservation.version += 1;
     for portion in std::mem::take(&mut reservation.portions) {
         give_back(state, slot, channel, &portion);
     }
     give_back_kit_caps(state, slot);
     state.reservations.due.remove(&(due, serial, slot));
-    leave_owner(state, slot, owner.as_deref());
+    leave_owner(state, slot, owner);
     state.reservations.set_state(slot, as_state);
     mark_closed(state, slot);
 }
@@ -137,7 +137,7 @@ pub(crate) fn confirm(state: &mut State, slot: Slot, order_ref: Option<&str>) {
     state.reservations.get_mut(slot).version += 1;
     if was == ReservationState::Held {
         let reservation = state.reservations.get(slot);
-        let (due, serial, owner) = (reservation.expires_at_ms, reservation.serial, reservation.owner.clone());
+        let (due, serial, owner) = (reservation.expires_at_ms, reservation.serial, reservation.owner);
         let hands: Vec<(SkuId, LocationId, i64)> = hand_units(reservation).collect();
         for (sku, location, quantity) in hands {
             state.change_cell(sku, location, |cell| {
@@ -146,7 +146,7 @@ pub(crate) fn confirm(state: &mut State, slot: Slot, order_ref: Option<&str>) {
             });
         }
         state.reservations.due.remove(&(due, serial, slot));
-        leave_owner(state, slot, owner.as_deref());
+        leave_owner(state, slot, owner);
     }
     if !was.is_confirmed() {
         state.reservations.set_state(slot, ReservationState::Committed);

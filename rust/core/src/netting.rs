@@ -127,7 +127,7 @@ pub(crate) fn leave_indexes(state: &mut State, slot: Slot) {
     }
     if let Some(order) = order {
         if let Some(list) = state.reservations.of_order.get_mut(&order) {
-            list.retain(|&s| s != slot);
+            list.retain(|s| *s != slot);
             if list.is_empty() {
                 state.reservations.of_order.remove(&order);
             }

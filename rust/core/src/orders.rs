@@ -9,7 +9,7 @@ use crate::facts::{AsOf, OrderAck, OrderUpdate, UpdateStatus};
 use crate::ids::{LocationId, SkuId, Slot, SourceId};
 use crate::lifecycle::give_back;
 use crate::netting::{enter_indexes, renew};
-use crate::reservations::{Node, Portion, insert_by_age};
+use crate::reservations::{ByAge, Node, Portion, insert_by_age};
 use crate::sourcing::occupy;
 use crate::state::State;
 
@@ -60,7 +60,7 @@ pub(crate) fn keep_early(state: &mut State, order_ref: &str, raw: String) {
     }
 }
 
-pub(crate) fn slots_of(state: &State, order_ref: &str) -> Vec<Slot> {
+pub(crate) fn slots_of(state: &State, order_ref: &str) -> ByAge {
     state.reservations.of_order.get(order_ref).cloned().unwrap_or_default()
 }
 

@@ -10,8 +10,29 @@ use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
 use crate::facts::AsOf;
 use crate::ids::{ChannelId, LocationId, RegionId, SkuId, Slot, SourceId, SupplyId, spread, tag};
 
-/// The keyed hash of an owner, as text.
-pub(crate) type Owner = Box<str>;
+/// The keyed hash of an owner: 128 bits, told as 32 hexadecimal digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Owner(u128);
+
+impl Owner {
+    /// The owner of a LOG fact. The gateway writes 32 digits; whatever else stands there becomes as many.
+    pub(crate) fn of(text: &str) -> Self {
+        let digits = text.len() == 32 && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+        let parsed = digits.then(|| u128::from_str_radix(text, 16).ok()).flatten();
+        Owner(parsed.unwrap_or_else(|| xxhash_rust::xxh3::xxh3_128(text.as_bytes())))
+    }
+
+    pub(crate) fn text(self) -> String {
+        format!("{:032x}", self.0)
+    }
+
+    pub(crate) fn bytes(self) -> [u8; 16] {
+        self.0.to_le_bytes()
+    }
+}
+
+/// Reservations of one owner or order, in order of first PUT: mostly one or two.
+pub(crate) type ByAge = smallvec::SmallVec<[Slot; 2]>;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ReservationState {
@@ -180,9 +201,9 @@ pub(crate) struct Reservations {
     /// Held ones by (due on the lead clock, serial).
     pub(crate) due: BTreeSet<(i64, u64, Slot)>,
     /// Held ones of an owner, in order of first PUT.
-    pub(crate) of_owner: HashMap<Owner, Vec<Slot>>,
+    pub(crate) of_owner: HashMap<Owner, ByAge>,
     /// Confirmed ones of an order, in order of first PUT.
-    pub(crate) of_order: HashMap<Box<str>, Vec<Slot>>,
+    pub(crate) of_order: HashMap<Box<str>, ByAge>,
     /// Confirmed ones with units at a cell that a level may still take in or leave out.
     pub(crate) at_cell: HashMap<(SkuId, LocationId), Vec<Slot>>,
     /// Acknowledgements and updates that came before their order, as they stand in LOG; bounded.
@@ -268,7 +289,7 @@ impl Reservations {
 }
 
 /// Adds a slot to an index entry that is kept in order of first PUT.
-pub(crate) fn insert_by_age(list: &mut Vec<Slot>, slot: Slot, serial_of: impl Fn(Slot) -> u64) {
+pub(crate) fn insert_by_age(list: &mut ByAge, slot: Slot, serial_of: impl Fn(Slot) -> u64) {
     if list.contains(&slot) {
         return;
     }

@@ -1,7 +1,7 @@
 //! What an owner holds already, and questions asked as if it were not held.
 
 use crate::ids::{ChannelId, SkuId, Slot};
-use crate::reservations::Node;
+use crate::reservations::{Node, Owner};
 use crate::state::State;
 
 /// 32 hexadecimal digits instead of a name: raw customer data never enters LOG.
@@ -13,7 +13,7 @@ pub(crate) fn keyed_hash(key: Option<&[u8; 32]>, owner: &str) -> String {
 /// The holds of an owner on a channel.
 pub(crate) fn holds_of(state: &State, owner: Option<&str>, channel: Option<ChannelId>) -> Vec<Slot> {
     let all = owner
-        .and_then(|o| state.reservations.of_owner.get(o))
+        .and_then(|o| state.reservations.of_owner.get(&Owner::of(o)))
         .cloned()
         .unwrap_or_default();
     all.into_iter()

@@ -14,7 +14,7 @@ use crate::holding::body_hash;
 use crate::holding::region_of;
 use crate::ids::{ChannelId, RegionId, Slot};
 use crate::render::{self, Answer, problem, problem_with};
-use crate::reservations::ReservationState;
+use crate::reservations::{Owner, ReservationState};
 use crate::state::State;
 
 pub(crate) fn put(
@@ -178,7 +178,11 @@ fn owner_limit(state: &State, held: &ReservationHeld<'_>, existing: Option<Slot>
         return Ok(());
     }
     let channel = state.catalogue.channel(&held.channel);
-    let others = state.reservations.of_owner.get(owner).map_or(&[][..], Vec::as_slice);
+    let others = state
+        .reservations
+        .of_owner
+        .get(&Owner::of(owner))
+        .map_or(&[][..], |list| &list[..]);
     let stays = |slot: &&Slot| {
         Some(**slot) != existing && !(held.supersede && Some(state.reservations.get(**slot).channel) == channel)
     };

@@ -56,11 +56,11 @@ pub(crate) fn bind(state: &mut State, sku: SkuId) {
         let lines: Vec<u16> = unsourced_portions(state, age.slot, sku).map(|p| p.line).collect();
         for line in lines {
             bind_portion(state, sku, age, line);
-        }
-        // What the ERP said of these units before they had a cell counts for that cell now.
-        if state.reservations.get(age.slot).state != ReservationState::Held {
-            netting::enter_indexes(state, age.slot);
-            netting::renew(state, age.slot);
+            // What the ERP said of these units before they had a cell counts for that cell now.
+            if state.reservations.get(age.slot).state != ReservationState::Held {
+                netting::enter_indexes(state, age.slot);
+                netting::renew(state, age.slot);
+            }
         }
     }
 }

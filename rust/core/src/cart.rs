@@ -279,12 +279,7 @@ impl Judge<'_> {
         let Some(slot) = self.credit else { return 0 };
         let old = self.state.reservations.get(slot);
         if is_kit_cap {
-            return old
-                .lines
-                .iter()
-                .filter(|l| l.sku == sku && l.cap_period != 0)
-                .map(|l| l.quantity)
-                .sum();
+            return old.lines.iter().filter(|l| l.sku == sku).map(|l| l.quantity).sum();
         }
         let counts = |p: &&Portion| p.sku == sku && (only.is_none() || stands_at(self.state, old, p) == only);
         old.portions.iter().filter(counts).map(|p| p.quantity).sum()

@@ -121,7 +121,8 @@ fn base(state: &State, sku: SkuId, asking: Asking, fall: &mut Waterfall) {
 
 fn hand(state: &State, sku: SkuId, location: LocationId, fall: &mut Waterfall) {
     let Some(cell) = state.cell(sku, location) else { return };
-    let (at, sequence) = (Some(location), Some(cell.sequence));
+    let (at, sequence) = (Some(location), Some(cell.stock_sequence));
+    let owed_sequence = Some(cell.owed_sequence);
     let before = fall.sum;
     let owner = cell
         .level()
@@ -139,9 +140,9 @@ fn hand(state: &State, sku: SkuId, location: LocationId, fall: &mut Waterfall) {
     fall.add("in_transfer", -parts.in_transfer, at, None, sequence);
     fall.add("unsellable_movements", -moved.1, at, None, sequence);
     fall.add("allocated_in_erp", -cell.allocated, at, None, sequence);
-    fall.add("demand", -cell.demand, at, None, sequence);
-    fall.add("committed", -cell.committed, at, None, sequence);
-    fall.add("held", -cell.held, at, None, sequence);
+    fall.add("demand", -cell.demand, at, None, owed_sequence);
+    fall.add("committed", -cell.committed, at, None, owed_sequence);
+    fall.add("held", -cell.held, at, None, owed_sequence);
     if let Some(((rule_sku, rule_location), rule)) = state.policies.safety(sku, location) {
         let name = format!(
             "sku {}, location {}",

@@ -173,6 +173,14 @@ fn clear_for(state: &mut State, slot: Slot, lines: &[Line], channel: ChannelId, 
     let old = state.reservations.get_mut(slot);
     let (old_channel, old_lines) = (old.channel, std::mem::take(&mut old.lines));
     old.portions = Vec::new();
+    for sku in left
+        .iter()
+        .filter(|(_, p)| p.node == Node::Unsourced)
+        .map(|(_, p)| p.sku)
+    {
+        // Units of one hold are no claims on each other.
+        reindex(state, slot, sku, Node::Unsourced);
+    }
     left.sort_by_key(|(_, p)| match p.node {
         Node::Hand(_) => 0,
         Node::Supply(_) => 1,
@@ -229,7 +237,7 @@ fn settle(
 ) {
     for line in &mut lines {
         if state.catalogue.is_kit(line.sku) {
-            line.cap_period = rations::serial(state, line.sku, channel, Kind::Cap);
+            line.cap_period = rations::period_for_sale(state, line.sku, channel, Kind::Cap);
             rations::consume(state, line.sku, channel, Kind::Cap, line.quantity, line.cap_period);
         }
     }
@@ -299,8 +307,8 @@ pub(crate) fn place(state: &mut State, slot: Slot, wanted: Wanted) {
 
 /// Takes the units of one order from their nodes and rations.
 pub(crate) fn take(state: &mut State, order: &Order, confirmed: bool, portions: &mut Portions) {
-    let own_period = rations::serial(state, order.sku, order.channel, Kind::Allocation);
-    let cap_period = rations::serial(state, order.sku, order.channel, Kind::Cap);
+    let own_period = rations::period_for_sale(state, order.sku, order.channel, Kind::Allocation);
+    let cap_period = rations::period_for_sale(state, order.sku, order.channel, Kind::Cap);
     for chunk in sourcing::choose(state, order) {
         occupy(state, order.sku, chunk.node, chunk.quantity, confirmed);
         rations::consume(state, order.sku, order.channel, Kind::Allocation, chunk.own, own_period);

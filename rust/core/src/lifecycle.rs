@@ -9,7 +9,7 @@ use crate::ids::{ChannelId, LocationId, RegionId, SkuId, Slot};
 use crate::netting;
 use crate::orders;
 use crate::rations::{self, Kind};
-use crate::reservations::{Node, Owner, Portion, Reservation, ReservationState};
+use crate::reservations::{Line, Node, Owner, Portion, Reservation, ReservationState};
 use crate::sourcing::occupy;
 use crate::state::State;
 
@@ -77,6 +77,38 @@ fn give_back_kit_caps(state: &mut State, slot: Slot) {
     }
     for (sku, units, period) in back {
         rations::consume(state, sku, channel, Kind::Cap, -units, period);
+    }
+}
+
+/// How many kits of each line there still are, whole or in part; 0 where no cap counts them.
+pub(crate) fn kits_counted(state: &State, slot: Slot) -> Vec<i64> {
+    let reservation = state.reservations.get(slot);
+    let kits_of = |(n, line): (usize, &Line)| {
+        let mut kits = 0;
+        if line.cap_period != 0 {
+            state.catalogue.for_each_component(line.sku, |sku, per_kit| {
+                let here = reservation
+                    .portions
+                    .iter()
+                    .filter(|p| p.sku == sku && usize::from(p.line) == n);
+                let units: i64 = here.map(|p| p.quantity).sum();
+                kits = kits.max((units + per_kit - 1) / per_kit);
+            });
+        }
+        kits.min(line.quantity)
+    };
+    reservation.lines.iter().enumerate().map(kits_of).collect()
+}
+
+/// Gives the kits that are gone since `before` was counted back to their caps.
+pub(crate) fn give_back_kits_gone(state: &mut State, slot: Slot, before: &[i64]) {
+    let after = kits_counted(state, slot);
+    let reservation = state.reservations.get(slot);
+    let channel = reservation.channel;
+    let gone = reservation.lines.iter().zip(before.iter().zip(&after));
+    let gone: Vec<(SkuId, u32, i64)> = gone.map(|(l, (was, is))| (l.sku, l.cap_period, was - is)).collect();
+    for (sku, period, kits) in gone {
+        rations::consume(state, sku, channel, Kind::Cap, -kits, period);
     }
 }
 
@@ -176,7 +208,7 @@ fn retake(state: &mut State, slot: Slot) {
     let (channel, mut lines) = (reservation.channel, std::mem::take(&mut reservation.lines));
     for line in &mut lines {
         if state.catalogue.is_kit(line.sku) {
-            line.cap_period = rations::serial(state, line.sku, channel, Kind::Cap);
+            line.cap_period = rations::period_for_sale(state, line.sku, channel, Kind::Cap);
             rations::consume(state, line.sku, channel, Kind::Cap, line.quantity, line.cap_period);
         }
     }
@@ -214,6 +246,7 @@ pub(crate) fn cancel(state: &mut State, slot: Slot) {
         return;
     }
     state.touch_reservation(slot);
+    let kits = kits_counted(state, slot);
     let reservation = state.reservations.get_mut(slot);
     reservation.version += 1;
     let channel = reservation.channel;
@@ -224,7 +257,7 @@ pub(crate) fn cancel(state: &mut State, slot: Slot) {
     for portion in &gone {
         give_back(state, slot, channel, portion);
     }
-    give_back_kit_caps(state, slot);
+    give_back_kits_gone(state, slot, &kits);
     state.reservations.set_state(slot, ReservationState::Cancelled);
     netting::renew(state, slot);
 }

@@ -7,7 +7,7 @@ use crate::binding::reindex;
 use crate::digest::Entity;
 use crate::facts::{AsOf, OrderAck, OrderUpdate, UpdateStatus};
 use crate::ids::{LocationId, SkuId, Slot, SourceId};
-use crate::lifecycle::give_back;
+use crate::lifecycle::{give_back, give_back_kits_gone, kits_counted};
 use crate::netting::{enter_indexes, renew};
 use crate::reservations::{ByAge, Node, Portion, insert_by_age};
 use crate::sourcing::occupy;
@@ -192,6 +192,7 @@ pub(crate) fn update_slots(
     as_of: AsOf,
     moves: &[(SkuId, Option<LocationId>, i64)],
 ) {
+    let kits: Vec<Vec<i64>> = slots.iter().map(|&slot| kits_counted(state, slot)).collect();
     for &(sku, location, quantity) in moves {
         let mut left = quantity;
         for &slot in slots {
@@ -210,7 +211,8 @@ pub(crate) fn update_slots(
             }
         }
     }
-    for &slot in slots {
+    for (&slot, kits) in slots.iter().zip(&kits) {
+        give_back_kits_gone(state, slot, kits);
         enter_indexes(state, slot);
         renew(state, slot);
     }
@@ -301,18 +303,19 @@ pub(crate) fn take_leaving(
     let portion = take_open(state, slots[age], sku, location, most, taking)?;
     let home = match portion.node {
         Node::Hand(_) => location,
-        _ => location.or_else(|| slots.iter().find_map(|&slot| first_cell(state, slot, sku))),
+        _ => location.or_else(|| first_cell(state, slots, sku)),
     };
     Some((slots[age], portion, home))
 }
 
-/// The first cell that serves a reservation's SKU.
-fn first_cell(state: &State, slot: Slot, sku: SkuId) -> Option<LocationId> {
-    let portions = state.reservations.get(slot).portions.iter();
-    portions.filter(|p| p.sku == sku).find_map(|p| match p.node {
+/// Of the cells that serve an order's SKU the first by (priority, name).
+fn first_cell(state: &State, slots: &[Slot], sku: SkuId) -> Option<LocationId> {
+    let portions = slots.iter().flat_map(|&slot| &state.reservations.get(slot).portions);
+    let cells = portions.filter(|p| p.sku == sku).filter_map(|p| match p.node {
         Node::Hand(location) => Some(location),
         _ => None,
-    })
+    });
+    cells.min_by_key(|l| state.catalogue.locations[l.at()].rank)
 }
 
 /// Puts a portion back as shipped, at the place that was named.

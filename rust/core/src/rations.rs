@@ -84,8 +84,17 @@ pub(crate) fn consume(state: &mut State, sku: SkuId, channel: ChannelId, kind: K
     }
 }
 
+/// The period that a sale takes from; 0 where nothing is bounded, and so nothing taken.
+pub(crate) fn period_for_sale(state: &State, sku: SkuId, channel: ChannelId, kind: Kind) -> u32 {
+    let is_open_cap = |d: &crate::catalogue::Detail| d.caps.get(&channel).is_some_and(|cap| cap.quantity.is_none());
+    if kind == Kind::Cap && state.catalogue.detail(sku).is_some_and(is_open_cap) {
+        return 0;
+    }
+    serial(state, sku, channel, kind)
+}
+
 /// The period under way; 0 where there is no such ration.
-pub(crate) fn serial(state: &State, sku: SkuId, channel: ChannelId, kind: Kind) -> u32 {
+fn serial(state: &State, sku: SkuId, channel: ChannelId, kind: Kind) -> u32 {
     state.catalogue.detail(sku).map_or(0, |d| {
         let rations = if kind == Kind::Allocation {
             &d.allocations

@@ -180,10 +180,15 @@ impl State {
         let enabled = self.catalogue.locations[location.at()].enabled;
         let cell = &mut self.stock.cells_mut(block)[at];
         self.digest.touch_cell(sku, cell, is_new);
-        let (hand, units) = (cell.at_hand(), cell.committed + cell.held);
+        let (hand, units, stated) = (cell.at_hand(), cell.committed + cell.held, cell.stated());
         change(cell);
         if !self.is_looking {
-            cell.sequence = self.position.sequence + 1;
+            let sequence = self.position.sequence + 1;
+            *(if cell.stated() == stated {
+                &mut cell.owed_sequence
+            } else {
+                &mut cell.stock_sequence
+            }) = sequence;
         }
         self.units_in_cells += cell.committed + cell.held - units;
         if enabled {

@@ -37,8 +37,10 @@ pub(crate) struct Cell {
     pub(crate) safety: i64,
     /// The level's `as_of`; its clock is in the flags.
     as_of: i64,
-    /// LOG sequence of the last change.
-    pub(crate) sequence: u64,
+    /// LOG sequence of the fact that last changed what is here: level or movement.
+    pub(crate) stock_sequence: u64,
+    /// LOG sequence of the fact that last changed what is owed from here.
+    pub(crate) owed_sequence: u64,
     pub(crate) location: LocationId,
     /// Who stated the level.
     pub(crate) source: SourceId,
@@ -56,11 +58,17 @@ impl Cell {
             held: 0,
             safety: 0,
             as_of: 0,
-            sequence: 0,
+            stock_sequence: 0,
+            owed_sequence: 0,
             location,
             source: SourceId(0),
             flags: 0,
         }
+    }
+
+    /// What levels and movements say, to see whether a change is theirs.
+    pub(crate) fn stated(&self) -> (i64, i64, i64, i64) {
+        (self.on_hand, self.unsellable, self.allocated, self.as_of)
     }
 
     #[inline]
@@ -261,6 +269,6 @@ mod tests {
 
     #[test]
     fn a_cell_is_small() {
-        assert!(size_of::<Cell>() <= 80);
+        assert!(size_of::<Cell>() <= 88);
     }
 }

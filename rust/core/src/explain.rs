@@ -199,16 +199,16 @@ fn claims_and_bounds(state: &State, sku: SkuId, asking: Asking, fall: &mut Water
         "cap of this channel",
         ration(|d| &d.caps),
     );
-    if let Beyond::Units(n) = units.beyond {
-        if let Some((scope, OversellPolicy::Limit(limit))) = sellable::oversell_rule(state, sku, asking.channel) {
-            let sequence = state.policies.oversell.get(&scope).map(|r| r.sequence);
-            fall.rule(
-                "oversell",
-                n,
-                format!("{} limit {limit}", scope_name(state, scope)),
-                sequence,
-            );
-        }
+    if let Beyond::Units(n) = units.beyond
+        && let Some((scope, OversellPolicy::Limit(limit))) = sellable::oversell_rule(state, sku, asking.channel)
+    {
+        let sequence = state.policies.oversell.get(&scope).map(|r| r.sequence);
+        fall.rule(
+            "oversell",
+            n,
+            format!("{} limit {limit}", scope_name(state, scope)),
+            sequence,
+        );
     }
     let total = units.total().unwrap_or(match units.cap_rest {
         Some(cap) => cap.max(0),

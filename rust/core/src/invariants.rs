@@ -193,10 +193,10 @@ fn indexes(state: &State, wrong: &mut Vec<String>) {
         {
             wrong.push(format!("{}: {} and yet it holds units", r.id, r.state.name()));
         }
-        if let Some(order) = &r.order_ref {
-            if !orders::slots_of(state, order).contains(&slot) {
-                wrong.push(format!("{}: its order does not know it", r.id));
-            }
+        if let Some(order) = &r.order_ref
+            && !orders::slots_of(state, order).contains(&slot)
+        {
+            wrong.push(format!("{}: its order does not know it", r.id));
         }
     }
 }

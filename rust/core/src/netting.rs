@@ -125,12 +125,12 @@ pub(crate) fn leave_indexes(state: &mut State, slot: Slot) {
             list.retain(|&s| s != slot);
         }
     }
-    if let Some(order) = order {
-        if let Some(list) = state.reservations.of_order.get_mut(&order) {
-            list.retain(|s| *s != slot);
-            if list.is_empty() {
-                state.reservations.of_order.remove(&order);
-            }
+    if let Some(order) = order
+        && let Some(list) = state.reservations.of_order.get_mut(&order)
+    {
+        list.retain(|s| *s != slot);
+        if list.is_empty() {
+            state.reservations.of_order.remove(&order);
         }
     }
 }

@@ -175,10 +175,10 @@ fn plain_round(state: &State, order: &Order) -> Placed {
         }
     }
     // The first in turn mostly serves all: then the others' turns do not matter.
-    if let Some(&(_, location, hand)) = candidates.iter().min() {
-        if hand >= order.quantity {
-            return smallvec![(Node::Hand(location), order.quantity)];
-        }
+    if let Some(&(_, location, hand)) = candidates.iter().min()
+        && hand >= order.quantity
+    {
+        return smallvec![(Node::Hand(location), order.quantity)];
     }
     candidates.sort_unstable();
     let (mut left, mut placed) = (order.quantity, Placed::new());

@@ -47,10 +47,10 @@ pub(crate) fn put(
         supersede: body.supersede,
         revision: body.revision,
     };
-    if let Some(slot) = existing {
-        if let Some(answer) = repeat_or_closed(state, slot, &held)? {
-            return Ok(answer);
-        }
+    if let Some(slot) = existing
+        && let Some(answer) = repeat_or_closed(state, slot, &held)?
+    {
+        return Ok(answer);
     }
     let channel = state.catalogue.channel(&body.channel);
     let region = region_of(state, body.region.as_ref());
@@ -120,13 +120,13 @@ fn repeat_or_closed(state: &mut State, slot: Slot, held: &ReservationHeld<'_>) -
     let hash = body_hash(held, &mut state.scratch);
     let r = state.reservations.get(slot);
     let same = r.body == hash;
-    if let (Some(stored), Some(told)) = (r.revision, held.revision) {
-        if told < stored || (told == stored && !same) {
-            return Err(problem_with(Problem::StaleRevision, None, |out| {
-                render::field(out, "revision");
-                crate::json::write_int(out, stored);
-            }));
-        }
+    if let (Some(stored), Some(told)) = (r.revision, held.revision)
+        && (told < stored || (told == stored && !same))
+    {
+        return Err(problem_with(Problem::StaleRevision, None, |out| {
+            render::field(out, "revision");
+            crate::json::write_int(out, stored);
+        }));
     }
     if same {
         return Ok(Some(shown(state, slot, 200)));

@@ -34,11 +34,11 @@ pub(crate) fn level(state: &mut State, source: SourceId, fact: &StockLevel<'_>) 
     };
     let held = state.cell(sku, location).copied();
     let told_before = held.as_ref().and_then(Cell::level);
-    if let Some(old) = told_before {
-        if stamp.as_of < old.as_of {
-            state.counters.stale_levels += 1;
-            return;
-        }
+    if let Some(old) = told_before
+        && stamp.as_of < old.as_of
+    {
+        state.counters.stale_levels += 1;
+        return;
     }
     let moved = absorb(state, sku, location, stamp);
     let parts_before = conditions(state, sku, location);

@@ -94,10 +94,10 @@ fn kind_of(raw: &str) -> Result<Text<'_>, FactError> {
         #[serde(borrow, default)]
         kind: Option<Bounded<'a, 0, 128>>,
     }
-    if let Some((kind, _)) = raw.strip_prefix("{\"kind\":\"").and_then(|rest| rest.split_once('"')) {
-        if !kind.contains('\\') {
-            return Ok(Text::Borrowed(kind));
-        }
+    if let Some((kind, _)) = raw.strip_prefix("{\"kind\":\"").and_then(|rest| rest.split_once('"'))
+        && !kind.contains('\\')
+    {
+        return Ok(Text::Borrowed(kind));
     }
     if raw.trim_ascii_start().starts_with('[') {
         return Err(read_error(raw, "", "must be an object"));

@@ -134,7 +134,7 @@ class Machine(RuleBasedStateMachine):
 
 
 TestMachine = pytest.mark.slow(pytest.mark.timeout(7_200 if LONG else 600)(Machine.TestCase))
-TestMachine.settings = settings(max_examples=5_000 if LONG else 200, stateful_step_count=40)
+TestMachine.settings = settings(max_examples=5_000 if LONG else 80, stateful_step_count=40)
 
 
 def play(seed: int, steps: int) -> History:

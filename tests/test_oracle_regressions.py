@@ -205,3 +205,100 @@ def test_an_ack_is_remembered_of_shipped_units_too(story: Beside) -> None:
     story.accept("shipment", ref="s", order_ref="o", lines=[line | {"quantity": 1}], as_of=4, version=2)
     story.level("A", "paris", 6, as_of=5, basis="net")
     assert (story.sellable("A"), story.state("r")) == (6, "in_erp")
+
+
+def test_what_stands_at_a_location_is_free_for_the_new_lines_there(story: Beside) -> None:
+    """The contract: the old lines are free for the new ones, whether or not they named the place."""
+    story.level("A", "paris", 3)
+    put(story, {"sku": "A", "quantity": 3})
+    assert put(story, {"sku": "A", "quantity": 3, "location": "paris"}).status == 200
+    assert story.allocations("r") == {("paris",): 3}
+
+
+def test_a_cap_bounds_a_cart_and_not_each_location_of_it(story: Beside) -> None:
+    """The old units use the cap up, but it is free again for the new ones, at another place too."""
+    story.level("A", "paris", 3)
+    story.level("A", "lyon", 3)
+    story.accept("cap", channel="web", sku="A", quantity=3)
+    put(story, {"sku": "A", "quantity": 3, "location": "paris"})
+    assert put(story, {"sku": "A", "quantity": 3, "location": "lyon"}).status == 200
+    assert story.allocations("r") == {("lyon",): 3}
+
+
+def test_a_line_that_names_a_location_is_served_before_those_that_came_first(story: Beside) -> None:
+    """A cart fits if all of it can be placed: the open line finds its units in paris."""
+    story.level("A", "lyon", 3)
+    story.level("A", "paris", 3)
+    assert put(story, {"sku": "A", "quantity": 3}, {"sku": "A", "quantity": 3, "location": "lyon"}).status == 201
+    assert story.allocations("r") == {("lyon",): 3, ("paris",): 3}
+
+
+def test_a_cap_without_a_quantity_counts_nothing(story: Beside) -> None:
+    """Nothing is bounded, so nothing is taken; a quantity given later in the period counts from then on."""
+    story.level("A", "paris", 9)
+    story.accept("cap", channel="web", sku="A", quantity=None, period="may")
+    story.hold("r", ("A", 2))
+    story.accept("cap", channel="web", sku="A", quantity=3, period="may")
+    assert story.sellable("A") == 3
+
+
+def test_kits_that_the_erp_takes_off_an_order_go_back_to_their_cap(story: Beside) -> None:
+    """The rules: what goes back gives exactly that back, and what has left gives nothing back."""
+    story.accept("item", sku="K", base_unit="each", kit=[{"sku": "A", "quantity": 2}])
+    story.level("A", "paris", 20)
+    story.accept("cap", channel="web", sku="K", quantity=5)
+    story.buy("r", ("K", 4), order_ref="o")
+    lines = [{"sku": "K", "quantity": 1}]
+    story.accept("order.update", ref="u", order_ref="o", status="cancelled", lines=lines, as_of=2)
+    assert story.sellable("K") == 2
+    story.command("fulfil", "r", lines=lines)
+    story.command("cancel", "r")
+    assert story.sellable("K") == 4
+
+
+def test_the_cap_of_a_kit_counts_all_lines_of_a_hold_that_is_replaced(story: Beside) -> None:
+    """Only further units must fit, in whichever lines the old ones were."""
+    story.accept("item", sku="K", base_unit="each", kit=[{"sku": "A", "quantity": 1}])
+    story.level("A", "paris", 9)
+    story.accept("cap", channel="web", sku="K", quantity=4)
+    put(story, {"sku": "K", "quantity": 2}, {"sku": "K", "quantity": 2})
+    assert put(story, {"sku": "K", "quantity": 4}).status == 200
+    assert story.sellable("K") == 0
+
+
+def test_units_go_on_binding_while_a_level_counts_them_at_once(story: Beside) -> None:
+    """The design: after every change is complete, unsourced units bind; one that the level counts takes no stock."""
+    story.level("A", "paris", 0)
+    story.accept("oversell", channel="web", policy="limit", limit=9)
+    story.buy("r", ("A", 1), ("A", 4), order_ref="o")
+    lines = [{"sku": "A", "quantity": 5}]
+    story.accept("order.update", ref="u", order_ref="o", status="short", lines=lines, as_of=2)
+    story.level("A", "paris", 2, as_of=3, basis="net")
+    assert (story.allocations("r"), story.sellable("A")) == ({("paris",): 5}, 2 + 9)
+    story.replay()
+
+
+def test_units_of_one_hold_are_no_claims_on_each_other(story: Beside) -> None:
+    """What a replacement keeps beyond any node does not bar what it adds; the first line keeps its units."""
+    story.accept("oversell", channel="web", policy="limit", limit=5)
+    story.level("A", "paris", 2)
+    put(story, {"sku": "A", "quantity": 2, "location": "lyon"})
+    put(story, {"sku": "A", "quantity": 2}, {"sku": "A", "quantity": 2})
+    story.same_reservation("r")
+    assert [line["allocations"] for line in story.oracle.reservation("r")["lines"]] == [
+        [],
+        [{"location": "paris", "quantity": 2}],
+    ]
+
+
+def test_units_without_a_shelf_leave_from_the_orders_first_cell(story: Beside) -> None:
+    """First by (priority, name), whatever became of the order in the meantime."""
+    story.accept("oversell", channel="web", policy="limit", limit=9)
+    story.level("A", "lyon", 1)
+    story.level("A", "paris", 1)
+    story.buy("r", ("A", 4), order_ref="o")
+    for number, place in enumerate(("paris", "lyon")):
+        line = {"sku": "A", "location": place, "quantity": 1}
+        story.accept("shipment", ref=f"s{number}", order_ref="o", lines=[line], as_of=2)
+    story.accept("shipment", ref="rest", order_ref="o", lines=[{"sku": "A", "quantity": 2}], as_of=3)
+    assert story.allocations("r") == {("lyon",): 3, ("paris",): 1}

@@ -6,6 +6,8 @@ lowers it; and in which order a level, an acknowledgement and a shipment arrive 
 
 from __future__ import annotations
 
+import itertools
+import json
 import os
 from collections.abc import Iterator
 from typing import Any
@@ -14,8 +16,9 @@ import pytest
 from hypothesis import given, note, settings
 from hypothesis import strategies as st
 
+from holdfast._core import Engine
 from tests.support.histories import BASE, CHANNELS, LOCATIONS, REGIONS, SKUS, SOURCE_OF, PickBySeed
-from tests.support.oracle.beside import Beside
+from tests.support.oracle.beside import AS_OF, NOON, Beside
 from tests.support.oracle.sellable import oversell, parts_of
 from tests.support.playing import History
 
@@ -64,6 +67,39 @@ def test_the_whole_of_what_is_sellable_can_be_held_and_one_more_cannot(seed: int
         if not unlimited:
             refused = world.fork().hold("more", (sku, most + step), **question)
             assert (refused.status, refused.body["lines"][0]["reason"]) == (409, reason or "insufficient-stock")
+
+
+@some_worlds
+@given(seeds)
+def test_what_explains_a_sellable_adds_up_to_it(seed: int) -> None:
+    world = busy_world(seed)
+    assert world.engine is not None
+    for sku, channel in itertools.product(SKUS, CHANNELS):
+        for region in REGIONS if world.oracle.world.channel(channel).regional == "require" else [None]:
+            status, answer = world.engine.explain(sku, channel, region, AS_OF)
+            told = json.loads(answer)
+            assert status == 200
+            assert told["sellable"] == world.both_say(sku, channel, region)[0]
+            assert sum(term["quantity"] for term in told["terms"]) == told["sellable"], told
+
+
+@some_worlds
+@given(seeds)
+def test_a_core_that_forgets_closed_reservations_soon_keeps_its_books(seed: int) -> None:
+    """The oracle remembers all, so the core plays alone; a hold that is forgotten was given back before."""
+    pick, history = PickBySeed(seed), History()
+    history.opening(pick)
+    for _ in range(25):
+        pick.one(history.moves(pick))()
+    forgetful, batches = Engine("main"), 1
+    lead = forgetful.lead_batch("n1", NOON, json.dumps({"renewals_max": 2, "remember_closed_ms": 500}).encode())
+    assert forgetful.apply(batches, lead)
+    for now_ms, lead_ms, commands, incoming in history.beside.told:
+        decision = forgetful.decide(now_ms, lead_ms, commands, incoming)
+        if decision.message is not None:
+            batches += 1
+            forgetful.commit(batches)
+        assert forgetful.check_thoroughly() == []
 
 
 @some_worlds

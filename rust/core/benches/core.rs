@@ -38,28 +38,35 @@ fn main() {
     if wanted("claims") {
         claims(&mut criterion);
     }
-    if ["decide", "sellable", "replay"].into_iter().any(wanted) {
-        println!("Counting {} SKUs at {} locations ...", skus(), support::LOCATIONS.len());
-        let mut shop = Shop::stocked(skus(), wanted("replay"));
+    if wanted("decide") || wanted("sellable") {
+        let mut shop = stocked(false);
         if wanted("sellable") {
             sellable(&mut criterion, &shop, &mut figures);
         }
-        if wanted("decide") || wanted("replay") {
+        if wanted("decide") {
             decide(&mut shop, &mut figures);
         }
-        if let Some(log) = shop.log.take() {
-            let digest = shop.engine.digest();
-            drop(shop);
-            replay(&log, &digest, &mut figures);
-        }
-        let title = format!(
-            "holdfast-core, one core, {} SKUs x {} locations",
-            skus(),
-            support::LOCATIONS.len()
-        );
-        figures.print(&title);
     }
+    if wanted("replay") {
+        let mut shop = stocked(true);
+        println!("Writing a LOG of {RESERVATIONS} reservations and as many confirmations ...");
+        decide(&mut shop, &mut Figures::default());
+        let (log, digest) = (shop.log.take().expect("it was kept"), shop.engine.digest());
+        drop(shop);
+        replay(&log, &digest, &mut figures);
+    }
+    let places = support::LOCATIONS.len();
+    figures.print(&format!(
+        "holdfast-core, one core, {} SKUs x {places} locations",
+        skus()
+    ));
     criterion.final_summary();
+}
+
+/// A gateway keeps no LOG in memory, so only the bench of replay does.
+fn stocked(keep_log: bool) -> Shop {
+    println!("Counting {} SKUs at {} locations ...", skus(), support::LOCATIONS.len());
+    Shop::stocked(skus(), keep_log)
 }
 
 /// Two-line reservations in groups, strings in, answers and batch bytes out; then their confirmations.

@@ -47,15 +47,23 @@ pub(crate) fn consume_own(state: &mut State, sku: SkuId, channel: ChannelId, own
 }
 
 /// Binds a SKU's unsourced units, oldest first, as a sale does; what cannot bind is passed over.
+///
+/// A unit that the level of its new cell counts already takes no stock, so another may bind after it: until none does.
 pub(crate) fn bind(state: &mut State, sku: SkuId) {
+    while bind_once(state, sku) {}
+}
+
+fn bind_once(state: &mut State, sku: SkuId) -> bool {
     let Some(detail) = state.catalogue.detail(sku) else {
-        return;
+        return false;
     };
+    let mut bound = false;
     let ages: Vec<Oversold> = detail.flow.unsourced.iter().copied().collect();
     for age in ages {
+        line_up(state, age.slot, sku);
         let lines: Vec<u16> = unsourced_portions(state, age.slot, sku).map(|p| p.line).collect();
         for line in lines {
-            bind_portion(state, sku, age, line);
+            bound |= bind_portion(state, sku, age, line);
             // What the ERP said of these units before they had a cell counts for that cell now.
             if state.reservations.get(age.slot).state != ReservationState::Held {
                 netting::enter_indexes(state, age.slot);
@@ -63,6 +71,36 @@ pub(crate) fn bind(state: &mut State, sku: SkuId) {
             }
         }
     }
+    bound
+}
+
+/// Stock at hand first, then supply, unsourced last.
+fn class(node: Node) -> u8 {
+    match node {
+        Node::Hand(_) => 0,
+        Node::Supply(_) => 1,
+        Node::Unsourced => 2,
+    }
+}
+
+/// Orders a line's units beyond any node: those that have not left first, then by who told that they have, and when.
+fn line_up(state: &mut State, slot: Slot, sku: SkuId) {
+    if unsourced_portions(state, slot, sku).nth(1).is_none() {
+        return;
+    }
+    let State {
+        reservations,
+        catalogue,
+        ..
+    } = state;
+    reservations.get_mut(slot).portions.sort_by_cached_key(|p| {
+        let told = (p.node == Node::Unsourced).then(|| {
+            let shipped = p.evidence().shipped;
+            let by = shipped.map(|(source, as_of)| (catalogue.source_names.name(source.0.into()).to_owned(), as_of));
+            (p.sku.0, p.fulfilled || p.is_shipped(), by, p.fulfilled)
+        });
+        (p.line, class(p.node), told)
+    });
 }
 
 fn unsourced_portions(state: &State, slot: Slot, sku: SkuId) -> impl Iterator<Item = &Portion> {
@@ -108,9 +146,10 @@ fn claims_while_binding(all: &[Claimed], channel: ChannelId, age: Oversold, line
     (others, before)
 }
 
-fn bind_portion(state: &mut State, sku: SkuId, age: Oversold, line: u16) {
+/// Whether any unit of the portion was bound.
+fn bind_portion(state: &mut State, sku: SkuId, age: Oversold, line: u16) -> bool {
     let Some(portion) = unsourced_portions(state, age.slot, sku).find(|p| p.line == line) else {
-        return;
+        return false;
     };
     let (quantity, own) = (portion.quantity, portion.own);
     let reservation = state.reservations.get(age.slot);
@@ -118,7 +157,7 @@ fn bind_portion(state: &mut State, sku: SkuId, age: Oversold, line: u16) {
     let only = reservation.lines.get(line as usize).and_then(|l| l.location);
     let mut pool = pool::of(state, sku);
     if pool.stock.iter().all(|&q| q == 0) {
-        return;
+        return false;
     }
     let asking = Asking::of(Some(channel), region).at(only);
     let all = pool::claims(state, sku, &pool, asking);
@@ -137,9 +176,11 @@ fn bind_portion(state: &mut State, sku: SkuId, age: Oversold, line: u16) {
     let (others, before) = claims_while_binding(&all, channel, age, line);
     let limits = (if draws { quantity } else { entitled }, entitled);
     let placed = two_rounds(&mut pool, &tried, limits, (&others, &before), quantity);
+    let bound = !placed.is_empty();
     for (node, units) in placed {
         move_units(state, age.slot, sku, line, Node::Unsourced, node, units, true);
     }
+    bound
 }
 
 /// Moves units of a reservation from one node to another; where they bind, they take what is left of the own allocation.
@@ -218,11 +259,6 @@ pub(crate) fn add_portion(state: &mut State, slot: Slot, portion: Portion) {
         return;
     }
     // Stock at hand first, then supply, unsourced last; within these in the order they were placed.
-    let class = |n: Node| match n {
-        Node::Hand(_) => 0,
-        Node::Supply(_) => 1,
-        Node::Unsourced => 2,
-    };
     let key = (portion.line, class(portion.node));
     let at = portions.partition_point(|p| (p.line, class(p.node)) <= key);
     portions.insert(at, portion);

@@ -229,22 +229,31 @@ pub(crate) enum Taking {
     Fulfil,
 }
 
-fn rank(taking: Taking, portion: &Portion, location: Option<LocationId>, at: usize) -> Option<(u8, u8, usize)> {
+/// Told to have left or not, how near, the cell's (priority, name), the place in the list.
+type Turn = (u8, u8, u16, usize);
+
+fn rank(state: &State, taking: Taking, portion: &Portion, location: Option<LocationId>, at: usize) -> Option<Turn> {
     if portion.is_shipped() || (taking != Taking::Shipment && portion.fulfilled) {
         return None;
     }
     let here = location.is_some_and(|l| portion.node == Node::Hand(l));
-    let class = match portion.node {
-        Node::Hand(_) => 0,
-        Node::Supply(_) => 1,
-        Node::Unsourced => 2,
+    let (class, place) = match portion.node {
+        Node::Hand(cell) => (0, state.catalogue.locations[cell.at()].rank),
+        Node::Supply(_) => (1, 0),
+        Node::Unsourced => (2, 0),
     };
     Some(match taking {
-        Taking::Shipment => (u8::from(!portion.fulfilled), if here { 0 } else { 1 + class }, at),
-        Taking::Fulfil => (0, if here { 0 } else { 1 + class }, at),
+        Taking::Shipment => (
+            u8::from(!portion.fulfilled),
+            if here { 0 } else { 1 + class },
+            place,
+            at,
+        ),
+        Taking::Fulfil => (0, if here { 0 } else { 1 + class }, place, at),
         Taking::Update => (
             u8::from(portion.fulfilled),
             if here { 0 } else { 3 - class },
+            u16::MAX - place,
             usize::MAX - at,
         ),
     })
@@ -267,7 +276,7 @@ pub(crate) fn take_open(
         .enumerate()
         .filter(|(_, p)| p.sku == sku);
     let (_, at) = candidates
-        .filter_map(|(at, p)| rank(taking, p, location, at).map(|r| (r, at)))
+        .filter_map(|(at, p)| rank(state, taking, p, location, at).map(|r| (r, at)))
         .min()?;
     state.touch_reservation(slot);
     let reservation = state.reservations.get_mut(slot);
@@ -292,8 +301,8 @@ pub(crate) fn take_leaving(
         let portions = state.reservations.get(slot).portions.iter().enumerate();
         let ranked = portions
             .filter(|(_, p)| p.sku == sku)
-            .filter_map(|(at, p)| rank(taking, p, location, at));
-        ranked.min().map(|(told, distance, _)| (told, distance))
+            .filter_map(|(at, p)| rank(state, taking, p, location, at));
+        ranked.min().map(|(told, distance, ..)| (told, distance))
     };
     let ranked = slots
         .iter()

@@ -17,18 +17,41 @@ pub(crate) struct Owner(u128);
 impl Owner {
     /// The owner of a LOG fact. The gateway writes 32 digits; whatever else stands there becomes as many.
     pub(crate) fn of(text: &str) -> Self {
-        let digits = text.len() == 32 && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
-        let parsed = digits.then(|| u128::from_str_radix(text, 16).ok()).flatten();
-        Owner(parsed.unwrap_or_else(|| xxhash_rust::xxh3::xxh3_128(text.as_bytes())))
+        let bytes = <&[u8; 32]>::try_from(text.as_bytes()).ok();
+        Owner(
+            bytes
+                .and_then(read_hex)
+                .unwrap_or_else(|| xxhash_rust::xxh3::xxh3_128(text.as_bytes())),
+        )
     }
 
     pub(crate) fn text(self) -> String {
-        format!("{:032x}", self.0)
+        let digit = |nibble: u8| char::from(b"0123456789abcdef"[usize::from(nibble & 15)]);
+        let mut text = String::with_capacity(32);
+        for byte in self.0.to_be_bytes() {
+            text.push(digit(byte >> 4));
+            text.push(digit(byte));
+        }
+        text
     }
 
     pub(crate) fn bytes(self) -> [u8; 16] {
         self.0.to_le_bytes()
     }
+}
+
+/// 32 lower-case hexadecimal digits; every hold and every replay of it reads them, so by hand.
+fn read_hex(digits: &[u8; 32]) -> Option<u128> {
+    let mut value = 0;
+    for digit in digits {
+        let nibble = match digit {
+            b'0'..=b'9' => digit - b'0',
+            b'a'..=b'f' => digit - b'a' + 10,
+            _ => return None,
+        };
+        value = value << 4 | u128::from(nibble);
+    }
+    Some(value)
 }
 
 /// Reservations of one owner or order, in order of first PUT: mostly one or two.

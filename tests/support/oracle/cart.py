@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tests.support.oracle.sellable import (
@@ -16,8 +16,10 @@ from tests.support.oracle.sellable import (
     arrival,
     at_hand,
     blocked_because,
+    cap_epoch,
     claims,
     nodes,
+    oversell,
     parts_of,
     rest_of_allocation,
     rest_of_cap,
@@ -57,6 +59,22 @@ class Kept:
         return sum(1 for u in self.units if u.sku == sku and (location is None or stands_at(u, location)))
 
 
+def match_old(wanted: list[Unit], old: list[Unit]) -> dict[int, Unit]:
+    """id of a wanted unit -> the old one that serves it: stock at hand first, then supply, then unsourced ones.
+
+    Lines that name a location choose first, among the units that stand there.
+    """
+    left = sorted(old, key=lambda u: (u.node is None, u.node is not None and u.node.supply is not None))
+    found: dict[int, Unit] = {}
+    for unit in sorted(wanted, key=lambda u: u.location is None):
+        fitting = (k for k in left if k.sku == unit.sku and (unit.location is None or stands_at(k, unit.location)))
+        match = next(fitting, None)
+        if match is not None:
+            left = [k for k in left if k is not match]
+            found[id(unit)] = match
+    return found
+
+
 def stands_at(unit: Unit, location: str) -> bool:
     return unit.node.location == location if unit.node else unit.location == location
 
@@ -71,10 +89,10 @@ def judge(
 ) -> list[Verdict]:
     """Each line against what the lines before it left. With `partial`, a line takes what there is."""
     kept = kept or Kept([], Counter())
-    taken: Counter[str] = Counter()
+    taken: list[Unit] = []  # what the lines so far need, as units
     taken_kits: Counter[str] = Counter()
     verdicts = []
-    for line in lines:
+    for number, line in enumerate(lines):
         sku = world.sku(line["sku"])
         if sku is None:
             verdicts.append(Verdict(line["sku"], line["quantity"], 0, "unknown-sku"))
@@ -84,17 +102,14 @@ def judge(
         requested = line["quantity"] * (factor or 1)
         bounds, stocks = [], []
         for base, each in parts.items():
-            had = kept.of(base, None) - taken[base]
-            whole = room(world, base, channel, region)
-            stocks.append((whole.stock + had) // each)
-            if whole.total is not None:
-                bounds.append((whole.total + had) // each)
-            if location is not None:
-                there = room(world, base, channel, region, location)
-                had_there = kept.of(base, location) - taken[base]
-                stocks.append((there.stock + had_there) // each)
-                if there.total is not None:
-                    bounds.append((there.total + had_there) // each)
+            for at in {None, location}:
+                allowed = room(world, base, channel, region, at)
+                had = kept.of(base, at) - sum(1 for u in taken if u.sku == base and at in (None, u.location))
+                stocks.append((allowed.stock + had) // each)
+                if allowed.total is not None:
+                    bounds.append((allowed.total + had) // each)
+        if bounds and (location is not None or any(unit.location is not None for unit in taken)):
+            bounds.append(most_together(world, channel, region, taken, (parts, location), min(bounds), kept))
         if item.kit and (own_cap := rest_of_cap(world, channel, sku)) is not None:
             bounds.append(max(0, own_cap) + kept.kits[sku] - taken_kits[sku])
         most = max(0, min(bounds or stocks))
@@ -116,10 +131,48 @@ def judge(
             reason = None if quantity else reason
         verdict = Verdict(sku, requested, most, reason, location, quantity)
         taken_kits[sku] += quantity
-        for base, each in parts.items():
-            taken[base] += quantity * each
+        taken += units_of(parts, number, location, quantity)
         verdicts.append(verdict)
     return verdicts
+
+
+def units_of(parts: dict[str, int], line: int, location: str | None, quantity: int) -> list[Unit]:
+    return [Unit(sku, line, location) for sku, each in parts.items() for _ in range(each * quantity)]
+
+
+def most_together(
+    world: World,
+    channel: str,
+    region: str | None,
+    taken: list[Unit],
+    line: tuple[dict[str, int], str | None],
+    most: int,
+    kept: Kept,
+) -> int:
+    """The most of a line, up to `most`, with which a hold of all lines so far oversells no more than the policy allows.
+
+    Where lines name locations, each may find enough at its own and all together too little.
+    """
+    parts, location = line
+    allowed = {sku: oversell(world, channel, sku) for sku in parts}
+    for quantity in range(most, 0, -1):
+        beyond = sold_beyond(world, channel, region, taken + units_of(parts, 0, location, quantity), kept)
+        if all(allowance is None or beyond[sku] <= allowance for sku, allowance in allowed.items()):
+            return quantity
+    return 0
+
+
+def sold_beyond(world: World, channel: str, region: str | None, wanted: list[Unit], kept: Kept) -> Counter[str]:
+    """What a hold of these units would leave unsourced, per base SKU: it is made, looked at and taken back."""
+    old = match_old(wanted, kept.units)
+    new = [replace(unit) for unit in wanted if id(unit) not in old]
+    trial = Reservation(
+        "a trial", 1 + max((r.serial for r in world.reservations.values()), default=0), {}, channel, region, None, [], 0
+    )
+    world.reservations[trial.id] = trial
+    place(world, trial, new)
+    del world.reservations[trial.id]
+    return Counter(unit.sku for unit in new if unit.node is None)
 
 
 # --- the order of nodes -----------------------------------------------------------------------------------------------
@@ -148,6 +201,8 @@ def node_order(
     return sorted(allowed, key=key)
 
 
+Waiting = dict[tuple[str, int, int, str], tuple[Reservation, list[Unit]]]
+
 # --- two rounds -------------------------------------------------------------------------------------------------------
 
 
@@ -164,7 +219,7 @@ def bind(
     """
     sku, channel, location = waiting[0].sku, reservation.channel, waiting[0].location
     order = node_order(world, sku, channel, reservation.region, location, len(waiting))
-    left = sorted(waiting, key=lambda unit: unit.own is None)  # those sold on their allocation first
+    left = sorted(waiting, key=by_departure)
     own_left = sum(1 for u in left if u.own is not None) + rest_of_allocation(world, channel, sku)
     limit = len(left) if world.channel(channel).draws_shared else own_left
     for chosen in (first, second):
@@ -179,18 +234,37 @@ def bind(
         limit = max(0, own_left)
 
 
+def by_departure(unit: Unit) -> tuple[Any, ...]:
+    """Those that have not left first, then by who told that they have, and when; sold on their allocation first."""
+    return (not unit.open, unit.shipped is not None, unit.shipped or (), unit.fulfilled, unit.own is None)
+
+
 def take_own(world: World, channel: str, unit: Unit) -> None:
     """A sale takes its own allocation first and remembers it."""
     if unit.own is None and rest_of_allocation(world, channel, unit.sku) > 0:
         unit.own = world.allocations[channel, unit.sku].epoch
 
 
+def place(world: World, reservation: Reservation, new: list[Unit]) -> None:
+    """Add new units to a reservation and bind them, those whose line names a location first."""
+    groups: dict[tuple[str, str | None], list[Unit]] = {}
+    for unit in sorted(new, key=lambda u: u.location is None):
+        unit.cap = cap_epoch(world, reservation.channel, unit.sku)
+        groups.setdefault((unit.sku, unit.location), []).append(unit)
+    for group in groups.values():
+        reservation.units += group
+        sell(world, reservation, group)
+
+
 def sell(world: World, reservation: Reservation, waiting: list[Unit]) -> None:
-    """Place new units (already in the reservation). What finds no node is sold by the oversell policy."""
+    """Bind new units of one SKU and one wish. What finds no node is sold by the oversell policy.
+
+    Units of the same hold are no claims on each other.
+    """
     channel = reservation.channel
 
     def of_others(claim: Claim) -> bool:
-        return not any(claim.unit is unit for unit in waiting)
+        return not any(claim.unit is unit for unit in reservation.units)
 
     def all_but_own_rest(claim: Claim) -> bool:
         return of_others(claim) and not (claim.kind == "rest" and claim.channel == channel)
@@ -205,15 +279,30 @@ def sell(world: World, reservation: Reservation, waiting: list[Unit]) -> None:
 
 
 def bind_all(world: World) -> None:
-    """After every change: unsourced units bind, oldest first, by the same two rounds; what cannot is passed over."""
-    portions: dict[tuple[str, int, int, str], tuple[Reservation, list[Unit]]] = {}
+    """After every change: unsourced units bind, oldest first, by the same two rounds; what cannot is passed over.
+
+    A unit that the level of its new cell counts already takes no stock, so another may bind after it: until none does.
+    """
+    while (waiting := unsourced(world)) and bind_each(world, waiting):
+        pass
+
+
+def unsourced(world: World) -> Waiting:
+    """(SKU, serial, line, location) -> the reservation and its unsourced units."""
+    found: Waiting = {}
     for reservation in world.reservations.values():
         for unit in reservation.units:
             if unit.node is None:
                 key = (unit.sku, reservation.serial, unit.line, unit.location or "")
-                portions.setdefault(key, (reservation, []))[1].append(unit)
-    for (_, serial, line, _), (reservation, waiting) in sorted(portions.items(), key=lambda entry: entry[0]):
+                found.setdefault(key, (reservation, []))[1].append(unit)
+    return found
+
+
+def bind_each(world: World, found: Waiting) -> bool:
+    """True if any of them was bound."""
+    for (_, serial, line, _), (reservation, waiting) in sorted(found.items(), key=lambda entry: entry[0]):
         bind_older(world, reservation, waiting, (serial, line))
+    return any(unit.node is not None for _, waiting in found.values() for unit in waiting)
 
 
 def bind_older(world: World, reservation: Reservation, waiting: list[Unit], age: tuple[int, int]) -> None:

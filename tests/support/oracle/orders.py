@@ -11,8 +11,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from tests.support.oracle.cart import Kept, Verdict, judge, sell, stands_at
-from tests.support.oracle.sellable import inside, parts_of
+from tests.support.oracle.cart import Kept, Verdict, judge, match_old, place, units_of
+from tests.support.oracle.sellable import cap_epoch, inside, parts_of
 from tests.support.oracle.world import AsOf, Line, Movement, Node, Reservation, Unit, World
 
 Outcome = tuple[int, str | None, list[Verdict] | None]
@@ -81,7 +81,8 @@ def place_body(world: World, name: str, body: dict[str, Any], old: Reservation |
         old.units, old.lines = [], []  # as if released first
     kept = Kept(list(old.units), Counter()) if old else None
     if old and kept:
-        kept.kits.update({line.sku: len(line.kit_caps) for line in old.lines})
+        for line in old.lines:
+            kept.kits[line.sku] += len(line.kit_caps)
     verdicts = judge(world, channel, region, body["lines"], kept, body["partial"])
     if not any(verdict.taken for verdict in verdicts) or (
         not body["partial"] and not all(verdict.ok for verdict in verdicts)
@@ -100,54 +101,29 @@ def place_body(world: World, name: str, body: dict[str, Any], old: Reservation |
     old.body, old.channel, old.region, old.owner = body, channel, region, body["owner"]
     old.revision = body["revision"] if body["revision"] is not None else old.revision
     old.expires_lead = world.lead_ms + body["ttl_ms"]
-    old_units, old_lines, old.units, old.lines = old.units, old.lines, [], []
-    fill_lines(world, old, verdicts, old_units, old_lines)
+    old_units, old.units, old.lines = old.units, [], []
+    fill_lines(world, old, verdicts, old_units)
     return status, None, None
 
 
-def fill_lines(
-    world: World, reservation: Reservation, verdicts: list[Verdict], old_units: list[Unit], old_lines: list[Line]
-) -> None:
+def fill_lines(world: World, reservation: Reservation, verdicts: list[Verdict], old_units: list[Unit]) -> None:
     """Keep what the new lines still need of the old units, give the rest back, place what is missing."""
-    kits = {
-        line.sku: [epoch for old in old_lines if old.sku == line.sku for epoch in old.kit_caps] for line in old_lines
-    }
     wanted: list[Unit] = []
     for number, verdict in enumerate(verdicts):
         parts = parts_of(world, verdict.sku)
         line = Line(verdict.sku, verdict.taken, verdict.location, parts)
         if world.items[verdict.sku].kit:
-            had = kits.get(verdict.sku, [])
-            new = [cap_epoch(world, reservation.channel, verdict.sku)] * verdict.taken
-            line.kit_caps = (had[: verdict.taken] + new)[: verdict.taken]
-            kits[verdict.sku] = had[verdict.taken :]
+            # Its own cap counts a line as a whole, in the period in which it was last put.
+            line.kit_caps = [cap_epoch(world, reservation.channel, verdict.sku)] * verdict.taken
         reservation.lines.append(line)
-        for sku, each in parts.items():
-            wanted += [Unit(sku, number, verdict.location) for _ in range(each * verdict.taken)]
-    keepable = sorted(old_units, key=lambda u: (u.node is None, u.node is not None and u.node.supply is not None))
-    for unit in sorted(wanted, key=lambda u: u.location is None):  # a line with a location has the narrower choice
-        match = next(
-            (k for k in keepable if k.sku == unit.sku and (unit.location is None or stands_at(k, unit.location))), None
-        )
-        if match is not None:
-            keepable = [k for k in keepable if k is not match]
-            match.line, match.location = unit.line, unit.location
-            wanted = [match if w is unit else w for w in wanted]
-    reservation.units = [unit for unit in wanted if any(unit is k for k in old_units)]
-    groups: dict[tuple[str, str | None], list[Unit]] = {}
+        wanted += units_of(parts, number, verdict.location, verdict.taken)
+    kept = match_old(wanted, old_units)
     for unit in wanted:
-        if not any(unit is k for k in old_units):
-            unit.cap = cap_epoch(world, reservation.channel, unit.sku)
-            groups.setdefault((unit.sku, unit.location), []).append(unit)
-    for group in groups.values():
-        reservation.units += group
-        sell(world, reservation, group)
+        if (old := kept.get(id(unit))) is not None:
+            old.line, old.location = unit.line, unit.location
+    reservation.units = [kept[id(unit)] for unit in wanted if id(unit) in kept]
+    place(world, reservation, [unit for unit in wanted if id(unit) not in kept])
     reservation.units.sort(key=lambda u: u.line)
-
-
-def cap_epoch(world: World, channel: str, sku: str) -> int | None:
-    ration = world.caps.get((channel, sku))
-    return ration.epoch if ration is not None and ration.quantity is not None else None
 
 
 def held_by(world: World, owner: str) -> list[Reservation]:
@@ -185,7 +161,7 @@ def confirm(world: World, reservation: Reservation, order_ref: str | None) -> Ou
         judged = iter(verdicts)  # a line that `partial` cut to nothing stays in its place
         again = [next(judged) if line.quantity else Verdict(line.sku, 0, 0, None) for line in reservation.lines]
         reservation.phase, reservation.lines, reservation.superseded_by = "confirmed", [], None
-        fill_lines(world, reservation, again, [], [])
+        fill_lines(world, reservation, again, [])
     if order_ref is not None and reservation.order_ref is None:
         reservation.order_ref = order_ref
         for fact in world.waiting.pop(order_ref, []):
@@ -280,10 +256,10 @@ def take(
     """The units that a shipment or a fulfilment takes, oldest reservation first.
 
     At the named location first, then elsewhere at hand, then bound to supply, then unsourced. They move to the named
-    location. Without a name, units that have no shelf yet move to the order's first cell of that SKU; if it has none
-    they cannot be taken (a fulfilment takes them where they are: `anywhere`).
+    location. Without a name, units without a shelf move to the order's first cell of that SKU by (priority, name);
+    if it has none they cannot be taken (a fulfilment takes them where they are: `anywhere`).
     """
-    candidates = [unit for r in holders for unit in r.units if unit.sku == sku and wanted(unit)]
+    candidates = [(age, unit) for age, r in enumerate(holders) for unit in r.units if unit.sku == sku and wanted(unit)]
     cells = [u.node.location for r in holders for u in r.units if u.sku == sku and u.node and u.node.supply is None]
 
     def distance(unit: Unit) -> int:
@@ -293,13 +269,22 @@ def take(
             return 2
         return 0 if location is None or unit.node.location == location else 1
 
-    target = location if location is not None else next(iter(cells), None)
-    able = [u for u in sorted(candidates, key=distance) if target is not None or anywhere or distance(u) < 2]
+    candidates.sort(key=lambda entry: (distance(entry[1]), entry[0], *shelf_order(world, entry[1])))
+    first = min(cells, key=lambda name: (world.locations[name].priority, name), default=None)
+    target = location if location is not None else first
+    able = [u for _, u in candidates if target is not None or anywhere or distance(u) < 2]
     chosen = able[:quantity]
     for unit in chosen:
         if target is not None and distance(unit) > 0:
             move(unit, target)
     return chosen
+
+
+def shelf_order(world: World, unit: Unit) -> tuple[int, str]:
+    """Among units at hand: by the location's (priority, name)."""
+    if unit.node is None or unit.node.supply is not None:
+        return 0, ""
+    return world.locations[unit.node.location].priority, unit.node.location
 
 
 def move(unit: Unit, location: str) -> None:
@@ -343,7 +328,7 @@ def acknowledge(world: World, found: list[Reservation], fact: dict[str, Any]) ->
 def update(world: World, found: list[Reservation], fact: dict[str, Any]) -> None:
     """cancelled, refused: the units leave. short: they count as shipped, where they are."""
     for sku, location, quantity in base_lines(world, fact["lines"]):
-        chosen = {id(unit) for unit in not_to_come(found, sku, location, quantity)}
+        chosen = {id(unit) for unit in not_to_come(world, found, sku, location, quantity)}
         for reservation in found:
             for unit in reservation.units:
                 if id(unit) in chosen and fact["status"] == "short":
@@ -352,9 +337,9 @@ def update(world: World, found: list[Reservation], fact: dict[str, Any]) -> None
                 reservation.units = [unit for unit in reservation.units if id(unit) not in chosen]
 
 
-def not_to_come(found: list[Reservation], sku: str, location: str | None, quantity: int) -> list[Unit]:
+def not_to_come(world: World, found: list[Reservation], sku: str, location: str | None, quantity: int) -> list[Unit]:
     """The open units that the ERP takes off, of the oldest reservation first: those at the named location, then those
-    that are least bound, the last first.
+    that are least bound; of those at hand the last location by (priority, name), else the last first.
     """
 
     def bound(unit: Unit) -> int:
@@ -365,7 +350,10 @@ def not_to_come(found: list[Reservation], sku: str, location: str | None, quanti
         return 0 if unit.node.location == location else 3
 
     open_units = [[unit for unit in r.units[::-1] if unit.sku == sku and unit.open] for r in found]
-    return [unit for units in open_units for unit in sorted(units, key=bound)][:quantity]
+    for units in open_units:
+        units.sort(key=lambda unit: shelf_order(world, unit), reverse=True)
+        units.sort(key=bound)
+    return [unit for units in open_units for unit in units][:quantity]
 
 
 def ship(
@@ -392,6 +380,7 @@ def unship(
         for u in r.units
         if u.sku == sku
         and u.shipped is not None
+        and u.shipped[0] == source
         and (location is None or (u.node is not None and u.node.location == location))
     ]
     for unit in shipped[::-1][:quantity]:

@@ -213,6 +213,11 @@ def rest_of_cap(world: World, channel: str, sku: str) -> int | None:
     return ration.quantity - consumed(world, ration, "cap", channel, sku)
 
 
+def cap_epoch(world: World, channel: str, sku: str) -> int | None:
+    ration = world.caps.get((channel, sku))
+    return ration.epoch if ration is not None and ration.quantity is not None else None
+
+
 def claims(world: World, sku: str, reaching: tuple[str, date] | None = None) -> list[Claim]:
     """Everything that must stay reachable; `reaching` widens the horizon of the one channel that a promise is for."""
     found = []
@@ -275,14 +280,17 @@ def room(
     location: str | None = None,
     reaching: date | None = None,
 ) -> Room:
-    """own, free, base, capped and oversell of the design, for a base SKU (within one location if it is given)."""
+    """own, free, base, capped and oversell of the design, for a base SKU.
+
+    Within one location if it is given; then without the cap, which bounds a whole cart wherever its units come from.
+    """
     mine = nodes(world, sku, channel, region, location, reaching)
     kept = claims(world, sku, (channel, reaching) if reaching else None)
     free = F(world, sku, mine, [k for k in kept if not (k.kind == "rest" and k.channel == channel)])
     demand_and_mine = [k for k in kept if k.kind == "demand" or (k.kind == "unsourced" and k.channel == channel)]
     own = min(rest_of_allocation(world, channel, sku), F(world, sku, mine, demand_and_mine))
     base = max(own, free) if world.channel(channel).draws_shared else own
-    cap = rest_of_cap(world, channel, sku)
+    cap = rest_of_cap(world, channel, sku) if location is None else None
     more = oversell(world, channel, sku)
     if cap is None:
         return Room(base, None if more is None else base + more)

@@ -272,6 +272,9 @@ impl Figures {
     }
 
     pub(crate) fn print(&self, title: &str) {
+        if self.0.is_empty() {
+            return;
+        }
         println!("\n{title}\n{:<58} {:>14} {:>16}", "", "measured", "target");
         for Figure {
             what,

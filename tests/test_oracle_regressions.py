@@ -302,3 +302,32 @@ def test_units_without_a_shelf_leave_from_the_orders_first_cell(story: Beside) -
         story.accept("shipment", ref=f"s{number}", order_ref="o", lines=[line], as_of=2)
     story.accept("shipment", ref="rest", order_ref="o", lines=[{"sku": "A", "quantity": 2}], as_of=3)
     assert story.allocations("r") == {("lyon",): 3, ("paris",): 1}
+
+
+def test_a_newer_version_of_an_update_that_waits_for_its_order_adds_only_the_difference(story: Beside) -> None:
+    """The rules: higher replaces. The first version waits for the order already, so only what is more may join it."""
+    story.level("A", "paris", 9)
+    update = {"ref": "u", "order_ref": "o", "status": "cancelled"}
+    for version, quantity in ((1, 2), (2, 3), (3, 3)):
+        lines = [{"sku": "A", "quantity": quantity}]
+        story.accept("order.update", as_of=version + 1, version=version, lines=lines, **update)
+    story.buy("r", ("A", 5), order_ref="o")
+    assert (story.allocations("r"), story.sellable("A")) == ({("paris",): 2}, 7)
+
+
+def test_an_ack_of_another_place_takes_nothing_from_units_that_have_left(story: Beside) -> None:
+    """What its owner saw of a shipped unit stands: recomputed from (level, ack, shipment), in any order of arrival."""
+    story.locations("nice")
+    story.level("A", "paris", 9, as_of=1)
+    noon = "2026-01-01T12:00:00Z"
+    story.accept("stock.level", source="pos", sku="A", location="nice", on_hand=0, basis="net", as_of=noon)
+    story.accept("stock.level", source="pos", sku="B", location="nice", on_hand=5, basis="net", as_of=noon)
+    story.buy("r", ("B", 2), order_ref="o")
+    story.accept("order.ack", source="pos", order_ref="o", as_of=noon)
+    lines = [{"sku": "B", "quantity": 2}]
+    story.accept("order.update", ref="u", order_ref="o", status="short", lines=lines, as_of=2)
+    story.accept("order.ack", order_ref="o", as_of=3, lines=[{"sku": "B", "location": "paris"}])
+    story.accept(
+        "stock.level", source="pos", sku="B", location="nice", on_hand=5, basis="net", as_of="2026-01-02T12:00:00Z"
+    )
+    assert story.sellable("B") == 5

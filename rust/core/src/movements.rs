@@ -5,7 +5,8 @@
 use crate::binding;
 use crate::digest::{Encode, Entity};
 use crate::documents;
-use crate::facts::{AsOf, OrderUpdate, Return, Shipment, ShipmentOf, Statement, StockDelta};
+use crate::facts::bounds::QUANTITY_MAX;
+use crate::facts::{AsOf, Fact, OrderUpdate, QuantityLine, Return, Shipment, ShipmentOf, Statement, StockDelta};
 use crate::identities::{self, Known, Moves, Remembered};
 use crate::ids::{LocationId, SkuId, Slot, SourceId};
 use crate::netting::{self};
@@ -135,21 +136,40 @@ pub(crate) fn update(state: &mut State, source: SourceId, statement: &Statement<
     let Some(before) = remember(state, key, fact.version, body_of(statement), moves.clone()) else {
         return;
     };
-    let slots = orders::slots_of(state, &fact.order_ref);
-    if slots.is_empty() {
-        orders::keep_early(state, &fact.order_ref, encoded(statement));
-        return;
-    }
     // Units that were taken off do not come back by a newer version; only more can be taken off.
     let more: Moves = difference(&moves, &before)
         .into_iter()
         .filter(|(_, _, q)| *q > 0)
         .collect();
+    let slots = orders::slots_of(state, &fact.order_ref);
+    if slots.is_empty() {
+        if before.is_empty() {
+            orders::keep_early(state, &fact.order_ref, encoded(statement));
+        } else if !more.is_empty() {
+            let kept = encoded(&with_lines(state, statement, fact, &more));
+            orders::keep_early(state, &fact.order_ref, kept);
+        }
+        return;
+    }
     for &slot in &slots {
         state.touch_reservation(slot);
         state.reservations.get_mut(slot).version += 1;
     }
     orders::update_slots(state, &slots, source, fact.status, fact.as_of, &more);
+}
+
+/// The same update with other lines: what a newer version takes off beside the version before.
+fn with_lines<'a>(state: &'a State, statement: &Statement<'a>, fact: &OrderUpdate<'a>, moves: &Moves) -> Statement<'a> {
+    let line = |&(sku, location, quantity): &(SkuId, Option<LocationId>, i64)| QuantityLine {
+        sku: state.catalogue.sku_name(sku).into(),
+        location: location.map(|l| state.catalogue.location_name(l).into()),
+        quantity: quantity.min(QUANTITY_MAX),
+    };
+    let lines = moves.iter().map(line).collect();
+    Statement {
+        fact: Fact::OrderUpdate(OrderUpdate { lines, ..fact.clone() }),
+        ..statement.clone()
+    }
 }
 
 pub(crate) fn shipment(state: &mut State, source: SourceId, statement: &Statement<'_>, fact: &Shipment<'_>) {

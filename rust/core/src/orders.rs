@@ -95,11 +95,12 @@ fn acknowledge_one(state: &mut State, slot: Slot, source: SourceId, ack: &OrderA
             named
                 .iter()
                 .find(|(s, _)| *s == portion.sku)
-                .map(|(_, places)| match portion.node {
-                    Node::Hand(l) if places.contains(&l) => Node::Hand(l),
-                    // What has left is somewhere else no more.
-                    stays if portion.is_shipped() => stays,
-                    _ => Node::Hand(places[0]),
+                .and_then(|(_, places)| match portion.node {
+                    Node::Hand(l) if places.contains(&l) => Some(Node::Hand(l)),
+                    // What has left is somewhere else no more, and only who counts its place can say more of it.
+                    Node::Unsourced if portion.is_shipped() => Some(Node::Unsourced),
+                    _ if portion.is_shipped() => where_it_stands(state, source, &portion),
+                    _ => Some(Node::Hand(places[0])),
                 })
         };
         match target {

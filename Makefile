@@ -22,11 +22,14 @@ ALONE := $(shell command -v flock >/dev/null 2>&1 && echo flock $(VENV)/.lock)
 RUST_PACKAGES := --workspace
 
 ##@ Use
-.PHONY: install demo
+.PHONY: install demo cluster
 install: needs $(VENV)/.extension ## Everything into .venv (.venv/bin/holdfast); quick when nothing changed
 
 demo: install ## A flash sale against a gateway that is killed in the middle of it; leaves the gateway up to try
 	@$(BIN)/holdfast demo
+
+cluster: install ## Three nats-servers on loopback as one cluster, under target/cluster; says how gateways join
+	@$(BIN)/holdfast cluster --data target/cluster
 
 ##@ Work on it
 .PHONY: test lint format rust-test python-test gate-check gate bench stubs stubs-check

@@ -29,6 +29,7 @@ EPILOGUE = (
 )
 VERBS = {
     "serve": "holdfast.cli.serve:serve",
+    "cluster": "holdfast.cli.cluster:cluster",
     "demo": "holdfast.cli.demo:demo",
     "rehearse": "holdfast.cli.rehearse:rehearse",
     "state": "holdfast.cli.state:state",

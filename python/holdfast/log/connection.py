@@ -8,6 +8,7 @@ listener never loses a message to a full client-side queue; an API error is an e
 
 import asyncio
 import contextlib
+import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,6 +41,23 @@ _UNREACHABLE = (
 
 
 @dataclass(frozen=True, slots=True)
+class Tls:
+    """Files in PEM: who signs the servers' certificates, and ours, where they ask for one."""
+
+    ca: Path
+    certificate: Path | None = None
+    key: Path | None = None
+
+    def context(self) -> ssl.SSLContext:
+        """For the connection. Raises OSError (ssl.SSLError is one) when a file is missing or no PEM."""
+        context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH, cafile=self.ca)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        if self.certificate is not None:
+            context.load_cert_chain(self.certificate, self.key)
+        return context
+
+
+@dataclass(frozen=True, slots=True)
 class Endpoint:
     """Where NATS is and who we are there."""
 
@@ -47,6 +65,7 @@ class Endpoint:
     user: str | None = None
     password: str | None = field(default=None, repr=False)
     credentials: Path | None = None
+    tls: Tls | None = None
 
 
 class Connection:
@@ -78,6 +97,8 @@ class Connection:
             options |= {"user": self._endpoint.user, "password": self._endpoint.password}
         if self._endpoint.credentials is not None:
             options["user_credentials"] = str(self._endpoint.credentials)
+        if self._endpoint.tls is not None:
+            options["tls"] = await asyncio.to_thread(self._endpoint.tls.context)
         try:
             async with asyncio.timeout(settings.connect_patience_ms / 1000):
                 await self._client.connect(

@@ -15,6 +15,7 @@ import signal
 import socket
 import subprocess
 import time
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
@@ -43,17 +44,44 @@ authorization {{ users: [ {{ user: "{user}", password: "{password}" }} ] }}
 accounts {{ SYS: {{ users: [ {{ user: "{system_user}", password: "{system_password}" }} ] }} }}
 system_account: SYS
 """
+_CLUSTER = """\
+cluster {{
+  name: "{cluster}", listen: "127.0.0.1:{port}", no_advertise: true, pool_size: 1
+  authorization {{ user: "holdfast-route", password: "{secret}" }}
+  routes: [ {routes} ]
+}}
+"""
 _USER = "holdfast"
 _SYSTEM_USER = "holdfast-health"
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One server's part in a cluster on this machine: who it is, where its peers listen, and what they share."""
+
+    name: str  # JetStream knows a server of a cluster by its name: the same at every start
+    cluster: str
+    route_port: int
+    peer_ports: tuple[int, ...]
+    password: str = field(repr=False)  # of the clients, one for all servers
+    route_secret: str = field(repr=False)
+
+    @property
+    def config(self) -> str:
+        """The part of the configuration that a server of its own lacks."""
+        routes = ", ".join(f'"nats://holdfast-route:{self.route_secret}@127.0.0.1:{port}"' for port in self.peer_ports)
+        return _CLUSTER.format(cluster=self.cluster, port=self.route_port, secret=self.route_secret, routes=routes)
 
 
 class EmbeddedServer:
     """Starts the child, watches it, replaces it, stops it."""
 
-    def __init__(self, directory: Path, settings: LogSettings) -> None:
+    def __init__(self, directory: Path, settings: LogSettings, member: Member | None = None) -> None:
         self._store = StoreDirectory(directory / "nats")
         self._settings = settings
-        self._password = secrets.token_urlsafe(24)
+        self._member = member
+        self._name = member.name if member is not None else f"holdfast-{secrets.token_hex(4)}"
+        self._password = member.password if member is not None else secrets.token_urlsafe(24)
         self._system_password = secrets.token_urlsafe(24)
         self._port = 0
         self._configured_port = 0
@@ -135,7 +163,7 @@ class EmbeddedServer:
         settings = self._settings
         room = settings.in_bytes_max + settings.log_bytes_max + settings.dead_bytes_max
         text = _CONFIG.format(
-            name=f"holdfast-{secrets.token_hex(4)}",
+            name=self._name,
             port=self._port,
             payload=settings.server_payload_bytes_max,
             log_file=self._store.log_file,
@@ -149,6 +177,7 @@ class EmbeddedServer:
             system_user=_SYSTEM_USER,
             system_password=self._system_password,
         )
+        text += self._member.config if self._member is not None else ""
         store.write_private(self._store.config_file, text)
 
     def _spawn(self) -> subprocess.Popen[bytes]:
@@ -166,7 +195,7 @@ class EmbeddedServer:
     async def _wait_up(self, deadline: float) -> tuple[str, str]:
         """("", server id) once JetStream answers, else (why, "")."""
         assert self._child is not None, "Invariant: spawned"
-        probe = HealthProbe(self._system_endpoint(), self._settings)
+        probe = HealthProbe(self._system_endpoint(), self._settings, self._name, alone=self._member is None)
         try:
             while time.monotonic() < deadline:
                 if self._child.poll() is not None:
@@ -222,7 +251,7 @@ class EmbeddedServer:
 
     async def _until_broken(self) -> str:
         assert self._child is not None, "Invariant: started"
-        probe = HealthProbe(self._system_endpoint(), self._settings)
+        probe = HealthProbe(self._system_endpoint(), self._settings, self._name, alone=self._member is None)
         failures = 0
         next_probe = time.monotonic() + self._settings.server_health_ms / 1000
         try:

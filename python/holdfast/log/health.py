@@ -31,9 +31,13 @@ class _Answer(msgspec.Struct):
 class HealthProbe:
     """One connection to the system account, opened when first asked."""
 
-    def __init__(self, endpoint: Endpoint, settings: LogSettings) -> None:
+    def __init__(self, endpoint: Endpoint, settings: LogSettings, name: str, *, alone: bool) -> None:
         self._endpoint = endpoint
         self._settings = settings
+        # In a cluster every server would answer, so ask for one by name. And there a server that lacks a leader, or is
+        # catching up, is not ill: restarting it would only make that last longer.
+        question: dict[str, object] = {"server_name": name, "exact_match": True}
+        self._question = msgspec.json.encode(question if alone else question | {"js-enabled-only": True})
         self._connection: Connection | None = None
 
     async def ask(self) -> tuple[str, str]:
@@ -42,7 +46,9 @@ class HealthProbe:
             connection = Connection(self._endpoint, self._settings, "holdfast health")
             await connection.open()
             self._connection = connection
-        reply = await self._connection.request("$SYS.REQ.SERVER.PING.HEALTHZ", b"", self._settings.request_timeout_ms)
+        reply = await self._connection.request(
+            "$SYS.REQ.SERVER.PING.HEALTHZ", self._question, self._settings.request_timeout_ms
+        )
         answer = msgspec.json.decode(reply.data, type=_Answer)
         fault = "" if answer.data.status == "ok" else answer.data.error or answer.data.status
         return answer.server.id, fault

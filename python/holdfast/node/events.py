@@ -13,6 +13,8 @@ from typing import Any, TypeAlias
 from holdfast.log.append import Refusal
 from holdfast.log.dead_letters import DeadLetter
 from holdfast.node.core import Core, Incoming, Reception, Request
+from holdfast.node.membership import *  # noqa: F403 - this module names the whole vocabulary
+from holdfast.node.membership import MembershipEffect, MembershipEvent
 
 
 class Role(Enum):
@@ -70,9 +72,13 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Rebuilt:
-    """A new core holds everything up to LOG's end as it was reported."""
+    """A new core holds everything up to LOG's end as it was reported.
+
+    `journal_end`: the last sequence and chain hash of this process's own journal, where it keeps one.
+    """
 
     core: Core
+    journal_end: tuple[int, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +166,7 @@ Event: TypeAlias = (
     | Connected
     | Broken
     | Stop
+    | MembershipEvent
 )
 
 # ---- effects
@@ -287,4 +294,5 @@ Effect: TypeAlias = (
     | RoleChanged
     | Alarm
     | Halt
+    | MembershipEffect
 )

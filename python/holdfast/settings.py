@@ -33,6 +33,7 @@ class LogSettings:
 
     # What a NATS server must be.
     server_version_min: tuple[int, int] = (2, 10)
+    server_version_replicas_min: tuple[int, int] = (2, 11)  # before: two fenced writers could both be acknowledged
     server_version_wanted: tuple[int, int] = (2, 14)
 
     # The connection. Short pings find a dead server; reconnecting never gives up.

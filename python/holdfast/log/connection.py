@@ -27,6 +27,9 @@ from holdfast.settings import LogSettings
 
 log = structlog.get_logger(__name__)
 
+_NO_JETSTREAM = {10039, 10076}
+# JetStream API level by the version that brought it, newest first.
+_API_LEVELS = (((2, 14), 4), ((2, 12), 2), ((2, 11), 1), ((0, 0), 0))
 _UNREACHABLE = (
     nats.errors.TimeoutError,
     nats.errors.NoRespondersError,
@@ -77,6 +80,7 @@ class Connection:
         self._name = name
         self._client = Client()
         self._watchers: list[Callable[[bool, str], None]] = []
+        self._begun = False
         self.connected = False
         self.last_fault = ""
 
@@ -92,6 +96,7 @@ class Connection:
     async def open(self) -> None:
         """Connect within `connect_patience_ms`, or raise UnreachableError."""
         settings = self._settings
+        self._begun = True
         options: dict[str, Any] = {}
         if self._endpoint.user is not None:
             options |= {"user": self._endpoint.user, "password": self._endpoint.password}
@@ -128,8 +133,9 @@ class Connection:
     async def close(self) -> None:
         """Close for good; nothing waits."""
         self._watchers.clear()
-        with contextlib.suppress(*_UNREACHABLE, nats.errors.Error):
-            await self._client.close()
+        if self._begun:  # else there is nothing to close, and the client says so by failing
+            with contextlib.suppress(*_UNREACHABLE, nats.errors.Error):
+                await self._client.close()
         self.connected = False
 
     @property
@@ -138,8 +144,12 @@ class Connection:
         version = self._client.connected_server_version
         return version.major, version.minor, version.patch
 
-    def check_version(self) -> None:
-        """Raise ServerUnfitError below 2.10; warn below 2.14."""
+    async def check_server(self, replicas: int) -> None:
+        """Raise ServerUnfitError below 2.10, or below 2.11 for a log of several replicas; warn below 2.14.
+
+        Also without JetStream, or when the JetStream API is of another level than its version: a server between two
+        versions, or a gateway to another cluster, that would ignore what it does not know.
+        """
         version = self.server_version
         told = ".".join(map(str, version))
         if version[:2] < self._settings.server_version_min:
@@ -147,10 +157,33 @@ class Connection:
             raise ServerUnfitError(
                 f"nats-server {told} is too old for a log that must not lose anything; use {wanted} or newer"
             )
+        if replicas > 1 and version[:2] < self._settings.server_version_replicas_min:
+            wanted = ".".join(map(str, self._settings.server_version_replicas_min))
+            raise ServerUnfitError(
+                f"nats-server {told} is too old for a log of {replicas} replicas; use {wanted} or newer on every server"
+            )
+        level = await self._api_level()
+        if level < next(level for since, level in _API_LEVELS if version[:2] >= since):
+            raise ServerUnfitError(
+                f"nats-server {told} answers with JetStream API level {level}, which is that of an older one; "
+                "run the same version on every server of the cluster"
+            )
         if version[:2] < self._settings.server_version_wanted:
             log.warning(
                 "old-nats-server", version=told, wanted=".".join(map(str, self._settings.server_version_wanted))
             )
+
+    async def _api_level(self) -> int:
+        try:
+            account = await self.api("INFO")
+        except ApiError as error:
+            if error.code in _NO_JETSTREAM:
+                raise ServerUnfitError(
+                    "JetStream is not enabled on this NATS server or account; enable it and start again"
+                ) from error
+            raise
+        level: int = account.get("api", {}).get("level", 0)
+        return level
 
     def new_inbox(self) -> str:
         """A subject that only this client listens to."""

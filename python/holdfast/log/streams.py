@@ -17,7 +17,7 @@ from holdfast.settings import LogSettings
 log = structlog.get_logger(__name__)
 
 _STREAM_NOT_FOUND = 10059
-_NO_JETSTREAM = {10039, 10076}
+_NO_ROOM = {10023, 10028, 10047}
 _MS_IN_NS = 1_000_000
 
 
@@ -153,7 +153,7 @@ async def ensure_streams(connection: Connection, names: Names, settings: LogSett
 
     Raises StreamMismatchError, ServerUnfitError, ApiError or UnreachableError.
     """
-    connection.check_version()
+    await connection.check_server(settings.replicas)
     for wanted in configurations(names, settings):
         found = await _configuration(connection, wanted["name"])
         if found is None:
@@ -161,7 +161,7 @@ async def ensure_streams(connection: Connection, names: Names, settings: LogSett
                 raise StreamMismatchError(
                     f"there is no stream {wanted['name']}; nothing was ever stored under this scope here"
                 )
-            found = (await connection.api(f"STREAM.CREATE.{wanted['name']}", wanted))["config"]
+            found = await _create(connection, wanted)
             log.info("stream-made", stream=wanted["name"])
         wrong = contradictions(wanted, found)
         if wrong:
@@ -171,16 +171,25 @@ async def ensure_streams(connection: Connection, names: Names, settings: LogSett
             )
 
 
+async def _create(connection: Connection, wanted: dict[str, Any]) -> dict[str, Any]:
+    try:
+        made: dict[str, Any] = (await connection.api(f"STREAM.CREATE.{wanted['name']}", wanted))["config"]
+    except ApiError as error:
+        if error.code in _NO_ROOM:
+            raise ServerUnfitError(
+                f"stream {wanted['name']} may grow to {wanted['max_bytes']:,} bytes, more than the NATS server sets "
+                "aside: raise `max_file_store` in its jetstream block, or the account's limit"
+            ) from error
+        raise
+    return made
+
+
 async def _configuration(connection: Connection, stream: str) -> dict[str, Any] | None:
     try:
         found: dict[str, Any] = (await connection.api(f"STREAM.INFO.{stream}"))["config"]
     except ApiError as error:
         if error.code == _STREAM_NOT_FOUND:
             return None
-        if error.code in _NO_JETSTREAM:
-            raise ServerUnfitError(
-                "JetStream is not enabled on this NATS server or account; enable it and start again"
-            ) from error
         raise
     return found
 

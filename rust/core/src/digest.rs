@@ -9,7 +9,7 @@ use xxhash_rust::xxh3::{xxh3_128, xxh3_128_with_seed};
 use crate::catalogue::Catalogue;
 use crate::facts::AsOf;
 use crate::ids::{LocationId, SkuId, Slot};
-use crate::reservations::{Node, Owner, Reservation, Reservations};
+use crate::reservations::{Line, Node, Owner, Portion, Reservation, Reservations};
 use crate::stock::{Cell, Stock, flag};
 
 /// The sum, and what has left it to enter again.
@@ -191,46 +191,100 @@ impl Encode for Vec<u8> {
     }
 }
 
+/// Fixed-width records behind the texts; the kind of entity stands in the bytes, because a seed costs a secret of its own.
 fn hash_reservation(r: &Reservation, out: &mut Vec<u8>) -> u128 {
     out.clear();
-    out.push(r.state as u8);
-    out.extend_from_slice(&r.owner.map_or([0; 16], Owner::bytes));
-    out.text(&r.id).number(r.serial as i64).number(r.channel.0.into());
-    out.optional(r.region.map(|g| g.0.into()))
-        .optional(r.owner.map(|_| 1))
-        .optional_text(r.order_ref.as_deref());
-    out.optional_text(r.superseded_by.as_deref())
-        .number(r.expires_at_ms)
-        .number(r.closed_at_ms);
-    out.number(r.renewals.into())
-        .optional(r.revision)
-        .number(r.body as i64)
-        .number(r.version.into());
-    out.number(r.lines.len() as i64);
-    for line in &r.lines {
-        out.number(line.sku.0.into()).number(line.quantity).optional(line.asked);
-        out.optional(line.location.map(|l| l.0.into()))
-            .number(line.cap_period.into());
+    out.extend_from_slice(&reservation_head(r));
+    out.extend_from_slice(r.id.as_bytes());
+    for text in [r.order_ref.as_deref(), r.superseded_by.as_deref()]
+        .into_iter()
+        .flatten()
+    {
+        out.text(text);
     }
-    for p in &r.portions {
-        let (kind, at) = match p.node {
-            Node::Hand(location) => (0, i64::from(location.0)),
-            Node::Supply(supply) => (1, i64::from(supply.0)),
-            Node::Unsourced => (2, 0),
-        };
-        out.push(kind | u8::from(p.fulfilled) << 2 | u8::from(p.inside) << 3);
-        out.number(p.sku.0.into())
-            .number(p.line.into())
-            .number(at)
-            .number(p.quantity)
-            .number(p.own);
-        out.number(p.own_period.into()).number(p.cap_period.into());
-        if let Some(evidence) = &p.evidence {
+    for line in &r.lines {
+        out.extend_from_slice(&line_record(line));
+    }
+    for portion in &r.portions {
+        out.extend_from_slice(&portion_record(portion));
+        if let Some(evidence) = &portion.evidence {
             for (source, as_of) in [evidence.ack, evidence.shipped].into_iter().flatten() {
                 out.number(source.0.into()).stamp(as_of);
             }
-            out.push(u8::from(evidence.ack.is_some()));
         }
     }
-    xxh3_128_with_seed(out, Entity::Reservation as u64)
+    xxh3_128(out)
+}
+
+fn reservation_head(r: &Reservation) -> [u8; 87] {
+    let given = [
+        r.owner.is_some(),
+        r.region.is_some(),
+        r.revision.is_some(),
+        r.order_ref.is_some(),
+        r.superseded_by.is_some(),
+    ];
+    let given = given.into_iter().fold(0, |bits, is| bits << 1 | u8::from(is));
+    let numbers = [
+        r.serial,
+        r.expires_at_ms as u64,
+        r.closed_at_ms as u64,
+        r.revision.unwrap_or(0) as u64,
+        r.body,
+    ];
+    let mut head = [0; 87];
+    head[0] = Entity::Reservation as u8;
+    head[1] = r.state as u8;
+    head[2] = given;
+    head[3..19].copy_from_slice(&r.owner.map_or([0; 16], Owner::bytes));
+    for (n, number) in numbers.iter().enumerate() {
+        head[19 + n * 8..27 + n * 8].copy_from_slice(&number.to_le_bytes());
+    }
+    let counts = [
+        r.renewals,
+        r.version,
+        r.id.len() as u32,
+        r.lines.len() as u32,
+        r.portions.len() as u32,
+        r.channel.0.into(),
+        r.region.map_or(0, |region| region.0.into()),
+    ];
+    for (n, count) in counts.iter().enumerate() {
+        head[59 + n * 4..63 + n * 4].copy_from_slice(&count.to_le_bytes());
+    }
+    head
+}
+
+fn line_record(line: &Line) -> [u8; 27] {
+    let mut record = [0; 27];
+    record[..4].copy_from_slice(&line.sku.0.to_le_bytes());
+    record[4..12].copy_from_slice(&line.quantity.to_le_bytes());
+    record[12..20].copy_from_slice(&line.asked.unwrap_or(0).to_le_bytes());
+    record[20..22].copy_from_slice(&line.location.map_or(0, |l| l.0).to_le_bytes());
+    record[22..26].copy_from_slice(&line.cap_period.to_le_bytes());
+    record[26] = u8::from(line.asked.is_some()) | u8::from(line.location.is_some()) << 1;
+    record
+}
+
+fn portion_record(p: &Portion) -> [u8; 35] {
+    let (kind, at) = match p.node {
+        Node::Hand(location) => (0, location.0.into()),
+        Node::Supply(supply) => (1, supply.0),
+        Node::Unsourced => (2, 0),
+    };
+    let (acked, shipped) = p
+        .evidence
+        .as_ref()
+        .map_or((false, false), |e| (e.ack.is_some(), e.shipped.is_some()));
+    let is = [p.fulfilled, p.inside, acked, shipped];
+    let mut record = [0; 35];
+    record[0] = is.into_iter().fold(kind, |bits, is| bits << 1 | u8::from(is));
+    record[1..5].copy_from_slice(&p.sku.0.to_le_bytes());
+    record[5..9].copy_from_slice(&at.to_le_bytes());
+    record[9..17].copy_from_slice(&p.quantity.to_le_bytes());
+    record[17..25].copy_from_slice(&p.own.to_le_bytes());
+    record[25..27].copy_from_slice(&p.line.to_le_bytes());
+    record[27..31].copy_from_slice(&p.own_period.to_le_bytes());
+    record[31..35].copy_from_slice(&p.cap_period.to_le_bytes());
+    record
 }

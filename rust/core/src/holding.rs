@@ -7,16 +7,13 @@ use crate::binding::reindex;
 use crate::digest::Encode;
 use crate::facts::{ReservationHeld, Text};
 use crate::ids::{ChannelId, LocationId, RegionId, SkuId, Slot};
-use crate::lifecycle::{NOWHERE, close, give_back, leave_owner};
+use crate::lifecycle::{NOWHERE, close, give_back};
 use crate::rations::{self, Kind};
-use crate::reservations::{Line, Node, Owner, Portion, Reservation, ReservationState, insert_by_age};
+use crate::reservations::{Line, Lines, Node, Owner, Portion, Portions, Reservation, ReservationState};
 use crate::sourcing::{self, Order, occupy};
 use crate::state::State;
 use smallvec::{SmallVec, smallvec};
 use xxhash_rust::xxh3::xxh3_64;
-
-/// Portions on their way to a reservation: mostly one for each line.
-type Portions = SmallVec<[Portion; 1]>;
 
 /// Regions that holds may bring; the rest of the numbers is for locations.
 const REGIONS_OF_HOLDS_MAX: usize = 40_000;
@@ -99,7 +96,7 @@ fn region_for(state: &mut State, name: &str) -> RegionId {
 pub(crate) fn hold(state: &mut State, held: &ReservationHeld<'_>) -> Slot {
     let channel = state.channel(&held.channel);
     let region = held.region.as_deref().map(|name| region_for(state, name));
-    let lines: Vec<Line> = held
+    let lines: Lines = held
         .lines
         .iter()
         .map(|line| Line {
@@ -128,7 +125,7 @@ pub(crate) fn hold(state: &mut State, held: &ReservationHeld<'_>) -> Slot {
 }
 
 fn supersede(state: &mut State, owner: Owner, channel: ChannelId, except: Option<Slot>, by: &str) {
-    for slot in state.reservations.of_owner.get(&owner).cloned().unwrap_or_default() {
+    for slot in state.reservations.of_owner(owner) {
         if Some(slot) != except && state.reservations.get(slot).channel == channel {
             close(state, slot, ReservationState::Released);
             state.reservations.get_mut(slot).superseded_by = Some(by.into());
@@ -155,8 +152,8 @@ fn add(state: &mut State, held: &ReservationHeld<'_>, channel: ChannelId) -> Slo
         body: 0,
         version: 0,
         sequence: state.position.sequence + 1,
-        lines: Vec::new(),
-        portions: Vec::new(),
+        lines: Lines::new(),
+        portions: Portions::new(),
         dirty: true,
     });
     state.digest.new_reservation(slot);
@@ -172,7 +169,7 @@ fn clear_for(state: &mut State, slot: Slot, lines: &[Line], channel: ChannelId, 
     let mut left: Vec<(Option<LocationId>, Portion)> = with_place.collect();
     let old = state.reservations.get_mut(slot);
     let (old_channel, old_lines) = (old.channel, std::mem::take(&mut old.lines));
-    old.portions = Vec::new();
+    old.portions = Portions::new();
     for sku in left
         .iter()
         .filter(|(_, p)| p.node == Node::Unsourced)
@@ -233,7 +230,7 @@ fn settle(
     held: &ReservationHeld<'_>,
     channel: ChannelId,
     region: Option<RegionId>,
-    mut lines: Vec<Line>,
+    mut lines: Lines,
 ) {
     for line in &mut lines {
         if state.catalogue.is_kit(line.sku) {
@@ -262,12 +259,8 @@ fn settle(
     }
     reservations.due.insert((expires_at_ms, serial, slot));
     if old_owner != owner {
-        leave_owner(state, slot, old_owner);
-        if let Some(owner) = owner {
-            let mut list = state.reservations.of_owner.remove(&owner).unwrap_or_default();
-            insert_by_age(&mut list, slot, |s| state.reservations.get(s).serial);
-            state.reservations.of_owner.insert(owner, list);
-        }
+        state.reservations.leave_owner(slot, old_owner);
+        state.reservations.enter_owner(slot);
     }
 }
 
@@ -280,7 +273,6 @@ pub(crate) fn place(state: &mut State, slot: Slot, wanted: Wanted) {
         reservation.state != ReservationState::Held,
     );
     let mut special: Vec<(SkuId, Node)> = Vec::new();
-    state.reservations.get_mut(slot).portions.reserve_exact(wanted.len());
     for (need, mut portions) in wanted {
         let kept: i64 = portions.iter().map(|p| p.quantity).sum();
         if need.quantity > kept {

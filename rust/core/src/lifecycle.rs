@@ -9,22 +9,12 @@ use crate::ids::{ChannelId, LocationId, RegionId, SkuId, Slot};
 use crate::netting;
 use crate::orders;
 use crate::rations::{self, Kind};
-use crate::reservations::{Line, Node, Owner, Portion, Reservation, ReservationState};
+use crate::reservations::{Line, Node, Portion, Portions, Reservation, ReservationState};
 use crate::sourcing::occupy;
 use crate::state::State;
 
 /// A region that no location serves.
 pub(crate) const NOWHERE: RegionId = RegionId(u16::MAX);
-
-pub(crate) fn leave_owner(state: &mut State, slot: Slot, owner: Option<Owner>) {
-    let Some(owner) = owner else { return };
-    if let Some(list) = state.reservations.of_owner.get_mut(&owner) {
-        list.retain(|s| *s != slot);
-        if list.is_empty() {
-            state.reservations.of_owner.remove(&owner);
-        }
-    }
-}
 
 /// Gives one portion's units back to its node and its rations. What the ERP counts, only a level gives back.
 pub(crate) fn give_back(state: &mut State, slot: Slot, channel: ChannelId, portion: &Portion) {
@@ -63,7 +53,7 @@ pub(crate) fn close(state: &mut State, slot: Slot, as_state: ReservationState) {
     }
     give_back_kit_caps(state, slot);
     state.reservations.due.remove(&(due, serial, slot));
-    leave_owner(state, slot, owner);
+    state.reservations.leave_owner(slot, owner);
     state.reservations.set_state(slot, as_state);
     mark_closed(state, slot);
 }
@@ -178,7 +168,7 @@ pub(crate) fn confirm(state: &mut State, slot: Slot, order_ref: Option<&str>) {
             });
         }
         state.reservations.due.remove(&(due, serial, slot));
-        leave_owner(state, slot, owner);
+        state.reservations.leave_owner(slot, owner);
     }
     if !was.is_confirmed() {
         state.reservations.set_state(slot, ReservationState::Committed);
@@ -250,7 +240,7 @@ pub(crate) fn cancel(state: &mut State, slot: Slot) {
     let reservation = state.reservations.get_mut(slot);
     reservation.version += 1;
     let channel = reservation.channel;
-    let (gone, left): (Vec<Portion>, Vec<Portion>) = std::mem::take(&mut reservation.portions)
+    let (gone, left): (Portions, Portions) = std::mem::take(&mut reservation.portions)
         .into_iter()
         .partition(|p| !p.fulfilled && !p.is_shipped());
     reservation.portions = left;

@@ -108,7 +108,6 @@ pub(crate) fn enter_indexes(state: &mut State, slot: Slot) {
 /// Takes a reservation out of the indexes by order and cell, before it is forgotten.
 pub(crate) fn leave_indexes(state: &mut State, slot: Slot) {
     let reservation = state.reservations.get(slot);
-    let order = reservation.order_ref.clone();
     let cells: Vec<_> = reservation
         .portions
         .iter()
@@ -122,17 +121,10 @@ pub(crate) fn leave_indexes(state: &mut State, slot: Slot) {
         .collect();
     for cell in cells {
         if let Some(list) = state.reservations.at_cell.get_mut(&cell) {
-            list.retain(|&s| s != slot);
+            list.retain(|s| *s != slot);
         }
     }
-    if let Some(order) = order
-        && let Some(list) = state.reservations.of_order.get_mut(&order)
-    {
-        list.retain(|s| *s != slot);
-        if list.is_empty() {
-            state.reservations.of_order.remove(&order);
-        }
-    }
+    state.reservations.leave_order(slot);
 }
 
 /// A level of a cell changed: every open order there is looked at again.
@@ -144,7 +136,7 @@ pub(crate) fn level_changed(state: &mut State, sku: SkuId, location: LocationId)
         renew(state, slot);
     }
     let level = state.cell(sku, location).and_then(Cell::level);
-    slots.retain(|&slot| {
+    slots.retain(|&mut slot| {
         let open = |p: &Portion| p.sku == sku && p.node == Node::Hand(location) && !is_settled(level, p);
         state
             .reservations

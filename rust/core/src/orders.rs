@@ -9,7 +9,7 @@ use crate::facts::{AsOf, OrderAck, OrderUpdate, UpdateStatus};
 use crate::ids::{LocationId, SkuId, Slot, SourceId};
 use crate::lifecycle::{give_back, give_back_kits_gone, kits_counted};
 use crate::netting::{enter_indexes, renew};
-use crate::reservations::{ByAge, Node, Portion, insert_by_age};
+use crate::reservations::{ByAge, Node, Portion};
 use crate::sourcing::occupy;
 use crate::state::State;
 
@@ -18,10 +18,7 @@ pub(crate) fn name_order(state: &mut State, slot: Slot, order_ref: &str) {
     if state.reservations.get(slot).order_ref.as_deref() == Some(order_ref) {
         return;
     }
-    state.reservations.get_mut(slot).order_ref = Some(order_ref.into());
-    let mut list = state.reservations.of_order.remove(order_ref).unwrap_or_default();
-    insert_by_age(&mut list, slot, |s| state.reservations.get(s).serial);
-    state.reservations.of_order.insert(order_ref.into(), list);
+    state.reservations.name_order(slot, order_ref);
     let Some(early) = state.reservations.early.remove(order_ref) else {
         return;
     };
@@ -61,7 +58,7 @@ pub(crate) fn keep_early(state: &mut State, order_ref: &str, raw: String) {
 }
 
 pub(crate) fn slots_of(state: &State, order_ref: &str) -> ByAge {
-    state.reservations.of_order.get(order_ref).cloned().unwrap_or_default()
+    state.reservations.of_order(order_ref)
 }
 
 pub(crate) fn acknowledge(state: &mut State, source: SourceId, ack: &OrderAck<'_>) {

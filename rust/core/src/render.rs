@@ -7,7 +7,7 @@ use crate::errors::{Problem, write_problem};
 use crate::facts::time::{write_day, write_time};
 use crate::ids::SkuId;
 use crate::json::{write_int, write_string, write_uint};
-use crate::reservations::{Node, Owner, Portion, Reservation, ReservationState};
+use crate::reservations::{Node, Portion, Reservation, ReservationState};
 use crate::sellable::Sellable;
 use crate::state::State;
 
@@ -50,7 +50,15 @@ pub(crate) fn reservation(state: &State, r: &Reservation, as_of: &[u8], out: &mu
         text_field(out, "superseded_by", Some(by));
     }
     text_field(out, "channel", Some(state.catalogue.channel_name(r.channel)));
-    text_field(out, "owner", r.owner.map(Owner::text).as_deref());
+    field(out, "owner");
+    match r.owner {
+        Some(owner) => {
+            out.push(b'"');
+            out.extend_from_slice(&owner.digits());
+            out.push(b'"');
+        }
+        None => out.extend_from_slice(b"null"),
+    }
     text_field(out, "order_ref", r.order_ref.as_deref());
     field(out, "expires_at");
     if r.state == ReservationState::Held {

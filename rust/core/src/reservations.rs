@@ -5,57 +5,69 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
+use hashbrown::{DefaultHashBuilder, HashMap};
+use smallvec::SmallVec;
 
 use crate::facts::AsOf;
-use crate::ids::{ChannelId, LocationId, RegionId, SkuId, Slot, SourceId, SupplyId, spread, tag};
+use crate::ids::{ChannelId, LocationId, RegionId, SkuId, Slot, SourceId, SupplyId, tag};
+
+mod room;
+
+use room::{Room, Tagged};
 
 /// The keyed hash of an owner: 128 bits, told as 32 hexadecimal digits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct Owner(u128);
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Owner([u8; 16]);
 
 impl Owner {
     /// The owner of a LOG fact. The gateway writes 32 digits; whatever else stands there becomes as many.
     pub(crate) fn of(text: &str) -> Self {
-        let bytes = <&[u8; 32]>::try_from(text.as_bytes()).ok();
-        Owner(
-            bytes
-                .and_then(read_hex)
-                .unwrap_or_else(|| xxhash_rust::xxh3::xxh3_128(text.as_bytes())),
-        )
+        let digits = <&[u8; 32]>::try_from(text.as_bytes()).ok();
+        let read = digits.and_then(read_hex);
+        Owner(read.unwrap_or_else(|| xxhash_rust::xxh3::xxh3_128(text.as_bytes()).to_be_bytes()))
     }
 
-    pub(crate) fn text(self) -> String {
-        let digit = |nibble: u8| char::from(b"0123456789abcdef"[usize::from(nibble & 15)]);
-        let mut text = String::with_capacity(32);
-        for byte in self.0.to_be_bytes() {
-            text.push(digit(byte >> 4));
-            text.push(digit(byte));
+    pub(crate) fn digits(self) -> [u8; 32] {
+        let mut digits = [0; 32];
+        for (two, byte) in digits.chunks_exact_mut(2).zip(self.0) {
+            two[0] = HEX[usize::from(byte >> 4)];
+            two[1] = HEX[usize::from(byte & 15)];
         }
-        text
+        digits
     }
 
     pub(crate) fn bytes(self) -> [u8; 16] {
-        self.0.to_le_bytes()
+        self.0
     }
 }
 
-/// 32 lower-case hexadecimal digits; every hold and every replay of it reads them, so by hand.
-fn read_hex(digits: &[u8; 32]) -> Option<u128> {
-    let mut value = 0;
-    for digit in digits {
-        let nibble = match digit {
-            b'0'..=b'9' => digit - b'0',
-            b'a'..=b'f' => digit - b'a' + 10,
-            _ => return None,
-        };
-        value = value << 4 | u128::from(nibble);
+const HEX: &[u8; 16] = b"0123456789abcdef";
+/// What each byte is worth as a lower-case hexadecimal digit; 255: it is none.
+const WORTH: [u8; 256] = {
+    let (mut worth, mut n) = ([255; 256], 0);
+    while n < 16 {
+        worth[HEX[n] as usize] = n as u8;
+        n += 1;
     }
-    Some(value)
+    worth
+};
+
+/// Every hold and every replay of it reads them, so by table and without an early exit.
+fn read_hex(digits: &[u8; 32]) -> Option<[u8; 16]> {
+    let (mut bytes, mut all) = ([0; 16], 0);
+    for (byte, two) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+        let (high, low) = (WORTH[usize::from(two[0])], WORTH[usize::from(two[1])]);
+        all |= high | low;
+        *byte = high << 4 | low;
+    }
+    (all < 16).then_some(bytes)
 }
 
 /// Reservations of one owner or order, in order of first PUT: mostly one or two.
-pub(crate) type ByAge = smallvec::SmallVec<[Slot; 2]>;
+pub(crate) type ByAge = SmallVec<[Slot; 2]>;
+/// A reservation's lines and portions: mostly one or two, and then in one piece with it.
+pub(crate) type Lines = SmallVec<[Line; 2]>;
+pub(crate) type Portions = SmallVec<[Portion; 2]>;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ReservationState {
@@ -193,8 +205,8 @@ pub(crate) struct Reservation {
     pub(crate) version: u32,
     /// LOG sequence of the last change.
     pub(crate) sequence: u64,
-    pub(crate) lines: Vec<Line>,
-    pub(crate) portions: Vec<Portion>,
+    pub(crate) lines: Lines,
+    pub(crate) portions: Portions,
     pub(crate) dirty: bool,
 }
 
@@ -216,19 +228,17 @@ pub(crate) struct EarlyWord {
 /// All reservations.
 #[derive(Debug, Default)]
 pub(crate) struct Reservations {
-    slots: Vec<Option<Box<Reservation>>>,
-    free: Vec<Slot>,
-    /// Each with its id's tag.
-    by_id: HashTable<(u32, Slot)>,
+    room: Room,
+    by_id: Tagged,
+    /// Held ones by their owner.
+    by_owner: Tagged,
+    /// Confirmed ones by their order.
+    by_order: Tagged,
     hasher: DefaultHashBuilder,
     /// Held ones by (due on the lead clock, serial).
     pub(crate) due: BTreeSet<(i64, u64, Slot)>,
-    /// Held ones of an owner, in order of first PUT.
-    pub(crate) of_owner: HashMap<Owner, ByAge>,
-    /// Confirmed ones of an order, in order of first PUT.
-    pub(crate) of_order: HashMap<Box<str>, ByAge>,
     /// Confirmed ones with units at a cell that a level may still take in or leave out.
-    pub(crate) at_cell: HashMap<(SkuId, LocationId), Vec<Slot>>,
+    pub(crate) at_cell: HashMap<(SkuId, LocationId), ByAge>,
     /// Acknowledgements and updates that came before their order, as they stand in LOG; bounded.
     pub(crate) early: HashMap<Box<str>, EarlyWord>,
     pub(crate) early_order: VecDeque<Box<str>>,
@@ -243,53 +253,87 @@ pub(crate) struct Reservations {
 impl Reservations {
     pub(crate) fn find(&self, id: &str) -> Option<Slot> {
         let tag = tag(&self.hasher, id.as_bytes());
-        let found = self
-            .by_id
-            .find(spread(tag), |&(t, slot)| t == tag && &*self.get(slot).id == id);
-        found.map(|&(_, slot)| slot)
+        self.by_id.find(tag, |slot| &*self.get(slot).id == id)
     }
 
     #[inline]
     pub(crate) fn get(&self, slot: Slot) -> &Reservation {
-        self.slots[slot.at()]
-            .as_ref()
-            .expect("a slot that is referred to is taken")
+        self.room.get(slot).expect("a slot that is referred to is taken")
     }
 
     #[inline]
     pub(crate) fn get_mut(&mut self, slot: Slot) -> &mut Reservation {
-        self.slots[slot.at()]
-            .as_mut()
-            .expect("a slot that is referred to is taken")
+        self.room.get_mut(slot).expect("a slot that is referred to is taken")
     }
 
     pub(crate) fn get_if_taken(&mut self, slot: Slot) -> Option<&mut Reservation> {
-        self.slots[slot.at()].as_deref_mut()
+        self.room.get_mut(slot)
     }
 
     pub(crate) fn add(&mut self, reservation: Reservation) -> Slot {
         let tag = tag(&self.hasher, reservation.id.as_bytes());
         self.count_by_state[reservation.state as usize] += 1;
-        let slot = self.free.pop().unwrap_or_else(|| {
-            self.slots.push(None);
-            Slot(self.slots.len() as u32 - 1)
-        });
-        self.slots[slot.at()] = Some(Box::new(reservation));
-        self.by_id.insert_unique(spread(tag), (tag, slot), |&(t, _)| spread(t));
+        let slot = self.room.add(reservation);
+        self.by_id.enter(tag, slot);
         slot
     }
 
     pub(crate) fn remove(&mut self, slot: Slot) -> Reservation {
-        let gone = self.slots[slot.at()]
-            .take()
-            .expect("a slot that is referred to is taken");
-        let tag = tag(&self.hasher, gone.id.as_bytes());
-        if let Ok(entry) = self.by_id.find_entry(spread(tag), |&(_, s)| s == slot) {
-            entry.remove();
-        }
+        let gone = self.room.remove(slot).expect("a slot that is referred to is taken");
+        self.by_id.leave(tag(&self.hasher, gone.id.as_bytes()), slot);
         self.count_by_state[gone.state as usize] -= 1;
-        self.free.push(slot);
-        *gone
+        gone
+    }
+
+    /// Holds of an owner, in order of first PUT.
+    pub(crate) fn of_owner(&self, owner: Owner) -> ByAge {
+        let tag = tag(&self.hasher, &owner.bytes());
+        self.by_age(
+            self.by_owner
+                .all(tag)
+                .filter(|&slot| self.get(slot).owner == Some(owner)),
+        )
+    }
+
+    /// Lists a hold with the owner that it has now.
+    pub(crate) fn enter_owner(&mut self, slot: Slot) {
+        if let Some(owner) = self.get(slot).owner {
+            self.by_owner.enter(tag(&self.hasher, &owner.bytes()), slot);
+        }
+    }
+
+    pub(crate) fn leave_owner(&mut self, slot: Slot, owner: Option<Owner>) {
+        if let Some(owner) = owner {
+            self.by_owner.leave(tag(&self.hasher, &owner.bytes()), slot);
+        }
+    }
+
+    /// Confirmed ones of an order, in order of first PUT.
+    pub(crate) fn of_order(&self, order_ref: &str) -> ByAge {
+        let tag = tag(&self.hasher, order_ref.as_bytes());
+        let named = |&slot: &Slot| self.get(slot).order_ref.as_deref() == Some(order_ref);
+        self.by_age(self.by_order.all(tag).filter(named))
+    }
+
+    /// Gives a reservation its order's name and lists it there.
+    pub(crate) fn name_order(&mut self, slot: Slot, order_ref: &str) {
+        self.leave_order(slot);
+        self.get_mut(slot).order_ref = Some(order_ref.into());
+        self.by_order.enter(tag(&self.hasher, order_ref.as_bytes()), slot);
+    }
+
+    pub(crate) fn leave_order(&mut self, slot: Slot) {
+        if let Some(order) = self.room.get(slot).and_then(|r| r.order_ref.as_deref()) {
+            self.by_order.leave(tag(&self.hasher, order.as_bytes()), slot);
+        }
+    }
+
+    fn by_age(&self, slots: impl Iterator<Item = Slot>) -> ByAge {
+        let mut list: ByAge = slots.collect();
+        if list.len() > 1 {
+            list.sort_unstable_by_key(|&slot| self.get(slot).serial);
+        }
+        list
     }
 
     pub(crate) fn set_state(&mut self, slot: Slot, state: ReservationState) {
@@ -300,23 +344,34 @@ impl Reservations {
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (Slot, &Reservation)> {
-        self.slots
-            .iter()
-            .enumerate()
-            .filter_map(|(n, r)| r.as_deref().map(|r| (Slot(n as u32), r)))
+        self.room.iter()
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.slots.len() - self.free.len()
+        self.room.len()
     }
 }
 
-/// Adds a slot to an index entry that is kept in order of first PUT.
-pub(crate) fn insert_by_age(list: &mut ByAge, slot: Slot, serial_of: impl Fn(Slot) -> u64) {
-    if list.contains(&slot) {
-        return;
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reservation_is_small() {
+        assert!(size_of::<Reservation>() <= 336, "{}", size_of::<Reservation>());
     }
-    let serial = serial_of(slot);
-    let at = list.partition_point(|&s| serial_of(s) < serial);
-    list.insert(at, slot);
+
+    #[test]
+    fn an_owner_is_read_from_digits_and_told_as_them() {
+        let digits = "00ff10a9b8c7d6e5f4039281706f5e4d";
+        assert_eq!(&Owner::of(digits).digits(), digits.as_bytes());
+        for other in [
+            "00FF10a9b8c7d6e5f4039281706f5e4d",
+            "x0ff10a9b8c7d6e5f4039281706f5e4d",
+            "00ff",
+        ] {
+            assert_ne!(&Owner::of(other).digits()[..], other.as_bytes());
+            assert_eq!(Owner::of(other), Owner::of(other));
+        }
+    }
 }

@@ -13,8 +13,7 @@ pub(crate) fn keyed_hash(key: Option<&[u8; 32]>, owner: &str) -> String {
 /// The holds of an owner on a channel.
 pub(crate) fn holds_of(state: &State, owner: Option<&str>, channel: Option<ChannelId>) -> Vec<Slot> {
     let all = owner
-        .and_then(|o| state.reservations.of_owner.get(&Owner::of(o)))
-        .cloned()
+        .map(|o| state.reservations.of_owner(Owner::of(o)))
         .unwrap_or_default();
     all.into_iter()
         .filter(|&slot| Some(state.reservations.get(slot).channel) == channel)

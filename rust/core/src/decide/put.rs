@@ -178,11 +178,7 @@ fn owner_limit(state: &State, held: &ReservationHeld<'_>, existing: Option<Slot>
         return Ok(());
     }
     let channel = state.catalogue.channel(&held.channel);
-    let others = state
-        .reservations
-        .of_owner
-        .get(&Owner::of(owner))
-        .map_or(&[][..], |list| &list[..]);
+    let others = state.reservations.of_owner(Owner::of(owner));
     let stays = |slot: &&Slot| {
         Some(**slot) != existing && !(held.supersede && Some(state.reservations.get(**slot).channel) == channel)
     };

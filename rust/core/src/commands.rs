@@ -14,6 +14,7 @@ use crate::facts::{QuantityLine, QuantityLines, located};
 
 mod flaws;
 mod incoming;
+mod quick;
 mod split;
 
 use flaws::Field;
@@ -78,7 +79,7 @@ const PUT: &[Field] = &[
 
 /// Reads the body of `PUT /v1/reservations/{id}`.
 pub fn parse_put(body: &[u8]) -> Result<PutBody<'_>, RequestError> {
-    let put: PutBody<'_> = parse(body, PUT)?;
+    let put: PutBody<'_> = quick::put(utf8(body)?).map_or_else(|| parse(body, PUT), Ok)?;
     if put.supersede && put.owner.is_none() {
         return Err(RequestError::invalid("owner", "is needed with supersede"));
     }
@@ -98,7 +99,7 @@ pub fn parse_confirm(body: &[u8]) -> Result<ConfirmBody<'_>, RequestError> {
     if body.is_empty() {
         return Ok(ConfirmBody { order_ref: None });
     }
-    parse(body, &[Field::optional::<Name<'_>>("order_ref")])
+    quick::confirm(utf8(body)?).map_or_else(|| parse(body, &[Field::optional::<Name<'_>>("order_ref")]), Ok)
 }
 
 /// Reads the body of `.../release` and `.../cancel`: `{}` or nothing.
@@ -269,5 +270,7 @@ fn first_flaw<'a, T: Deserialize<'a>>(text: &'a str) -> FieldError {
     }
 }
 
+#[cfg(test)]
+mod quick_tests;
 #[cfg(test)]
 mod tests;

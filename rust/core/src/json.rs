@@ -2,6 +2,8 @@
 //!
 //! In: values. Out: compact JSON bytes. Always: valid UTF-8, and one value has one spelling (canonical bytes).
 
+pub(crate) mod scan;
+
 /// Appends `text` as a JSON string: `"`, `\` and control characters escaped, everything else as it is.
 pub fn write_string(out: &mut Vec<u8>, text: &str) {
     let bytes = text.as_bytes();

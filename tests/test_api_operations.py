@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from holdfast.gateway.keyring import KeyStore, Operation
+from holdfast.supervisor.record import gateway_of
 from tests.support.gateway import ask, connected, raw
 from tests.support.served import Api, Served, cart, free_port, fresh, level, places, serving
 
@@ -34,7 +35,10 @@ async def test_state_says_where_the_process_stands(keyed: Served) -> None:
     found = answer.json
     assert {"scope", "sequence", "digest", "role", "lag_facts", "pid", "totals", "as_of"} <= found.keys()
     assert (found["scope"], found["role"], found["lag_facts"]) == ("main", "leader", 0)
-    assert found["pid"] == keyed.child.pid
+    gateway = gateway_of(keyed.directory / "store")
+    assert gateway is not None
+    assert gateway.pid == keyed.child.pid
+    assert [worker.pid for worker in gateway.workers] == [found["pid"]]
     assert len(found["digest"]) == 32
     again = (await api("GET", "/v1/state")).json
     assert again["digest"] == found["digest"], "reading changes nothing"

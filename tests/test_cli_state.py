@@ -30,7 +30,10 @@ def test_state_says_where_it_stands(shop: OwnGateway, capsys: pytest.CaptureFixt
     assert run(["state", "--json", "--gateway", shop.url]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["role"] == "leader"
-    assert found["pid"] == shop.pid
+    assert run(["state", "--json", "--data", str(shop.directory)]) == 0
+    again = json.loads(capsys.readouterr().out)
+    assert again["digest"] == found["digest"]
+    assert again["pid"] == found["pid"] != shop.pid, "a worker answers, not its supervisor"
     assert run(["state", "--gateway", shop.url]) == 0
     assert found["digest"] in capsys.readouterr().out
 

@@ -142,7 +142,7 @@ async def test_metrics_count_by_call_and_status() -> None:
         answer = await ask(port, "GET", "/metrics")
         assert answer.headers["content-type"].startswith("text/plain")
         text = answer.body.decode()
-        assert 'holdfast_requests_total{call="reserve",status="2xx"} 3.0' in text
-        assert 'holdfast_requests_total{call="unrouted",status="4xx"} 1.0' in text
-        assert 'holdfast_request_seconds_bucket{call="reserve",le="+Inf"} 3.0' in text
-        assert "holdfast_node_batches_total 3.0" in text
+        assert 'holdfast_requests_total{call="reserve",node="n1",status="2xx"} 3.0' in text
+        assert 'holdfast_requests_total{call="unrouted",node="n1",status="4xx"} 1.0' in text
+        assert 'holdfast_request_seconds_bucket{call="reserve",le="+Inf",node="n1"} 3.0' in text
+        assert 'holdfast_node_batches_total{node="n1"} 3.0' in text

@@ -157,6 +157,24 @@ class GatewaySettings:
 
 
 @dataclass(frozen=True, slots=True)
+class SupervisorSettings:
+    """The process that keeps the others running."""
+
+    workers_max: int = 64
+    watch_ms: int = 50
+    message_bytes_max: int = 64 * KIB
+
+    # A child that dies is started again at once; the next time after a wait that doubles, until one has lasted.
+    restart_first_ms: int = 100
+    restart_wait_ms_max: int = 5 * SECOND_MS
+    lasting_ms: int = 10 * SECOND_MS
+    deaths_until_loud: int = 3
+
+    # Longer than a gateway's shutdown and a node's drain together; then it is killed.
+    stop_ms: int = 22 * SECOND_MS
+
+
+@dataclass(frozen=True, slots=True)
 class RuleSettings:
     """Settings that decide what a batch means. They are replicated: each lead batch carries them.
 
@@ -183,4 +201,5 @@ class Settings:
     log: LogSettings = field(default_factory=LogSettings)
     node: NodeSettings = field(default_factory=NodeSettings)
     gateway: GatewaySettings = field(default_factory=GatewaySettings)
+    supervisor: SupervisorSettings = field(default_factory=SupervisorSettings)
     rules: RuleSettings = field(default_factory=RuleSettings)

@@ -5,6 +5,7 @@ Always: every failure that can be expected becomes a CouldNotRunError with what 
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -16,15 +17,33 @@ from holdfast.log.errors import LogFault
 from holdfast.rehearsal.orders import UnreadableError
 from holdfast.rehearsal.own_gateway import GatewayStartError
 from holdfast.rehearsal.stage import RejectedError
+from holdfast.supervisor.record import gateway_of
 
 DEFAULT_URL = "http://127.0.0.1:8080"
 EXPECTED = (ClientError, LogFault, UnreadableError, GatewayStartError, RejectedError)
 
-Gateway = Annotated[str, Parameter(env_var="HOLDFAST_GATEWAY", help="The gateway's address.")]
+Gateway = Annotated[
+    str | None,
+    Parameter(
+        env_var="HOLDFAST_GATEWAY",
+        help=f"The gateway's address; without it the one that runs on --data, else {DEFAULT_URL}.",
+    ),
+]
+GatewayData = Annotated[
+    Path | None, Parameter(name="--data", env_var="HOLDFAST_DATA", help="The directory that `serve` was given.")
+]
 Key = Annotated[
     str | None,
     Parameter(env_var="HOLDFAST_KEY", show_env_var=True, help="An API key, where the gateway asks for one."),
 ]
+
+
+def url_of(gateway: str | None, directory: Path | None) -> str:
+    """The gateway to speak to: the one that was named, or that runs on a data directory, or the default."""
+    if gateway is not None:
+        return gateway
+    found = gateway_of(directory) if directory is not None else None
+    return found.url if found is not None else DEFAULT_URL
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from msgspec import UNSET
 from rich.table import Table
 from rich.text import Text
 
-from holdfast.cli.connection import DEFAULT_URL, Gateway, Key, could_not_run
+from holdfast.cli.connection import Gateway, GatewayData, Key, could_not_run, url_of
 from holdfast.cli.console import DONE, FOUND_WRONG, Json, number, remarks, results, write_json
 from holdfast.client import Client
 from holdfast.contracts.answers import Explanation
@@ -24,7 +24,8 @@ def explain(
     *,
     channel: Annotated[str, Parameter(help="The channel that would sell it.")],
     region: Annotated[str | None, Parameter(help="The shopper's region, for a regional channel.")] = None,
-    gateway: Gateway = DEFAULT_URL,
+    gateway: Gateway = None,
+    data: GatewayData = None,
     key: Key = None,
     json: Json = False,
 ) -> int:
@@ -38,7 +39,7 @@ def explain(
     ```
     """
     with could_not_run():
-        found = asyncio.run(_ask(sku, channel, region, gateway, key))
+        found = asyncio.run(_ask(sku, channel, region, url_of(gateway, data), key))
     if json:
         write_json(msgspec.to_builtins(found))
     else:

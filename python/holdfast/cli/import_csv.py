@@ -16,7 +16,7 @@ from rich.text import Text
 
 from holdfast.adapters.csv_kinds import KINDS, Kind
 from holdfast.adapters.csv_table import BadCell, read_table, template
-from holdfast.cli.connection import DEFAULT_URL, Gateway, Key, could_not_run
+from holdfast.cli.connection import Gateway, GatewayData, Key, could_not_run, url_of
 from holdfast.cli.console import DONE, FOUND_WRONG, CouldNotRunError, Json, number, remarks, results, write_json
 from holdfast.cli.live import LiveWatcher
 from holdfast.client import Client
@@ -44,7 +44,8 @@ def import_csv(
         str | None,
         Parameter(help="When the figures were true, RFC 3339 in UTC, for rows that do not say; now without it."),
     ] = None,
-    gateway: Gateway = DEFAULT_URL,
+    gateway: Gateway = None,
+    data: GatewayData = None,
     key: Key = None,
     json: Json = False,
 ) -> int:
@@ -72,7 +73,7 @@ def import_csv(
         raise CouldNotRunError(f"{file} has no rows.", "The first row names the columns; the facts follow.")
     with could_not_run(), LiveWatcher("facts") as watcher:
         told = watcher.phase(f"importing {kind}", len(table.facts))
-        importer = _Importer(chosen, source, gateway, key)
+        importer = _Importer(chosen, source, url_of(gateway, data), key)
         bad, taken, sequence = asyncio.run(importer.run(table.facts, table.rows, told))
     return _outcome(len(table.facts), bad, taken=taken, sequence=sequence, as_json=json)
 

@@ -1,7 +1,8 @@
 """`holdfast serve`: a gateway, with its own log or on a NATS that runs already.
 
 In: a data directory and where to listen. Out: on stderr, where it listens and what to do next, then JSON logs.
-Always: without keys nothing but loopback is served, and that has to be said (`--auth off`).
+Always: without keys nothing but loopback is served, and that has to be said (`--auth off`); this process supervises,
+and the workers that it starts serve.
 """
 
 import asyncio
@@ -13,17 +14,19 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from cyclopts import Parameter
+from cyclopts import Parameter, validators
 
 from holdfast.cli.console import COULD_NOT_RUN, DONE, CouldNotRunError, remarks
-from holdfast.settings import GatewaySettings, Settings
+from holdfast.settings import GatewaySettings, Settings, SupervisorSettings
 
 if TYPE_CHECKING:
-    from holdfast.gateway.run import Service, Serving
+    from holdfast.supervisor.run import Announcement, Plan
 
 PRIVATE = 0o700
 CONNECTIONS_MAX = GatewaySettings().connections_max
+WORKERS_MAX = SupervisorSettings().workers_max
 FILES_BESIDE_CONNECTIONS = 512
+NAME_CHARS_MAX = 64
 
 Data = Annotated[Path, Parameter(help="Where the log, the keys and the owner key are kept.", env_var="HOLDFAST_DATA")]
 Auth = Annotated[
@@ -32,8 +35,15 @@ Auth = Annotated[
 Nats = Annotated[
     str | None,
     Parameter(
-        help="A NATS with JetStream, nats://user:password@host:4222; without it, one is started.",
+        help="A NATS with JetStream, nats://user:password@host:4222[,...]; without it, one is started.",
         env_var="HOLDFAST_NATS",
+    ),
+]
+Workers = Annotated[
+    int,
+    Parameter(
+        validator=validators.Number(gte=1, lte=WORKERS_MAX),
+        help="Processes that share the port. Each holds the whole state; one leads.",
     ),
 ]
 
@@ -44,56 +54,77 @@ def serve(
     port: Annotated[int, Parameter(help="0 takes a free one.")] = 8080,
     host: Annotated[str, Parameter(help="The address to listen on.")] = "127.0.0.1",
     auth: Auth = "on",
+    workers: Workers = 1,
     nats: Nats = None,
     scope: Annotated[str, Parameter(help="The inventory universe: letters, digits, '_' and '-'.")] = "main",
-    node: Annotated[str, Parameter(help="This process's name in the log.")] = "n1",
-    connections_max: Annotated[int, Parameter(help="Beyond these, new connections are told 503.")] = CONNECTIONS_MAX,
+    node: Annotated[
+        str,
+        Parameter(
+            help="This machine's name in the log, another one on each: letters, digits, '_' and '-'.",
+            env_var="HOLDFAST_NODE",
+        ),
+    ] = "n1",
+    connections_max: Annotated[
+        int, Parameter(help="Of one worker. Beyond these, new connections are told 503.")
+    ] = CONNECTIONS_MAX,
     log_level: Annotated[Literal["debug", "info", "warning", "error"], Parameter(help="What is logged.")] = "info",
-    loop: Annotated[Literal["uvloop", "asyncio"], Parameter(help="The event loop.")] = "uvloop",
+    loop: Annotated[Literal["uvloop", "asyncio"], Parameter(help="The workers' event loop.")] = "uvloop",
 ) -> int:
-    """Serve the HTTP API until SIGTERM, which lets what is under way finish."""
-    import uvloop
+    """Serve the HTTP API until SIGTERM, which lets what is under way finish.
 
-    from holdfast.gateway.logs import configure_logs
-    from holdfast.gateway.run import Service
-    from holdfast.gateway.run import serve as serve_until_stopped
-    from holdfast.log.errors import LogFault
+    This process supervises: it keeps the port, a nats-server of its own (unless --nats names one that runs) and the
+    workers, and starts again what dies. Workers are named n1-1, n1-2 ... (n1 when there is one). All of them answer
+    reads; the one that leads decides. DIR/gateway.json says where it listens and who its processes are.
 
-    _check(host, auth, nats, scope)
-    configure_logs(log_level)
+    ```
+    holdfast serve --data DIR --auth off
+    holdfast serve --data DIR --workers 2 --host 0.0.0.0
+    holdfast serve --data DIR --nats nats://user:password@a:4222,nats://b:4222 --node n2
+    ```
+    """
+    from holdfast.supervisor.run import Plan
+
+    _check(nats, scope, node)
     settings = Settings(gateway=GatewaySettings(connections_max=connections_max))
-    service = Service(data, host, port, auth == "on", nats, scope, node, settings)
-    factory = uvloop.new_event_loop if loop == "uvloop" else None
-    try:
-        data.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
-        _check_address(host, port, loopback=auth == "off")
-        _allow_files(connections_max + FILES_BESIDE_CONNECTIONS)
-        with asyncio.Runner(loop_factory=factory) as runner:
-            why = runner.run(serve_until_stopped(service, lambda serving: _announce(service, serving)))
-    except LogFault as error:
-        raise CouldNotRunError(f"the log cannot be used: {error}") from error
-    except OSError as error:
-        advice = "Another program listens there; choose another --port." if error.errno == errno.EADDRINUSE else ""
-        raise CouldNotRunError(str(error), advice) from error
+    plan = Plan(data, host, port, auth == "on", nats, scope, node, workers, log_level, loop, settings)
+    why = _supervised(plan)
     if why:
         remarks.print(f"holdfast: stopped, because going on could do harm: {why}", style="bold red", markup=False)
         return COULD_NOT_RUN
     return DONE
 
 
-def _check(host: str, auth: str, nats: str | None, scope: str) -> None:
-    from holdfast.gateway.gate import is_loopback
-    from holdfast.gateway.run import endpoint_of
+def _supervised(plan: "Plan") -> str:
+    """Until it is over; why, where nobody told it to stop."""
+    from holdfast.gateway.logs import configure_logs
+    from holdfast.log.errors import LogFault
+    from holdfast.supervisor.run import StartError, supervise
 
-    if auth == "off" and not is_loopback(f"[{host}]" if ":" in host else host):
-        raise _not_loopback(host)
-    if not scope or not all(letter.isalnum() or letter in "_-" for letter in scope) or not scope.isascii():
-        raise CouldNotRunError(f"{scope!r} is no scope", "A scope has letters, digits, '_' and '-'.")
-    if nats is not None:
-        try:
-            endpoint_of(nats)
-        except ValueError as error:
-            raise CouldNotRunError(str(error)) from error
+    configure_logs(plan.log_level, process="supervisor")
+    try:
+        if not plan.auth:
+            _check_loopback(plan.host, plan.port)
+        plan.directory.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
+        _allow_files(plan.settings.gateway.connections_max + FILES_BESIDE_CONNECTIONS)
+        return asyncio.run(supervise(plan, lambda announcement: _announce(plan, announcement)))
+    except LogFault as error:
+        raise CouldNotRunError(f"the log cannot be used: {error}") from error
+    except StartError as error:
+        raise CouldNotRunError(str(error)) from error
+    except OSError as error:
+        advice = "Another program listens there; choose another --port." if error.errno == errno.EADDRINUSE else ""
+        raise CouldNotRunError(str(error), advice) from error
+
+
+def _check(nats: str | None, scope: str, node: str) -> None:
+    for what, name in (("scope", scope), ("node", node)):
+        # Both are parts of NATS subjects.
+        if not 0 < len(name) <= NAME_CHARS_MAX or not all(
+            letter.isascii() and (letter.isalnum() or letter in "_-") for letter in name
+        ):
+            raise CouldNotRunError(f"{name!r} is no {what}", f"A {what} has letters, digits, '_' and '-'.")
+    if nats is not None and not any(part.strip() for part in nats.split(",")):
+        raise CouldNotRunError("an address of NATS is like nats://127.0.0.1:4222")
 
 
 def _not_loopback(host: str) -> CouldNotRunError:
@@ -103,14 +134,11 @@ def _not_loopback(host: str) -> CouldNotRunError:
     )
 
 
-def _check_address(host: str, port: int, *, loopback: bool) -> None:
-    """Find out before the log is started, and by the address that the name stands for. Raises OSError."""
-    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-    if loopback and not ip_address(address[0]).is_loopback:
-        raise _not_loopback(f"{host} ({address[0]})")
-    with socket.socket(family, kind, protocol) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        probe.bind(address)
+def _check_loopback(host: str, port: int) -> None:
+    """By the addresses that the name stands for. Raises OSError."""
+    for _, _, _, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+        if not ip_address(address[0]).is_loopback:
+            raise _not_loopback(host if host == address[0] else f"{host} ({address[0]})")
 
 
 def _allow_files(wanted: int) -> None:
@@ -120,19 +148,19 @@ def _allow_files(wanted: int) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
-def _announce(service: "Service", serving: "Serving") -> None:
-    host = f"[{serving.host}]" if ":" in serving.host else serving.host
-    url = f"http://{host}:{serving.port}"
-    where = service.nats.rpartition("@")[2] if service.nats is not None else "a server of its own"
+def _announce(plan: "Plan", found: "Announcement") -> None:
+    where = plan.nats.rpartition("@")[2] if plan.nats is not None else "a server of its own"
+    workers = ", ".join(f"{one.node} (process {one.pid})" for one in found.workers)
     lines = [
-        f"holdfast listens on {url}",
-        f"  data    {service.directory}, scope {service.scope}, log: {where}, process {os.getpid()}",
-        f"  ready   curl {url}/readyz      docs   {url}/docs",
+        f"holdfast listens on {found.url}",
+        f"  data    {plan.directory}, scope {plan.scope}, log: {where}, process {os.getpid()}",
+        f"  workers {workers}",
+        f"  ready   curl {found.url}/readyz      docs   {found.url}/docs",
     ]
-    if not service.auth:
+    if not plan.auth:
         lines.append("  Authentication is off: whoever is on this machine may do everything. Try:")
-        lines.append(f"  curl '{url}/v1/state'")
-    elif not serving.keys:
+        lines.append(f"  curl '{found.url}/v1/state'")
+    elif not found.keys:
         lines.append("  There are no keys yet, and all that matters needs one. Make one; it works at once:")
-        lines.append(f"  holdfast keys add admin --operations all --data {service.directory}")
+        lines.append(f"  holdfast keys add admin --operations all --data {plan.directory}")
     remarks.print("\n".join(lines), markup=False)

@@ -5,13 +5,13 @@ import asyncio
 import msgspec
 from rich.table import Table
 
-from holdfast.cli.connection import DEFAULT_URL, Gateway, Key, could_not_run
+from holdfast.cli.connection import Gateway, GatewayData, Key, could_not_run, url_of
 from holdfast.cli.console import DONE, Json, number, results, write_json
 from holdfast.client import Client
 from holdfast.contracts.answers import StateAnswer
 
 
-def state(*, gateway: Gateway = DEFAULT_URL, key: Key = None, json: Json = False) -> int:
+def state(*, gateway: Gateway = None, data: GatewayData = None, key: Key = None, json: Json = False) -> int:
     """Show where a running gateway stands: sequence, digest, totals.
 
     Two processes that applied the same log show the same digest.
@@ -22,7 +22,7 @@ def state(*, gateway: Gateway = DEFAULT_URL, key: Key = None, json: Json = False
     ```
     """
     with could_not_run():
-        found = asyncio.run(_ask(gateway, key))
+        found = asyncio.run(_ask(url_of(gateway, data), key))
     if json:
         write_json(msgspec.to_builtins(found))
     else:

@@ -11,14 +11,14 @@ import uvloop
 from cyclopts import Parameter
 from rich.table import Table
 
-from holdfast.cli.connection import DEFAULT_URL, Key, could_not_run
+from holdfast.cli.connection import Key, could_not_run
 from holdfast.cli.console import DONE, FOUND_WRONG, Json, number, remarks, results, write_json
 from holdfast.cli.live import LiveWatcher
 from holdfast.client import NO_RETRY, Client, ClientError
-from holdfast.log.embedded import runtime_of
 from holdfast.node.replay import ReplayProgress
 from holdfast.node.verify import AskGateway, VerifyReport
 from holdfast.node.verify import verify as rebuild_and_compare
+from holdfast.supervisor.record import gateway_of
 
 
 def verify(
@@ -27,7 +27,7 @@ def verify(
     gateway: Annotated[
         str | None,
         Parameter(
-            env_var="HOLDFAST_GATEWAY", help="The running gateway to compare with, where it is not on port 8080."
+            env_var="HOLDFAST_GATEWAY", help="A gateway to compare with, where it is not the one that runs on --data."
         ),
     ] = None,
     key: Key = None,
@@ -67,10 +67,10 @@ async def rebuilt(data: Path, gateway: str | None, key: str | None, scope: str =
 
 def _asking(data: Path, gateway: str | None, key: str | None) -> AskGateway | None:
     """How to ask the gateway that runs on this log; None where none does."""
-    runtime = runtime_of(data)
-    if runtime is None and gateway is None:
+    running = gateway_of(data)
+    if gateway is None and running is None:
         return None
-    url = gateway or DEFAULT_URL
+    url = gateway or (running.url if running is not None else "")
 
     async def ask() -> tuple[int, str] | None:
         async with Client(url, key, retry=NO_RETRY) as client:
@@ -81,9 +81,6 @@ def _asking(data: Path, gateway: str | None, key: str | None) -> AskGateway | No
                     raise
                 remarks.print(f"Not compared with a gateway: {error}. --gateway and --key name it.", markup=False)
                 return None
-        if gateway is None and runtime is not None and state.pid != runtime.owner_pid:
-            remarks.print(f"Not compared: the gateway on {url} runs on another log. --gateway names the right one.")
-            return None
         return state.sequence, state.digest
 
     return ask

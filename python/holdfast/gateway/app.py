@@ -40,13 +40,13 @@ class _Late:
 class Gateway:
     """One HTTP server in front of one node. `start` listens, `stop` drains."""
 
-    def __init__(self, node: Node, settings: GatewaySettings, gate: Gate) -> None:
+    def __init__(self, node: Node, settings: GatewaySettings, gate: Gate, name: str = "n1") -> None:
         self.settings = settings
         self.node = node
         self._gate = gate
         late = _Late()
         self.counters = Counters(())
-        metrics = Metrics(self.counters, node)
+        metrics = Metrics(self.counters, node, name)
         self.routes: tuple[Route, ...] = (
             *availability.routes(node, settings),
             *carts.routes(node, settings),
@@ -63,15 +63,29 @@ class Gateway:
         self._runner: web.ServerRunner | None = None
         self._beside: asyncio.Task[None] | None = None
 
-    async def start(self, host: str, port: int) -> tuple[str, int]:
-        """Listen; port 0 takes a free one. Returns the address. Raises OSError when it is taken."""
+    async def start(self, host: str, port: int, *, shared: bool = False) -> tuple[str, int]:
+        """Listen; port 0 takes a free one. Returns the address. Raises OSError when it is taken.
+
+        `shared`: other processes of the same user listen there too, and the kernel spreads connections over them.
+        """
         self.dispatcher.raise_told(int(self.node.state()["sequence"]))
         server = GatewayServer(self.dispatcher, self.counters, self.settings)
         self._runner = web.ServerRunner(server, shutdown_timeout=self.settings.shutdown_ms / 1000)
         await self._runner.setup()
-        await web.TCPSite(self._runner, host, port, backlog=self.settings.backlog).start()
+        address = await self.listen(host, port, shared=shared)
         self._beside = asyncio.create_task(self._gate.run(), name="gate")
-        address = self._runner.addresses[0]
+        return address
+
+    async def listen(self, host: str, port: int, *, shared: bool = False) -> tuple[str, int]:
+        """A further address, once started."""
+        assert self._runner is not None, "Invariant: started"
+        before = len(self._runner.addresses)
+        # An address that was ours a moment ago has connections that are not quite gone: no obstacle (reuse_address).
+        site = web.TCPSite(
+            self._runner, host, port, backlog=self.settings.backlog, reuse_address=True, reuse_port=shared
+        )
+        await site.start()
+        address = self._runner.addresses[before]
         return str(address[0]), int(address[1])
 
     async def stop(self) -> None:

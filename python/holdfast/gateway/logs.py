@@ -17,11 +17,18 @@ _SECRET = re.compile(r"(hf_[a-z2-9]{10}_)[A-Za-z0-9_-]+|((?:nats|tls)://[^:@/\s]
 _SECRET_NAMES = frozenset({"authorization", "password", "secret", "token"})
 
 
-def configure_logs(level: str = "info") -> None:
-    """From now on everything logs as JSON to stderr, at `level` and above."""
+def configure_logs(level: str = "info", **always: str) -> None:
+    """From now on everything logs as JSON to stderr, at `level` and above; `always` is in each line."""
+
+    def sign(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        for name, value in always.items():
+            event.setdefault(name, value)
+        return event
+
     number = logging.getLevelNamesMapping()[level.upper()]
     shared: list[structlog.types.Processor] = [
         structlog.contextvars.merge_contextvars,
+        sign,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
@@ -30,7 +37,7 @@ def configure_logs(level: str = "info") -> None:
     structlog.configure(
         processors=[*shared, structlog.processors.JSONRenderer(serializer=_dump)],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr),  # one write a line: other processes write there too
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stderr)

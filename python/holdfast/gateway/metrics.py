@@ -67,11 +67,24 @@ class _NodeCollector(Collector):
                 yield GaugeMetricFamily(f"holdfast_node_{name}", text, number)
 
 
-class Metrics:
-    """Renders /metrics."""
+class _Labelled(CollectorRegistry):
+    """Puts this process's name on every sample: a scrape of the shared port hits any of them."""
 
-    def __init__(self, counters: Counters, node: Node) -> None:
-        self._registry = CollectorRegistry()
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self._label = {"node": name}
+
+    def collect(self) -> Iterator[Metric]:
+        for metric in super().collect():
+            metric.samples = [sample._replace(labels=self._label | sample.labels) for sample in metric.samples]
+            yield metric
+
+
+class Metrics:
+    """Renders /metrics. `name`: the process's, the label `node` of every figure."""
+
+    def __init__(self, counters: Counters, node: Node, name: str) -> None:
+        self._registry = _Labelled(name)
         for collector in (_GatewayCollector(counters), _NodeCollector(node)):
             self._registry.register(collector)
         ProcessCollector(registry=self._registry)

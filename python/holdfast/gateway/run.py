@@ -1,8 +1,8 @@
 """One gateway process, from start to drained stop.
 
-In: where the data is, where to listen, which NATS. Out: an exit reason.
-Always: the log is up before the node, the node before the gateway, and they stop the other way round; SIGTERM and
-SIGINT let what is under way finish; a node or a log that must not go on ends the process.
+In: where the data is, where to listen, which NATS; then what the supervisor says about the log. Out: an exit reason.
+Always: the node is up before the gateway, and they stop the other way round; SIGTERM and SIGINT let what is under way
+finish; a node that must not go on ends the process, and so does the end of the supervisor.
 """
 
 import asyncio
@@ -12,9 +12,9 @@ import os
 import secrets
 import signal
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -27,10 +27,11 @@ from holdfast.gateway.app import Gateway
 from holdfast.gateway.gate import KeyGate, LoopbackGate
 from holdfast.gateway.keyring import Keyring
 from holdfast.log.connection import Endpoint
-from holdfast.log.embedded import EmbeddedServer
 from holdfast.node.runner import Node
-from holdfast.settings import Settings
+from holdfast.supervisor.channel import Assignment, Channel, Listening, LogState
 
+OWN_HOST = "127.0.0.1"
+GONE = 3
 OWNER_KEY_FILE = "owner.key"
 OWNER_KEY_BYTES = 32
 
@@ -38,31 +39,16 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Service:
-    """What to serve. `nats` None: a server of our own under `directory`."""
-
-    directory: Path
-    host: str = "127.0.0.1"
-    port: int = 8080
-    auth: bool = True
-    nats: str | None = None
-    scope: str = "main"
-    node: str = "n1"
-    settings: Settings = field(default_factory=Settings)
-
-
-@dataclass(frozen=True, slots=True)
 class Serving:
-    """A service that listens; `keys` is how many keys are in the key file."""
+    """A gateway that listens; `keys` is how many keys are in the key file."""
 
     gateway: Gateway
     node: Node[Engine]
-    host: str
-    port: int
+    own_url: str
     keys: int
 
 
-async def serve(service: Service, announce: Callable[[Serving], None]) -> str:
+async def work(assignment: Assignment, channel: Channel) -> str:
     """Serve until told to stop. Returns why it ended: "" for a signal, else what made going on impossible.
 
     Raises LogFault when the log cannot be used, OSError when the address cannot.
@@ -71,67 +57,66 @@ async def serve(service: Service, announce: Callable[[Serving], None]) -> str:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, told.set)
+    await channel.open()
     async with AsyncExitStack() as stack:
-        embedded = await stack.enter_async_context(_embedded(service)) if service.nats is None else None
-        endpoint = embedded.endpoint if embedded is not None else endpoint_of(service.nats or "")
-        serving = await stack.enter_async_context(_serving(service, endpoint))
-        announce(serving)
+        serving = await stack.enter_async_context(_serving(assignment))
+        channel.tell(Listening(serving.own_url, serving.keys))
         ends = [asyncio.create_task(told.wait()), asyncio.create_task(serving.node.halted())]
-        if embedded is not None:
-            ends.append(asyncio.create_task(embedded.failed()))
-        readying = asyncio.create_task(_tell_ready(serving))
+        beside = [asyncio.create_task(_tell_ready(serving)), asyncio.create_task(_hear(serving.node, channel))]
         done, _ = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-        for task in (*ends, readying):
+        for task in (*ends, beside[0]):
             task.cancel()
         why = next((str(task.result()) for task in done if task is not ends[0]), "")
         log.info("stopping", why=why or "told to")
+    beside[1].cancel()
     log.info("stopped")
     return why
 
 
 @asynccontextmanager
-async def _embedded(service: Service) -> AsyncIterator[EmbeddedServer]:
-    server = EmbeddedServer(service.directory, service.settings.log)
-    await server.start()
-    try:
-        yield server
-    finally:
-        await server.stop()
-
-
-@asynccontextmanager
-async def _serving(service: Service, endpoint: Endpoint) -> AsyncIterator[Serving]:
-    settings = service.settings
+async def _serving(assignment: Assignment) -> AsyncIterator[Serving]:
+    settings = assignment.settings
+    directory = Path(assignment.directory)
     if http_parser.HttpRequestParser is http_parser.HttpRequestParserPy:
         log.warning("slow_parser", detail="aiohttp lacks its C parser; install a wheel of it")
-    secret = await asyncio.to_thread(owner_key, service.directory)
+    secret = await asyncio.to_thread(owner_key, directory)
     node: Node[Engine] = Node(
-        service.scope,
-        endpoint,
-        lambda: Engine(service.scope, secret),
+        assignment.scope,
+        endpoint_of(assignment.nats),
+        lambda: Engine(assignment.scope, secret),
         settings,
-        name=service.node,
+        name=assignment.node,
         rules=orjson.dumps(asdict(settings.rules)),
     )
     await node.start()
     gate: KeyGate | LoopbackGate = LoopbackGate()
     keys = 0
-    if service.auth:
-        gate = KeyGate(Keyring(service.directory))
+    if assignment.auth:
+        gate = KeyGate(Keyring(directory))
         await gate.reload()
         keys = len(gate.keyring)
-    gateway = Gateway(node, settings.gateway, gate)
+    gateway = Gateway(node, settings.gateway, gate, name=assignment.node)
     drain = False
     try:
-        host, port = await gateway.start(service.host, service.port)
+        await gateway.start(assignment.host, assignment.port, shared=True)
+        host, port = await gateway.listen(OWN_HOST, assignment.own_port, shared=True)
         drain = True
         # What is there now stays: the collector need not look at it again.
         gc.collect()
         gc.freeze()
-        yield Serving(gateway, node, host, port, keys)
+        yield Serving(gateway, node, f"http://{host}:{port}", keys)
     finally:
         await gateway.stop()
         await node.stop(drain)
+
+
+async def _hear(node: Node[Engine], channel: Channel) -> None:
+    """What the supervisor says; its end is ours, at once: the log is going, and another may be about to start."""
+    async for message in channel.heard():
+        if isinstance(message, LogState):
+            node.log_fault = message.fault
+    log.critical("supervisor-gone")
+    os._exit(GONE)
 
 
 async def _tell_ready(serving: Serving) -> None:

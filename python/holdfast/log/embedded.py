@@ -8,6 +8,7 @@ secret; every acknowledged message is fsynced; the child goes when its parent go
 
 import asyncio
 import contextlib
+import logging
 import os
 import secrets
 import shutil
@@ -15,6 +16,7 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -88,8 +90,18 @@ class EmbeddedServer:
         self._child: subprocess.Popen[bytes] | None = None
         self._watch: asyncio.Task[None] | None = None
         self._failed: asyncio.Future[str] | None = None
+        self._watchers: list[Callable[[str], None]] = []
         self.restarts_total = 0
         self.fault = ""
+
+    def watch(self, watcher: Callable[[str], None]) -> None:
+        """Have `watcher(fault)` called at each change: what is wrong and what to do, in words; empty: nothing is."""
+        self._watchers.append(watcher)
+
+    @property
+    def url(self) -> str:
+        """Where to connect, with the secret in it."""
+        return f"nats://{_USER}:{self._password}@127.0.0.1:{self._port}"
 
     @property
     def endpoint(self) -> Endpoint:
@@ -148,7 +160,7 @@ class EmbeddedServer:
                 self._port = 0  # somebody was faster; clients do not know this port yet
         self._store.write_runtime(
             Runtime(
-                url=f"nats://{_USER}:{self._password}@127.0.0.1:{self._port}",
+                url=self.url,
                 port=self._port,
                 user=_USER,
                 password=self._password,
@@ -223,7 +235,7 @@ class EmbeddedServer:
             if (time.monotonic() - began) * 1000 > self._settings.server_restart_wait_ms_max:
                 failures = 0
             while why:
-                self.fault = why
+                self._note(why)
                 wait_ms = self._settings.server_restart_first_ms << min(failures, 16) if failures else 0
                 await asyncio.sleep(min(wait_ms, self._settings.server_restart_wait_ms_max) / 1000)
                 failures += 1
@@ -242,12 +254,33 @@ class EmbeddedServer:
         except (ServerStartError, OSError) as fault:
             log.error("nats-server-restart-failed", why=str(fault))
             return str(fault)
-        self.fault = ""
+        self._note("")
         return ""
+
+    def _note(self, fault: str) -> None:
+        if fault == self.fault:
+            return
+        self.fault = fault
+        told = self._advised(fault) if fault else ""
+        log.log(logging.ERROR if fault else logging.INFO, "nats-server-fault", fault=told)
+        for watcher in self._watchers:
+            watcher(told)
+
+    def _advised(self, fault: str) -> str:
+        free = _free_bytes(self._store.path)
+        if free < self._settings.server_free_bytes_min:
+            return (
+                f"the log's disk is full, {free} bytes are free on that of {self._store.path}: free some space, "
+                f"then the nats-server is restarted by itself ({fault})"
+            )
+        return (
+            f"the log's nats-server is in trouble ({fault}) and is being restarted; if this lasts, look at "
+            f"{self._store.log_file} and at the disk"
+        )
 
     def _has_room(self) -> bool:
         """A full disk is waited for: a new server could not write either, and the old one still answers reads."""
-        return shutil.disk_usage(self._store.path).free >= self._settings.server_free_bytes_min
+        return _free_bytes(self._store.path) >= self._settings.server_free_bytes_min
 
     async def _until_broken(self) -> str:
         assert self._child is not None, "Invariant: started"
@@ -262,7 +295,7 @@ class EmbeddedServer:
                     next_probe = time.monotonic() + self._settings.server_health_ms / 1000
                     fault = await probe.fault()
                     failures = failures + 1 if fault else 0
-                    self.fault = fault
+                    self._note(fault)
                     if failures >= self._settings.server_health_failures_max and self._has_room():
                         return f"unhealthy: {fault}"
                 await asyncio.sleep(self._settings.server_watch_ms / 1000)
@@ -282,6 +315,14 @@ class EmbeddedServer:
                 child.kill()
                 deadline = float("inf")
             await asyncio.sleep(0.01)
+
+
+def _free_bytes(path: Path) -> int:
+    """What an ordinary user may still write; 0 when the disk does not even tell."""
+    try:
+        return shutil.disk_usage(path).free
+    except OSError:
+        return 0
 
 
 def _free_port() -> int:

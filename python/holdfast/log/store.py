@@ -63,7 +63,7 @@ class StoreDirectory:
         for directory in (self.path, self.store):
             directory.mkdir(parents=True, exist_ok=True, mode=0o700)
             directory.chmod(0o700)
-        self._owner_lock = _lock(self.path / "owner.lock")
+        self._owner_lock = try_lock(self.path / "owner.lock")
         if self._owner_lock < 0:
             raise StoreInUseError(
                 f"{self.path} is in use by process {_read(self.path / 'owner.lock') or 'unknown'}; "
@@ -81,7 +81,7 @@ class StoreDirectory:
         deadline = time.monotonic() + timeout_ms / 1000
         asked = False
         while True:
-            self.child_lock = _lock(self.path / "server.lock")
+            self.child_lock = try_lock(self.path / "server.lock")
             if self.child_lock >= 0:
                 return
             pid = self._orphan_pid()
@@ -158,22 +158,22 @@ def server_binary() -> Path:
     return Path(found)
 
 
-def die_with_parent() -> Callable[[], None] | None:
-    """What the child does before it becomes nats-server: ask the kernel to end it when we go. Linux only."""
+def die_with_parent(number: signal.Signals = signal.SIGTERM) -> Callable[[], None] | None:
+    """What a child does before it becomes another program: ask the kernel to end it when we go. Linux only."""
     if not sys.platform.startswith("linux"):
         return None
     prctl = ctypes.CDLL(None, use_errno=True).prctl
     parent = os.getpid()
 
     def ask() -> None:
-        prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        prctl(_PR_SET_PDEATHSIG, number)
         if os.getppid() != parent:  # it went while we were asking
             os._exit(1)
 
     return ask
 
 
-def _lock(path: Path) -> int:
+def try_lock(path: Path) -> int:
     """An exclusively locked descriptor, or -1 when somebody else holds the lock."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:

@@ -60,9 +60,12 @@ class Counters:
         return figures
 
 
-def not_ready(protocol: Protocol, connection: Connection, reason: str, settings: NodeSettings) -> list[str]:
-    """Why not to send requests here."""
-    reasons = [
+def not_ready(
+    protocol: Protocol, connection: Connection, reason: str, log_fault: str, settings: NodeSettings
+) -> list[str]:
+    """Why not to send requests here, and what to do."""
+    reasons = [log_fault] if log_fault else []
+    reasons += [
         f"quarantined, {cause}: {detail}; reads go on, marked stale; see `holdfast repair`"
         for cause, detail in sorted(protocol.quarantine.items())
     ]

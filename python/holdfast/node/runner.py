@@ -51,6 +51,7 @@ class Node(Generic[CoreT]):
         self.settings = settings or Settings()
         self.counted = Counters()
         self.reason = "starting"
+        self.log_fault = ""  # what whoever runs the log's server says is wrong with it
         self.replay_progress: ReplayProgress | None = None
         self._new_core = new_core
         self._on_progress = on_progress
@@ -198,7 +199,7 @@ class Node(Generic[CoreT]):
 
     def ready(self) -> list[str]:
         """Why not to send requests here; empty: do."""
-        return not_ready(self._protocol, self._connection, self.reason, self.settings.node)
+        return not_ready(self._protocol, self._connection, self.reason, self.log_fault, self.settings.node)
 
     def counters(self) -> Mapping[str, float]:
         """Figures by name; those that only grow end in `_total`."""

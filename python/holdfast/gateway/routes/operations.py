@@ -67,7 +67,8 @@ def _readyz(node: Node, draining: Callable[[], bool]) -> Handler:
         reasons = [*node.ready(), *(["draining: this process is about to stop"] if draining() else [])]
         if not reasons:
             return 200, b'{"ready":true,"reasons":[]}', 0
-        name = "no-leader" if any("lead" in reason for reason in reasons) else "log-unavailable"
+        log_ails = any("the log" in reason for reason in reasons)
+        name = "no-leader" if not log_ails and any("lead" in reason for reason in reasons) else "log-unavailable"
         raise Refusal(
             name,
             "Send requests elsewhere, or wait.",

@@ -1,0 +1,51 @@
+"""One worker, as the supervisor starts it: `python -m holdfast.gateway.worker NAME DIR`, with a channel as its stdin.
+
+In: an assignment. Out: exit status 0 when told to stop, 2 when it could not go on, with the reason on the channel.
+Always: the program is loaded before the assignment is waited for, so that it loads while the log starts; NAME and DIR
+are there for people who look at a list of processes: what counts is the assignment.
+"""
+
+import asyncio
+import contextlib
+import sys
+
+import uvloop
+
+from holdfast.gateway.logs import configure_logs
+from holdfast.gateway.run import GONE, work
+from holdfast.log.errors import LogFault
+from holdfast.settings import SupervisorSettings
+from holdfast.supervisor.channel import Assignment, Channel, Failed, ParentGoneError, inherited
+
+DONE, COULD_NOT_RUN = 0, 2
+
+
+def main() -> int:
+    """One life."""
+    try:
+        assignment, channel = inherited(SupervisorSettings().message_bytes_max)
+    except ParentGoneError as gone:
+        print(f"holdfast: {gone}", file=sys.stderr)  # noqa: T201 - there is no log yet
+        return GONE
+    configure_logs(assignment.log_level, node=assignment.node)
+    factory = uvloop.new_event_loop if assignment.loop == "uvloop" else None
+    with asyncio.Runner(loop_factory=factory) as runner:
+        return runner.run(_life(assignment, channel))
+
+
+async def _life(assignment: Assignment, channel: Channel) -> int:
+    try:
+        why = await work(assignment, channel)
+    except LogFault as fault:
+        why = f"the log cannot be used: {fault}"
+    except (OSError, ValueError) as fault:
+        why = str(fault)
+    if why:
+        channel.tell(Failed(why))
+    with contextlib.suppress(OSError):
+        await channel.close()
+    return COULD_NOT_RUN if why else DONE
+
+
+if __name__ == "__main__":
+    sys.exit(main())

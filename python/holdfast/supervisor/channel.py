@@ -1,0 +1,143 @@
+"""What a supervisor and its children say to each other, over a socket pair that the child has as its stdin.
+
+In: an assignment first, then what the child must know later. Out: what it is to do, whether it listens, why it failed.
+Always: a message is four bytes of length and JSON; secrets go this way and are in no argument list; the end of the
+socket is the end of the other process.
+"""
+
+import asyncio
+import os
+import socket
+from collections.abc import AsyncIterator
+from typing import TypeAlias
+
+import msgspec
+
+from holdfast.settings import Settings
+
+_LENGTH_BYTES = 4
+_INHERITED = 0  # stdin
+
+
+class Assignment(msgspec.Struct, frozen=True):
+    """What a child is to do. `nats` is one address or several with commas, the secret in the first one's user part."""
+
+    node: str
+    directory: str
+    nats: str
+    scope: str = "main"
+    host: str = "127.0.0.1"
+    port: int = 8080
+    own_port: int = 0
+    auth: bool = True
+    log_level: str = "info"
+    loop: str = "uvloop"
+    settings: Settings = msgspec.field(default_factory=Settings)
+
+    def __repr__(self) -> str:
+        return f"Assignment(node={self.node!r}, scope={self.scope!r}, directory={self.directory!r})"
+
+
+class LogState(msgspec.Struct, frozen=True, tag=True):
+    """To a child: what is wrong with the nats-server and what to do about it; empty: nothing."""
+
+    fault: str
+
+
+class Listening(msgspec.Struct, frozen=True, tag=True):
+    """From a child: it answers requests, on the shared port and on `url`, which is its own. `keys`: in the key file."""
+
+    url: str
+    keys: int = 0
+
+
+class Failed(msgspec.Struct, frozen=True, tag=True):
+    """From a child, as its last word: why it ends."""
+
+    why: str
+
+
+Message: TypeAlias = Assignment | LogState | Listening | Failed
+_decoder = msgspec.json.Decoder(LogState | Listening | Failed)
+_assignments = msgspec.json.Decoder(Assignment)
+
+
+def encoded(message: Message) -> bytes:
+    """As it goes over the channel."""
+    body = msgspec.json.encode(message)
+    return len(body).to_bytes(_LENGTH_BYTES) + body
+
+
+class Channel:
+    """One end. `open` within an event loop, then `tell` and `heard`."""
+
+    def __init__(self, end: socket.socket, bytes_max: int) -> None:
+        self._end = end
+        self._bytes_max = bytes_max
+        self._reader: asyncio.StreamReader | None = None
+        self._writer: asyncio.StreamWriter | None = None
+
+    async def open(self) -> None:
+        """Hand the socket to the event loop."""
+        self._reader, self._writer = await asyncio.open_connection(sock=self._end)
+
+    def tell(self, message: Message) -> bool:
+        """Send and do not wait. False when the other one is gone, or has not read for so long that it is dropped."""
+        writer = self._writer
+        if writer is None or writer.is_closing() or writer.transport.get_write_buffer_size() > self._bytes_max:
+            return False
+        writer.write(encoded(message))
+        return True
+
+    async def heard(self) -> AsyncIterator[LogState | Listening | Failed]:
+        """What the other one says, until it is gone. Raises msgspec.DecodeError for what is no message."""
+        assert self._reader is not None, "Invariant: opened"
+        try:
+            while True:
+                length = int.from_bytes(await self._reader.readexactly(_LENGTH_BYTES))
+                if length > self._bytes_max:
+                    raise msgspec.DecodeError(f"a message of {length} bytes")
+                yield _decoder.decode(await self._reader.readexactly(length))
+        except (asyncio.IncompleteReadError, ConnectionError):
+            return
+
+    async def close(self) -> None:
+        """Send what is still to be sent, and hang up."""
+        if self._writer is None:
+            self._end.close()
+            return
+        self._writer.close()
+        try:
+            await self._writer.wait_closed()
+        except ConnectionError:
+            return
+
+
+class ParentGoneError(Exception):
+    """The supervisor went before it said what to do."""
+
+
+def inherited(bytes_max: int) -> tuple[Assignment, Channel]:
+    """In a child, before its event loop runs: wait for the assignment. Raises ParentGoneError."""
+    # A copy of the descriptor: what the child starts itself has an empty stdin, and no part in this.
+    try:
+        end = socket.socket(fileno=os.dup(_INHERITED))
+    except OSError as fault:
+        raise ParentGoneError("this is started by `holdfast serve`, with a channel as its stdin") from fault
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, _INHERITED)
+    os.close(nothing)
+    length = int.from_bytes(_exactly(end, _LENGTH_BYTES))
+    if length > bytes_max:
+        raise ParentGoneError(f"an assignment of {length} bytes")
+    return _assignments.decode(_exactly(end, length)), Channel(end, bytes_max)
+
+
+def _exactly(end: socket.socket, number: int) -> bytes:
+    parts = b""
+    while len(parts) < number:
+        part = end.recv(number - len(parts))
+        if not part:
+            raise ParentGoneError("the supervisor went before it said what to do")
+        parts += part
+    return parts

@@ -1,0 +1,226 @@
+"""The supervisor: one data directory, one port, one nats-server, and the processes that serve.
+
+In: a plan. Out: a gateway that is announced once it listens, and why it ended. Always: DATA is locked before anything
+in it is touched; the nats-server belongs to this process and to no worker that can die, starts before and stops after
+them; what dies is started again; SIGTERM and SIGINT drain; a kill -9 of this process ends every one of them, and loses
+nothing that was acknowledged.
+"""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import structlog
+
+from holdfast.log.tasks import ended
+from holdfast.settings import Settings
+from holdfast.supervisor import record
+from holdfast.supervisor.address import Reserved, reserve
+from holdfast.supervisor.channel import Assignment, LogState
+from holdfast.supervisor.children import Child, ChildSpec
+from holdfast.supervisor.record import WORKER_MODULE, GatewayRecord, WorkerRecord
+
+if TYPE_CHECKING:
+    from holdfast.log.embedded import EmbeddedServer
+
+log = structlog.get_logger(__name__)
+
+OWN_HOST = "127.0.0.1"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to run. `nats` None: a nats-server of our own under `directory`. `node`: the machine's name in the log."""
+
+    directory: Path
+    host: str = "127.0.0.1"
+    port: int = 8080
+    auth: bool = True
+    nats: str | None = None
+    scope: str = "main"
+    node: str = "n1"
+    workers: int = 1
+    log_level: str = "info"
+    loop: str = "uvloop"
+    settings: Settings = field(default_factory=Settings)
+
+    def nodes(self) -> list[str]:
+        """The workers' names: n1-1, n1-2 ...; n1 when it is alone."""
+        if self.workers == 1:
+            return [self.node]
+        return [f"{self.node}-{number}" for number in range(1, self.workers + 1)]
+
+    def children(self) -> list[ChildSpec]:
+        """All processes to keep running. Another one for this gateway goes here: it gets the same assignment."""
+        place = str(self.directory.resolve())
+        return [ChildSpec(name, (sys.executable, "-m", WORKER_MODULE, name, place)) for name in self.nodes()]
+
+
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """A gateway that listens. `keys`: how many are in the key file."""
+
+    url: str
+    workers: tuple[WorkerRecord, ...]
+    keys: int
+
+
+class StartError(Exception):
+    """A worker ended before any of them listened; the message is its last word."""
+
+
+async def supervise(plan: Plan, announce: Callable[[Announcement], None]) -> str:
+    """Run until told to stop. Returns why it ended: "" for a signal, else what made going on impossible.
+
+    Raises LogFault when the log cannot be used, StartError when a worker cannot start, OSError when the address is
+    taken.
+    """
+    told = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, told.set)
+    async with AsyncExitStack() as stack:
+        lock = record.own(plan.directory)
+        stack.callback(os.close, lock)
+        for orphan in record.end_orphans(plan.directory):
+            log.warning("worker-orphan-ended", child=orphan.node, pid=orphan.pid)
+        shared = reserve(plan.host, plan.port)
+        stack.callback(shared.release)
+        supervisor = Supervisor(plan, shared, announce)
+        stack.push_async_callback(supervisor.stop)
+        why = await supervisor.run(told)
+    log.info("stopped", why=why)
+    return why
+
+
+class Supervisor:
+    """The children of one plan."""
+
+    def __init__(self, plan: Plan, shared: Reserved, announce: Callable[[Announcement], None]) -> None:
+        self._plan = plan
+        self._shared = shared
+        self._own: dict[str, Reserved] = {}
+        self._announce = announce
+        self._announced = False
+        self._nodes = set(plan.nodes())
+        self._children: list[Child] = []
+        self._server: EmbeddedServer | None = None
+        self._no_start: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._url = _url(plan.host, shared.port)
+
+    async def run(self, told: asyncio.Event) -> str:
+        """Until told to stop, or until going on makes no sense."""
+        # The children first: they load their programs while the log starts.
+        for spec in self._plan.children():
+            child = Child(spec, self._plan.settings.supervisor, self._on_change)
+            child.start()
+            self._children.append(child)
+        stopping = asyncio.create_task(told.wait())
+        starting = asyncio.create_task(self._start_log())
+        try:
+            await asyncio.wait({stopping, starting}, return_when=asyncio.FIRST_COMPLETED)
+            if not starting.done():
+                return ""
+            nats = starting.result()
+            for child in self._children:
+                child.assign(self._assignment(child.spec.name, nats))
+            return await self._until_over(stopping)
+        finally:
+            await ended(stopping, starting)
+
+    async def _start_log(self) -> str:
+        """The address of NATS, with its secret."""
+        if self._plan.nats is not None:
+            return self._plan.nats
+        # Only now: the client that it brings along takes longer to load than all else here.
+        from holdfast.log.embedded import EmbeddedServer
+
+        self._server = EmbeddedServer(self._plan.directory, self._plan.settings.log)
+        self._server.watch(self._on_fault)
+        await self._server.start()
+        return self._server.url
+
+    async def _until_over(self, stopping: asyncio.Task[bool]) -> str:
+        ends: set[asyncio.Future[bool] | asyncio.Future[str]] = {stopping, self._no_start}
+        failing = asyncio.create_task(self._server.failed()) if self._server is not None else None
+        if failing is not None:
+            ends.add(failing)
+        try:
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            if stopping.done():
+                return ""
+            if self._no_start.done():
+                raise StartError(self._no_start.result())
+            assert failing is not None, "Invariant: one of them is done"
+            return failing.result()
+        finally:
+            await ended(failing)
+
+    def _assignment(self, name: str, nats: str) -> Assignment:
+        plan = self._plan
+        if name in self._nodes:
+            self._own[name] = reserve(OWN_HOST, 0)
+        return Assignment(
+            node=name,
+            directory=str(plan.directory),
+            nats=nats,
+            scope=plan.scope,
+            host=plan.host,
+            port=self._shared.port,
+            own_port=self._own[name].port if name in self._own else 0,
+            auth=plan.auth,
+            log_level=plan.log_level,
+            loop=plan.loop,
+            settings=plan.settings,
+        )
+
+    def _on_change(self, child: Child) -> None:
+        """A child listens, or died."""
+        workers = [one for one in self._children if one.spec.name in self._nodes]
+        listening = [one for one in workers if one.listening is not None]
+        if not self._announced and not listening:
+            if child in workers and child.failed_first is not None and not self._no_start.done():
+                self._no_start.set_result(f"{child.spec.name}: {child.failed_first}")
+            return
+        found = GatewayRecord(
+            url=self._url,
+            pid=os.getpid(),
+            scope=self._plan.scope,
+            workers=tuple(
+                WorkerRecord(one.spec.name, one.pid, one.listening.url if one.listening is not None else "")
+                for one in workers
+                if one.pid is not None
+            ),
+        )
+        found.write(self._plan.directory)
+        if not self._announced and len(listening) == len(found.workers):
+            self._announced = True
+            keys = max(one.listening.keys for one in listening if one.listening is not None)
+            self._announce(Announcement(self._url, found.workers, keys))
+
+    def _on_fault(self, fault: str) -> None:
+        """The nats-server is in trouble, or out of it."""
+        for child in self._children:
+            child.tell_log_state(LogState(fault))
+
+    async def stop(self) -> None:
+        """The children first, each with time to finish; then the log; then nothing says that we listen."""
+        log.info("stopping")
+        await asyncio.gather(*(child.stop() for child in self._children))
+        if self._server is not None:
+            await self._server.stop()
+        record.remove(self._plan.directory)
+        for reserved in self._own.values():
+            reserved.release()
+
+
+def _url(host: str, port: int) -> str:
+    """For programs on this machine: where every address is listened on, loopback is one of them."""
+    host = {"": OWN_HOST, "0.0.0.0": OWN_HOST, "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

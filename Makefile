@@ -32,7 +32,7 @@ cluster: install ## Three nats-servers on loopback as one cluster, under target/
 	@$(BIN)/holdfast cluster --data target/cluster
 
 ##@ Work on it
-.PHONY: test lint format rust-test python-test old-servers gate-check gate bench stubs stubs-check
+.PHONY: test lint format rust-test python-test old-servers gate-check gate bench simulate stubs stubs-check
 test: ## All checks and tests, with the time of each step
 	@NEEDS_LINT=1 tools/needs.sh
 	@mkdir -p target && : >$(STEPS)
@@ -72,6 +72,11 @@ bench: install ## Figures: the core, the boundary, the gateway beside a bare aio
 	@$(STEP) 'The core (criterion)' cargo bench --quiet -p holdfast-core
 	@$(STEP) 'The boundary (pytest-benchmark)' $(BIN)/pytest -q benchmarks --benchmark-only --benchmark-columns=median,iqr,ops,rounds -o python_files='bench_*.py' -o timeout=0
 	@$(STEP) 'The gateway beside a bare aiohttp handler' $(BIN)/python benchmarks/gateway_throughput.py
+
+SEEDS ?= 100000
+FROM ?= 1
+simulate: install ## SEEDS simulated histories of failing processes and servers (SEED=n: one, every step); docs/simulation.md
+	@$(BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED),--seeds $(SEEDS) --from $(FROM))
 
 stubs: install ## Write python/holdfast/_core.pyi from the extension
 	@$(BIN)/python tools/stubs.py write

@@ -4,7 +4,8 @@ Role: turn what the host's clocks say into the lead time and the wall time that 
 monotonic and the wall clock. Out: `lead_ms`, `now_ms`, and how far the wall clock jumped.
 Always: neither goes back. Lead time moves only while this process leads, by the monotonic clock, by at most
 `lead_step_ms_max` for one observation (a frozen leader does not expire anyone's hold), and by at most as much again
-while one append is unanswered (nor does a log that is away).
+while one append is unanswered (nor does a log that is away); the time before the first observation as leader is not
+counted, for nobody may have led then.
 """
 
 from holdfast.settings import NodeSettings
@@ -16,6 +17,7 @@ class Clocks:
     def __init__(self, settings: NodeSettings) -> None:
         self._settings = settings
         self._observed = False
+        self._led = False  # whether the last observation was made as leader
         self.mono_ms = 0
         self.wall_ms = 0
         self.now_ms = 0
@@ -31,13 +33,16 @@ class Clocks:
         self._observed = True
         self.mono_ms = mono_ms
         self.wall_ms = wall_ms
-        if lead_upto_ms is not None and step_ms > 0:
-            moved = self.lead_ms + min(step_ms, self._settings.lead_step_ms_max)
-            self.lead_ms = max(self.lead_ms, min(moved, lead_upto_ms))
+        if lead_upto_ms is not None:
+            if self._led and step_ms > 0:
+                moved = self.lead_ms + min(step_ms, self._settings.lead_step_ms_max)
+                self.lead_ms = max(self.lead_ms, min(moved, lead_upto_ms))
+            self._led = True
         self.now_ms = max(self.now_ms, wall_ms)
         return jump_ms if abs(jump_ms) > self._settings.wall_jump_ms else 0
 
     def lead_from(self, lead_ms: int, now_ms: int) -> None:
         """Go on from where the newest batch left both clocks."""
+        self._led = False
         self.lead_ms = lead_ms
         self.now_ms = max(now_ms, self.wall_ms)

@@ -1,0 +1,293 @@
+"""What must hold after every step, whatever went wrong: the issue's I1 to I6, with everything in view.
+
+Role: compare what processes believe and tell with LOG as it is, with a reference core that follows it, and with the
+ledger. In: what was stored, answered, refused, decided. Out: `World.wrong` with the invariant's name. Always: it looks
+at what can be seen from outside (LOG, answers, digests), never at how the protocol works inside, so that a mutant is
+caught by what it does.
+"""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from holdfast._core import Engine
+from holdfast.node import events as e
+from tests.simulation.clients import SKUS, Attempt, Operation
+from tests.simulation.ledger import Ledger
+
+if TYPE_CHECKING:
+    from tests.simulation.process import Process
+    from tests.simulation.world import World
+
+# The fact that a command's success leaves in LOG, and that no reservation can have twice.
+FACT = {"put": "held", "confirm": "confirmed", "release": "released", "cancel": "cancelled", "extend": "extended"}
+ONCE = {"held", "confirmed", "released", "cancelled"}
+
+
+class LeadTime:
+    """How far one process's lead time may have moved since it leads, by what happened to it."""
+
+    def __init__(self, world: World, began_lead_ms: int) -> None:
+        self._world = world
+        self._began_lead_ms = began_lead_ms
+        self._allowed_ms = 0
+        self._seen_ms = world.now_ms
+        self._upto_ms: int | None = None  # while an append is unanswered
+
+    def run(self) -> None:
+        """The process reads its clocks: it notices the time that has passed, but not all of a pause."""
+        step_ms = min(self._world.now_ms - self._seen_ms, self._world.plan.settings.lead_step_ms_max)
+        self._seen_ms = self._world.now_ms
+        self._allowed_ms += step_ms
+        if self._upto_ms is not None:
+            self._allowed_ms = min(self._allowed_ms, self._upto_ms)
+
+    def append(self) -> None:
+        """An append begins: until it is answered, lead time moves by one step at most."""
+        self._upto_ms = self._allowed_ms + self._world.plan.settings.lead_step_ms_max
+
+    def answered(self) -> None:
+        """It is answered."""
+        self._upto_ms = None
+
+    @property
+    def latest_ms(self) -> int:
+        """The latest lead time that the process can know."""
+        return self._began_lead_ms + self._allowed_ms
+
+
+class Invariants:
+    """Everything that is watched."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.reference = Engine("main")
+        self.ledger = Ledger()
+        self.foreign = 0  # messages in LOG that no leader sent
+        self.acknowledged_upto = 0
+        self.dead: set[int] = set()
+        self._digests = [self.reference.digest()]  # at each LOG sequence
+        self._chains = [self.reference.chain]
+        self._voids = [0]
+        self._operations: dict[tuple[str, str], Operation] = {}
+        self._attempts = 0
+        self._last_attempt: dict[tuple[str, str], int] = {}
+        self._decided_ms: dict[bytes, int] = {}
+        self._lead_times: dict[str, LeadTime] = {}
+        self._made: dict[str, Any] = {}  # reservation -> its lines as first answered
+
+    def new_attempt(self, operation: Operation, process: Process) -> Attempt:
+        """A request is about to be sent."""
+        self._attempts += 1
+        key = (operation.verb, operation.name)
+        self._operations.setdefault(key, operation)
+        self._last_attempt[key] = self._attempts
+        return Attempt(self.world, self._attempts, operation, process)
+
+    def last_attempt(self, operation: Operation) -> int:
+        """The number of its newest attempt."""
+        return self._last_attempt[operation.verb, operation.name]
+
+    # ---- LOG grows
+
+    def on_stored(self, sequence: int, message: bytes) -> None:
+        """I3, I4, I6: each prefix of LOG is right in itself."""
+        world, reference = self.world, self.reference
+        epoch, in_upto, chain = reference.epoch, reference.in_upto, reference.chain
+        fits = reference.apply(sequence, message)
+        self._digests.append(reference.digest())
+        self._chains.append(reference.chain)
+        self._voids.append(reference.void_total)
+        if not fits:
+            world.met["void"] += 1
+            if reference.void_total > self.foreign:
+                world.wrong("I6 no void batch", f"message {sequence} does not fit LOG, and a leader of ours sent it")
+            return
+        batch = orjson.loads(message)
+        world.met[f"batch {batch['kind']}"] += 1
+        if batch["previous"] != chain:
+            world.wrong("I6 chain", f"message {sequence} does not continue the chain")
+        if batch["kind"] == "lead":
+            if batch["epoch"] != epoch + 1:
+                world.wrong("I6 epochs", f"epoch {batch['epoch']} after {epoch} at {sequence}")
+            batch["facts"] = []
+        if not in_upto <= batch["in_upto"] <= len(world.server.incoming):
+            world.wrong("IN once", f"in_upto {batch['in_upto']} after {in_upto} of {len(world.server.incoming)}")
+        self.ledger.apply(sequence, batch, self._decided_ms.get(message))
+        self._check_books(sequence)
+        self._check_taken(batch)
+        for fact in batch["facts"]:
+            if fact["kind"].startswith("reservation."):
+                self._check_fact(fact["kind"][12:], fact["id"], sequence)
+
+    def _check_books(self, sequence: int) -> None:
+        world, ledger, reference = self.world, self.ledger, self.reference
+        if ledger.complaints:
+            name = "I3 oversold" if "are taken" in ledger.complaints[0] else "lead time"
+            world.wrong(name, ledger.complaints[0])
+        broken = reference.check_thoroughly()
+        if broken:
+            world.wrong("I4 books", f"at {sequence}: {broken}")
+        told = orjson.loads(reference.totals())["by_state"]
+        counted = ledger.by_state()
+        if any(counted[state] != count for state, count in told.items()):
+            world.wrong("I4 books", f"at {sequence} the core counts {told}, the ledger {dict(counted)}")
+        for sku in SKUS:
+            sellable = reference.sellable(sku, "web")
+            if sellable is not None and sellable != ledger.sellable(sku):
+                world.wrong(
+                    "I4 books", f"at {sequence} {sellable} {sku} are sellable, the ledger says {ledger.sellable(sku)}"
+                )
+
+    def _check_taken(self, batch: dict[str, Any]) -> None:
+        numbers = self.ledger.in_numbers
+        newest = numbers[-12:]
+        if any(second <= first for first, second in itertools.pairwise(newest)):
+            self.world.wrong("IN once", f"IN messages were taken as {newest}")
+        if numbers and numbers[-1] > batch["in_upto"]:
+            self.world.wrong("IN once", f"IN message {numbers[-1]} was taken and in_upto is {batch['in_upto']}")
+
+    def _check_fact(self, fact: str, name: str, sequence: int) -> None:
+        where = self.ledger.where[fact, name]
+        if fact in ONCE and len(where) > 1:
+            self.world.wrong("I2 at most once", f"{name} was {fact} at {where}")
+        for verb in ("confirm",) if fact == "oversold" else [v for v, f in FACT.items() if f == fact]:
+            operation = self._operations.get((verb, name))
+            if operation is not None and operation.may <= 0:
+                self.world.wrong("I1 not done", f"{operation} was answered not-done, and is in LOG at {sequence}")
+
+    # ---- what clients are told
+
+    def on_answer(self, attempt: Attempt, status: int, body: bytes, sequence: int) -> None:
+        """I1, I2: what is acknowledged is in LOG up to the sequence that was told, and stays what it was."""
+        world, operation = self.world, attempt.operation
+        world.met[f"{operation.verb} {status}"] += 1
+        if sequence > len(world.server.log):
+            world.wrong(
+                "I1 acknowledged", f"{operation} was answered at {sequence}, LOG ends at {len(world.server.log)}"
+            )
+        self.acknowledged_upto = max(self.acknowledged_upto, sequence)
+        if status >= 300:
+            return
+        told = orjson.loads(body)
+        hold = self.ledger.holds.get(operation.name)
+        if hold is None or hold.history[0][0] > sequence:
+            world.wrong(
+                "I1 acknowledged", f"{operation} was answered {status} at {sequence}, LOG does not have it by then"
+            )
+            return
+        if told["sequence"] > sequence:
+            world.wrong("I1 acknowledged", f"{operation} at {sequence} tells of {told['sequence']}")
+        if told["state"] not in hold.states_at(sequence):
+            at = sorted(hold.states_at(sequence))
+            world.wrong("I1 acknowledged", f"{operation} was told {told['state']} at {sequence}, by LOG it was {at}")
+        lines = [(line["sku"], line["quantity"]) for line in told["lines"]]
+        if self._made.setdefault(operation.name, lines) != lines:
+            world.wrong("I2 same answer", f"{operation}: {lines} after {self._made[operation.name]}")
+        if status == 201 and self.ledger.where.get(("held", operation.name), [0])[0] != told["sequence"]:
+            world.wrong("I1 acknowledged", f"{operation} is said to be made at {told['sequence']}")
+
+    def on_not_done(self, operation: Operation) -> None:
+        """I1: what is answered as not done is not in LOG, unless another attempt of it is."""
+        fact = (FACT[operation.verb], operation.name)
+        if operation.may <= 0 and fact in self.ledger.where:
+            where = self.ledger.where[fact]
+            self.world.wrong("I1 not done", f"{operation} is answered not-done, and is in LOG at {where}")
+
+    def on_received(self, process: Process, received: e.Received) -> None:
+        """What a sender of facts is told is in LOG."""
+        del process
+        if received.sequence > len(self.world.server.log):
+            self.world.wrong("I1 acknowledged", f"facts were acknowledged at {received.sequence}, which LOG has not")
+
+    def on_dead(self, letters: list[Any]) -> None:
+        """Dead letters are stored."""
+        self.dead.update(letter.in_sequence for letter in letters)
+
+    # ---- what processes do
+
+    def on_begin(self, process: Process) -> None:
+        """A new life."""
+        self._lead_times.pop(process.name, None)
+
+    def before_clock(self, process: Process) -> None:
+        """A process is about to read its clocks."""
+        lead_time = self._lead_times.get(process.name)
+        if lead_time is not None:
+            lead_time.run()
+
+    def on_role(self, process: Process, role: e.Role) -> None:
+        """It leads, or does not."""
+        protocol = process.protocol
+        if role is e.Role.LEADING and protocol is not None and protocol.core is not None:
+            self._lead_times[process.name] = LeadTime(self.world, protocol.core.lead_ms)
+        else:
+            self._lead_times.pop(process.name, None)
+
+    def on_append(self, process: Process, append: e.Append) -> None:
+        """Lead time moves while a process leads, by its monotonic clock, and not for a pause or an outage."""
+        if append.message in self._decided_ms:
+            return
+        self._decided_ms[append.message] = self.world.now_ms
+        lead_ms = orjson.loads(append.message)["lead_ms"]
+        lead_time = self._lead_times.get(process.name)
+        if lead_time is None:
+            return
+        if lead_ms > lead_time.latest_ms:
+            over_ms = lead_ms - lead_time.latest_ms
+            self.world.wrong("lead time", f"{process.name} moved lead time {over_ms} ms further than it led")
+        lead_time.append()
+
+    def on_committed(self, process: Process, sequence: int) -> None:
+        """A process takes its batch for stored."""
+        if process.name in self._lead_times:
+            self._lead_times[process.name].answered()
+        if sequence > len(self.world.server.log):
+            self.world.wrong("I1 acknowledged", f"{process.name} committed {sequence}, which LOG has not")
+
+    def on_alarm(self, process: Process, alarm: e.Alarm) -> None:
+        """Some alarms say that something is wrong."""
+        if alarm.name == "invariant":
+            self.world.wrong("I4 books", f"{process.name}: {alarm.detail}")
+
+    # ---- after each step, and at the end
+
+    def after_step(self) -> None:
+        """I5, I6: every settled state is what LOG gives; at most one process can append."""
+        for process in self.world.processes:
+            protocol = process.protocol
+            if protocol is None or protocol.core is None:
+                continue
+            core: Any = protocol.core
+            sequence = core.sequence
+            if sequence > len(self._digests) - 1:
+                self.world.wrong("I5 digest", f"{process.name} is at {sequence}, LOG ends at {len(self._digests) - 1}")
+            if not core.pending and core.digest() != self._digests[sequence]:
+                self.world.wrong("I5 digest", f"{process.name} at {sequence} is not what LOG gives")
+            if core.chain != self._chains[sequence] or core.void_total != self._voids[sequence]:
+                self.world.wrong("I5 chain", f"{process.name} at {sequence} has another chain than LOG")
+            if protocol.role is e.Role.LEADING and sequence == len(self._digests) - 1:
+                self._check_leader(process, core)
+
+    def _check_leader(self, process: Process, core: Any) -> None:
+        reference = self.reference
+        if core.node != process.name or core.epoch != reference.epoch or reference.node != process.name:
+            told = f"{process.name} leads in epoch {core.epoch} and can append"
+            self.world.wrong("I6 one leader", f"{told}; by LOG {reference.node} leads in {reference.epoch}")
+
+    def at_the_end(self) -> None:
+        """Everything is told anew from LOG alone."""
+        world = self.world
+        again = Engine("main")
+        again.apply_many(1, world.server.log)
+        if again.digest() != self.reference.digest() or again.chain != self.reference.chain:
+            world.wrong("I5 replay", "the same LOG gives another state")
+        bad = {at for at, (_, payload) in enumerate(world.server.incoming, 1) if b'"sku"' not in payload and at > 1}
+        good = [at for at in range(2, len(world.server.incoming) + 1) if at not in bad]
+        if self.ledger.in_numbers != good:
+            world.wrong("IN once", f"IN has {good}, LOG {self.ledger.in_numbers}")
+        if self.dead != bad:
+            world.wrong("dead letters", f"IN has {sorted(bad)} that are no facts, dead letters are {sorted(self.dead)}")

@@ -1,0 +1,278 @@
+"""One gateway process: the real protocol, and a simulated hand for each of its effects.
+
+Role: what holdfast.node.runner does on asyncio, on simulated time. In: events from the server and the feeds, commands,
+signals (kill, stop, pause). Out: the protocol's effects, carried out. Always: an effect that it does not know ends the
+simulation loudly; what a killed process was still to hear never reaches the next life of it; a paused one hears
+everything later, in order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from holdfast.node import events as e
+from holdfast.node.protocol import Protocol
+from tests.simulation.feeds import InFeed, LogFeed
+
+if TYPE_CHECKING:
+    from tests.simulation.clients import Attempt
+    from tests.simulation.world import World
+
+WALL_MS = 1_790_000_000_000
+RESTART_MS_MAX = 800
+RULES = b'{"renewals_max":2}'
+
+
+class Process:
+    """One node's process, in its present life."""
+
+    def __init__(self, world: World, name: str) -> None:
+        self.world = world
+        self.name = name
+        self.life = 0
+        self.protocol: Protocol | None = None
+        self.paused = False
+        self.connected = True
+        self.wall_offset_ms = WALL_MS
+        self.log_feed = LogFeed(self)
+        self.in_feed = InFeed(self)
+        self.waiting: dict[int, Attempt] = {}
+        self._mono_offset_ms = world.random.randint(0, 1_000_000)
+        self._turn_scheduled = False
+        self._inbox: list[tuple[Callable[..., None], tuple[Any, ...]]] = []
+        self._hands: dict[type[Any], Callable[[Any], None]] = {
+            e.Answer: self._answer,
+            e.Reject: self._reject,
+            e.Committed: lambda effect: world.invariants.on_committed(self, effect.sequence),
+            e.Received: lambda effect: world.invariants.on_received(self, effect),
+            e.Append: self._append,
+            e.PublishDead: lambda effect: world.invariants.on_dead(effect.letters),
+            e.FetchIn: self.in_feed.fetch,
+            e.ReadMessage: lambda effect: world.server.read(self, effect.sequence),
+            e.Follow: lambda effect: self.log_feed.follow(effect.after),
+            e.StopFollowing: lambda _: self._stop_following(),
+            e.Rebuild: self._rebuild,
+            e.RoleChanged: self._role_changed,
+            e.Alarm: self._alarm,
+            e.Halt: lambda effect: world.wrong("halt", f"{self.name} halted: {effect.reason}"),
+        }
+
+    # ---- life
+
+    def begin(self) -> None:
+        """A new process."""
+        if self.protocol is not None:
+            return
+        world = self.world
+        self.life += 1
+        self.protocol = world.cast.protocol(self.name, RULES, world.plan.settings)
+        world.say(self.name, "starts, life {}", self.life)
+        world.invariants.on_begin(self)
+        self.drive(self._clock(e.Tick))
+        self._perform(self.protocol.start())
+        self._tick_later()
+
+    def kill(self) -> None:
+        """kill -9. What it has sent stays on its way."""
+        if self.protocol is None:
+            return
+        self.world.say(self.name, "is killed as it is {}", self.protocol.role.value)
+        self._end()
+
+    def stop(self) -> None:
+        """SIGTERM: finish what is here, at most for a while."""
+        if self.protocol is not None and not self.paused:
+            self.world.say(self.name, "is asked to stop")
+            self.drive(e.Stop())
+            self.world.later(self.world.random.randint(0, 400), self.run, self.life, self._stopped)
+
+    def _stopped(self) -> None:
+        assert self.protocol is not None
+        self._reject(e.Reject(self.protocol.abandon(), e.Problem.NO_LEADER, e.Outcome.UNKNOWN))
+        self.world.say(self.name, "has stopped")
+        self._end()
+
+    def _end(self) -> None:
+        self.protocol = None
+        self.life += 1
+        self.paused = False
+        self._inbox.clear()
+        self._turn_scheduled = False
+        self._stop_following()
+        for attempt in list(self.waiting.values()):
+            attempt.process_died()
+        self.waiting.clear()
+        self.world.later(self.world.random.randint(20, RESTART_MS_MAX), self.begin)
+
+    def pause(self) -> None:
+        """SIGSTOP."""
+        if self.protocol is not None and not self.paused:
+            self.world.say(self.name, "is paused as it is {}", self.protocol.role.value)
+            self.paused = True
+
+    def resume(self, life: int) -> None:
+        """SIGCONT: time has jumped; what came meanwhile is heard now."""
+        if self.protocol is None or not self.paused or life != self.life:
+            return
+        self.world.say(self.name, "goes on, {} events wait", len(self._inbox))
+        self.paused = False
+        inbox, self._inbox = self._inbox, []
+        if self.world.random.random() < 0.5:
+            self.drive(self._clock(e.Tick))
+        for call, args in inbox:
+            if life == self.life:
+                call(*args)
+
+    def connect(self, *, connected: bool) -> None:
+        """The connection to NATS comes or goes."""
+        if connected != self.connected:
+            self.connected = connected
+            self.world.say(self.name, "is connected" if connected else "is cut off")
+            if connected:
+                self.hear(self.life, e.Connected())
+
+    # ---- driving the protocol
+
+    def run(self, life: int, call: Callable[..., None], *args: Any) -> None:
+        """Call it in this life of the process, once it is not paused."""
+        if life != self.life or self.protocol is None:
+            return
+        if self.paused:
+            self._inbox.append((call, args))
+        else:
+            call(*args)
+
+    def hear(self, life: int, event: e.Event) -> None:
+        """An event reaches the process."""
+        self.run(life, self.drive, event)
+
+    def hear_server(self, life: int, event: e.Event) -> None:
+        """A reply; lost when there is no connection at this moment."""
+        if self.connected:
+            self.hear(life, event)
+
+    def drive(self, event: e.Event) -> None:
+        """The protocol hears it; what it wants is done."""
+        protocol = self.protocol
+        assert protocol is not None
+        if isinstance(event, e.Tick | e.Turn):
+            self.world.invariants.before_clock(self)
+        else:
+            self.world.say(self.name, "hears {}", event)
+        self._perform(protocol.handle(event))
+        if not self._turn_scheduled and protocol.wants_turn:
+            if isinstance(event, e.AppendStored):
+                self._turn()
+            else:
+                self._turn_soon()
+
+    def _turn_soon(self) -> None:
+        self._turn_scheduled = True
+        self.world.later(self.world.random.randint(0, 1), self.run, self.life, self._turn)
+
+    def _turn(self) -> None:
+        self._turn_scheduled = False
+        self.drive(self._clock(e.Turn))
+
+    def _tick(self) -> None:
+        self._tick_later()
+        self.drive(self._clock(e.Tick))
+
+    def _tick_later(self) -> None:
+        self.world.later(self.world.plan.settings.tick_ms, self.run, self.life, self._tick)
+
+    def _clock(self, kind: type[e.Tick | e.Turn]) -> e.Tick | e.Turn:
+        now_ms = self.world.now_ms
+        return kind(now_ms + self._mono_offset_ms, now_ms + self.wall_offset_ms)
+
+    def submit(self, attempt: Attempt) -> None:
+        """A request has reached this process."""
+        protocol = self.protocol
+        assert protocol is not None
+        deadline_ms = self.world.now_ms + self._mono_offset_ms + self.world.plan.settings.command_deadline_ms
+        refused = protocol.submit(e.Command(attempt.operation.request, attempt, deadline_ms))
+        if refused is not None:
+            attempt.refused(refused[1])
+            return
+        self.waiting[attempt.number] = attempt
+        if not self._turn_scheduled and protocol.wants_turn:
+            self._turn_soon()
+
+    # ---- doing what it wants
+
+    def _perform(self, effects: list[e.Effect]) -> None:
+        for effect in effects:
+            hand = self._hands.get(type(effect))
+            if hand is None:
+                raise TypeError(f"the simulator has no hand for the effect {type(effect).__name__}: {effect}")
+            hand(effect)
+
+    def _append(self, effect: e.Append) -> None:
+        self.world.say(self.name, "appends #{} after {}: {}", effect.append_id, effect.expected, effect.message)
+        self.world.invariants.on_append(self, effect)
+        self.world.server.append(self, effect)
+
+    def _answer(self, effect: e.Answer) -> None:
+        for command, (status, body) in zip(effect.commands, effect.answers, strict=True):
+            self.waiting.pop(command.waiter.number, None)
+            command.waiter.answered(status, body, effect.sequence)
+
+    def _reject(self, effect: e.Reject) -> None:
+        for command in effect.commands:
+            self.waiting.pop(command.waiter.number, None)
+            command.waiter.refused(effect.outcome)
+
+    def _stop_following(self) -> None:
+        self.log_feed.stop()
+        self.in_feed.stop()
+
+    def _rebuild(self, effect: e.Rebuild) -> None:
+        world = self.world
+        world.say(self.name, "rebuilds: {}", effect.reason)
+        world.later(world.transit_ms() + world.random.randint(0, 40), self.run, self.life, self._rebuilt)
+
+    def _rebuilt(self) -> None:
+        world = self.world
+        if not (self.connected and world.server.up) or world.chance(world.weather.rebuild_fails):
+            self.drive(e.RebuildFailed("no answer"))
+            return
+        core = world.cast.core()
+        core.apply_many(1, world.server.log[: world.server.said_end(self)])
+        self.drive(e.Rebuilt(core))
+
+    def _role_changed(self, effect: e.RoleChanged) -> None:
+        self.world.say(self.name, "is {}: {}", effect.role.value, effect.reason)
+        self.world.met[f"role {effect.role.value}"] += 1
+        self.world.invariants.on_role(self, effect.role)
+
+    def _alarm(self, effect: e.Alarm) -> None:
+        self.world.say(self.name, "alarm {}: {}", effect.name, effect.detail)
+        self.world.met[f"alarm {effect.name}"] += 1
+        self.world.invariants.on_alarm(self, effect)
+
+    # ---- looking at it
+
+    @property
+    def leading(self) -> bool:
+        """Whether it believes that it leads."""
+        return self.protocol is not None and self.protocol.role is e.Role.LEADING
+
+    def settled(self) -> bool:
+        """Whether it has nothing left to do but to follow or to lead."""
+        protocol = self.protocol
+        if protocol is None or protocol.core is None or protocol.speculating or self.paused:
+            return False
+        return protocol.core.sequence == len(self.world.server.log) and protocol.role in {
+            e.Role.LEADING,
+            e.Role.FOLLOWING,
+        }
+
+    def story(self) -> str:
+        """How it is, in words."""
+        protocol = self.protocol
+        if protocol is None:
+            return "dead"
+        core = protocol.core
+        at = "without a state" if core is None else f"at {core.sequence} of {len(self.world.server.log)}"
+        return f"{'paused, ' * self.paused}{protocol.role.value}, {at}"

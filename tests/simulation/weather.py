@@ -1,0 +1,136 @@
+"""How bad things are: the chances that one history is played with.
+
+Role: draw, from the seed, which faults a history has and how often, and how the processes are set. In: the seed's
+random source. Out: `Weather` (chances of each single mishap; the
+defaults are calm) and `NodeSettings`.
+Always: each fault is switched off in about half of the histories, so that the others are not hidden behind it; times
+are those of the real settings, made about ten times shorter.
+"""
+
+from dataclasses import dataclass
+from random import Random
+
+from holdfast.settings import NodeSettings
+
+
+@dataclass(slots=True)
+class Weather:
+    """Chances from 0 to 1, of one message, read or delivery, unless a unit says otherwise."""
+
+    slow_ms: int = 4  # how long a message is on its way, at most, when nothing is wrong
+    late: float = 0.0  # ... and when something is: up to late_ms
+    late_ms: int = 3_000
+    append_lost: float = 0.0
+    append_twice: float = 0.0
+    ack_lost: float = 0.0
+    ack_replaced: float = 0.0  # an error comes instead of a success
+    read_lost: float = 0.0
+    read_stale: float = 0.0  # not found, although it is there
+    end_stale: float = 0.0  # LOG is said to end before its end
+    delivery_twice: float = 0.0
+    delivery_gap: float = 0.0
+    rebuild_fails: float = 0.0
+    fetch_twice: float = 0.0
+    request_lost: float = 0.0
+    request_twice: float = 0.0
+    answer_lost: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a history is played with."""
+
+    processes: int
+    shoppers: int
+    units: int  # of each SKU: few, so that overselling is easy to provoke
+    settings: NodeSettings
+    weather: Weather
+    faults: dict[str, int]  # what happens to processes and servers: mean time between two of a kind, in ms
+    storm_ms: int  # when the faults end
+    calm_ms: int  # by when everything must work again
+
+
+# What happens now and then: see faults.py. The figure is the shortest mean time between two, in ms.
+FAULTS = {
+    "kill": 1_500,
+    "pause": 1_200,
+    "stop": 4_000,
+    "server_restart": 3_000,
+    "server_stuck": 4_000,
+    "log_full": 4_000,
+    "deposed": 1_500,
+    "disconnect": 1_500,
+    "wall_jump": 1_500,
+    "slow_spell": 2_500,
+    "erp_burst": 3_000,
+}
+# These make void batches, so they are rare.
+FOREIGN = {"foreign_garbage": 3_000, "foreign_replay": 2_500}
+
+
+def plan(random: Random) -> Plan:
+    """One history's conditions."""
+
+    def chance(most: float) -> float:
+        return random.random() * most if random.random() < 0.5 else 0.0
+
+    weather = Weather(
+        slow_ms=random.choice((2, 4, 15, 40)),
+        late=chance(0.06),
+        late_ms=random.choice((500, 3_000, 8_000)),
+        append_lost=chance(0.15),
+        append_twice=chance(0.2),
+        ack_lost=chance(0.2),
+        ack_replaced=chance(0.2),
+        read_lost=chance(0.3),
+        read_stale=chance(0.4),
+        end_stale=chance(0.4),
+        delivery_twice=chance(0.2),
+        delivery_gap=chance(0.1),
+        rebuild_fails=chance(0.3),
+        fetch_twice=chance(0.3),
+        request_lost=chance(0.1),
+        request_twice=chance(0.15),
+        answer_lost=chance(0.1),
+    )
+    faults = {name: _mean_ms(random, least_ms) for name, least_ms in FAULTS.items() if random.random() < 0.5}
+    if random.random() < 0.2:
+        name = random.choice(sorted(FOREIGN))
+        faults[name] = _mean_ms(random, FOREIGN[name])
+    return Plan(
+        processes=random.choice((2, 2, 3)),
+        shoppers=random.choice((2, 4, 6)),
+        units=random.randint(2, 6),
+        settings=_settings(random),
+        weather=weather,
+        faults=faults,
+        storm_ms=random.choice((3_000, 5_000, 8_000)),
+        calm_ms=20_000,
+    )
+
+
+def _mean_ms(random: Random, least_ms: int) -> int:
+    return int(least_ms * (1 + 3 * random.random()))
+
+
+def _settings(random: Random) -> NodeSettings:
+    append_timeout_ms = random.choice((100, 200, 400))
+    return NodeSettings(
+        tick_ms=random.choice((25, 50)),
+        decide_commands_max=random.choice((1, 3, 1_000)),
+        decide_incoming_max=random.choice((1, 4)),
+        incoming_queued_max=random.choice((2, 8)),
+        commands_queued_max=random.choice((3, 20)),
+        append_deadline_ms=random.choice((600, 1_500, 3_000)),
+        append_timeout_ms=append_timeout_ms,
+        append_retry_ms=random.choice((10, 50)),
+        append_full_retry_ms=random.choice((100, 300)),
+        read_back_retry_ms=random.choice((10, 40)),
+        command_deadline_ms=random.choice((150, 400, 1_000)),
+        lead_step_ms_max=random.choice((200, 1_000)),
+        wall_jump_ms=1_000,
+        lead_retry_first_ms=random.choice((10, 50)),
+        lead_retry_ms_max=random.choice((200, 800)),
+        foreign_quiet_ms=random.choice((300, 1_000)),
+        rebuild_retry_ms=random.choice((50, 200)),
+    )

@@ -1,0 +1,154 @@
+"""Time, chance and memory of one history.
+
+Role: call what is due, in order of simulated time; after each call let the invariants look. In: a seed, and whose
+protocol and core to run (`Cast`: the real ones, or a mutant's). Out: `FindingError` when something is wrong, figures
+when nothing is. Always: everything random comes from one `Random(seed)`, no clock and no set's order is ever asked, so
+the same seed tells the same story on every machine.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import Random
+from typing import Any
+
+from holdfast._core import Engine
+from holdfast.node.core import Core
+from holdfast.node.protocol import Protocol
+from tests.simulation.clients import Erp, Shopper
+from tests.simulation.faults import Faults
+from tests.simulation.invariants import Invariants
+from tests.simulation.process import Process
+from tests.simulation.server import Server
+from tests.simulation.weather import Plan, Weather, plan
+from tests.simulation.words import brief
+
+SCOPE = "main"
+STEPS_MAX = 200_000
+TRACE_MAX = 80
+
+
+class FindingError(Exception):
+    """Something that must hold did not. `invariant` is its short name."""
+
+    def __init__(self, invariant: str, what: str) -> None:
+        super().__init__(f"{invariant}: {what}")
+        self.invariant = invariant
+        self.what = what
+
+
+@dataclass(frozen=True, slots=True)
+class Cast:
+    """Who plays: the real protocol and core, unless a mutant says otherwise."""
+
+    protocol: Callable[..., Protocol] = Protocol
+    core: Callable[[], Core] = lambda: Engine(SCOPE)
+    plan: Callable[[Random], Plan] = plan
+
+
+class World:
+    """One history."""
+
+    def __init__(self, seed: int, cast: Cast | None = None, *, trace_all: bool = False) -> None:
+        self.seed = seed
+        self.cast = cast or Cast()
+        self.random = Random(seed)
+        self.plan = self.cast.plan(self.random)
+        self.weather = self.plan.weather
+        self.now_ms = 0
+        self.steps = 0
+        self.storm = True
+        self.met: Counter[str] = Counter()  # what this history came across
+        self._trace: deque[tuple[int, str, str, tuple[Any, ...]]] = deque(maxlen=None if trace_all else TRACE_MAX)
+        self._due: list[tuple[int, int, Callable[..., None], tuple[Any, ...]]] = []
+        self._order = 0
+        self.invariants = Invariants(self)
+        self.server = Server(self)
+        self.processes = [Process(self, f"n{number}") for number in range(1, self.plan.processes + 1)]
+        self.erp = Erp(self)
+        self.shoppers = [Shopper(self, number) for number in range(1, self.plan.shoppers + 1)]
+        self.faults = Faults(self)
+
+    # ---- for everyone in it
+
+    def later(self, delay_ms: int, call: Callable[..., None], *args: Any) -> None:
+        """Call it after so many milliseconds; what is due at the same time keeps its order."""
+        self._order += 1
+        heapq.heappush(self._due, (self.now_ms + delay_ms, self._order, call, args))
+
+    def chance(self, of: float) -> bool:
+        """Whether it happens this time. No draw when it never does."""
+        return of > 0 and self.random.random() < of
+
+    def transit_ms(self) -> int:
+        """How long one message is on its way."""
+        weather = self.weather
+        if self.chance(weather.late):
+            return self.random.randint(1, weather.late_ms)
+        return 1 + int(self.random.random() * weather.slow_ms)
+
+    def say(self, who: str, what: str, *about: Any) -> None:
+        """For the trace; put into words only when somebody reads it."""
+        self._trace.append((self.now_ms, who, what, about))
+
+    def wrong(self, invariant: str, what: str) -> None:
+        """Stop here."""
+        raise FindingError(invariant, what)
+
+    # ---- the history
+
+    def run(self) -> None:
+        """Play it to the end. Raises FindingError."""
+        for process in self.processes:
+            self.later(self.random.randint(0, 50), process.begin)
+        self.erp.begin()
+        for shopper in self.shoppers:
+            self.later(self.random.randint(0, 300), shopper.visit)
+        self.faults.begin()
+        self._run_until(self.plan.storm_ms, lambda: False)
+        self.storm = False
+        self.weather = Weather()
+        self.faults.end()
+        self.say("world", "the faults are over")
+        if not self._run_until(self.plan.storm_ms + self.plan.calm_ms, self._at_rest):
+            self.wrong("liveness", f"after {self.plan.calm_ms} ms without faults: {self._unrest()}")
+        self.invariants.at_the_end()
+
+    def _run_until(self, end_ms: int, done: Callable[[], bool]) -> bool:
+        due, look_ms = self._due, self.now_ms
+        after_step = self.invariants.after_step
+        while due and due[0][0] <= end_ms:
+            at_ms, _, call, args = heapq.heappop(due)
+            if at_ms >= look_ms:
+                if done():
+                    return True
+                look_ms = at_ms + 50
+            self.now_ms = at_ms
+            self.steps += 1
+            if self.steps > STEPS_MAX:
+                self.wrong("liveness", f"more than {STEPS_MAX} steps")
+            call(*args)
+            after_step()
+        self.now_ms = end_ms
+        return False
+
+    def _at_rest(self) -> bool:
+        return not self._unrest()
+
+    def _unrest(self) -> list[str]:
+        """What still has to happen before everything is well."""
+        found = [f"{p.name} is {p.story()}" for p in self.processes if not p.settled() and not p.leading]
+        found += [f"shopper {s.number} waits for {s.waits_for}" for s in self.shoppers if s.waits_for is not None]
+        if not any(process.leading and process.settled() for process in self.processes):
+            found.append("nobody leads")
+        taken, there = self.invariants.reference.in_upto, len(self.server.incoming)
+        if taken != there:
+            found.append(f"IN is taken up to {taken} of {there}")
+        return found
+
+    def story(self) -> list[str]:
+        """The last steps, in words."""
+        return [f"{at:>7} ms  {who:<7} {what.format(*map(brief, about))}" for at, who, what, about in self._trace]

@@ -1,0 +1,54 @@
+"""A thousand histories of processes, servers and clients that fail, each told by its seed (docs/simulation.md).
+
+What must hold is checked after every step of each; here it is also checked that the histories are worth having.
+"""
+
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+
+import pytest
+
+from tests.simulation.run import Result, play, play_many
+from tests.simulation.weather import FAULTS, FOREIGN
+
+SEEDS = range(1, 1_001)
+# What a thousand histories must have come across, at least so often: fewer, and they no longer test what they should.
+MET_AT_LEAST = {
+    "batch facts": 20_000,
+    "batch lead": 2_000,
+    "void": 50,
+    "alarm log-regressed": 20,
+    "put 201": 10_000,
+    "put 200": 500,
+    "put 409": 5_000,
+    "confirm 200": 3_000,
+    "confirm 409": 50,
+    "release 200": 2_000,
+    "extend 200": 500,
+    "cancel 200": 200,
+    **dict.fromkeys(FAULTS, 100),
+    **dict.fromkeys(FOREIGN, 50),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_thousand_histories_hold() -> None:
+    total = Result()
+    for result in play_many(SEEDS, workers=2):
+        total.add(result)
+    story = "\n".join(total.story)
+    assert total.seed is None, f"{story}\nmake simulate SEED={total.seed}: {total.invariant}: {total.what}"
+    assert total.seeds == len(SEEDS)
+    seldom = {name: total.met[name] for name, least in MET_AT_LEAST.items() if total.met[name] < least}
+    assert seldom == {}
+
+
+def test_a_seed_tells_the_same_story_in_every_process() -> None:
+    """Another process has other hash seeds: nothing may depend on the order of a set."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        for seed in (2, 3, 5):
+            here = play(seed, trace_all=True)
+            there = pool.submit(play, seed, None, trace_all=True).result()
+            assert here.story == there.story
+            assert len(here.story) > 100

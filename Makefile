@@ -32,7 +32,7 @@ cluster: install ## Three nats-servers on loopback as one cluster, under target/
 	@$(BIN)/holdfast cluster --data target/cluster
 
 ##@ Work on it
-.PHONY: test lint format rust-test python-test old-servers gate-check gate bench simulate stubs stubs-check
+.PHONY: test lint format rust-test python-test old-servers gate-check gate bench simulate mutants stubs stubs-check
 test: ## All checks and tests, with the time of each step
 	@NEEDS_LINT=1 tools/needs.sh
 	@mkdir -p target && : >$(STEPS)
@@ -77,6 +77,9 @@ SEEDS ?= 100000
 FROM ?= 1
 simulate: install ## SEEDS simulated histories of failing processes and servers (SEED=n: one, every step); docs/simulation.md
 	@$(BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED),--seeds $(SEEDS) --from $(FROM))
+
+mutants: install ## Wrong protocols: how many histories until the simulation finds each (10,000 at most; docs/simulation.md)
+	@$(BIN)/python -m tests.simulation.mutation
 
 stubs: install ## Write python/holdfast/_core.pyi from the extension
 	@$(BIN)/python tools/stubs.py write

@@ -8,6 +8,8 @@ from multiprocessing import get_context
 
 import pytest
 
+from tests.simulation.mutants import HARMLESS, MUTANTS
+from tests.simulation.mutation import hunt
 from tests.simulation.run import Result, play, play_many
 from tests.simulation.weather import FAULTS, FOREIGN
 
@@ -52,3 +54,14 @@ def test_a_seed_tells_the_same_story_in_every_process() -> None:
             there = pool.submit(play, seed, None, trace_all=True).result()
             assert here.story == there.story
             assert len(here.story) > 100
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_a_wrong_protocol_is_found(name: str) -> None:
+    """`make mutants` plays up to 10,000 histories for each, and tells which invariant found it."""
+    assert hunt(name, seeds=500).as_it_should_be
+
+
+@pytest.mark.parametrize("name", HARMLESS)
+def test_what_the_fence_makes_harmless_is_not_found(name: str) -> None:
+    assert hunt(name, seeds=100).as_it_should_be

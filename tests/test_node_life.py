@@ -273,5 +273,5 @@ async def test_two_nodes_take_turns_and_the_deposed_one_answers_nothing_as_done(
             assert first.state()["role"] == "follower"
             assert reservation(first, "r3")[0] == 200
             assert reservation(first, "r2")[0] == 404
-        await until(lambda: first.ready() == [])
+        await until(lambda: first.state()["role"] == "leader")
         assert (await put(first, "r2", ("S1", 1)))[0] == 201

@@ -110,6 +110,28 @@ class NodeSettings:
     read_deadline_ms: int = 2 * SECOND_MS
     retry_after_s: int = 1
 
+    # Following: commands go on to the leader, several of one moment together, each at most once. A full queue answers
+    # 503 overloaded, outcome not-done.
+    forward_queued_max: int = 20_000
+    forward_queued_bytes_max: int = 64 * MIB
+    forward_commands_max: int = 500
+    forward_bytes_max: int = 256 * KIB
+    forwards_in_flight_max: int = 32
+    forward_margin_ms: int = 100  # the leader gives up so much earlier, so that its word still arrives
+    forward_apply_wait_ms: int = 1 * SECOND_MS  # for this process to hold what the leader answered
+    facts_ask_again_ms: int = 50
+    answer_part_bytes_max: int = 256 * KIB
+    answer_bytes_max: int = 64 * MIB
+
+    # Each process's pulse; by it others know how far they are behind, and compare digests.
+    pulse_ms: int = 1 * SECOND_MS
+    pulse_peers_max: int = 256
+    pulse_silent_ms: int = 10 * SECOND_MS  # then a process is forgotten
+    digest_every: int = 64  # sequences
+    digests_sent_max: int = 32
+    digests_kept_max: int = 1_024
+    live_age_ms_max: int = 2_500
+
     # Clocks.
     tick_ms: int = 25
     lead_step_ms_max: int = 1 * SECOND_MS

@@ -9,9 +9,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import orjson
 
@@ -61,11 +62,41 @@ async def leading(
     node = Node(scope, endpoint, lambda: Engine(scope, OWNER_KEY), settings, name=name)
     await node.start()
     try:
-        async with asyncio.timeout(30):
-            await node.wait_ready()
+        await until(lambda: node.state()["role"] == "leader" and node.ready() == [], 30)
         yield node
     finally:
         await node.stop(drain=False)
+
+
+@asynccontextmanager
+async def together(
+    endpoint: Endpoint,
+    settings: Settings | None = None,
+    names: Sequence[str] = ("n1", "n2"),
+    *,
+    cores: Mapping[str, Callable[[], Any]] | None = None,
+) -> AsyncIterator[list[Node[Engine]]]:
+    """Nodes of one scope, each of which is ready: one leads and comes first, the others follow it."""
+    nodes: list[Node[Engine]] = []
+    async with AsyncExitStack() as stack:
+        for name in names:
+            make = (cores or {}).get(name, lambda: Engine("main", OWNER_KEY))
+            node: Node[Engine] = Node("main", endpoint, make, settings, name=name)
+            await node.start()
+            stack.push_async_callback(node.stop, drain=False)
+            await until(lambda node=node: node.state()["sequence"] > 0, 30)  # type: ignore[misc]
+            nodes.append(node)
+        # A leader that was deposed while it was idle learns it with its next append.
+        places = [{"kind": "location", "location": "w0", "type": "warehouse"}]
+        await nodes[-1].facts("policy", "", [orjson.dumps({"facts": places})], "log")
+        await until(lambda: all(node.ready() == [] for node in nodes) and len(leaders(nodes)) == 1, 30)
+        first = leaders(nodes)[0]
+        yield [first, *(node for node in nodes if node is not first)]
+
+
+def leaders(nodes: Sequence[Node[Engine]]) -> list[Node[Engine]]:
+    """Those that lead now, by their own account."""
+    return [node for node in nodes if node.state()["role"] == "leader"]
 
 
 async def stocked(node: Node[Engine], skus: int = 10, on_hand: int = 1_000_000) -> None:

@@ -185,6 +185,11 @@ class Connection:
         level: int = account.get("api", {}).get("level", 0)
         return level
 
+    @property
+    def payload_bytes_max(self) -> int:
+        """The largest message that the server takes."""
+        return self._client.max_payload
+
     def new_inbox(self) -> str:
         """A subject that only this client listens to."""
         return self._client.new_inbox()

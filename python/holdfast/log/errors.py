@@ -12,6 +12,10 @@ class UnreachableError(LogFault):
     """No answer from NATS: not connected, timed out, or nobody answers. It proves nothing about what is stored."""
 
 
+class NotDeliveredError(UnreachableError):
+    """Certainly nobody received it: it was not sent, or nobody listens there."""
+
+
 class ApiError(LogFault):
     """The JetStream API answered with an error."""
 

@@ -47,6 +47,15 @@ class Names:
         """The only subject of LOG."""
         return f"hf.{self.scope}.log"
 
+    @property
+    def pulse_subject(self) -> str:
+        """Where each process says once a second how it is. No stream has it."""
+        return f"hf.{self.scope}.pulse"
+
+    def lead_subject(self, node: str, epoch: int) -> str:
+        """Where the leader of `epoch` takes what others forward; nobody else listens there. No stream has it."""
+        return f"hf.{self.scope}.lead.{node}.{epoch}"
+
     def incoming_subject(self, family: str, source: str | None) -> str:
         """`hf.main.in.erp.acme`; the policy family has no source token."""
         tail = family if source is None else f"{family}.{source}"

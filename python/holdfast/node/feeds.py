@@ -6,11 +6,11 @@ for another place; a reader that fails for good is reported, not retried in sile
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from holdfast.log.connection import Connection
 from holdfast.log.errors import LogFault
-from holdfast.log.follow import StreamReader
+from holdfast.log.follow import Entry, StreamReader
 from holdfast.log.streams import Names
 from holdfast.log.tasks import ended
 from holdfast.node.events import Broken, CaughtUp, Event, Fetched, FetchIn, Followed
@@ -53,11 +53,23 @@ class LogFeed:
                 if reader.at_end:
                     self._drive(CaughtUp(reader.taken))
                 entries = await reader.take(settings.replay_chunk_messages_max, settings.replay_chunk_bytes_max)
-                self._drive(Followed(entries[0].sequence, [entry.payload for entry in entries]))
+                for part in _parts(entries, settings.digest_every):
+                    if self._task is not asyncio.current_task():
+                        break  # what came before asked for another place
+                    self._drive(Followed(part[0].sequence, [entry.payload for entry in part]))
         except LogFault as fault:
             self._drive(Broken(str(fault)))
         finally:
             await reader.close()
+
+
+def _parts(entries: list[Entry], every: int) -> Iterator[list[Entry]]:
+    """Cut after each sequence at which digests are compared, so that the core is seen there."""
+    start = 0
+    for at, entry in enumerate(entries, start=1):
+        if entry.sequence % every == 0 or at == len(entries):
+            yield entries[start:at]
+            start = at
 
 
 class InFeed:

@@ -33,7 +33,7 @@ class Counters:
     alarms: Counter[str] = field(default_factory=Counter)
     roles: Counter[Role] = field(default_factory=Counter)
 
-    def figures(self, protocol: Protocol, dead: DeadLetters, reads: int, receptions: int) -> Mapping[str, float]:
+    def figures(self, protocol: Protocol, dead: DeadLetters, reads: int) -> Mapping[str, float]:
         """All of them, and the depth of each queue."""
         core = protocol.core
         figures: dict[str, float] = {
@@ -47,7 +47,6 @@ class Counters:
             "commands_waiting": len(protocol.queues.commands),
             "incoming_waiting": protocol.queues.incoming_waiting,
             "reads_waiting": reads,
-            "facts_waiting": receptions,
             "dead_letters_waiting": dead.waiting,
             "append_waiting_ms": protocol.waiting_ms,
             "leading": protocol.role is Role.LEADING,
@@ -69,7 +68,7 @@ def not_ready(
         f"quarantined, {cause}: {detail}; reads go on, marked stale; see `holdfast repair`"
         for cause, detail in sorted(protocol.quarantine.items())
     ]
-    if protocol.role is not Role.LEADING:
+    if protocol.role not in {Role.LEADING, Role.FOLLOWING}:
         reasons.append(f"{protocol.role.value}: {reason}")
     if not connection.connected:
         reasons.append(f"no connection to the log: {connection.last_fault or 'connecting'}")
@@ -82,7 +81,7 @@ def not_ready(
     return reasons
 
 
-def state_of(protocol: Protocol, scope: str, log_end: int, in_end: int) -> dict[str, Any]:
+def state_of(protocol: Protocol, scope: str, lag: int, in_end: int) -> dict[str, Any]:
     """Scope, sequence, digest (None while a batch is under way), role, lag, pid, and the core's totals."""
     core: Any = protocol.core
     settled = core is not None and not protocol.speculating
@@ -93,7 +92,7 @@ def state_of(protocol: Protocol, scope: str, log_end: int, in_end: int) -> dict[
         "sequence": sequence,
         "digest": core.digest() if settled else None,
         "role": "leader" if leading else "follower",
-        "lag_facts": 0 if leading else max(0, log_end - sequence),
+        "lag_facts": lag,
         "pid": os.getpid(),
         "epoch": core.epoch if core is not None else 0,
         "in_upto": core.in_upto if core is not None else 0,

@@ -17,15 +17,15 @@ from holdfast.log.append import Appender, Refused, Stored, get_message
 from holdfast.log.connection import Connection, Endpoint
 from holdfast.log.dead_letters import DeadLetters
 from holdfast.log.errors import LogFault
-from holdfast.log.in_stream import InPublisher
 from holdfast.log.streams import Names, ensure_streams
 from holdfast.log.tasks import ended
 from holdfast.node import events as e
 from holdfast.node.errors import Unavailable
+from holdfast.node.facts import FactsOutcome
 from holdfast.node.feeds import InFeed, LogFeed
+from holdfast.node.liaison import Liaison
 from holdfast.node.protocol import Protocol
-from holdfast.node.reads import Answer, CoreT, Reads, as_of
-from holdfast.node.reception import FactsOutcome, Receptions
+from holdfast.node.reads import Answer, CoreT, Reads
 from holdfast.node.replay import Progress, ReplayProgress, rebuild
 from holdfast.node.report import Counters, not_ready, state_of
 from holdfast.settings import Settings
@@ -60,24 +60,22 @@ class Node(Generic[CoreT]):
         self._feed_connection = Connection(endpoint, self.settings.log, f"holdfast {scope} {name} feed")
         self._appender = Appender(self._connection, self.names, self._on_append_reply)
         self._dead = DeadLetters(self._connection, self.names, self.settings.log)
-        self._publisher = InPublisher(self._connection, self.names.incoming, self.settings.log)
-        self._log_feed = LogFeed(self._feed_connection, self.names, self.settings, self._drive)
+        self._log_feed = LogFeed(self._feed_connection, self.names, self.settings, self._from_log)
         self._in_feed = InFeed(self._feed_connection, self.names, self.settings, self._drive)
         self._reads: Reads[CoreT] = Reads(self.settings.node)
-        self._receptions = Receptions(self.settings)
+        self.liaison = Liaison(
+            self._connection, self.names, self._protocol, self.settings, self._wake, self._drive, self._alarm
+        )
         self._tasks: set[asyncio.Task[None]] = set()
         self._tasks_ending: set[asyncio.Task[None]] = set()
         self._ticker: asyncio.TimerHandle | None = None
         self._turn_scheduled = False
-        self._as_of = b""
-        self._as_of_sequence = -1
-        self._lost_at_s: float | None = None
         self._halted: asyncio.Future[str] | None = None
         self._performers: dict[type[Any], Callable[[Any], None]] = {
             e.Answer: self._answer,
             e.Reject: self._reject,
             e.Committed: self._committed,
-            e.Received: lambda effect: self._receptions.tell(effect.receptions, effect.sequence),
+            e.Received: lambda effect: self.liaison.receptions.tell(effect.receptions, effect.sequence),
             e.Append: lambda effect: self._appender.send(effect.append_id, effect.message, effect.expected),
             e.PublishDead: lambda effect: self._dead.put(effect.letters),
             e.FetchIn: self._in_feed.fetch,
@@ -104,6 +102,7 @@ class Node(Generic[CoreT]):
         await ensure_streams(self._connection, self.names, self.settings.log)
         await self._appender.open()
         await self._dead.open()
+        await self.liaison.open()
         self._connection.watch(self._on_connection)
         self._feed_connection.watch(self._on_feed_connection)
         self._drive(self._clock(e.Tick))
@@ -125,8 +124,9 @@ class Node(Generic[CoreT]):
     async def stop(self, drain: bool = True) -> None:
         """Finish what is here (at most `drain_ms`), or do not; then let go of the log."""
         self._drive(e.Stop())
+        self.liaison.stop()
         deadline_s = time.monotonic() + self.settings.node.drain_ms / 1000
-        while drain and not self._protocol.idle and time.monotonic() < deadline_s:  # noqa: ASYNC110 - a pure machine
+        while drain and not self._idle and time.monotonic() < deadline_s:  # noqa: ASYNC110 - a pure machine
             await asyncio.sleep(self.settings.node.tick_ms / 1000)
         if self._ticker is not None:
             self._ticker.cancel()
@@ -134,25 +134,33 @@ class Node(Generic[CoreT]):
         self._stop_following(e.StopFollowing())
         await asyncio.wait({*self._tasks_ending, self._loop.create_task(ended(*self._tasks))})
         self._reads.refuse_all("no-leader")
-        self._receptions.refuse_all()
         self._reject(e.Reject(self._protocol.abandon(), e.Problem.NO_LEADER, e.Outcome.UNKNOWN))
+        await self.liaison.close(drain=drain)
         await self._dead.close(self.settings.log.request_timeout_ms / 1000 if drain else 0)
         await self._feed_connection.close()
         await self._connection.close()
+
+    @property
+    def _idle(self) -> bool:
+        return self._protocol.idle and self.liaison.forwarder.idle
 
     # ---- what the gateway calls
 
     def submit(
         self, verb: str, reservation: str, body: bytes, channels: tuple[str, ...] | None, by: str | None
     ) -> asyncio.Future[Answer]:
-        """Have one command decided; resolved when LOG has what it became. Raises Unavailable, or the future does."""
+        """Have one command decided, here or by the leader; resolved when LOG has what it became.
+
+        Raises Unavailable, or the future does.
+        """
         loop = self._loop
         future: asyncio.Future[Answer] = loop.create_future()
         deadline_ms = int(loop.time() * 1000) + self.settings.node.command_deadline_ms
         protocol = self._protocol
-        refused = protocol.submit(e.Command((verb, reservation, body, channels, by), future, deadline_ms))
+        command = e.Command((verb, reservation, body, channels, by), future, deadline_ms)
+        refused = protocol.submit(command)
         if refused is not None:
-            raise Unavailable.of(*refused, self.settings.node.retry_after_s)
+            self.liaison.take(command, refused)
         if not self._turn_scheduled and protocol.wants_turn:
             self._turn_scheduled = True
             loop.call_soon(self._turn)
@@ -166,7 +174,7 @@ class Node(Generic[CoreT]):
         core = protocol.core
         if core is None:
             raise Unavailable("no-leader", "not-done", self.settings.node.retry_after_s)
-        status, body = call(cast("CoreT", core), self._told(core.sequence))
+        status, body = call(cast("CoreT", core), self.liaison.told(core.sequence))
         return status, body, core.sequence
 
     async def read(self, call: Callable[[CoreT, bytes], tuple[int, bytes]], *, degradable: bool = True) -> Answer:
@@ -191,19 +199,27 @@ class Node(Generic[CoreT]):
         if self._protocol.quarantine:  # what is sent to an IN that lost its end would never be taken
             raise Unavailable.of(e.Problem.LOG_UNAVAILABLE, e.Outcome.NOT_DONE, self.settings.node.retry_after_s)
         subject = self.names.incoming_subject(family, None if family == "policy" else source)
-        return await self._receptions.send(self._publisher, subject, messages, await_log=wait == "log")
+        return await self.liaison.facts.send(subject, messages, await_log=wait == "log")
+
+    async def reach(self, sequence: int) -> None:
+        """Until this process holds LOG up to `sequence`, at most `read_deadline_ms`. Raises Unavailable."""
+        if sequence > self.liaison.progress.sequence:
+            await self.liaison.reach(sequence)
 
     def state(self) -> dict[str, Any]:
         """Who we are and how far. `digest` is None while a batch is under way: read it with `read` then."""
-        return state_of(self._protocol, self.names.scope, self._log_feed.end, self._in_feed.end)
+        lag = self.liaison.lag(self._log_feed.end)
+        return state_of(self._protocol, self.names.scope, lag, self._in_feed.end) | self.liaison.state()
 
     def ready(self) -> list[str]:
         """Why not to send requests here; empty: do."""
-        return not_ready(self._protocol, self._connection, self.reason, self.log_fault, self.settings.node)
+        reasons = not_ready(self._protocol, self._connection, self.reason, self.log_fault, self.settings.node)
+        return [*reasons, *self.liaison.not_ready()]
 
     def counters(self) -> Mapping[str, float]:
         """Figures by name; those that only grow end in `_total`."""
-        return self.counted.figures(self._protocol, self._dead, len(self._reads), len(self._receptions))
+        own = self.counted.figures(self._protocol, self._dead, len(self._reads))
+        return {**own, **self.liaison.figures(self._log_feed.end)}
 
     # ---- driving the protocol
 
@@ -212,6 +228,15 @@ class Node(Generic[CoreT]):
 
     def _drive(self, event: e.Event) -> None:
         self._perform(self._protocol.handle(event))
+        self._wake()
+
+    def _from_log(self, event: e.Event) -> None:
+        self._drive(event)
+        if isinstance(event, e.CaughtUp):
+            self.liaison.caught_up(event.sequence)
+        self.liaison.settled()
+
+    def _wake(self) -> None:
         if not self._turn_scheduled and self._protocol.wants_turn:
             self._turn_scheduled = True
             self._loop.call_soon(self._turn)
@@ -225,6 +250,7 @@ class Node(Generic[CoreT]):
         self._drive(self._clock(e.Tick))
         if self._reads and self._protocol.core is not None:
             self._reads.run_late(cast("CoreT", self._protocol.core), int(self._loop.time() * 1000))
+        self.liaison.tick()
 
     def _perform(self, effects: list[e.Effect]) -> None:
         for effect in effects:
@@ -259,17 +285,9 @@ class Node(Generic[CoreT]):
 
     def _committed(self, effect: e.Committed) -> None:
         self.counted.batches += 1
+        self.liaison.settled()
         if self._reads and self._protocol.core is not None:
-            self._reads.run_all(cast("CoreT", self._protocol.core), self._told(effect.sequence))
-
-    def _told(self, sequence: int) -> bytes:
-        if self._protocol.role is not e.Role.LEADING or self._lost_at_s is not None:
-            lost_at_s = self._lost_at_s if self._lost_at_s is not None else self._loop.time()
-            return as_of(sequence, int((self._loop.time() - lost_at_s) * 1000), "stale")
-        if sequence != self._as_of_sequence:
-            self._as_of_sequence = sequence
-            self._as_of = as_of(sequence, 0, "live")
-        return self._as_of
+            self._reads.run_all(cast("CoreT", self._protocol.core), self.liaison.told(effect.sequence))
 
     def _spawn(self, work: Any) -> None:
         task = self._loop.create_task(work)
@@ -292,8 +310,8 @@ class Node(Generic[CoreT]):
             self._drive(e.Broken(f"replay: {type(fault).__name__}: {fault}"))
         else:
             log.info("rebuilt", sequence=progress.sequence, facts_per_s=int(progress.facts_per_s))
-            self._receptions.refuse(core.in_upto)
             self._drive(e.Rebuilt(core))
+            self.liaison.rebuilt()
 
     def _note_progress(self, progress: ReplayProgress) -> None:
         self.replay_progress = progress
@@ -310,6 +328,7 @@ class Node(Generic[CoreT]):
         self.reason = effect.reason
         self.counted.roles[effect.role] += 1
         log.info("role", role=effect.role.value, why=effect.reason)
+        self.liaison.role_changed(effect.role)
         if self._protocol.core is None:
             self._reads.refuse_all("no-leader")
 
@@ -319,13 +338,13 @@ class Node(Generic[CoreT]):
 
     def _halt(self, effect: e.Halt) -> None:
         log.critical("halt", why=effect.reason)
-        self._receptions.refuse_all()
+        self.liaison.receptions.refuse_all()
         if self._halted is not None and not self._halted.done():
             self._halted.set_result(effect.reason)
 
     def _on_connection(self, connected: bool, why: str) -> None:
         log.info("log-connection", connected=connected, why=why)
-        self._lost_at_s = None if connected else (self._lost_at_s or self._loop.time())
+        self.liaison.freshness.connection(connected, self._loop.time())
         if connected:
             self._drive(e.Connected())
         elif why == "closed":

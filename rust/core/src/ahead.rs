@@ -1,46 +1,84 @@
-//! Reading ahead: what the next texts will need is fetched kind by kind, before each is read in full.
+//! Reading ahead: what the next texts will need is fetched kind by kind, before each is decided or applied in full.
 //!
-//! In: request bodies or facts, not yet parsed. Out: nothing but a warm cache: one text after the other would wait for a
-//! dozen cache misses in turn, this way the processor waits for many at once. Always: changes nothing and decides nothing;
-//! a SKU that it overlooks or mistakes costs time only.
+//! In: commands or facts. Out: nothing but a warm cache: one text after the other would wait for a dozen cache misses in
+//! turn, this way the processor waits for many at once. Always: changes nothing and decides nothing; a name that it
+//! overlooks or mistakes costs time only.
 
 use std::hint::black_box;
 
 use memchr::memmem::Finder;
+use smallvec::SmallVec;
 
-use crate::ids::SkuId;
+use crate::decide::{Body, Command};
+use crate::ids::{SkuId, Slot};
+use crate::reservations::Node;
 use crate::state::State;
 
 /// As many at a time as stay in the nearest caches until they are used.
 pub(crate) const TEXTS_MAX: usize = 64;
 
-/// Touches the SKUs that the texts name, and their cells. Each loop waits for one kind of miss.
-pub(crate) fn look<'t>(state: &State, texts: impl Iterator<Item = &'t [u8]>) {
-    let key = Finder::new(b"\"sku\":\"");
-    let symbols = &state.catalogue.sku_names;
-    let tags: Vec<u32> = texts
-        .flat_map(|text| skus(&key, text))
-        .map(|name| symbols.tag(name))
-        .collect();
-    let likely: Vec<u32> = tags.iter().filter_map(|&tag| symbols.likely(tag)).collect();
-    let mut touched = 0;
-    for &number in &likely {
-        touched ^= i64::from(symbols.end(number)) ^ state.catalogue.skus[number as usize].at_hand;
-    }
-    for &number in &likely {
-        for cell in state.cells(SkuId(number)) {
-            touched ^= cell.on_hand ^ cell.safety;
+/// Room for what a group of texts usually names.
+type Few<T> = SmallVec<[T; 2 * TEXTS_MAX]>;
+
+/// Fetches what commands will need: the SKUs that carts name, the reservations of the others.
+pub(crate) fn look_for(state: &State, commands: &[Command<'_>], bodies: &[Body<'_>]) {
+    let (mut names, mut ids) = (Few::new(), Few::new());
+    for (command, body) in commands.iter().zip(bodies) {
+        match body {
+            Body::Put(Ok(body)) => names.extend(body.lines.iter().map(|line| line.sku.as_bytes())),
+            Body::Put(Err(_)) => {}
+            Body::Other => ids.push(command.id),
         }
-        touched ^= i64::from(symbols.name(number).as_bytes().first().copied().unwrap_or(0));
     }
-    black_box(touched);
+    look(state, &names, &ids);
+}
+
+/// Fetches what facts will need.
+pub(crate) fn look_into<'t>(state: &State, facts: impl Iterator<Item = &'t str>) {
+    let (key, id) = (Finder::new(b"\"sku\":\""), Finder::new(b"\"id\":\""));
+    let (mut names, mut ids) = (Few::new(), Few::new());
+    for text in facts {
+        let before = names.len();
+        names.extend(values(&key, text).map(str::as_bytes));
+        if names.len() == before {
+            ids.extend(values(&id, text).next());
+        }
+    }
+    look(state, &names, &ids);
 }
 
 /// What stands behind each key. An escape in a name only makes it unknown here.
-fn skus<'t>(key: &'t Finder<'t>, text: &'t [u8]) -> impl Iterator<Item = &'t [u8]> {
+fn values<'t>(key: &'t Finder<'t>, text: &'t str) -> impl Iterator<Item = &'t str> {
     let length = key.needle().len();
-    key.find_iter(text).filter_map(move |at| {
-        let rest = &text[at + length..];
-        rest.iter().position(|&byte| byte == b'"').map(|end| &rest[..end])
+    key.find_iter(text.as_bytes()).filter_map(move |at| {
+        let rest = text.get(at + length..)?;
+        rest.split_once('"').map(|(value, _)| value)
     })
+}
+
+/// Touches the SKUs and reservations, and what these lead to. Each loop waits for one kind of miss.
+fn look(state: &State, names: &[&[u8]], ids: &[&str]) {
+    let mut touched = 0;
+    let symbols = &state.catalogue.sku_names;
+    let tags: Few<u32> = names.iter().map(|name| symbols.tag(name)).collect();
+    let mut skus: Few<SkuId> = tags.iter().filter_map(|&tag| symbols.likely(tag).map(SkuId)).collect();
+    let slots: Few<Slot> = state.reservations.likely(ids);
+    for sku in &skus {
+        touched ^= i64::from(symbols.end(sku.0)) ^ state.catalogue.skus[sku.at()].at_hand;
+    }
+    for &slot in &slots {
+        for portion in &state.reservations.get(slot).portions {
+            if let Node::Hand(location) = portion.node {
+                skus.push(portion.sku);
+                touched ^= i64::from(state.reservations.at_cell.contains_key(&(portion.sku, location)));
+            }
+        }
+    }
+    for &sku in &skus {
+        for cell in state.cells(sku) {
+            touched ^= cell.on_hand ^ cell.safety;
+        }
+        touched ^= i64::from(symbols.name(sku.0).as_bytes().first().copied().unwrap_or(0));
+    }
+    black_box(touched);
 }

@@ -11,6 +11,7 @@ use crate::reservations::Portion;
 use crate::sellable::{self, Beyond, Blocked};
 use crate::sourcing;
 use crate::state::State;
+use smallvec::SmallVec;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reason {
@@ -74,6 +75,9 @@ pub(crate) struct Verdict {
     pub(crate) reason: Option<Reason>,
 }
 
+/// One for each line.
+pub(crate) type Verdicts = SmallVec<[Verdict; 2]>;
+
 /// What is known of one base SKU (or of one kit's cap) while a cart is judged. None: no bound.
 #[derive(Debug, Clone, Copy)]
 struct Account {
@@ -91,9 +95,9 @@ struct Judge<'a> {
     asking: Asking,
     /// A reservation that is being replaced: its own units count as there.
     credit: Option<Slot>,
-    accounts: Vec<Account>,
+    accounts: SmallVec<[Account; 4]>,
     /// What lines took so far of each base SKU, by the location that they name.
-    taken: Vec<(SkuId, Option<LocationId>, i64)>,
+    taken: SmallVec<[(SkuId, Option<LocationId>, i64); 4]>,
 }
 
 /// Judges lines in order. `partial`: a line that does not fit takes what it can.
@@ -103,14 +107,14 @@ pub(crate) fn judge(
     lines: &[AskedLine<'_>],
     partial: bool,
     credit: Option<Slot>,
-) -> Vec<Verdict> {
+) -> Verdicts {
     let asking = Asking::of(who.0, who.1);
     let mut judge = Judge {
         state,
         asking,
         credit,
-        accounts: Vec::with_capacity(lines.len()),
-        taken: Vec::new(),
+        accounts: SmallVec::new(),
+        taken: SmallVec::new(),
     };
     lines.iter().map(|line| judge.line(line, partial)).collect()
 }
@@ -166,13 +170,10 @@ impl Judge<'_> {
 
     /// The most that may be taken of a SKU or kit now (None: no bound), and what stock alone allows.
     fn most(&mut self, sku: SkuId, only: Option<LocationId>) -> (Option<i64>, i64) {
-        let mut parts: Vec<(SkuId, i64)> = Vec::with_capacity(1);
-        self.state
-            .catalogue
-            .for_each_component(sku, |part, per| parts.push((part, per)));
+        let state = self.state;
         let (mut bound, mut by_stock) = (None::<i64>, None::<i64>);
         let least = |so_far: &mut Option<i64>, now: i64| *so_far = Some(so_far.map_or(now, |s| s.min(now)));
-        for (part, per) in parts {
+        state.catalogue.for_each_component(sku, |part, per| {
             for place in std::iter::once(None).chain(only.map(Some)) {
                 let account = self.account(part, place, false);
                 least(&mut by_stock, (account.by_stock - account.taken).max(0) / per);
@@ -180,7 +181,7 @@ impl Judge<'_> {
                     least(&mut bound, (total - account.taken).max(0) / per);
                 }
             }
-        }
+        });
         if let Some(most) = bound.filter(|_| only.is_some() || self.taken.iter().any(|(_, l, _)| l.is_some())) {
             self.state.catalogue.for_each_component(sku, |part, per| {
                 least(&mut bound, self.room(part, only, most * per) / per);
@@ -233,14 +234,12 @@ impl Judge<'_> {
 
     /// Whether taking so many would leave the bounds of the state (only where no stock bounds it).
     fn is_too_large(&mut self, sku: SkuId, quantity: i64) -> bool {
-        let mut parts: Vec<(SkuId, i64)> = Vec::with_capacity(1);
-        self.state
-            .catalogue
-            .for_each_component(sku, |part, per| parts.push((part, per)));
-        parts.into_iter().any(|(part, per)| {
+        let (state, mut is_too_large) = (self.state, false);
+        state.catalogue.for_each_component(sku, |part, per| {
             let taken = self.account(part, None, false).taken;
-            scaled(quantity, per).and_then(|q| scaled(q + taken, 1)).is_none()
-        })
+            is_too_large |= scaled(quantity, per).and_then(|q| scaled(q + taken, 1)).is_none();
+        });
+        is_too_large
     }
 
     fn account(&mut self, sku: SkuId, only: Option<LocationId>, is_kit_cap: bool) -> Account {

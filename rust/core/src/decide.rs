@@ -9,7 +9,7 @@ pub(crate) mod put;
 
 use crate::apply;
 use crate::cart::{self, AskedLine, Verdict};
-use crate::commands;
+use crate::commands::{self, PutBody};
 use crate::decide::fulfil::fulfil;
 use crate::decide::put::put;
 use crate::errors::{Problem, RequestError};
@@ -56,6 +56,23 @@ pub struct Command<'a> {
     pub by: Option<&'a str>,
 }
 
+/// A command's body, read before its turn so that what it names can be fetched meanwhile.
+#[derive(Debug)]
+pub(crate) enum Body<'a> {
+    Put(Result<PutBody<'a>, RequestError>),
+    /// Read in its turn.
+    Other,
+}
+
+impl<'a> Body<'a> {
+    pub(crate) fn of(command: &Command<'a>) -> Self {
+        match command.verb {
+            Verb::Put => Body::Put(commands::parse_put(command.body)),
+            _ => Body::Other,
+        }
+    }
+}
+
 /// Where accepted facts go.
 pub(crate) type Sink<'s> = dyn FnMut(&Statement<'_>) + 's;
 
@@ -74,12 +91,14 @@ pub(crate) fn command(
     state: &mut State,
     owner_key: Option<&[u8; 32]>,
     command: &Command<'_>,
+    body: Body<'_>,
     sink: &mut Sink<'_>,
 ) -> Answer {
-    let decided = match commands::check_id(command.id) {
-        Err(error) => Err(refused(error)),
-        Ok(()) => match command.verb {
-            Verb::Put => put(state, owner_key, command, sink),
+    let decided = match (commands::check_id(command.id), body) {
+        (Err(error), _) | (Ok(()), Body::Put(Err(error))) => Err(refused(error)),
+        (Ok(()), Body::Put(Ok(body))) => put(state, owner_key, command, &body, sink),
+        (Ok(()), Body::Other) => match command.verb {
+            Verb::Put => unreachable!("the body of a PUT is read before its turn"),
             Verb::Confirm => confirm(state, command, sink),
             Verb::Release => release(state, command, sink),
             Verb::Cancel => cancel(state, command, sink),

@@ -7,7 +7,7 @@
 use crate::ahead;
 use crate::apply;
 use crate::batch::{BatchHeader, BatchKind, BatchWriter, chain_hash, parse_batch};
-use crate::decide::{self, Command};
+use crate::decide::{self, Body, Command};
 use crate::facts::{Text, parse_logged};
 use crate::intake::{self, take_in};
 pub use crate::intake::{Dead, Incoming, Received, well_formed};
@@ -154,27 +154,28 @@ impl Engine {
             }
         }
         decision.answers.reserve(commands.len());
-        for (at, command) in commands.iter().enumerate() {
+        let mut bodies = Vec::with_capacity(commands.len().min(ahead::TEXTS_MAX));
+        for group in commands.chunks(ahead::TEXTS_MAX) {
             if is_full(&writer) {
                 break;
             }
-            if at % ahead::TEXTS_MAX == 0 {
-                ahead::look(
-                    &self.state,
-                    commands[at..].iter().take(ahead::TEXTS_MAX).map(|c| c.body),
-                );
+            bodies.clear();
+            bodies.extend(group.iter().map(Body::of));
+            ahead::look_for(&self.state, group, &bodies);
+            for (command, body) in group.iter().zip(bodies.drain(..)) {
+                if is_full(&writer) {
+                    break;
+                }
+                let mut sink = |statement: &crate::facts::Statement<'_>| {
+                    writer.push(statement);
+                };
+                let (state, key) = (&mut self.state, self.owner_key.as_ref());
+                decision
+                    .answers
+                    .push(decide::command(state, key, command, body, &mut sink));
             }
-            decision.commands_taken += 1;
-            let mut sink = |statement: &crate::facts::Statement<'_>| {
-                writer.push(statement);
-            };
-            decision.answers.push(decide::command(
-                &mut self.state,
-                self.owner_key.as_ref(),
-                command,
-                &mut sink,
-            ));
         }
+        decision.commands_taken = decision.answers.len();
         self.state.settle_digest();
         if changed || !writer.is_empty() || in_upto > self.state.position.in_upto {
             let header = BatchHeader {
@@ -235,7 +236,7 @@ impl Engine {
         for (at, raw) in batch.facts.iter().enumerate() {
             if at % ahead::TEXTS_MAX == 0 {
                 let next = batch.facts[at..].iter().take(ahead::TEXTS_MAX);
-                ahead::look(&self.state, next.map(|raw| raw.get().as_bytes()));
+                ahead::look_into(&self.state, next.map(|raw| raw.get()));
             }
             let statement = parse_logged(raw.get()).map_err(|e| unreadable(e.to_string()))?;
             apply::statement(&mut self.state, &statement);

@@ -4,7 +4,6 @@
 
 use crate::binding::add_portion;
 use crate::binding::reindex;
-use crate::digest::Encode;
 use crate::facts::{ReservationHeld, Text};
 use crate::ids::{ChannelId, LocationId, RegionId, SkuId, Slot};
 use crate::lifecycle::{NOWHERE, close, give_back};
@@ -62,20 +61,39 @@ pub(crate) fn needs(state: &State, lines: &[Line]) -> Wanted {
     needs
 }
 
+/// A text's bytes and one; 0: there is none. Names are short.
+fn length(text: Option<&Text<'_>>) -> [u8; 2] {
+    text.map_or(0, |text| text.len() as u16 + 1).to_le_bytes()
+}
+
 /// What makes two bodies the same, once defaults are filled in.
 pub(crate) fn body_hash(held: &ReservationHeld<'_>, scratch: &mut Vec<u8>) -> u64 {
     scratch.clear();
-    scratch
-        .text(&held.channel)
-        .optional_text(held.region.as_deref())
-        .optional_text(held.owner.as_deref());
-    scratch.number(held.ttl_ms).optional(held.revision);
-    scratch.push(u8::from(held.partial) | u8::from(held.supersede) << 1);
+    let mut fixed = [0; 27];
+    fixed[0] = u8::from(held.partial) | u8::from(held.supersede) << 1 | u8::from(held.revision.is_some()) << 2;
+    fixed[1..9].copy_from_slice(&held.ttl_ms.to_le_bytes());
+    fixed[9..17].copy_from_slice(&held.revision.unwrap_or(0).to_le_bytes());
+    fixed[17..19].copy_from_slice(&length(Some(&held.channel)));
+    fixed[19..21].copy_from_slice(&length(held.region.as_ref()));
+    fixed[21..23].copy_from_slice(&length(held.owner.as_ref()));
+    fixed[23..27].copy_from_slice(&(held.lines.len() as u32).to_le_bytes());
+    scratch.extend_from_slice(&fixed);
+    for text in [Some(&held.channel), held.region.as_ref(), held.owner.as_ref()]
+        .into_iter()
+        .flatten()
+    {
+        scratch.extend_from_slice(text.as_bytes());
+    }
     for line in &held.lines {
-        scratch
-            .text(&line.sku)
-            .number(line.asked.unwrap_or(line.quantity))
-            .optional_text(line.location.as_deref());
+        let mut record = [0; 12];
+        record[..8].copy_from_slice(&line.asked.unwrap_or(line.quantity).to_le_bytes());
+        record[8..10].copy_from_slice(&length(Some(&line.sku)));
+        record[10..].copy_from_slice(&length(line.location.as_ref()));
+        scratch.extend_from_slice(&record);
+        scratch.extend_from_slice(line.sku.as_bytes());
+        if let Some(location) = &line.location {
+            scratch.extend_from_slice(location.as_bytes());
+        }
     }
     xxh3_64(scratch)
 }
@@ -108,8 +126,10 @@ pub(crate) fn hold(state: &mut State, held: &ReservationHeld<'_>) -> Slot {
         })
         .collect();
     let existing = state.reservations.find(&held.id);
-    if let (true, Some(owner)) = (held.supersede, held.owner.as_deref().map(Owner::of)) {
-        supersede(state, owner, channel, existing, &held.id);
+    if held.supersede
+        && let Some(owner) = held.owner.as_deref()
+    {
+        supersede(state, Owner::of(owner), channel, existing, &held.id);
     }
     let slot = match existing {
         Some(slot) => {
@@ -290,7 +310,15 @@ pub(crate) fn place(state: &mut State, slot: Slot, wanted: Wanted) {
                 special.push((need.sku, portion.node));
             }
         }
-        share(state, slot, &need, portions);
+        match need.shares[..] {
+            [(line, _)] => {
+                for mut portion in portions {
+                    portion.line = line;
+                    add_portion(state, slot, portion);
+                }
+            }
+            _ => share(state, slot, &need, portions),
+        }
     }
     for (sku, node) in special {
         reindex(state, slot, sku, node);

@@ -36,18 +36,24 @@ pub fn write_bool(out: &mut Vec<u8>, value: bool) {
 fn any_escape(bytes: &[u8]) -> bool {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGH: u64 = ONES << 7;
-    let word = |eight: &[u8]| u64::from_le_bytes(eight.try_into().expect("eight bytes"));
     let has_zero = |x: u64| x.wrapping_sub(ONES) & !x & HIGH;
     let flaw = |w: u64| {
         let control = w.wrapping_sub(ONES * 0x20) & !w & HIGH;
         control | has_zero(w ^ (ONES * 0x22)) | has_zero(w ^ (ONES * 0x5c))
     };
-    let Some(last) = bytes.len().checked_sub(8) else {
-        return bytes.iter().any(|&byte| byte < 0x20 || byte == b'"' || byte == b'\\');
-    };
-    let found = bytes.chunks_exact(8).fold(0, |found, eight| found | flaw(word(eight)));
-    // The last eight overlap those before them instead of being read one by one.
-    found | flaw(word(&bytes[last..])) != 0
+    // The last word overlaps those before it instead of being read byte by byte.
+    if let Some(last) = bytes.last_chunk() {
+        let (words, _) = bytes.as_chunks();
+        let found = words
+            .iter()
+            .fold(0, |found, word| found | flaw(u64::from_le_bytes(*word)));
+        return found | flaw(u64::from_le_bytes(*last)) != 0;
+    }
+    if let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) {
+        let both = u64::from(u32::from_le_bytes(*first)) << 32 | u64::from(u32::from_le_bytes(*last));
+        return flaw(both) != 0;
+    }
+    bytes.iter().any(|&byte| byte < 0x20 || byte == b'"' || byte == b'\\')
 }
 
 fn write_escaped(out: &mut Vec<u8>, bytes: &[u8]) {
@@ -82,6 +88,21 @@ mod tests {
         let mut out = Vec::new();
         write_string(&mut out, &all);
         assert_eq!(serde_json::from_slice::<String>(&out).unwrap(), all);
+    }
+
+    #[test]
+    fn what_must_be_escaped_is_found_at_every_place_of_every_length() {
+        for length in 0..20 {
+            let plain = "x".repeat(length);
+            assert!(!any_escape(plain.as_bytes()));
+            for at in 0..length {
+                for flaw in ["\"", "\\", "\n", "\0"] {
+                    let mut text = plain.clone();
+                    text.replace_range(at..=at, flaw);
+                    assert!(any_escape(text.as_bytes()), "{text:?}");
+                }
+            }
+        }
     }
 
     #[test]

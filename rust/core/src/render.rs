@@ -41,16 +41,20 @@ pub(crate) fn list<T>(out: &mut Vec<u8>, items: impl IntoIterator<Item = T>, mut
 }
 
 /// The reservation as the contract shows it; `as_of` is a JSON object or empty.
+///
+/// Every accepted command answers with one, so its names stand as they are written, each in one piece.
 pub(crate) fn reservation(state: &State, r: &Reservation, as_of: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(b"{\"id\":");
     write_string(out, &r.id);
-    field(out, "state");
-    write_string(out, r.state.name());
+    out.extend_from_slice(b",\"state\":\"");
+    out.extend_from_slice(r.state.name().as_bytes());
+    out.push(b'"');
     if let Some(by) = &r.superseded_by {
         text_field(out, "superseded_by", Some(by));
     }
-    text_field(out, "channel", Some(state.catalogue.channel_name(r.channel)));
-    field(out, "owner");
+    out.extend_from_slice(b",\"channel\":");
+    write_string(out, state.catalogue.channel_name(r.channel));
+    out.extend_from_slice(b",\"owner\":");
     match r.owner {
         Some(owner) => {
             out.push(b'"');
@@ -59,8 +63,12 @@ pub(crate) fn reservation(state: &State, r: &Reservation, as_of: &[u8], out: &mu
         }
         None => out.extend_from_slice(b"null"),
     }
-    text_field(out, "order_ref", r.order_ref.as_deref());
-    field(out, "expires_at");
+    out.extend_from_slice(b",\"order_ref\":");
+    match &r.order_ref {
+        Some(order) => write_string(out, order),
+        None => out.extend_from_slice(b"null"),
+    }
+    out.extend_from_slice(b",\"expires_at\":");
     if r.state == ReservationState::Held {
         // Told as now plus what is left: the lead clock stands still while nobody leads.
         let left_ms = (r.expires_at_ms - state.position.lead_ms).max(0);
@@ -68,13 +76,13 @@ pub(crate) fn reservation(state: &State, r: &Reservation, as_of: &[u8], out: &mu
     } else {
         out.extend_from_slice(b"null");
     }
-    field(out, "lines");
+    out.extend_from_slice(b",\"lines\":");
     list(out, r.lines.iter().enumerate(), |out, (n, line)| {
         out.extend_from_slice(b"{\"sku\":");
         write_string(out, state.catalogue.sku_name(line.sku));
-        field(out, "quantity");
+        out.extend_from_slice(b",\"quantity\":");
         write_int(out, line.quantity);
-        field(out, "allocations");
+        out.extend_from_slice(b",\"allocations\":");
         let bound = r
             .portions
             .iter()
@@ -82,9 +90,9 @@ pub(crate) fn reservation(state: &State, r: &Reservation, as_of: &[u8], out: &mu
         list(out, bound, |out, portion| allocation(state, line.sku, portion, out));
         out.push(b'}');
     });
-    field(out, "version");
+    out.extend_from_slice(b",\"version\":");
     write_uint(out, r.version.into());
-    field(out, "sequence");
+    out.extend_from_slice(b",\"sequence\":");
     write_uint(out, r.sequence);
     if !as_of.is_empty() {
         field(out, "as_of");
@@ -110,7 +118,7 @@ fn allocation(state: &State, line_sku: SkuId, portion: &Portion, out: &mut Vec<u
     };
     out.extend_from_slice(b"\"location\":");
     write_string(out, state.catalogue.location_name(location));
-    field(out, "quantity");
+    out.extend_from_slice(b",\"quantity\":");
     write_int(out, portion.quantity);
     if let Some(due) = due {
         field(out, "due");

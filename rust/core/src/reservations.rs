@@ -27,6 +27,10 @@ impl Owner {
         Owner(read.unwrap_or_else(|| xxhash_rust::xxh3::xxh3_128(text.as_bytes()).to_be_bytes()))
     }
 
+    pub(crate) fn from_bytes(bytes: [u8; 16]) -> Self {
+        Owner(bytes)
+    }
+
     pub(crate) fn digits(self) -> [u8; 32] {
         let mut digits = [0; 32];
         for (two, byte) in digits.chunks_exact_mut(2).zip(self.0) {
@@ -254,6 +258,12 @@ impl Reservations {
     pub(crate) fn find(&self, id: &str) -> Option<Slot> {
         let tag = tag(&self.hasher, id.as_bytes());
         self.by_id.find(tag, |slot| &*self.get(slot).id == id)
+    }
+
+    /// The slots that ids most likely have; found together, so that the processor waits for them together.
+    pub(crate) fn likely<A: smallvec::Array<Item = Slot>>(&self, ids: &[&str]) -> SmallVec<A> {
+        let tags: SmallVec<[u32; 128]> = ids.iter().map(|id| tag(&self.hasher, id.as_bytes())).collect();
+        tags.iter().filter_map(|&tag| self.by_id.find(tag, |_| true)).collect()
     }
 
     #[inline]

@@ -148,6 +148,38 @@ pub(crate) fn shortage(state: &State, asking: Asking, sku: SkuId, needs: &[(Opti
     short
 }
 
+/// The first location in turn, where it serves all that is asked: then the others' turns do not matter.
+fn first_of_all(state: &State, order: &Order) -> Option<LocationId> {
+    let record = state.catalogue.channel_record(Some(order.channel));
+    let by_rank = order.region.is_none() && record.sourcing != Sourcing::FewestSplits;
+    let mut first: Option<(Turn, LocationId, i64)> = None;
+    for cell in state.cells(order.sku) {
+        let (location, hand) = (cell.location, cell.at_hand());
+        let named = order.only.is_none_or(|l| l == location);
+        if hand == 0 || !named || !state.catalogue.sells_from(record, order.region, location) {
+            continue;
+        }
+        let turn = if by_rank {
+            (false, (0, 0), state.catalogue.locations[location.at()].rank)
+        } else {
+            turn(state, order, location, hand)
+        };
+        let is_earlier = |before: (Turn, LocationId, i64)| {
+            if by_rank {
+                turn.2 < before.0.2
+            } else {
+                (turn, location) < (before.0, before.1)
+            }
+        };
+        if first.is_none_or(is_earlier) {
+            first = Some((turn, location, hand));
+        }
+    }
+    first
+        .filter(|&(_, _, hand)| hand >= order.quantity)
+        .map(|(_, location, _)| location)
+}
+
 /// The usual case, without claims: cell by cell in order.
 fn plain_round(state: &State, order: &Order) -> Placed {
     let record = state.catalogue.channel_record(Some(order.channel));
@@ -166,6 +198,9 @@ fn plain_round(state: &State, order: &Order) -> Placed {
             Placed::new()
         };
     }
+    if let Some(location) = first_of_all(state, order) {
+        return smallvec![(Node::Hand(location), order.quantity)];
+    }
     let mut candidates: SmallVec<[(Turn, LocationId, i64); 8]> = SmallVec::new();
     for cell in cells {
         let hand = cell.at_hand();
@@ -173,12 +208,6 @@ fn plain_round(state: &State, order: &Order) -> Placed {
         if hand > 0 && named && state.catalogue.sells_from(record, order.region, cell.location) {
             candidates.push((turn(state, order, cell.location, hand), cell.location, hand));
         }
-    }
-    // The first in turn mostly serves all: then the others' turns do not matter.
-    if let Some(&(_, location, hand)) = candidates.iter().min()
-        && hand >= order.quantity
-    {
-        return smallvec![(Node::Hand(location), order.quantity)];
     }
     candidates.sort_unstable();
     let (mut left, mut placed) = (order.quantity, Placed::new());

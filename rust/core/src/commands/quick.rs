@@ -29,16 +29,25 @@ pub(super) fn put(text: &str) -> Option<PutBody<'_>> {
     let (mut lines, mut partial, mut supersede, mut revision) = (None, None, None, None);
     scan.take(b'{')?;
     loop {
-        match scan.key()? {
-            "channel" => once(&mut channel, name(&mut scan)),
-            "owner" => once(&mut owner, name(&mut scan)),
-            "ttl_ms" => once(&mut ttl_ms, scan.int(1, TTL_MS_MAX)),
-            "lines" => once(&mut lines, put_lines(&mut scan)),
-            "region" => once(&mut region, name(&mut scan)),
-            "partial" => once(&mut partial, scan.bool()),
-            "supersede" => once(&mut supersede, scan.bool()),
-            "revision" => once(&mut revision, scan.int(0, REVISION_MAX)),
-            _ => None,
+        scan.skip_space();
+        if scan.is("\"channel\":") {
+            once(&mut channel, name(&mut scan))
+        } else if scan.is("\"owner\":") {
+            once(&mut owner, name(&mut scan))
+        } else if scan.is("\"ttl_ms\":") {
+            once(&mut ttl_ms, scan.int(1, TTL_MS_MAX))
+        } else if scan.is("\"lines\":") {
+            once(&mut lines, put_lines(&mut scan))
+        } else if scan.is("\"region\":") {
+            once(&mut region, name(&mut scan))
+        } else if scan.is("\"partial\":") {
+            once(&mut partial, scan.bool())
+        } else if scan.is("\"supersede\":") {
+            once(&mut supersede, scan.bool())
+        } else if scan.is("\"revision\":") {
+            once(&mut revision, scan.int(0, REVISION_MAX))
+        } else {
+            None
         }?;
         if !scan.more(b'}')? {
             break;
@@ -75,12 +84,17 @@ fn put_line<'a>(scan: &mut Scan<'a>) -> Option<PutLine<'a>> {
     let (mut sku, mut quantity, mut unit, mut location) = (None, None, None, None);
     scan.take(b'{')?;
     loop {
-        match scan.key()? {
-            "sku" => once(&mut sku, name(scan)),
-            "quantity" => once(&mut quantity, scan.int(1, QUANTITY_MAX)),
-            "unit" => once(&mut unit, name(scan)),
-            "location" => once(&mut location, name(scan)),
-            _ => None,
+        scan.skip_space();
+        if scan.is("\"sku\":") {
+            once(&mut sku, name(scan))
+        } else if scan.is("\"quantity\":") {
+            once(&mut quantity, scan.int(1, QUANTITY_MAX))
+        } else if scan.is("\"unit\":") {
+            once(&mut unit, name(scan))
+        } else if scan.is("\"location\":") {
+            once(&mut location, name(scan))
+        } else {
+            None
         }?;
         if !scan.more(b'}')? {
             break;
@@ -98,7 +112,8 @@ fn put_line<'a>(scan: &mut Scan<'a>) -> Option<PutLine<'a>> {
 pub(super) fn confirm(text: &str) -> Option<ConfirmBody<'_>> {
     let mut scan = Scan::new(text);
     scan.take(b'{')?;
-    if scan.key()? != "order_ref" {
+    scan.skip_space();
+    if !scan.is("\"order_ref\":") {
         return None;
     }
     let order_ref = Some(name(&mut scan)?);

@@ -123,7 +123,7 @@ fn the_usual_bodies_are_taken_quickly() {
     for body in [
         r#"{"channel":"web","owner":"shopper-1","ttl_ms":900000,"lines":[{"sku":"SKU-1","quantity":2},{"sku":"B","quantity":1}]}"#,
         r#"{"channel": "web", "ttl_ms": 1, "lines": [{"quantity": 1, "sku": "A", "location": "lyon", "unit": "box"}], "partial": true}"#,
-        "{\n \"lines\" : [ {\"sku\":\"A\",\"quantity\":1} ] ,\"supersede\":false,\"revision\":0,\"ttl_ms\":5,\"region\":\"r\",\"channel\":\"c\"\n}\n",
+        "{\n \"lines\": [ {\"sku\":\"A\",\"quantity\":1} ] ,\"supersede\":false,\"revision\":0,\"ttl_ms\":5,\"region\":\"r\",\"channel\":\"c\"\n}\n",
     ] {
         assert!(quick::put(body).is_some(), "{body}");
     }

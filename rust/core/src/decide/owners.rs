@@ -5,9 +5,20 @@ use crate::reservations::{Node, Owner};
 use crate::state::State;
 
 /// 32 hexadecimal digits instead of a name: raw customer data never enters LOG.
-pub(crate) fn keyed_hash(key: Option<&[u8; 32]>, owner: &str) -> String {
+pub(crate) fn keyed_hash(key: Option<&[u8; 32]>, owner: &str) -> OwnerDigits {
     let hash = blake3::keyed_hash(key.unwrap_or(&[0; 32]), owner.as_bytes());
-    hash.to_hex()[..32].to_owned()
+    let (first, _) = hash.as_bytes().split_first_chunk().expect("32 bytes");
+    OwnerDigits(Owner::from_bytes(*first).digits())
+}
+
+/// An owner as LOG writes it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct OwnerDigits([u8; 32]);
+
+impl OwnerDigits {
+    pub(crate) fn text(&self) -> &str {
+        std::str::from_utf8(&self.0).expect("digits")
+    }
 }
 
 /// The holds of an owner on a channel.

@@ -2,7 +2,9 @@
 //!
 //! In: a body. Out: an answer, and a `reservation.held` fact where it fits. Always: all lines or none, unless `partial`.
 
-use crate::cart::{self, AskedLine, Reason, Verdict};
+use smallvec::SmallVec;
+
+use crate::cart::{self, AskedLine, Reason, Verdict, Verdicts};
 use crate::commands;
 use crate::decide::owners::{holds_of, keyed_hash, without};
 use crate::decide::{
@@ -21,9 +23,9 @@ pub(crate) fn put(
     state: &mut State,
     owner_key: Option<&[u8; 32]>,
     command: &Command<'_>,
+    body: &commands::PutBody<'_>,
     sink: &mut Sink<'_>,
 ) -> Outcome {
-    let body = commands::parse_put(command.body).map_err(refused)?;
     if !may_see(command.channels, &body.channel) {
         return Err(problem(Problem::Forbidden, None));
     }
@@ -34,15 +36,15 @@ pub(crate) fn put(
             return Err(problem(Problem::Forbidden, None));
         }
     }
-    let lines = resolve(state, &body)?;
+    let lines = resolve(state, body)?;
     let owner = body.owner.as_deref().map(|owner| keyed_hash(owner_key, owner));
     let mut held = ReservationHeld {
         id: Text::Borrowed(command.id),
         channel: body.channel.clone(),
         region: body.region.clone(),
-        owner: owner.map(Text::Owned),
+        owner: owner.as_ref().map(|owner| Text::Borrowed(owner.text())),
         ttl_ms: body.ttl_ms,
-        lines: held_lines(state, &body, &lines),
+        lines: held_lines(state, body, &lines),
         partial: body.partial,
         supersede: body.supersede,
         revision: body.revision,
@@ -72,8 +74,10 @@ pub(crate) fn put(
     Ok(shown(state, slot, if existing.is_some() { 200 } else { 201 }))
 }
 
-fn resolve<'b>(state: &State, body: &'b commands::PutBody<'_>) -> Result<Vec<AskedLine<'b>>, Answer> {
-    let mut lines = Vec::with_capacity(body.lines.len());
+type AskedLines<'b> = SmallVec<[AskedLine<'b>; 2]>;
+
+fn resolve<'b>(state: &State, body: &'b commands::PutBody<'_>) -> Result<AskedLines<'b>, Answer> {
+    let mut lines = AskedLines::new();
     for (n, line) in body.lines.iter().enumerate() {
         let mut asked = AskedLine::resolve(state, &line.sku, line.quantity, line.unit.as_deref());
         if asked.sku.is_none() {
@@ -102,6 +106,7 @@ fn held_lines<'b>(state: &State, body: &commands::PutBody<'b>, lines: &[AskedLin
         .map(|(line, asked)| {
             let own = asked
                 .sku
+                .filter(|_| !state.catalogue.aliases.is_empty())
                 .map(|sku| state.catalogue.sku_name(sku))
                 .filter(|name| *name != line.sku);
             let sku = own.map_or_else(|| line.sku.clone(), |name| Text::Owned(name.to_owned()));
@@ -147,7 +152,7 @@ fn fit(
     existing: Option<Slot>,
     who: (Option<ChannelId>, Option<RegionId>),
     lines: &[AskedLine<'_>],
-) -> Result<Vec<Verdict>, Answer> {
+) -> Result<Verdicts, Answer> {
     let mut away: Vec<Slot> = Vec::new();
     if held.supersede {
         away = holds_of(state, held.owner.as_deref(), who.0);

@@ -275,19 +275,35 @@ impl Members<'_> {
         self.opt_text("unit", r#return.unit.as_ref());
     }
 
+    /// Most of LOG, so its names stand as they are written, each in one piece.
     fn held(&mut self, held: &ReservationHeld<'_>) {
-        self.text("id", &held.id);
-        self.text("channel", &held.channel);
-        self.opt_text("region", held.region.as_ref());
-        self.opt_text("owner", held.owner.as_ref());
-        self.int("ttl_ms", held.ttl_ms);
-        self.list("lines", &held.lines, |out, line| {
-            open(out, &line.sku, |members| {
-                members.int("quantity", line.quantity);
-                members.opt_text("location", line.location.as_ref());
-                members.opt_int("asked", line.asked);
-            });
-        });
+        let out = &mut *self.out;
+        out.extend_from_slice(b",\"id\":");
+        json::write_string(out, &held.id);
+        out.extend_from_slice(b",\"channel\":");
+        json::write_string(out, &held.channel);
+        if let Some(region) = &held.region {
+            out.extend_from_slice(b",\"region\":");
+            json::write_string(out, region);
+        }
+        if let Some(owner) = &held.owner {
+            out.extend_from_slice(b",\"owner\":");
+            json::write_string(out, owner);
+        }
+        out.extend_from_slice(b",\"ttl_ms\":");
+        json::write_int(out, held.ttl_ms);
+        out.extend_from_slice(b",\"lines\":[");
+        for (n, line) in held.lines.iter().enumerate() {
+            out.extend_from_slice(if n == 0 { &b"{\"sku\":"[..] } else { b",{\"sku\":" });
+            json::write_string(out, &line.sku);
+            out.extend_from_slice(b",\"quantity\":");
+            json::write_int(out, line.quantity);
+            let mut members = Members { out };
+            members.opt_text("location", line.location.as_ref());
+            members.opt_int("asked", line.asked);
+            out.push(b'}');
+        }
+        out.push(b']');
         self.flag_unless(false, "partial", held.partial);
         self.flag_unless(false, "supersede", held.supersede);
         self.opt_int("revision", held.revision);

@@ -51,39 +51,44 @@ pub fn write_day(out: &mut Vec<u8>, day: Day) {
 
 /// Appends `"YYYY-MM-DDTHH:MM:SSZ"`, with its quotes, and with six decimals unless they are zeros.
 pub fn write_time(out: &mut Vec<u8>, time_us: i64) {
-    out.push(b'"');
-    write_date(out, day_of_time(time_us));
     let of_day = time_us.rem_euclid(DAY_US);
-    let seconds = of_day / 1_000_000;
-    for (mark, value) in [(b'T', seconds / 3600), (b':', seconds / 60 % 60), (b':', seconds % 60)] {
-        out.push(mark);
-        write_padded::<2>(out, value);
-    }
-    let micros = of_day % 1_000_000;
+    let (seconds, micros) = ((of_day / 1_000_000) as u32, (of_day % 1_000_000) as u32);
+    let mut text = *b"\"0000-00-00T00:00:00";
+    text[1..11].copy_from_slice(&date(day_of_time(time_us)));
+    text[12..14].copy_from_slice(&two(seconds / 3600));
+    text[15..17].copy_from_slice(&two(seconds / 60 % 60));
+    text[18..20].copy_from_slice(&two(seconds % 60));
+    out.extend_from_slice(&text);
     if micros != 0 {
-        out.push(b'.');
-        write_padded::<6>(out, micros);
+        let mut decimals = *b".000000";
+        for (place, two_digits) in [micros / 10_000, micros / 100 % 100, micros % 100]
+            .into_iter()
+            .enumerate()
+        {
+            decimals[1 + 2 * place..3 + 2 * place].copy_from_slice(&two(two_digits));
+        }
+        out.extend_from_slice(&decimals);
     }
     out.extend_from_slice(b"Z\"");
 }
 
 fn write_date(out: &mut Vec<u8>, day: Day) {
-    let (year, month, day) = date_of_day(day);
-    write_padded::<4>(out, i64::from(year));
-    out.push(b'-');
-    write_padded::<2>(out, i64::from(month));
-    out.push(b'-');
-    write_padded::<2>(out, i64::from(day));
+    out.extend_from_slice(&date(day));
 }
 
-/// Appends `value`, which has at most as many digits, with leading zeros.
-fn write_padded<const WIDTH: usize>(out: &mut Vec<u8>, value: i64) {
-    let (mut digits, mut left) = ([b'0'; WIDTH], value as u32);
-    for digit in digits.iter_mut().rev() {
-        *digit += (left % 10) as u8;
-        left /= 10;
-    }
-    out.extend_from_slice(&digits);
+fn date(day: Day) -> [u8; 10] {
+    let (year, month, day) = date_of_day(day);
+    let mut text = *b"0000-00-00";
+    text[0..2].copy_from_slice(&two(year as u32 / 100));
+    text[2..4].copy_from_slice(&two(year as u32 % 100));
+    text[5..7].copy_from_slice(&two(month as u32));
+    text[8..10].copy_from_slice(&two(day as u32));
+    text
+}
+
+/// A number below a hundred, in two digits.
+fn two(number: u32) -> [u8; 2] {
+    [b'0' + (number / 10) as u8, b'0' + (number % 10) as u8]
 }
 
 fn digits(bytes: &[u8]) -> Option<i32> {

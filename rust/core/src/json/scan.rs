@@ -56,12 +56,21 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// A member's name and its colon.
+    /// Takes a member's name and its colon, written without white space between them, if it is this one.
     #[inline]
-    pub(crate) fn key(&mut self) -> Option<&'a str> {
-        let key = self.plain()?;
-        self.take(b':')?;
-        Some(key)
+    pub(crate) fn is(&mut self, quoted_key_and_colon: &'static str) -> bool {
+        let rest = &self.text.as_bytes()[self.at..];
+        let found = rest.starts_with(quoted_key_and_colon.as_bytes());
+        if found {
+            self.at += quoted_key_and_colon.len();
+        }
+        found
+    }
+
+    /// Goes to the next token.
+    #[inline]
+    pub(crate) fn skip_space(&mut self) {
+        let _ = self.next();
     }
 
     /// A string of 1 to `max` printable ASCII characters without an escape.
@@ -106,10 +115,11 @@ impl<'a> Scan<'a> {
     fn plain(&mut self) -> Option<&'a str> {
         self.take(b'"')?;
         let start = self.at;
-        let bytes = &self.text.as_bytes()[start..];
+        let bytes = self.text.as_bytes().get(start..)?;
         let mut length = 0;
-        for eight in bytes.chunks_exact(8) {
-            let found = unusual(u64::from_le_bytes(eight.try_into().expect("eight bytes")));
+        let (words, _) = bytes.as_chunks::<8>();
+        for eight in words {
+            let found = unusual(u64::from_le_bytes(*eight));
             if found != 0 {
                 length += found.trailing_zeros() as usize / 8;
                 break;

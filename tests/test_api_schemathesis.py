@@ -52,6 +52,8 @@ def check(case: schemathesis.Case[Any], token: str, served: Served) -> None:
     excluded: list[Any] = list(NOT_SAID_BY_A_SCHEMA)
     if case.operation.path in JUDGED_ONE_BY_ONE:
         excluded.append(negative_data_rejection)
+    if str((case.query or {}).get("min_sequence", "")).isdecimal():
+        case.query["min_sequence"] = "1"  # a sequence that is yet to come is 503, after a wait: test_api_many.py
     case.call_and_validate(
         base_url=f"http://127.0.0.1:{served.port}",
         headers={"Authorization": f"Bearer {token}"},

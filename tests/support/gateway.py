@@ -16,6 +16,7 @@ from holdfast._core import Engine
 from holdfast.gateway.app import Gateway
 from holdfast.gateway.gate import Gate, LoopbackGate
 from holdfast.gateway.ports import Answer, Channels, Family, ReadCall
+from holdfast.node.errors import Unavailable
 from holdfast.settings import GatewaySettings
 
 AS_OF = b'{"sequence":7,"age_ms":0,"mode":"live"}'
@@ -70,6 +71,10 @@ class StubNode:
         else:
             waiter.set_result(outcome)
 
+    async def reach(self, sequence: int) -> None:
+        if sequence > self.sequence:
+            raise Unavailable("overloaded", "not-done", 1, f"up to {self.sequence}, not yet {sequence}")
+
     def read_now(self, call: ReadCall) -> Answer | None:
         return None if self.busy else self._read(call)
 
@@ -88,7 +93,8 @@ class StubNode:
         return self.outcome
 
     def state(self) -> Mapping[str, Any]:
-        return {"sequence": self.sequence, "role": "leader", "lag_facts": 0}
+        standing = {"sequence": self.sequence, "role": "leader", "lag_facts": 0, "node": "n1", "leader": "n1"}
+        return standing | {"epoch": 1, "quarantine": {}, "peers": []}
 
     def ready(self) -> list[str]:
         return self.reasons

@@ -86,12 +86,24 @@ async def together(
             stack.push_async_callback(node.stop, drain=False)
             await until(lambda node=node: node.state()["sequence"] > 0, 30)  # type: ignore[misc]
             nodes.append(node)
-        # A leader that was deposed while it was idle learns it with its next append.
-        places = [{"kind": "location", "location": "w0", "type": "warehouse"}]
-        await nodes[-1].facts("policy", "", [orjson.dumps({"facts": places})], "log")
-        await until(lambda: all(node.ready() == [] for node in nodes) and len(leaders(nodes)) == 1, 30)
+        while not await _agreed(nodes):
+            # A leader that was deposed while it was idle learns it with its next append.
+            places = [{"kind": "location", "location": "w0", "type": "warehouse"}]
+            await nodes[-1].facts("policy", "", [orjson.dumps({"facts": places})], "log")
         first = leaders(nodes)[0]
         yield [first, *(node for node in nodes if node is not first)]
+
+
+async def _agreed(nodes: Sequence[Node[Engine]]) -> bool:
+    """Whether, for a while, one of them leads, the others follow that one, and nobody tries anything else."""
+    for _ in range(20):
+        leading = leaders(nodes)
+        named = {(node.state()["leader"], node.state()["epoch"]) for node in nodes}
+        if len(leading) != 1 or len(named) != 1 or any(node.ready() for node in nodes):
+            await asyncio.sleep(0.05)
+            return False
+        await asyncio.sleep(0.01)
+    return True
 
 
 def leaders(nodes: Sequence[Node[Engine]]) -> list[Node[Engine]]:

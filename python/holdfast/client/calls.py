@@ -65,10 +65,19 @@ class Client:
         return self.transport.sequence
 
     async def availability(
-        self, sku: str, channel: str, *, region: str | None = None, quantity: int | None = None
+        self,
+        sku: str,
+        channel: str,
+        *,
+        region: str | None = None,
+        quantity: int | None = None,
+        min_sequence: int | None = None,
     ) -> answers.Availability:
-        """How many units of `sku` the channel can sell now; with `quantity`, also the day from which on so many."""
-        query = _query(channel=channel, region=region, quantity=quantity)
+        """How many units of `sku` the channel can sell now; with `quantity`, also the day from which on so many.
+
+        `min_sequence`, here and below: answer once this process holds so much of LOG, as another one told it to you.
+        """
+        query = _query(channel=channel, region=region, quantity=quantity, min_sequence=min_sequence)
         return _availability((await self._send("GET", f"/v1/availability/{_segment(sku)}{query}"))[1])
 
     async def availabilities(
@@ -78,9 +87,11 @@ class Client:
         body = requests.AvailabilityRequest(channel=channel, skus=list(skus), region=region)
         return _availabilities((await self._send("POST", "/v1/availability", _encode(body)))[1]).items
 
-    async def explain(self, sku: str, channel: str, *, region: str | None = None) -> answers.Explanation:
+    async def explain(
+        self, sku: str, channel: str, *, region: str | None = None, min_sequence: int | None = None
+    ) -> answers.Explanation:
         """Why so many: signed terms that add up to `sellable`."""
-        query = _query(channel=channel, region=region)
+        query = _query(channel=channel, region=region, min_sequence=min_sequence)
         return _explanation((await self._send("GET", f"/v1/availability/{_segment(sku)}/explain{query}"))[1])
 
     async def validate(self, cart: requests.ValidateRequest) -> answers.Validation:
@@ -96,9 +107,9 @@ class Client:
         body = requests.BatchRequest(requests=list(reservations))
         return _batch((await self._send("POST", "/v1/reservations:batch", _encode(body)))[1]).results
 
-    async def reservation(self, reservation: str) -> answers.Reservation:
+    async def reservation(self, reservation: str, *, min_sequence: int | None = None) -> answers.Reservation:
         """The reservation as it stands."""
-        return _reservation((await self._send("GET", _path(reservation)))[1])
+        return _reservation((await self._send("GET", _path(reservation) + _query(min_sequence=min_sequence)))[1])
 
     async def confirm(self, reservation: str, order_ref: str | None = None) -> answers.Reservation:
         """The order was placed. Raises OversoldError when the hold had ended and the stock has gone."""
@@ -140,9 +151,9 @@ class Client:
         body = _encode({"facts": list(facts)})
         return _facts((await self._send("POST", "/v1/policies" + _taking(wait, dry_run), body))[1])
 
-    async def state(self) -> answers.StateAnswer:
+    async def state(self, *, min_sequence: int | None = None) -> answers.StateAnswer:
         """Where the process stands: sequence, digest, totals."""
-        return _state((await self._send("GET", "/v1/state"))[1])
+        return _state((await self._send("GET", "/v1/state" + _query(min_sequence=min_sequence)))[1])
 
     async def alive(self) -> bool:
         """Whether the process answers. Raises UnreachableError when it does not."""

@@ -3,7 +3,7 @@
 from datetime import date
 from typing import Annotated, Literal
 
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import UNSET, Meta, UnsetType, field
 
 from holdfast.contracts.problems import Problem
 from holdfast.contracts.words import Answer, Mode, Time
@@ -149,8 +149,24 @@ class FactsAnswer(Answer, frozen=True, kw_only=True):
     sequence: Count
 
 
+class PeerState(Answer, frozen=True, kw_only=True):
+    """Another process of the scope, as last heard `age_ms` ago; `digest`: of its state, beside this process's."""
+
+    node: str
+    boot: str
+    role: str
+    epoch: Count
+    sequence: Count
+    age_ms: Count
+    digest: Literal["same", "differs", "unknown"]
+
+
 class StateAnswer(Answer, frozen=True, kw_only=True):
-    """Where this process stands."""
+    """Where this process stands.
+
+    `leader` is the node that LOG names, null before the first; `quarantine` says by cause why this process must not
+    lead; `peers` are the other processes of the scope that were heard of late.
+    """
 
     scope: str
     sequence: Count
@@ -159,6 +175,11 @@ class StateAnswer(Answer, frozen=True, kw_only=True):
     lag_facts: Count
     pid: int
     totals: dict[str, int | dict[str, int]]
+    node: str = ""
+    leader: str | None = None
+    epoch: Count = 0
+    quarantine: dict[str, str] = field(default_factory=dict)
+    peers: list[PeerState] = field(default_factory=list)
     as_of: AnswerFreshness
 
 

@@ -7,7 +7,9 @@ coroutine per request.
 """
 
 import secrets
+from collections.abc import Awaitable, Callable
 from time import perf_counter
+from typing import TypeAlias
 
 import structlog
 from aiohttp import web
@@ -18,6 +20,7 @@ from holdfast.gateway.bodies import BodyReader
 from holdfast.gateway.counters import UNROUTED, Counters
 from holdfast.gateway.gate import Gate
 from holdfast.gateway.keyring import Key
+from holdfast.gateway.queries import MIN_SEQUENCE, min_sequence
 from holdfast.gateway.refusals import Refusal, overloaded
 from holdfast.gateway.replies import Reply
 from holdfast.gateway.router import Route, Router
@@ -25,16 +28,15 @@ from holdfast.node.errors import Unavailable
 from holdfast.settings import GatewaySettings
 
 RATE_BURST_S = 1.0
+Reach: TypeAlias = Callable[[int], Awaitable[None]]
 
 log = structlog.get_logger()
 
 
 class Dispatcher:
-    """Answers requests. `sequence` is a stored LOG sequence to start from."""
+    """Answers requests. `reach` waits until this process holds a LOG sequence."""
 
-    def __init__(
-        self, router: Router, gate: Gate, counters: Counters, settings: GatewaySettings, *, sequence: int = 0
-    ) -> None:
+    def __init__(self, router: Router, gate: Gate, counters: Counters, settings: GatewaySettings, reach: Reach) -> None:
         self.draining = False
         self._resolve = router.resolve
         self._admit = gate.admit
@@ -42,7 +44,8 @@ class Dispatcher:
         self._counters = counters
         self._retry_after_s = settings.retry_after_s
         self._bodies = BodyReader(settings.bodies_bytes_max, settings.retry_after_s)
-        self._told = sequence
+        self._reach = reach
+        self._told = 0
         most = settings.requests_in_flight_max
         # Reporting is refused first, checkout last; rank 0 (is it alive?) never.
         self._in_flight_max = (most * 2, most, most * 9 // 10, most // 2)
@@ -100,6 +103,10 @@ class Dispatcher:
         body = b""
         if route.body_bytes_max:
             body = await self._bodies.read(request, route.body_bytes_max, route.body_timeout_s)
+        if query and (MIN_SEQUENCE in query or "%" in query) and route.waits:
+            wanted, query = min_sequence(query)
+            if wanted:
+                await self._reach(wanted)
         handled = await route.handler(parameter, query, body, key)
         if type(handled) is not tuple:
             return handled  # type: ignore[return-value]
@@ -108,9 +115,9 @@ class Dispatcher:
         return Reply(status, answer, self._told)
 
     def _unavailable(self, error: Unavailable) -> Reply:
-        status, body = render_problem(error.problem, outcome=error.outcome)
+        status, body = render_problem(error.problem, error.detail, outcome=error.outcome)
         seconds = max(1, round(error.retry_after_s))
-        return Reply(status, body, self._told, headers=b"Retry-After: %d\r\n" % seconds)
+        return Reply(status, body, self._told, headers=b"Retry-After: %d\r\n" % seconds if status == 503 else b"")
 
     def _fault(self, name: str, error: Exception) -> Reply:
         incident = secrets.token_hex(8)

@@ -14,7 +14,7 @@ import orjson
 from holdfast.contracts.problems import PROBLEMS, URN, Problem
 from holdfast.gateway.keyring import OPERATION_MEANINGS, Operation
 from holdfast.gateway.router import Route
-from holdfast.gateway.specification import NAME
+from holdfast.gateway.specification import NAME, WAIT_FOR
 
 _REFERENCE = "#/components/schemas/{name}"
 _SEQUENCE = {
@@ -125,7 +125,7 @@ def _parameters(route: Route) -> list[dict[str, Any]]:
             "description": query.description,
             "schema": query.schema,
         }
-        for query in route.specification.query
+        for query in (*route.specification.query, *((WAIT_FOR,) if route.waits else ()))
     ]
 
 

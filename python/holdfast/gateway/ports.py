@@ -48,6 +48,9 @@ class Node(Protocol):
         When that takes too long: told, marked, from what is decided and not yet stored; unless `degradable`, refused.
         """
 
+    async def reach(self, sequence: int) -> None:
+        """Until this process holds LOG up to `sequence`; Unavailable when that takes too long."""
+
     def read_now(self, call: ReadCall) -> Answer | None:
         """The read `call` at once; None while a batch is under way."""
 
@@ -57,7 +60,7 @@ class Node(Protocol):
         """Send messages of facts through IN."""
 
     def state(self) -> Mapping[str, Any]:
-        """At least `sequence`, `role` and `lag_facts`."""
+        """At least `sequence`, `role`, `lag_facts`, `node`, `leader`, `epoch`, `quarantine` and `peers`."""
 
     def ready(self) -> list[str]:
         """Why not to send requests here; empty: do."""

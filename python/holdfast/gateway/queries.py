@@ -7,13 +7,16 @@ the same few queries come again and again.
 
 from functools import lru_cache
 from typing import Final, NamedTuple
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote_plus
 
 from holdfast.contracts.words import ID_LENGTH_MAX, QUANTITY_MAX
 from holdfast.gateway.refusals import Refusal, invalid
 
 PARAMETERS_MAX: Final = 16
 REMEMBERED_MAX: Final = 4_096
+MIN_SEQUENCE: Final = "min_sequence"
+SEQUENCE_MAX: Final = 2**63 - 1
+_DIGITS_MAX: Final = 19
 
 
 class Selling(NamedTuple):
@@ -71,6 +74,25 @@ def _quantity(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 10 and 1 <= int(text) <= QUANTITY_MAX):
         raise invalid("quantity", f"must be 1 to {QUANTITY_MAX}")
     return int(text)
+
+
+def min_sequence(query: str) -> tuple[int, str]:
+    """`?min_sequence=n`, 0 without it; and the rest of the query, as it came. Raises Refusal 422."""
+    rest: list[str] = []
+    found: str | None = None
+    for part in query.split("&"):
+        name, _, value = part.partition("=")
+        if name != MIN_SEQUENCE and not ("%" in name and unquote_plus(name) == MIN_SEQUENCE):
+            rest.append(part)
+        elif found is None:
+            found = unquote_plus(value)
+        else:
+            raise invalid(MIN_SEQUENCE, "is given twice")
+    if found is None:
+        return 0, query
+    if not (found.isascii() and found.isdigit() and len(found) <= _DIGITS_MAX and int(found) <= SEQUENCE_MAX):
+        raise invalid(MIN_SEQUENCE, f"must be 0 to {SEQUENCE_MAX}")
+    return int(found), "&".join(rest)
 
 
 def none(query: str) -> None:

@@ -38,6 +38,11 @@ class Route:
     body_bytes_max: int = 0
     body_timeout_s: float = 5.0
 
+    @property
+    def waits(self) -> bool:
+        """Whether `?min_sequence=n` has it wait: each GET that needs a key (a call open to all never waits)."""
+        return self.method == "GET" and self.operation is not None
+
 
 class Router:
     """All routes. Paths are literal, or `/a/b/{parameter}`, or `/a/b/{parameter}/c`."""

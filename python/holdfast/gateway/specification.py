@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from holdfast.contracts.words import ID_LENGTH_MAX, NO_CONTROL, QUANTITY_MAX
+from holdfast.gateway.queries import MIN_SEQUENCE, SEQUENCE_MAX
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,11 @@ QUANTITY = Query(
     "quantity",
     {"type": "integer", "minimum": 1, "maximum": QUANTITY_MAX},
     "Answer `promise`, too: the first day from which on so many can be sold.",
+)
+WAIT_FOR = Query(
+    MIN_SEQUENCE,
+    {"type": "integer", "minimum": 0, "maximum": SEQUENCE_MAX},
+    "Wait until this process holds LOG up to this sequence, at most 2 s; else 503, which says how far it is.",
 )
 DRY_RUN = Query(
     "dry_run",

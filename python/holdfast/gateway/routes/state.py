@@ -47,6 +47,11 @@ def _state(node: Node) -> Handler:
                 "role": standing["role"],
                 "lag_facts": standing["lag_facts"],
                 "pid": pid,
+                "node": standing["node"],
+                "leader": standing["leader"],
+                "epoch": standing["epoch"],
+                "quarantine": standing["quarantine"],
+                "peers": standing["peers"],
                 "totals": orjson.Fragment(engine.totals()),
                 "as_of": orjson.Fragment(as_of),
             }

@@ -59,11 +59,13 @@ fn note_clock(state: &mut State, source: SourceId, fact: &Fact<'_>) {
     if state.source_clock[source.at()].is_none() {
         let time = matches!(as_of, AsOf::Time(_));
         state.source_clock[source.at()] = Some(time);
-        state.digest.add(
-            Entity::Clock,
-            &[source.0.to_le_bytes()[0], source.0.to_le_bytes()[1], u8::from(time)],
-        );
+        state.digest.add(Entity::Clock, &clock_bytes(source, time));
     }
+}
+
+pub(crate) fn clock_bytes(source: SourceId, tells_time: bool) -> [u8; 3] {
+    let [low, high] = source.0.to_le_bytes();
+    [low, high, u8::from(tells_time)]
 }
 
 /// When a fact says that it was true.

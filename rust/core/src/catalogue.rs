@@ -88,7 +88,7 @@ impl Default for Channel {
 pub(crate) struct Catalogue {
     pub(crate) sku_names: Symbols,
     pub(crate) skus: Vec<Sku>,
-    details: Vec<Detail>,
+    pub(crate) details: Vec<Detail>,
     pub(crate) aliases: hashbrown::HashMap<Box<str>, SkuId>,
     pub(crate) location_names: Symbols,
     pub(crate) locations: Vec<Location>,

@@ -5,8 +5,8 @@
 use crate::catalogue::{Channel, Item, Location};
 use crate::digest::{Digest, Encode, Entity};
 use crate::facts;
-use crate::ids::{ChannelId, LocationId, SkuId};
-use crate::policies::{Freshness, OversellRule, Restriction, SafetyRule};
+use crate::ids::{ChannelId, LocationId, SkuId, SourceId};
+use crate::policies::{Freshness, OversellRule, Restriction, SafetyRule, Scope};
 use crate::state::State;
 
 /// Leaves the old encoding out of the digest and takes the new one in; nothing where a side is empty.
@@ -19,7 +19,7 @@ fn swap(digest: &mut Digest, entity: Entity, old: &[u8], new: &[u8]) {
     }
 }
 
-fn item_bytes(sku: SkuId, item: &Item) -> Vec<u8> {
+pub(crate) fn item_bytes(sku: SkuId, item: &Item) -> Vec<u8> {
     let mut out = Vec::new();
     out.number(sku.0.into())
         .text(&item.base_unit)
@@ -106,7 +106,7 @@ fn renew_base(state: &mut State, sku: SkuId) {
     }
 }
 
-fn location_bytes(id: LocationId, l: &Location) -> Vec<u8> {
+pub(crate) fn location_bytes(id: LocationId, l: &Location) -> Vec<u8> {
     let mut out = Vec::new();
     if l.declared {
         out.number(id.0.into())
@@ -149,7 +149,7 @@ pub(crate) fn location(state: &mut State, fact: &facts::Location<'_>) {
     state.note_change_of_all();
 }
 
-fn channel_bytes(id: ChannelId, c: &Channel) -> Vec<u8> {
+pub(crate) fn channel_bytes(id: ChannelId, c: &Channel) -> Vec<u8> {
     let mut out = Vec::new();
     if c.declared {
         out.number(id.0.into())
@@ -200,15 +200,42 @@ fn scope_bytes(a: Option<u32>, b: Option<u16>) -> Vec<u8> {
     out
 }
 
+pub(crate) fn safety_bytes((sku, location): Scope<SkuId, LocationId>, r: &SafetyRule) -> Vec<u8> {
+    let mut out = scope_bytes(sku.map(|s| s.0), location.map(|l| l.0));
+    out.optional(r.absolute).optional(r.percent_hundredths);
+    out
+}
+
+pub(crate) fn oversell_bytes((sku, channel): Scope<SkuId, ChannelId>, r: &OversellRule) -> Vec<u8> {
+    let mut out = scope_bytes(sku.map(|s| s.0), channel.map(|c| c.0));
+    match r.policy {
+        facts::OversellPolicy::None => out.push(0),
+        facts::OversellPolicy::Limit(n) => out.extend_from_slice(&n.to_be_bytes()),
+        facts::OversellPolicy::Unlimited => out.push(1),
+    }
+    out
+}
+
+pub(crate) fn restriction_bytes((sku, channel): Scope<SkuId, ChannelId>, r: &Restriction) -> Vec<u8> {
+    let mut out = scope_bytes(sku.map(|s| s.0), channel.map(|c| c.0));
+    out.number(i64::from(r.blocked)).text(&r.reason);
+    out
+}
+
+pub(crate) fn freshness_bytes(source: SourceId, f: &Freshness) -> Vec<u8> {
+    let mut out = Vec::new();
+    out.number(source.0.into())
+        .number(f.stale_after_ms)
+        .number(f.action as i64)
+        .optional(f.amount);
+    out
+}
+
 pub(crate) fn safety(state: &mut State, fact: &facts::Safety<'_>) {
     let sku = fact.sku.as_deref().map(|s| state.sku(s));
     let location = fact.location.as_deref().map(|l| state.location(l));
     let sequence = state.position.sequence + 1;
-    let bytes = |r: &SafetyRule| {
-        let mut out = scope_bytes(sku.map(|s| s.0), location.map(|l| l.0));
-        out.optional(r.absolute).optional(r.percent_hundredths);
-        out
-    };
+    let bytes = |r: &SafetyRule| safety_bytes((sku, location), r);
     let (absolute, percent_hundredths) = (fact.absolute, fact.percent_hundredths);
     let new = (absolute.is_some() || percent_hundredths.is_some()).then_some(SafetyRule {
         absolute,
@@ -234,15 +261,7 @@ pub(crate) fn safety(state: &mut State, fact: &facts::Safety<'_>) {
 pub(crate) fn oversell(state: &mut State, fact: &facts::Oversell<'_>) {
     let sku = fact.sku.as_deref().map(|s| state.sku(s));
     let channel = fact.channel.as_deref().map(|c| state.channel(c));
-    let bytes = |r: &OversellRule| {
-        let mut out = scope_bytes(sku.map(|s| s.0), channel.map(|c| c.0));
-        match r.policy {
-            facts::OversellPolicy::None => out.push(0),
-            facts::OversellPolicy::Limit(n) => out.extend_from_slice(&n.to_be_bytes()),
-            facts::OversellPolicy::Unlimited => out.push(1),
-        }
-        out
-    };
+    let bytes = |r: &OversellRule| oversell_bytes((sku, channel), r);
     let new = fact.policy.map(|policy| OversellRule {
         policy,
         sequence: state.position.sequence + 1,
@@ -266,11 +285,7 @@ pub(crate) fn oversell(state: &mut State, fact: &facts::Oversell<'_>) {
 pub(crate) fn restriction(state: &mut State, fact: &facts::Restriction<'_>) {
     let sku = fact.sku.as_deref().map(|s| state.sku(s));
     let channel = fact.channel.as_deref().map(|c| state.channel(c));
-    let bytes = |r: &Restriction| {
-        let mut out = scope_bytes(sku.map(|s| s.0), channel.map(|c| c.0));
-        out.number(i64::from(r.blocked)).text(&r.reason);
-        out
-    };
+    let bytes = |r: &Restriction| restriction_bytes((sku, channel), r);
     let new = Restriction {
         blocked: fact.blocked,
         reason: fact.reason.as_ref().into(),
@@ -289,14 +304,7 @@ pub(crate) fn restriction(state: &mut State, fact: &facts::Restriction<'_>) {
 
 pub(crate) fn freshness(state: &mut State, fact: &facts::Freshness<'_>) {
     let source = state.source(&fact.source);
-    let bytes = |f: &Freshness| {
-        let mut out = Vec::new();
-        out.number(source.0.into())
-            .number(f.stale_after_ms)
-            .number(f.action as i64)
-            .optional(f.amount);
-        out
-    };
+    let bytes = |f: &Freshness| freshness_bytes(source, f);
     let new = Freshness {
         stale_after_ms: fact.stale_after_ms,
         action: fact.action,

@@ -57,6 +57,14 @@ impl Digest {
         self.sum = self.sum.wrapping_sub(xxh3_128_with_seed(bytes, entity as u64));
     }
 
+    pub(crate) fn add_cell(&mut self, sku: SkuId, cell: &Cell) {
+        self.sum = self.sum.wrapping_add(hash_cell(sku, cell));
+    }
+
+    pub(crate) fn add_reservation(&mut self, reservation: &Reservation, scratch: &mut Vec<u8>) {
+        self.sum = self.sum.wrapping_add(hash_reservation(reservation, scratch));
+    }
+
     pub(crate) fn symbol(&mut self, kind: u8, number: u32, name: &str) {
         let mut bytes = vec![kind];
         bytes.extend_from_slice(&number.to_le_bytes());

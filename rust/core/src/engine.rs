@@ -4,6 +4,8 @@
 //! Always: `decide` changes the state ahead of LOG by at most one batch; until [`Engine::commit`] names its sequence no
 //! other batch is decided or applied. A batch that was not stored cannot be undone: drop the engine and replay LOG.
 
+use std::io::{Read, Write};
+
 use crate::ahead;
 use crate::apply;
 use crate::batch::{BatchHeader, BatchKind, BatchWriter, chain_hash, parse_batch};
@@ -16,6 +18,7 @@ use crate::pool::Asking;
 use crate::render::Answer;
 use crate::rules::Rules;
 use crate::sellable;
+use crate::snapshot::{self, SnapshotError};
 use crate::state::{Position, State};
 
 /// A batch closes at this many bytes or facts (design, "Facts and subjects").
@@ -271,6 +274,23 @@ impl Engine {
 
     pub fn digest(&mut self) -> String {
         self.state.digest()
+    }
+
+    /// Writes the whole state (docs/snapshots.md); only between batches.
+    pub fn snapshot(&mut self, sink: &mut dyn Write) -> Result<snapshot::Header, SnapshotError> {
+        if self.pending.is_some() {
+            return Err(SnapshotError::Pending);
+        }
+        snapshot::write(&mut self.state, sink)
+    }
+
+    /// The engine that wrote a snapshot, as a replay of LOG up to its sequence would give it; proven by its digest.
+    pub fn restore(scope: &str, owner_key: Option<[u8; 32]>, source: &mut dyn Read) -> Result<Self, SnapshotError> {
+        Ok(Engine {
+            state: snapshot::read(scope, source)?,
+            owner_key,
+            pending: None,
+        })
     }
 
     /// When, on the lead clock, the next hold is due.

@@ -80,6 +80,11 @@ impl Identities {
         left
     }
 
+    /// Oldest first.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u128, &Remembered)> {
+        self.order.iter().map(|key| (*key, &self.known[key]))
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.order.len()
     }

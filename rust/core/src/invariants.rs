@@ -35,6 +35,9 @@ pub(crate) fn check_thoroughly(state: &State) -> Vec<String> {
     unsourced(state, &mut wrong);
     rations(state, &mut wrong);
     indexes(state, &mut wrong);
+    if crate::recount::digest_of(state).sum() != state.digest.sum() {
+        wrong.push("the digest is not that of what there is".to_owned());
+    }
     wrong
 }
 

@@ -5,11 +5,12 @@
 //!
 //! ```text
 //! engine     questions    intake                     the one door that the binding knocks on
+//! snapshot                                           the whole state as bytes, and back
 //! decide     check        explain     render         commands -> facts + answers; the waterfall; JSON
 //! apply      declare      documents   movements      facts -> state
 //! lifecycle  holding      binding     orders         a reservation's life and its units
 //! cart       sellable     sourcing    netting        one rule, one file
-//! pool  claims  safety  promise  rations  invariants  digest
+//! pool  claims  safety  promise  rations  invariants  recount  digest
 //! state                                              what there is; holds no rule
 //! catalogue  policies  stock  supply  reservations  identities  rules  batch
 //! facts  commands  ids  quantity  json  errors
@@ -25,6 +26,7 @@ pub mod facts;
 pub mod ids;
 pub mod json;
 pub mod rules;
+pub mod snapshot;
 mod state;
 
 mod ahead;
@@ -51,6 +53,7 @@ mod promise;
 mod quantity;
 mod questions;
 mod rations;
+mod recount;
 mod render;
 mod reservations;
 mod safety;

@@ -35,6 +35,12 @@ fn body_of(statement: &Statement<'_>) -> u64 {
     xxh3_64(&bytes)
 }
 
+pub(crate) fn identity_bytes(key: u128, r: &Remembered) -> Vec<u8> {
+    let mut out = key.to_le_bytes().to_vec();
+    out.optional(r.version).number(r.body as i64);
+    out
+}
+
 /// Asks the memory of identities; None where the document is to be set aside. Else what its older self moved.
 fn remember(state: &mut State, key: u128, version: Option<i64>, body: u64, moves: Moves) -> Option<Moves> {
     let before = match state.identities.ask(key, version, body) {
@@ -53,15 +59,10 @@ fn remember(state: &mut State, key: u128, version: Option<i64>, body: u64, moves
             return None;
         }
     };
-    let bytes = |key: u128, r: &Remembered| {
-        let mut out = key.to_le_bytes().to_vec();
-        out.optional(r.version).number(r.body as i64);
-        out
-    };
     let what = Remembered { version, body, moves };
-    state.digest.add(Entity::Identity, &bytes(key, &what));
+    state.digest.add(Entity::Identity, &identity_bytes(key, &what));
     for (gone, record) in state.identities.remember(key, what, state.rules.identities_max) {
-        state.digest.take(Entity::Identity, &bytes(gone, &record));
+        state.digest.take(Entity::Identity, &identity_bytes(gone, &record));
     }
     Some(before)
 }

@@ -11,7 +11,7 @@ pub(crate) enum Kind {
     Cap,
 }
 
-fn encoded(sku: SkuId, channel: ChannelId, kind: Kind, ration: &Ration, out: &mut Vec<u8>) {
+pub(crate) fn encoded(sku: SkuId, channel: ChannelId, kind: Kind, ration: &Ration, out: &mut Vec<u8>) {
     out.clear();
     out.push(kind as u8);
     out.number(sku.0.into())

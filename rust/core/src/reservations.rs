@@ -43,6 +43,10 @@ impl Owner {
     pub(crate) fn bytes(self) -> [u8; 16] {
         self.0
     }
+
+    pub(crate) fn of_bytes(bytes: [u8; 16]) -> Self {
+        Owner(u128::from_le_bytes(bytes))
+    }
 }
 
 const HEX: &[u8; 16] = b"0123456789abcdef";
@@ -359,6 +363,31 @@ impl Reservations {
 
     pub(crate) fn len(&self) -> usize {
         self.room.len()
+    }
+
+    /// Slots given so far, free ones included.
+    pub(crate) fn slots_total(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// The last of them is used next.
+    pub(crate) fn free_slots(&self) -> &[Slot] {
+        &self.free
+    }
+
+    pub(crate) fn restore_free(&mut self, slot: Slot) {
+        self.free.push(slot);
+    }
+
+    /// Puts back what the next slot holds; free slots are named by [`Reservations::restore_free`].
+    pub(crate) fn restore(&mut self, reservation: Option<Reservation>) {
+        let slot = Slot(self.slots.len() as u32);
+        if let Some(reservation) = &reservation {
+            let tag = tag(&self.hasher, reservation.id.as_bytes());
+            self.count_by_state[reservation.state as usize] += 1;
+            self.by_id.insert_unique(spread(tag), (tag, slot), |&(t, _)| spread(t));
+        }
+        self.slots.push(reservation.map(Box::new));
     }
 }
 

@@ -66,6 +66,17 @@ impl Cell {
         }
     }
 
+    /// A cell as it was stored: its terms follow. `level`: who stated it, and the `as_of` on the clock in the flags.
+    pub(crate) fn restored(location: LocationId, flags: u8, level: Option<(SourceId, i64)>) -> Self {
+        let (source, as_of) = level.unwrap_or((SourceId(0), 0));
+        Cell {
+            flags,
+            source,
+            as_of,
+            ..Cell::new(location)
+        }
+    }
+
     /// What levels and movements say, to see whether a change is theirs.
     pub(crate) fn stated(&self) -> (i64, i64, i64, i64) {
         (self.on_hand, self.unsellable, self.allocated, self.as_of)
@@ -230,6 +241,22 @@ impl Stock {
         let at = block.len as usize - 1;
         self.cells_mut(*block)[at] = Cell::new(location);
         at
+    }
+
+    /// A block of just these cells (at most `CELLS_MAX`).
+    pub(crate) fn restored_block(&mut self, cells: &[Cell]) -> Block {
+        let len = u16::try_from(cells.len()).expect("a SKU's cells fit one block");
+        if len == 0 {
+            return Block::default();
+        }
+        let start = self.take(len);
+        let block = Block {
+            start,
+            len,
+            capacity: len,
+        };
+        self.cells_mut(block).copy_from_slice(cells);
+        block
     }
 
     fn take(&mut self, capacity: u16) -> u32 {

@@ -133,6 +133,32 @@ impl<T> Register<T> {
         self.records[number as usize].take()
     }
 
+    /// How many numbers were given so far.
+    pub(crate) fn numbers(&self) -> usize {
+        self.records.len()
+    }
+
+    /// The closed ones, the next to be forgotten first.
+    pub(crate) fn closed(&self) -> &VecDeque<u32> {
+        &self.closed
+    }
+
+    /// Puts a document back under its number; numbers come in ascending order.
+    pub(crate) fn restore(&mut self, number: u32, key: DocumentKey, record: T) {
+        self.restore_numbers(number);
+        self.records.push(Some(record));
+        self.by_key.insert(key, number);
+    }
+
+    /// So many numbers were given; those without a document were forgotten.
+    pub(crate) fn restore_numbers(&mut self, numbers: u32) {
+        self.records.resize_with(numbers as usize, || None);
+    }
+
+    pub(crate) fn restore_closed(&mut self, number: u32) {
+        self.closed.push_back(number);
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
         self.records
             .iter()

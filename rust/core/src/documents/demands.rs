@@ -9,7 +9,7 @@ use crate::pool::{counts_in_cell, demand_inside};
 use crate::state::State;
 use crate::supply::Demand;
 
-fn demand_bytes(d: &Demand, out: &mut Vec<u8>) {
+pub(crate) fn demand_bytes(d: &Demand, out: &mut Vec<u8>) {
     out.clear();
     out.number(d.key.0.0.into())
         .text(&d.key.1)

@@ -73,12 +73,15 @@ pub(crate) fn level(state: &mut State, source: SourceId, fact: &StockLevel<'_>) 
 fn own_location(state: &mut State, location: LocationId, source: SourceId) {
     if state.location_owner[location.at()].is_none() {
         state.location_owner[location.at()] = Some(source);
-        let bytes = [location.0.to_le_bytes(), source.0.to_le_bytes()].concat();
-        state.digest.add(Entity::Owner, &bytes);
+        state.digest.add(Entity::Owner, &owner_bytes(location, source));
     }
 }
 
-fn movement_bytes(sku: SkuId, location: LocationId, m: &Movement, out: &mut Vec<u8>) {
+pub(crate) fn owner_bytes(location: LocationId, source: SourceId) -> Vec<u8> {
+    [location.0.to_le_bytes(), source.0.to_le_bytes()].concat()
+}
+
+pub(crate) fn movement_bytes(sku: SkuId, location: LocationId, m: &Movement, out: &mut Vec<u8>) {
     out.clear();
     out.number(sku.0.into())
         .number(location.0.into())
@@ -126,30 +129,31 @@ pub(crate) fn conditions(state: &State, sku: SkuId, location: LocationId) -> fac
         .unwrap_or_default()
 }
 
+pub(crate) fn condition_bytes(sku: SkuId, location: LocationId, p: &facts::Unsellable, out: &mut Vec<u8>) {
+    out.clear();
+    out.number(sku.0.into())
+        .number(location.0.into())
+        .number(p.quality_control)
+        .number(p.damaged);
+    out.number(p.quarantined).number(p.in_transfer);
+}
+
 fn set_conditions(state: &mut State, sku: SkuId, location: LocationId, parts: facts::Unsellable) {
     let old = conditions(state, sku, location);
     if old == parts {
         return;
     }
-    let bytes = |p: &facts::Unsellable, out: &mut Vec<u8>| {
-        out.clear();
-        out.number(sku.0.into())
-            .number(location.0.into())
-            .number(p.quality_control)
-            .number(p.damaged);
-        out.number(p.quarantined).number(p.in_transfer);
-    };
     let State {
         stock, digest, scratch, ..
     } = state;
     if old != facts::Unsellable::default() {
-        bytes(&old, scratch);
+        condition_bytes(sku, location, &old, scratch);
         digest.take(Entity::Conditions, scratch);
     }
     if parts == facts::Unsellable::default() {
         stock.conditions.remove(&(sku, location));
     } else {
-        bytes(&parts, scratch);
+        condition_bytes(sku, location, &parts, scratch);
         digest.add(Entity::Conditions, scratch);
         stock.conditions.insert((sku, location), parts);
     }

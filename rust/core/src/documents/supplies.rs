@@ -12,7 +12,7 @@ use crate::reservations::{Node, ReservationState};
 use crate::state::State;
 use crate::supply::{DocumentKey, Supply};
 
-fn supply_bytes(s: &Supply, out: &mut Vec<u8>) {
+pub(crate) fn supply_bytes(s: &Supply, out: &mut Vec<u8>) {
     out.clear();
     out.number(s.key.0.0.into())
         .text(&s.key.1)

@@ -1,0 +1,130 @@
+//! What is kept ready and follows from the tables: indexes, sums, the stock at hand of each SKU.
+//!
+//! In: a state with its tables read. Out: the same with everything that rules look up. Always: derived as the rules keep
+//! it (`invariants` compares); sums are checked, for a table can be damaged in a way that its checksum was made after.
+
+use super::SnapshotError;
+use crate::ids::{DemandId, SkuId};
+use crate::policies::Oversold;
+use crate::reservations::{Node, ReservationState};
+use crate::state::State;
+
+pub(super) fn renew(state: &mut State) -> Result<(), SnapshotError> {
+    aliases(state);
+    counts_of_rules(state);
+    demands_of_orders(state);
+    nodes(state)?;
+    indexes_of_reservations(state);
+    ready_stock(state)
+}
+
+fn aliases(state: &mut State) {
+    let catalogue = &mut state.catalogue;
+    for sku in (0..catalogue.skus.len() as u32).map(SkuId) {
+        let aliases = catalogue.item(sku).map(|item| item.aliases.clone()).unwrap_or_default();
+        for alias in aliases {
+            catalogue.aliases.insert(alias, sku);
+        }
+    }
+}
+
+fn counts_of_rules(state: &mut State) {
+    let policies = &mut state.policies;
+    policies.sku_restrictions = policies.restrictions.keys().filter(|(sku, _)| sku.is_some()).count();
+    policies.sku_oversell = policies.oversell.keys().filter(|(sku, _)| sku.is_some()).count();
+    policies.sku_safety = policies.safety.keys().filter(|(sku, _)| sku.is_some()).count();
+}
+
+fn demands_of_orders(state: &mut State) {
+    let documents = &mut state.documents;
+    for (number, demand) in documents.demands.iter() {
+        if let (true, Some(order)) = (demand.quantity > 0, &demand.order_ref) {
+            let list = documents.demands_of_order.entry(order.clone()).or_default();
+            list.push(DemandId(number));
+        }
+    }
+}
+
+/// Who is bound to which supply, who has units beyond any node, and the sums over all portions.
+fn nodes(state: &mut State) -> Result<(), SnapshotError> {
+    let State {
+        reservations,
+        documents,
+        catalogue,
+        unsourced_skus,
+        units_on_supply,
+        units_unsourced,
+        ..
+    } = state;
+    let mut units_open = 0;
+    for (slot, reservation) in reservations.iter() {
+        let age = Oversold {
+            serial: reservation.serial,
+            slot,
+        };
+        for portion in &reservation.portions {
+            if !portion.inside {
+                add(&mut units_open, portion.quantity)?;
+            }
+            match portion.node {
+                Node::Hand(_) => {}
+                Node::Supply(id) => {
+                    let supply = documents.supplies.get_mut(id.0);
+                    supply.holders.insert(age);
+                    add(&mut supply.bound, portion.quantity)?;
+                    add(units_on_supply, portion.quantity)?;
+                }
+                Node::Unsourced => {
+                    catalogue.detail_mut(portion.sku).flow.unsourced.insert(age);
+                    unsourced_skus.insert(portion.sku);
+                    add(units_unsourced, portion.quantity)?;
+                }
+            }
+        }
+    }
+    reservations.units_open = units_open;
+    Ok(())
+}
+
+fn indexes_of_reservations(state: &mut State) {
+    let reservations = &mut state.reservations;
+    let mut by_age: Vec<_> = reservations.iter().map(|(slot, r)| (r.serial, slot)).collect();
+    by_age.sort_unstable();
+    for (serial, slot) in by_age {
+        let record = reservations.get(slot);
+        let (owner, order, due) = (record.owner, record.order_ref.clone(), record.expires_at_ms);
+        if record.state == ReservationState::Held {
+            reservations.due.insert((due, serial, slot));
+            if let Some(owner) = owner {
+                reservations.of_owner.entry(owner).or_default().push(slot);
+            }
+        }
+        if let Some(order) = order {
+            reservations.of_order.entry(order).or_default().push(slot);
+        }
+    }
+}
+
+fn ready_stock(state: &mut State) -> Result<(), SnapshotError> {
+    let mut units = 0;
+    for n in 0..state.catalogue.skus.len() {
+        let mut ready = 0;
+        for cell in state.stock.cells(state.catalogue.skus[n].cells) {
+            add(&mut units, cell.committed)?;
+            add(&mut units, cell.held)?;
+            if state.catalogue.locations[cell.location.at()].enabled {
+                add(&mut ready, cell.at_hand())?;
+            }
+        }
+        state.catalogue.skus[n].at_hand = ready;
+    }
+    state.units_in_cells = units;
+    Ok(())
+}
+
+fn add(sum: &mut i64, quantity: i64) -> Result<(), SnapshotError> {
+    *sum = sum
+        .checked_add(quantity)
+        .ok_or_else(|| SnapshotError::damaged("sums", "units overflow"))?;
+    Ok(())
+}

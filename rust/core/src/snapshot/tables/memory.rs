@@ -1,0 +1,135 @@
+//! Tables of what is remembered: identities of documents, words about orders not yet known, counters.
+
+use super::super::SnapshotError;
+use super::super::wire::{In, Out};
+use crate::identities::Remembered;
+use crate::ids::{LocationId, SkuId};
+use crate::reservations::EarlyWord;
+use crate::state::{Counters, State};
+
+/// Oldest first: that is the order in which they will be forgotten.
+pub(super) mod identities {
+    use super::*;
+
+    pub(crate) fn count(state: &State) -> u64 {
+        state.identities.len() as u64
+    }
+
+    pub(crate) fn write(state: &State, out: &mut Out<'_, '_>) {
+        for (key, remembered) in state.identities.iter() {
+            let Remembered { version, body, moves } = remembered;
+            out.fixed(&key.to_le_bytes()).optional_int(*version);
+            out.fixed(&body.to_le_bytes()).size(moves.len());
+            for (sku, location, quantity) in moves {
+                out.uint(sku.0).optional_uint(location.map(|l| l.0)).int(*quantity);
+            }
+            out.end_entry();
+        }
+    }
+
+    pub(crate) fn read(state: &mut State, input: &mut In<'_, '_>, count: u64) -> Result<(), SnapshotError> {
+        let (skus, places) = (state.catalogue.skus.len(), state.catalogue.locations.len());
+        for _ in 0..count {
+            let key = u128::from_le_bytes(input.fixed()?);
+            let what = Remembered {
+                version: input.optional(In::int)?,
+                body: u64::from_le_bytes(input.fixed()?),
+                moves: input.list(|i| {
+                    let sku = SkuId(i.place(skus)? as u32);
+                    let location = i.optional(|i| Ok(LocationId(i.place(places)? as u16)))?;
+                    Ok((sku, location, i.quantity()?))
+                })?,
+            };
+            if !state.identities.remember(key, what, usize::MAX).is_empty() {
+                return Err(input.damaged("an identity stands twice"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// In the order in which orders were first heard of.
+pub(super) mod early {
+    use super::*;
+
+    pub(crate) fn count(state: &State) -> u64 {
+        state.reservations.early_order.len() as u64
+    }
+
+    pub(crate) fn write(state: &State, out: &mut Out<'_, '_>) {
+        for order in &state.reservations.early_order {
+            let words = state.reservations.early.get(order).map_or(&[][..], |e| &e.raw[..]);
+            out.text(order).size(words.len());
+            for word in words {
+                out.text(word).end_entry();
+            }
+        }
+    }
+
+    pub(crate) fn read(state: &mut State, input: &mut In<'_, '_>, count: u64) -> Result<(), SnapshotError> {
+        for _ in 0..count {
+            let order = input.text()?;
+            let raw = input.list(In::text)?;
+            state.reservations.early_order.push_back(order.clone());
+            if state.reservations.early.insert(order, EarlyWord { raw }).is_some() {
+                return Err(input.damaged("an order stands twice"));
+            }
+        }
+        Ok(())
+    }
+}
+
+pub(super) mod counters {
+    use super::*;
+
+    fn named(counters: &mut Counters) -> [(&'static str, &mut u64); 9] {
+        let Counters {
+            stale_levels,
+            level_conflicts,
+            repeats,
+            stale_versions,
+            anomalies,
+            unlocated,
+            periods_left,
+            early_words,
+            void_batches,
+        } = counters;
+        [
+            ("stale_levels", stale_levels),
+            ("level_conflicts", level_conflicts),
+            ("repeats", repeats),
+            ("stale_versions", stale_versions),
+            ("anomalies", anomalies),
+            ("unlocated", unlocated),
+            ("periods_left", periods_left),
+            ("early_words", early_words),
+            ("void_batches", void_batches),
+        ]
+    }
+
+    pub(crate) fn count(state: &State) -> u64 {
+        let mut counters = state.counters;
+        named(&mut counters).len() as u64
+    }
+
+    pub(crate) fn write(state: &State, out: &mut Out<'_, '_>) {
+        let mut counters = state.counters;
+        for (name, value) in named(&mut counters) {
+            out.text(name).uint(*value).end_entry();
+        }
+    }
+
+    pub(crate) fn read(state: &mut State, input: &mut In<'_, '_>, count: u64) -> Result<(), SnapshotError> {
+        let counters = named(&mut state.counters);
+        if count != counters.len() as u64 {
+            return Err(input.damaged("the counters are not those of its format"));
+        }
+        for (name, value) in counters {
+            if *input.text()? != *name {
+                return Err(input.damaged("the counters are not those of its format"));
+            }
+            *value = input.uint()?;
+        }
+        Ok(())
+    }
+}

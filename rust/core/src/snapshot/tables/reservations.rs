@@ -1,0 +1,351 @@
+//! Tables of reservations: which slots are taken, who is in them, and the two orders that nothing else tells.
+
+use super::super::SnapshotError;
+use super::super::wire::{In, Out};
+use super::stock::get_key;
+use crate::ids::{ChannelId, LocationId, RegionId, SkuId, Slot, SourceId, SupplyId};
+use crate::lifecycle::NOWHERE;
+use crate::reservations::{Evidence, Line, Node, Owner, Portion, Reservation, ReservationState};
+use crate::state::State;
+
+const STATES: [ReservationState; 8] = [
+    ReservationState::Held,
+    ReservationState::Committed,
+    ReservationState::InErp,
+    ReservationState::Fulfilled,
+    ReservationState::Released,
+    ReservationState::Expired,
+    ReservationState::Cancelled,
+    ReservationState::Oversold,
+];
+
+/// The serial that the next reservation gets, then the free slots: the last one is used next.
+pub(super) mod slots {
+    use super::*;
+
+    pub(crate) fn count(state: &State) -> u64 {
+        state.reservations.free_slots().len() as u64
+    }
+
+    pub(crate) fn write(state: &State, out: &mut Out<'_, '_>) {
+        out.uint(state.reservations.next_serial);
+        for slot in state.reservations.free_slots() {
+            out.uint(slot.0).end_entry();
+        }
+    }
+
+    pub(crate) fn read(state: &mut State, input: &mut In<'_, '_>, count: u64) -> Result<(), SnapshotError> {
+        state.reservations.next_serial = input.uint()?;
+        for _ in 0..count {
+            let slot = Slot(input.narrow()?);
+            state.reservations.restore_free(slot);
+        }
+        Ok(())
+    }
+}
+
+/// The taken slots in ascending order, each with its reservation.
+pub(super) mod records {
+    use super::*;
+
+    pub(crate) fn count(state: &State) -> u64 {
+        state.reservations.len() as u64
+    }
+
+    pub(crate) fn write(state: &State, out: &mut Out<'_, '_>) {
+        for (_, reservation) in state.reservations.iter() {
+            put(reservation, out);
+            out.end_entry();
+        }
+    }
+
+    fn put(reservation: &Reservation, out: &mut Out<'_, '_>) {
+        let Reservation {
+            id,
+            serial,
+            state,
+            channel,
+            region,
+            owner,
+            order_ref,
+            superseded_by,
+            expires_at_ms,
+            closed_at_ms,
+            renewals,
+            revision,
+            body,
+            version,
+            sequence,
+            lines,
+            portions,
+            dirty: _,
+        } = reservation;
+        out.text(id).uint(*serial).byte(*state as u8).uint(channel.0);
+        out.optional_uint(region.map(|r| r.0));
+        out.optional(*owner, |out, owner: Owner| {
+            out.fixed(&owner.bytes());
+        });
+        out.optional_text(order_ref.as_deref())
+            .optional_text(superseded_by.as_deref())
+            .int(*expires_at_ms)
+            .int(*closed_at_ms)
+            .uint(*renewals)
+            .optional_int(*revision)
+            .fixed(&body.to_le_bytes())
+            .uint(*version)
+            .uint(*sequence);
+        out.size(lines.len());
+        for line in lines {
+            let Line {
+                sku,
+                quantity,
+                asked,
+                location,
+                cap_period,
+            } = line;
+            out.uint(sku.0).int(*quantity).optional_int(*asked);
+            out.optional_uint(location.map(|l| l.0)).uint(*cap_period);
+        }
+        out.size(portions.len());
+        for portion in portions {
+            put_portion(portion, out);
+        }
+    }
+
+    /// Bits of a portion: its node's kind in the lowest two, then what is so and what follows.
+    const FULFILLED: u8 = 4;
+    const INSIDE: u8 = 8;
+    const EVIDENCE: u8 = 16;
+    const ACKNOWLEDGED: u8 = 32;
+    const SHIPPED: u8 = 64;
+
+    fn put_portion(portion: &Portion, out: &mut Out<'_, '_>) {
+        let Portion {
+            sku,
+            line,
+            fulfilled,
+            inside,
+            node,
+            quantity,
+            own,
+            own_period,
+            cap_period,
+            evidence,
+        } = portion;
+        let told = evidence.as_deref();
+        let (acknowledged, shipped) = (told.and_then(|e| e.ack), told.and_then(|e| e.shipped));
+        let (kind, at) = match node {
+            Node::Hand(location) => (0, u32::from(location.0)),
+            Node::Supply(supply) => (1, supply.0),
+            Node::Unsourced => (2, 0),
+        };
+        let when = |is: bool, bit: u8| if is { bit } else { 0 };
+        out.byte(
+            kind | when(*fulfilled, FULFILLED)
+                | when(*inside, INSIDE)
+                | when(told.is_some(), EVIDENCE)
+                | when(acknowledged.is_some(), ACKNOWLEDGED)
+                | when(shipped.is_some(), SHIPPED),
+        );
+        out.uint(sku.0).uint(*line);
+        if kind != 2 {
+            out.uint(at);
+        }
+        out.int(*quantity).int(*own).uint(*own_period).uint(*cap_period);
+        for (source, as_of) in [acknowledged, shipped].into_iter().flatten() {
+            out.uint(source.0).stamp(as_of);
+        }
+    }
+
+    pub(crate) fn read(state: &mut State, input: &mut In<'_, '_>, count: u64) -> Result<(), SnapshotError> {
+        let mut free = state.reservations.free_slots().to_vec();
+        free.sort_unstable();
+        let total = count.saturating_add(free.len() as u64);
+        let in_order = free.windows(2).all(|pair| pair[0] < pair[1]);
+        if !in_order || total > u64::from(u32::MAX) || free.last().is_some_and(|last| u64::from(last.0) >= total) {
+            return Err(input.damaged("a free slot stands twice or was never given"));
+        }
+        let mut free = free.into_iter().peekable();
+        for slot in (0..total as u32).map(Slot) {
+            if free.next_if_eq(&slot).is_some() {
+                state.reservations.restore(None);
+                continue;
+            }
+            let reservation = get(state, input)?;
+            if reservation.serial >= state.reservations.next_serial {
+                return Err(input.damaged("a serial was never given"));
+            }
+            if state.reservations.find(&reservation.id).is_some() {
+                return Err(input.damaged("a reservation stands twice"));
+            }
+            state.reservations.restore(Some(reservation));
+        }
+        Ok(())
+    }
+
+    fn get(state: &State, input: &mut In<'_, '_>) -> Result<Reservation, SnapshotError> {
+        let names = &state.catalogue;
+        let place = |i: &mut In<'_, '_>| Ok(LocationId(i.place(names.locations.len())? as u16));
+        let region = |i: &mut In<'_, '_>| {
+            let region = RegionId(i.narrow()?);
+            if region != NOWHERE && region.at() >= names.region_names.len() {
+                return Err(i.damaged("it names a region that is not there"));
+            }
+            Ok(region)
+        };
+        let mut reservation = Reservation {
+            id: input.text()?,
+            serial: input.uint()?,
+            state: input.choice(&STATES)?,
+            channel: ChannelId(input.place(names.channels.len())? as u16),
+            region: input.optional(region)?,
+            owner: input.optional(|i| Ok(Owner::of_bytes(i.fixed()?)))?,
+            order_ref: input.optional(In::text)?,
+            superseded_by: input.optional(In::text)?,
+            expires_at_ms: input.int()?,
+            closed_at_ms: input.int()?,
+            renewals: input.narrow()?,
+            revision: input.optional(In::int)?,
+            body: u64::from_le_bytes(input.fixed()?),
+            version: input.narrow()?,
+            sequence: input.uint()?,
+            lines: Vec::new(),
+            portions: Vec::new(),
+            dirty: false,
+        };
+        reservation.lines = input.list(|i| {
+            Ok(Line {
+                sku: SkuId(i.place(names.skus.len())? as u32),
+                quantity: i.quantity()?,
+                asked: i.optional(In::quantity)?,
+                location: i.optional(place)?,
+                cap_period: i.narrow()?,
+            })
+        })?;
+        let lines = reservation.lines.len();
+        reservation.portions = input.list(|i| get_portion(state, lines, i))?;
+        Ok(reservation)
+    }
+
+    fn get_portion(state: &State, lines: usize, input: &mut In<'_, '_>) -> Result<Portion, SnapshotError> {
+        let bits = input.byte()?;
+        let sku = SkuId(input.place(state.catalogue.skus.len())? as u32);
+        let line = input.place(lines)? as u16;
+        let node = match bits & 3 {
+            0 => {
+                let location = LocationId(input.place(state.catalogue.locations.len())? as u16);
+                if state.cell(sku, location).is_none() {
+                    return Err(input.damaged("a portion lies in a cell that is not there"));
+                }
+                Node::Hand(location)
+            }
+            1 => {
+                let supply = SupplyId(input.place(state.documents.supplies.numbers())? as u32);
+                if state.documents.supplies.try_get(supply.0).is_none() {
+                    return Err(input.damaged("a portion is bound to a supply that is not there"));
+                }
+                Node::Supply(supply)
+            }
+            2 => Node::Unsourced,
+            _ => return Err(input.damaged("a portion has no such node")),
+        };
+        let (quantity, own) = (input.quantity()?, input.quantity()?);
+        let (own_period, cap_period) = (input.narrow()?, input.narrow()?);
+        let told = |i: &mut In<'_, '_>, bit: u8| -> Result<_, SnapshotError> {
+            if bits & bit == 0 {
+                return Ok(None);
+            }
+            let source = SourceId(i.place(state.catalogue.source_names.len())? as u16);
+            Ok(Some((source, i.stamp()?)))
+        };
+        let evidence = Evidence {
+            ack: told(input, ACKNOWLEDGED)?,
+            shipped: told(input, SHIPPED)?,
+        };
+        let is_told = bits & EVIDENCE != 0;
+        if quantity <= 0
+            || own < 0
+            || own > quantity
+            || bits & 128 != 0
+            || (!is_told && evidence != Evidence::default())
+        {
+            return Err(input.damaged("a portion contradicts itself"));
+        }
+        Ok(Portion {
+            sku,
+            line,
+            fulfilled: bits & FULFILLED != 0,
+            inside: bits & INSIDE != 0,
+            node,
+            quantity,
+            own,
+            own_period,
+            cap_period,
+            evidence: is_told.then(|| Box::new(evidence)),
+        })
+    }
+}
+
+/// For each cell the confirmed reservations that its next level looks at, in that order.
+pub(super) mod at_cell {
+    use super::*;
+
+    fn keys(state: &State) -> Vec<(SkuId, LocationId)> {
+        let lists = state.reservations.at_cell.iter();
+        let mut keys: Vec<_> = lists
+            .filter(|(_, list)| !list.is_empty())
+            .map(|(key, _)| *key)
+            .collect();
+        keys.sort_unstable();
+        keys
+    }
+
+    pub(crate) fn count(state: &State) -> u64 {
+        keys(state).len() as u64
+    }
+
+    pub(crate) fn write(state: &State, out: &mut Out<'_, '_>) {
+        for key in keys(state) {
+            let list = &state.reservations.at_cell[&key];
+            out.uint(key.0.0).uint(key.1.0).size(list.len());
+            for slot in list {
+                out.uint(slot.0).end_entry();
+            }
+        }
+    }
+
+    pub(crate) fn read(state: &mut State, input: &mut In<'_, '_>, count: u64) -> Result<(), SnapshotError> {
+        let mut last = None;
+        for _ in 0..count {
+            let key = get_key(state, input, &mut last)?;
+            let slots = state.reservations.slots_total();
+            let list = input.list(|i| Ok(Slot(i.place(slots)? as u32)))?;
+            state.reservations.at_cell.insert(key, list);
+        }
+        Ok(())
+    }
+}
+
+/// What was closed, in the order of closing: that is the order of forgetting.
+pub(super) mod closed {
+    use super::*;
+
+    pub(crate) fn count(state: &State) -> u64 {
+        state.reservations.closed.len() as u64
+    }
+
+    pub(crate) fn write(state: &State, out: &mut Out<'_, '_>) {
+        for &(closed_at_ms, serial, slot) in &state.reservations.closed {
+            out.int(closed_at_ms).uint(serial).uint(slot.0).end_entry();
+        }
+    }
+
+    pub(crate) fn read(state: &mut State, input: &mut In<'_, '_>, count: u64) -> Result<(), SnapshotError> {
+        let slots = state.reservations.slots_total();
+        for _ in 0..count {
+            let entry = (input.int()?, input.uint()?, Slot(input.place(slots)? as u32));
+            state.reservations.closed.push_back(entry);
+        }
+        Ok(())
+    }
+}

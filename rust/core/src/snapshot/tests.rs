@@ -1,0 +1,380 @@
+//! Snapshots restore the very state: nothing forgotten, nothing of a damaged file let through.
+
+use proptest::prelude::*;
+
+use super::{FORMAT, SnapshotError};
+use crate::engine::{Engine, Incoming};
+use crate::snapshot::blocks::BLOCK_BYTES_MAX;
+use crate::snapshot::tables::TABLES;
+use crate::{Command, Verb};
+
+/// splitmix64, so that a seed tells the whole history.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) % bound
+    }
+
+    fn one<'a>(&mut self, of: &[&'a str]) -> &'a str {
+        of[self.below(of.len() as u64) as usize]
+    }
+}
+
+const SKUS: [&str; 4] = ["A", "B", "K", "4006381333931"];
+const PLACES: [&str; 3] = ["paris", "lyon", "nice"];
+const CHANNELS: [&str; 3] = ["web", "shop", "market"];
+
+const OPENING: &str = r#"{"kind":"location","location":"paris","type":"store","regions":["FR"],"priority":2},
+{"kind":"location","location":"lyon","type":"warehouse","regions":["FR","CH"]},
+{"kind":"location","location":"nice","type":"3pl"},
+{"kind":"item","sku":"B","base_unit":"piece","units":{"box":6},"aliases":["4006381333931"],"tax_class":"reduced"},
+{"kind":"item","sku":"K","kit":[{"sku":"A","quantity":1},{"sku":"B","quantity":2}]},
+{"kind":"channel","channel":"web","locations":["paris","lyon"],"supply_horizon_days":5},
+{"kind":"channel","channel":"market","locations":"*","draws_shared":false},
+{"kind":"freshness","source":"acme","stale_after_ms":60000,"action":"widen","amount":2}"#;
+
+fn fact(random: &mut Random, step: u64) -> String {
+    let (sku, base) = (random.one(&SKUS), random.one(&["A", "B"]));
+    let (place, channel) = (random.one(&PLACES), random.one(&CHANNELS));
+    let (n, small) = (random.below(12), random.below(4));
+    let as_of = 100 + step - random.below(6);
+    let reference = format!("r{}", random.below(9));
+    match random.below(15) {
+        0..=2 => format!(
+            r#"{{"kind":"stock.level","sku":"{base}","location":"{place}","on_hand":{n},"basis":"gross","allocated":{small},"unsellable":{{"damaged":{small}}},"as_of":{as_of}}}"#
+        ),
+        3 => format!(
+            r#"{{"kind":"stock.delta","sku":"{base}","location":"{place}","quantity":{},"reason":"count","ref":"{reference}","as_of":{as_of}}}"#,
+            n as i64 - 4
+        ),
+        4 | 5 => format!(
+            r#"{{"kind":"supply","ref":"{reference}","line":"1","sku":"{base}","location":"{place}","quantity":{n},"due":"2026-10-0{}","status":"{}","version":{step}}}"#,
+            1 + small,
+            random.one(&["open", "open", "received", "cancelled"]),
+        ),
+        6 => format!(
+            r#"{{"kind":"demand","ref":"{reference}","line":"1","sku":"{base}","locations":["{place}"],"quantity":{small},"class":"b2b","order_ref":"o{n}","as_of":{as_of},"version":{step}}}"#
+        ),
+        7 => format!(
+            r#"{{"kind":"order.ack","order_ref":"o{n}","lines":[{{"sku":"{base}","location":"{place}"}}],"as_of":{as_of}}}"#
+        ),
+        8 => format!(
+            r#"{{"kind":"shipment","ref":"{reference}","order_ref":"o{n}","lines":[{{"sku":"{sku}","quantity":1,"location":"{place}"}}],"as_of":{as_of},"version":{step}}}"#
+        ),
+        9 => format!(
+            r#"{{"kind":"return","ref":"{reference}","sku":"{base}","location":"{place}","quantity":{},"condition":"damaged","as_of":{as_of}}}"#,
+            small + 1
+        ),
+        10 => format!(
+            r#"{{"kind":"allocation","channel":"{channel}","sku":"{base}","quantity":{n},"period":"p{small}"}}"#
+        ),
+        11 => format!(r#"{{"kind":"cap","channel":"{channel}","sku":"{sku}","quantity":{n}}}"#),
+        12 => format!(r#"{{"kind":"safety","sku":"{base}","location":"{place}","absolute":{small},"percent":10}}"#),
+        13 => format!(r#"{{"kind":"oversell","channel":"{channel}","policy":"limit","limit":{n}}}"#),
+        _ => format!(
+            r#"{{"kind":"restriction","sku":"{base}","channel":"{channel}","blocked":{},"reason":"recall"}}"#,
+            small == 0
+        ),
+    }
+}
+
+type Step = (Vec<String>, Vec<(Verb, String, String)>, i64);
+
+fn step(random: &mut Random, number: u64) -> Step {
+    let facts = (0..random.below(3)).map(|_| fact(random, number)).collect();
+    let asks = (0..random.below(4)).map(|_| {
+        let id = format!("c{}", random.below(30));
+        let (sku, quantity) = (random.one(&SKUS), 1 + random.below(3));
+        match random.below(9) {
+            0..=3 => {
+                let channel = random.one(&CHANNELS);
+                let owner = random.below(6);
+                let body = format!(
+                    r#"{{"channel":"{channel}","owner":"own{owner}","ttl_ms":{},"lines":[{{"sku":"{sku}","quantity":{quantity}}}]}}"#,
+                    1000 * (1 + random.below(9)),
+                );
+                (Verb::Put, id, body)
+            }
+            4 | 5 => (Verb::Confirm, id, format!(r#"{{"order_ref":"o{}"}}"#, random.below(12))),
+            6 => (Verb::Release, id, "{}".to_owned()),
+            7 => (Verb::Cancel, id, "{}".to_owned()),
+            _ => (Verb::Extend, id, r#"{"ttl_ms":5000}"#.to_owned()),
+        }
+    });
+    let asks = asks.collect();
+    (facts, asks, [0, 300, 900, 4000][random.below(4) as usize])
+}
+
+/// An engine and what it was told last, so that two can be told the same.
+struct Node {
+    engine: Engine,
+    in_sequence: u64,
+}
+
+impl Node {
+    fn new() -> Self {
+        let mut engine = Engine::new("main", None);
+        let rules = r#"{"remember_closed_ms":20000,"identities_max":12,"owner_units_max":40}"#;
+        let lead = engine.lead_batch("n1", 1_790_000_000_000, rules).unwrap();
+        assert!(engine.apply(1, &lead).unwrap());
+        let mut node = Node { engine, in_sequence: 0 };
+        node.tell(&(vec![OPENING.replace('\n', "")], vec![], 0), "policy");
+        node
+    }
+
+    /// What LOG gets and what is answered, in full.
+    fn tell(&mut self, (facts, asks, wait_ms): &Step, source: &str) -> (Option<Vec<u8>>, Vec<(u16, Vec<u8>)>) {
+        let subject = format!("hf.main.in.{source}");
+        let payloads: Vec<String> = facts.iter().map(|fact| format!("{{\"facts\":[{fact}]}}")).collect();
+        let incoming: Vec<Incoming<'_>> = (self.in_sequence + 1..)
+            .zip(&payloads)
+            .map(|(sequence, payload)| Incoming {
+                sequence,
+                subject: &subject,
+                payload: payload.as_bytes(),
+            })
+            .collect();
+        self.in_sequence += incoming.len() as u64;
+        let commands: Vec<Command<'_>> = asks
+            .iter()
+            .map(|(verb, id, body)| Command {
+                verb: *verb,
+                id,
+                body: body.as_bytes(),
+                channels: None,
+                by: None,
+            })
+            .collect();
+        let (now_ms, lead_ms) = (self.engine.position().now_ms, self.engine.position().lead_ms);
+        let decision = self
+            .engine
+            .decide(now_ms + wait_ms, lead_ms + wait_ms, &commands, &incoming)
+            .unwrap();
+        if decision.message.is_some() {
+            let sequence = self.engine.position().sequence + 1;
+            self.engine.commit(sequence).unwrap();
+        }
+        (decision.message, decision.answers)
+    }
+
+    fn play(seed: u64, steps: u64) -> Self {
+        let (mut node, mut random) = (Node::new(), Random(seed));
+        for number in 0..steps {
+            let next = step(&mut random, number);
+            node.tell(&next, "erp.acme");
+        }
+        node
+    }
+
+    fn snapshot(&mut self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        self.engine.snapshot(&mut bytes).unwrap();
+        bytes
+    }
+}
+
+fn restored(bytes: &[u8]) -> Result<Engine, SnapshotError> {
+    Engine::restore("main", None, &mut &bytes[..])
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+
+    #[test]
+    fn a_restored_engine_goes_on_as_the_one_that_was_written(seed: u64, steps in 0u64..120, more in 1u64..60) {
+        let mut node = Node::play(seed, steps);
+        let bytes = node.snapshot();
+        let mut other = Node { engine: restored(&bytes).unwrap(), in_sequence: node.in_sequence };
+        prop_assert_eq!(other.engine.position(), node.engine.position());
+        prop_assert_eq!(other.engine.check_thoroughly(), node.engine.check_thoroughly());
+        prop_assert_eq!(other.engine.totals(), node.engine.totals());
+        prop_assert!(other.snapshot() == bytes, "the same state, the same bytes");
+        let mut random = Random(seed ^ 1);
+        for number in steps..steps + more {
+            let next = step(&mut random, number);
+            prop_assert_eq!(node.tell(&next, "erp.acme"), other.tell(&next, "erp.acme"));
+            prop_assert_eq!(node.engine.digest(), other.engine.digest());
+        }
+        prop_assert!(other.snapshot() == node.snapshot(), "and what neither digest nor answers show is the same too");
+    }
+
+    #[test]
+    fn a_replay_of_the_log_gives_the_bytes_that_its_leader_gives(seed: u64, steps in 0u64..120) {
+        let mut leader = Node::new();
+        let mut follower = Node::new();
+        let mut random = Random(seed);
+        for number in 0..steps {
+            let next = step(&mut random, number);
+            if let (Some(message), _) = leader.tell(&next, "erp.acme") {
+                let sequence = leader.engine.position().sequence;
+                prop_assert!(follower.engine.apply(sequence, &message).unwrap());
+            }
+        }
+        // A group that comes to nothing moves the leader's clocks alone; a day later there is a batch for both.
+        let (now_ms, lead_ms) = (leader.engine.position().now_ms, leader.engine.position().lead_ms);
+        let day = leader.engine.decide(now_ms + 86_400_000, lead_ms, &[], &[]).unwrap();
+        let sequence = leader.engine.position().sequence + 1;
+        leader.engine.commit(sequence).unwrap();
+        follower.engine.apply(sequence, &day.message.unwrap()).unwrap();
+        let (led, followed) = (leader.snapshot(), follower.snapshot());
+        prop_assert_eq!(differing(&led, &followed), Vec::<&str>::new());
+        prop_assert!(led == followed);
+    }
+
+    #[test]
+    fn no_flipped_bit_gets_through(seed: u64, at: prop::sample::Index, bit in 0u8..8) {
+        let mut bytes = Node::play(seed, 60).snapshot();
+        let at = at.index(bytes.len());
+        bytes[at] ^= 1 << bit;
+        prop_assert!(restored(&bytes).is_err());
+    }
+
+    #[test]
+    fn no_end_that_is_cut_off_gets_through(seed: u64, at: prop::sample::Index) {
+        let bytes = Node::play(seed, 60).snapshot();
+        prop_assert!(restored(&bytes[..at.index(bytes.len())]).is_err());
+    }
+
+    /// A writer with a fault, or a hand: checksums fit, contents do not. An error or another state, never a panic.
+    #[test]
+    fn contents_that_contradict_themselves_are_an_error(seed in 0u64..8, changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4)) {
+        let bytes = Node::play(seed, 100).snapshot();
+        if let Ok(mut engine) = restored(&forged(&bytes, &changes)) {
+            prop_assert_eq!(engine.digest(), Node::play(seed, 100).engine.digest());
+        }
+    }
+}
+
+/// Each block's table and index as they stand, and its bytes unpacked.
+fn unpacked(bytes: &[u8]) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let header_length = u32::from_le_bytes(bytes[12..16].try_into().unwrap()) as usize;
+    let (mut at, mut blocks) = (24 + header_length, Vec::new());
+    while bytes[at..at + 8] != *b"HFSNAPED" {
+        let word = |from: usize| u32::from_le_bytes(bytes[from..from + 4].try_into().unwrap()) as usize;
+        let (raw, stored) = (word(at + 8), word(at + 12));
+        let body = &bytes[at + 24..at + 24 + stored];
+        let body = if stored < raw {
+            zstd::bulk::decompress(body, BLOCK_BYTES_MAX).unwrap()
+        } else {
+            body.to_vec()
+        };
+        blocks.push((bytes[at..at + 8].to_vec(), body));
+        at += 24 + stored;
+    }
+    blocks
+}
+
+/// The names of the tables that differ (each here is one block).
+fn differing(one: &[u8], other: &[u8]) -> Vec<&'static str> {
+    let pairs = unpacked(one).into_iter().zip(unpacked(other));
+    let differing = pairs.zip(TABLES).filter(|((a, b), _)| a != b);
+    differing.map(|(_, table)| table.name).collect()
+}
+
+/// The snapshot with some of its unpacked bytes changed, and every checksum made to fit.
+fn forged(bytes: &[u8], changes: &[(prop::sample::Index, u8)]) -> Vec<u8> {
+    let header_length = u32::from_le_bytes(bytes[12..16].try_into().unwrap()) as usize;
+    let mut blocks = unpacked(bytes);
+    let total: usize = blocks.iter().map(|(_, body)| body.len()).sum();
+    for (index, value) in changes {
+        let mut left = index.index(total);
+        for (_, body) in &mut blocks {
+            if left < body.len() {
+                body[left] = *value;
+                break;
+            }
+            left -= body.len();
+        }
+    }
+    let mut out = bytes[..24 + header_length].to_vec();
+    let mut content = blake3::Hasher::new();
+    content.update(&bytes[16..16 + header_length]);
+    for (mut head, body) in blocks {
+        head.extend_from_slice(&(body.len() as u32).to_le_bytes());
+        head.extend_from_slice(&(body.len() as u32).to_le_bytes());
+        let mut sum = xxhash_rust::xxh3::Xxh3::new();
+        sum.update(&head);
+        sum.update(&body);
+        out.extend_from_slice(&head);
+        out.extend_from_slice(&sum.digest().to_le_bytes());
+        out.extend_from_slice(&body);
+        content.update(&head[..2]); // each table here is one block
+        content.update(&body);
+        content.update(&(body.len() as u64).to_le_bytes());
+    }
+    out.extend_from_slice(b"HFSNAPED");
+    out.extend_from_slice(content.finalize().as_bytes());
+    out
+}
+
+#[test]
+fn a_forgery_without_a_change_is_the_snapshot_itself() {
+    let bytes = Node::play(3, 80).snapshot();
+    let mut engine = restored(&forged(&bytes, &[])).unwrap();
+    assert_eq!(engine.digest(), Node::play(3, 80).engine.digest());
+}
+
+#[test]
+fn tables_larger_than_a_block_are_cut_into_blocks() {
+    let mut node = Node::new();
+    for n in 0..120 {
+        let level = |k: u32| {
+            format!(
+                r#"{{"kind":"stock.level","sku":"a-rather-long-name-{n:04}-{k:04}","location":"lyon","on_hand":{k},"basis":"net","as_of":{n}}}"#
+            )
+        };
+        let facts: Vec<String> = (0..1_000).map(level).collect();
+        node.tell(&(vec![facts.join(",")], vec![], 0), "erp.acme");
+    }
+    let bytes = node.snapshot();
+    let engine = restored(&bytes).unwrap();
+    assert_eq!(engine.sellable("a-rather-long-name-0119-0777", "web", None), Some(777));
+    assert_eq!(engine.check_thoroughly(), Vec::<String>::new());
+}
+
+#[test]
+fn a_newer_format_another_scope_and_another_file_are_told_apart() {
+    let bytes = Node::play(1, 10).snapshot();
+    let mut newer = bytes.clone();
+    newer[8..12].copy_from_slice(&(FORMAT + 1).to_le_bytes());
+    assert!(matches!(
+        restored(&newer),
+        Err(SnapshotError::TooNew { found, known }) if (found, known) == (FORMAT + 1, FORMAT)
+    ));
+    let other = Engine::restore("other", None, &mut &bytes[..]);
+    assert!(matches!(other, Err(SnapshotError::OtherScope { .. })));
+    assert!(matches!(
+        restored(b"PK\x03\x04 and more"),
+        Err(SnapshotError::NotASnapshot)
+    ));
+    assert!(matches!(restored(b""), Err(SnapshotError::NotASnapshot)));
+}
+
+#[test]
+fn a_batch_under_way_is_not_written() {
+    let mut node = Node::play(1, 10);
+    let (now_ms, lead_ms) = (node.engine.position().now_ms, node.engine.position().lead_ms);
+    node.engine.decide(now_ms + 86_400_000, lead_ms, &[], &[]).unwrap();
+    assert!(matches!(
+        node.engine.snapshot(&mut Vec::new()),
+        Err(SnapshotError::Pending)
+    ));
+}
+
+#[test]
+fn the_histories_reach_every_table() {
+    let mut seen = std::collections::BTreeMap::<String, u64>::new();
+    for seed in 0..12 {
+        let mut node = Node::play(seed, 150);
+        for (name, count) in node.engine.snapshot(&mut Vec::new()).unwrap().tables {
+            *seen.entry(name).or_default() += count;
+        }
+    }
+    let empty: Vec<_> = seen.iter().filter(|(_, count)| **count == 0).collect();
+    assert!(empty.is_empty(), "no history fills {empty:?}");
+}

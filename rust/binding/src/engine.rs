@@ -1,5 +1,7 @@
-//! The engine, as Python calls it: all calls from one thread; `apply_many` alone lets other threads run meanwhile.
+//! The engine, as Python calls it: all calls from one thread; `apply_many` and snapshots let other threads run meanwhile.
 
+use std::fs::File;
+use std::io::{BufReader, BufWriter};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use holdfast_core::engine::{self, Engine as Core, EngineError, Incoming};
@@ -10,7 +12,7 @@ use pyo3::pybacked::{PyBackedBytes, PyBackedStr};
 use pyo3::types::PyBytes;
 
 use crate::decision::Decision;
-use crate::errors::log_error;
+use crate::errors::{log_error, snapshot_error};
 
 /// `(verb, reservation id, body, channels that the key may see, key id)`.
 type Asked = (
@@ -24,6 +26,9 @@ type Asked = (
 type Arrived = (u64, PyBackedStr, PyBackedBytes);
 /// `(HTTP status, JSON body)`.
 type Answered<'py> = (u16, Bound<'py, PyBytes>);
+
+/// Blocks of a snapshot are larger; this is for what stands between them.
+const FILE_BUFFER_BYTES: usize = 64 * 1024;
 
 /// The state machine of one scope. `owner_key`: a secret under which owners are hashed; it is no part of the state.
 #[pyclass(frozen, module = "holdfast._core")]
@@ -192,6 +197,36 @@ impl Engine {
             Ok(void)
         });
         applied.map_err(|error: EngineError| log_error(&error))
+    }
+
+    /// Writes the whole state to a new file at `path` while other threads run; its header as a JSON object. The caller
+    /// makes it durable and names it. Raises `SnapshotError`, `OSError` (also where `path` exists).
+    #[pyo3(signature = (path: "str") -> "bytes")]
+    fn snapshot<'py>(&self, py: Python<'py>, path: &str) -> PyResult<Bound<'py, PyBytes>> {
+        let written = py.detach(|| {
+            let mut file = BufWriter::with_capacity(FILE_BUFFER_BYTES, File::create_new(path)?);
+            let header = self.core().snapshot(&mut file)?;
+            file.into_inner().map_err(std::io::IntoInnerError::into_error)?;
+            Ok(header)
+        });
+        let header = written.map_err(snapshot_error)?;
+        Ok(PyBytes::new(py, &header.encoded()))
+    }
+
+    /// The engine that a snapshot of `scope` was written from, proven by its digest; other threads run meanwhile.
+    /// Raises `SnapshotError`, `OSError`.
+    #[staticmethod]
+    #[pyo3(signature = (scope: "str", owner_key: "bytes | None", path: "str") -> "Engine")]
+    fn restore(py: Python<'_>, scope: &str, owner_key: Option<&[u8]>, path: &str) -> PyResult<Self> {
+        let owner_key = owner_key.filter(|secret| !secret.is_empty()).map(engine::owner_key);
+        let restored = py.detach(|| {
+            let mut file = BufReader::with_capacity(FILE_BUFFER_BYTES, File::open(path)?);
+            Core::restore(scope, owner_key, &mut file)
+        });
+        Ok(Self {
+            scope: scope.to_owned(),
+            core: Mutex::new(restored.map_err(snapshot_error)?),
+        })
     }
 
     /// When, on the lead clock, the earliest hold is due.

@@ -1,7 +1,9 @@
-//! The core's errors as one exception tree: `HoldfastError` > `LogError` > (`GapError`, `PendingError`), `RequestError`.
+//! The core's errors as one exception tree: `HoldfastError` > (`LogError` > (`GapError`, `PendingError`), `SnapshotError`,
+//! `RequestError`).
 
 use holdfast_core::engine::EngineError;
 use holdfast_core::errors::RequestError as Refused;
+use holdfast_core::snapshot::SnapshotError as Unusable;
 use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
@@ -27,6 +29,12 @@ pyo3::create_exception!(
 );
 pyo3::create_exception!(
     holdfast._core,
+    SnapshotError,
+    HoldfastError,
+    "A snapshot cannot be used: use an older one, or replay LOG."
+);
+pyo3::create_exception!(
+    holdfast._core,
     RequestError,
     HoldfastError,
     "A body was refused: args are the problem's JSON body and its HTTP status."
@@ -38,6 +46,14 @@ pub(crate) fn log_error(error: &EngineError) -> PyErr {
         EngineError::Gap { .. } => GapError::new_err(message),
         EngineError::Pending | EngineError::NotPending => PendingError::new_err(message),
         EngineError::Unreadable { .. } | EngineError::Rules(_) => LogError::new_err(message),
+    }
+}
+
+pub(crate) fn snapshot_error(error: Unusable) -> PyErr {
+    match error {
+        Unusable::Io(fault) => fault.into(),
+        Unusable::Pending => PendingError::new_err(error.to_string()),
+        other => SnapshotError::new_err(other.to_string()),
     }
 }
 

@@ -22,7 +22,7 @@ mod _core {
     #[pymodule_export]
     use crate::engine::Engine;
     #[pymodule_export]
-    use crate::errors::{GapError, HoldfastError, LogError, PendingError, RequestError};
+    use crate::errors::{GapError, HoldfastError, LogError, PendingError, RequestError, SnapshotError};
 
     /// True when the extension was compiled without optimisation: its figures mean nothing.
     #[pymodule_export]

@@ -45,7 +45,7 @@ impl Owner {
     }
 
     pub(crate) fn of_bytes(bytes: [u8; 16]) -> Self {
-        Owner(u128::from_le_bytes(bytes))
+        Owner(bytes)
     }
 }
 
@@ -367,27 +367,33 @@ impl Reservations {
 
     /// Slots given so far, free ones included.
     pub(crate) fn slots_total(&self) -> usize {
-        self.slots.len()
+        self.room.slots_total()
     }
 
     /// The last of them is used next.
     pub(crate) fn free_slots(&self) -> &[Slot] {
-        &self.free
+        self.room.free_slots()
     }
 
     pub(crate) fn restore_free(&mut self, slot: Slot) {
-        self.free.push(slot);
+        self.room.restore_free(slot);
     }
 
     /// Puts back what the next slot holds; free slots are named by [`Reservations::restore_free`].
     pub(crate) fn restore(&mut self, reservation: Option<Reservation>) {
-        let slot = Slot(self.slots.len() as u32);
+        let slot = Slot(self.room.slots_total() as u32);
         if let Some(reservation) = &reservation {
-            let tag = tag(&self.hasher, reservation.id.as_bytes());
             self.count_by_state[reservation.state as usize] += 1;
-            self.by_id.insert_unique(spread(tag), (tag, slot), |&(t, _)| spread(t));
+            self.by_id.enter(tag(&self.hasher, reservation.id.as_bytes()), slot);
         }
-        self.slots.push(reservation.map(Box::new));
+        self.room.restore(reservation);
+    }
+
+    /// Lists a reservation that was put back with the order that it names.
+    pub(crate) fn restore_order(&mut self, slot: Slot) {
+        if let Some(order) = self.room.get(slot).and_then(|r| r.order_ref.as_deref()) {
+            self.by_order.enter(tag(&self.hasher, order.as_bytes()), slot);
+        }
     }
 }
 

@@ -8,6 +8,10 @@
 mod blocks;
 mod derived;
 mod header;
+#[allow(
+    clippy::wildcard_imports,
+    reason = "a table is a part of its file, not a module apart"
+)]
 mod tables;
 #[cfg(test)]
 mod tests;

@@ -70,9 +70,9 @@ impl Cell {
     pub(crate) fn restored(location: LocationId, flags: u8, level: Option<(SourceId, i64)>) -> Self {
         let (source, as_of) = level.unwrap_or((SourceId(0), 0));
         Cell {
-            flags,
-            source,
             as_of,
+            source,
+            flags,
             ..Cell::new(location)
         }
     }

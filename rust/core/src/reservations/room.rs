@@ -53,6 +53,30 @@ impl Room {
         self.used - self.free.len()
     }
 
+    /// Slots given so far, free ones included.
+    pub(crate) fn slots_total(&self) -> usize {
+        self.used
+    }
+
+    /// The last of them is used next.
+    pub(crate) fn free_slots(&self) -> &[Slot] {
+        &self.free
+    }
+
+    pub(crate) fn restore_free(&mut self, slot: Slot) {
+        self.free.push(slot);
+    }
+
+    /// Puts back what the next slot holds.
+    pub(crate) fn restore(&mut self, reservation: Option<Reservation>) {
+        let at = self.used;
+        if at == self.chunks.len() * CHUNK {
+            self.chunks.push(std::iter::repeat_with(|| None).take(CHUNK).collect());
+        }
+        self.used += 1;
+        self.chunks[at / CHUNK][at % CHUNK] = reservation;
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = (Slot, &Reservation)> {
         let places = self.chunks.iter().flat_map(|chunk| chunk.iter());
         let numbered = places.enumerate().map(|(n, place)| (Slot(n as u32), place));

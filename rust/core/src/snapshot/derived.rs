@@ -4,7 +4,7 @@
 //! it (`invariants` compares); sums are checked, for a table can be damaged in a way that its checksum was made after.
 
 use super::SnapshotError;
-use crate::ids::{DemandId, SkuId};
+use crate::ids::{DemandId, SkuId, Slot};
 use crate::policies::Oversold;
 use crate::reservations::{Node, ReservationState};
 use crate::state::State;
@@ -88,20 +88,16 @@ fn nodes(state: &mut State) -> Result<(), SnapshotError> {
 
 fn indexes_of_reservations(state: &mut State) {
     let reservations = &mut state.reservations;
-    let mut by_age: Vec<_> = reservations.iter().map(|(slot, r)| (r.serial, slot)).collect();
-    by_age.sort_unstable();
-    for (serial, slot) in by_age {
-        let record = reservations.get(slot);
-        let (owner, order, due) = (record.owner, record.order_ref.clone(), record.expires_at_ms);
+    for slot in (0..reservations.slots_total() as u32).map(Slot) {
+        let Some(record) = reservations.get_if_taken(slot) else {
+            continue;
+        };
         if record.state == ReservationState::Held {
-            reservations.due.insert((due, serial, slot));
-            if let Some(owner) = owner {
-                reservations.of_owner.entry(owner).or_default().push(slot);
-            }
+            let due = (record.expires_at_ms, record.serial, slot);
+            reservations.due.insert(due);
+            reservations.enter_owner(slot);
         }
-        if let Some(order) = order {
-            reservations.of_order.entry(order).or_default().push(slot);
-        }
+        reservations.restore_order(slot);
     }
 }
 

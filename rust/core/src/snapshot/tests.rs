@@ -83,6 +83,8 @@ fn fact(random: &mut Random, step: u64) -> String {
     }
 }
 
+/// What LOG gets, and what is answered.
+type Told = (Option<Vec<u8>>, Vec<(u16, Vec<u8>)>);
 type Step = (Vec<String>, Vec<(Verb, String, String)>, i64);
 
 fn step(random: &mut Random, number: u64) -> Step {
@@ -127,8 +129,7 @@ impl Node {
         node
     }
 
-    /// What LOG gets and what is answered, in full.
-    fn tell(&mut self, (facts, asks, wait_ms): &Step, source: &str) -> (Option<Vec<u8>>, Vec<(u16, Vec<u8>)>) {
+    fn tell(&mut self, (facts, asks, wait_ms): &Step, source: &str) -> Told {
         let subject = format!("hf.main.in.{source}");
         let payloads: Vec<String> = facts.iter().map(|fact| format!("{{\"facts\":[{fact}]}}")).collect();
         let incoming: Vec<Incoming<'_>> = (self.in_sequence + 1..)

@@ -227,13 +227,19 @@ impl<'a, 'b> In<'a, 'b> {
     }
 
     /// A list behind its length; it grows as its entries come, never on the length's word.
-    pub(super) fn list<T>(&mut self, mut get: impl FnMut(&mut Self) -> Got<T>) -> Got<Vec<T>> {
-        let length = self.uint()?;
-        let mut list = Vec::with_capacity(length.min(64) as usize);
-        for _ in 0..length {
-            list.push(get(self)?);
-        }
+    pub(super) fn list<T>(&mut self, get: impl FnMut(&mut Self) -> Got<T>) -> Got<Vec<T>> {
+        let mut list: Vec<T> = self.list_into(get)?;
         list.shrink_to_fit();
+        Ok(list)
+    }
+
+    /// The same into whatever the state keeps such lists in.
+    pub(super) fn list_into<T, L: Default + Extend<T>>(&mut self, mut get: impl FnMut(&mut Self) -> Got<T>) -> Got<L> {
+        let length = self.uint()?;
+        let mut list = L::default();
+        for _ in 0..length {
+            list.extend(std::iter::once(get(self)?));
+        }
         Ok(list)
     }
 

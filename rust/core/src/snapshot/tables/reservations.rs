@@ -5,7 +5,7 @@ use super::super::wire::{In, Out};
 use super::stock::get_key;
 use crate::ids::{ChannelId, LocationId, RegionId, SkuId, Slot, SourceId, SupplyId};
 use crate::lifecycle::NOWHERE;
-use crate::reservations::{Evidence, Line, Node, Owner, Portion, Reservation, ReservationState};
+use crate::reservations::{Evidence, Line, Lines, Node, Owner, Portion, Portions, Reservation, ReservationState};
 use crate::state::State;
 
 const STATES: [ReservationState; 8] = [
@@ -209,11 +209,11 @@ pub(super) mod records {
             body: u64::from_le_bytes(input.fixed()?),
             version: input.narrow()?,
             sequence: input.uint()?,
-            lines: Vec::new(),
-            portions: Vec::new(),
+            lines: Lines::new(),
+            portions: Portions::new(),
             dirty: false,
         };
-        reservation.lines = input.list(|i| {
+        reservation.lines = input.list_into(|i| {
             Ok(Line {
                 sku: SkuId(i.place(names.skus.len())? as u32),
                 quantity: i.quantity()?,
@@ -223,7 +223,7 @@ pub(super) mod records {
             })
         })?;
         let lines = reservation.lines.len();
-        reservation.portions = input.list(|i| get_portion(state, lines, i))?;
+        reservation.portions = input.list_into(|i| get_portion(state, lines, i))?;
         Ok(reservation)
     }
 
@@ -319,8 +319,8 @@ pub(super) mod at_cell {
         for _ in 0..count {
             let key = get_key(state, input, &mut last)?;
             let slots = state.reservations.slots_total();
-            let list = input.list(|i| Ok(Slot(i.place(slots)? as u32)))?;
-            state.reservations.at_cell.insert(key, list);
+            let of_cell = input.list_into(|i| Ok(Slot(i.place(slots)? as u32)))?;
+            state.reservations.at_cell.insert(key, of_cell);
         }
         Ok(())
     }

@@ -214,7 +214,7 @@ pub(super) mod movements {
         for _ in 0..count {
             let key = get_key(state, input, &mut last)?;
             let sources = state.catalogue.source_names.len();
-            let list = input.list(|i| {
+            let of_cell = input.list(|i| {
                 Ok(Movement {
                     on_hand: i.quantity()?,
                     unsellable: i.quantity()?,
@@ -222,7 +222,7 @@ pub(super) mod movements {
                     as_of: i.stamp()?,
                 })
             })?;
-            state.stock.movements.insert(key, list);
+            state.stock.movements.insert(key, of_cell);
         }
         Ok(())
     }

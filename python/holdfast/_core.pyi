@@ -148,6 +148,12 @@ class Engine:
         """
         GET /v1/reservations/{id}.
         """
+    @staticmethod
+    def restore(scope: "str", owner_key: "bytes | None", path: "str") -> "Engine":
+        """
+        The engine that a snapshot of `scope` was written from, proven by its digest; other threads run meanwhile.
+        Raises `SnapshotError`, `OSError`.
+        """
     @property
     def scope(self, /) -> str:
         """
@@ -161,6 +167,11 @@ class Engine:
     def sequence(self, /) -> int:
         """
         Of the newest LOG message that was applied or committed.
+        """
+    def snapshot(self, /, path: "str") -> "bytes":
+        """
+        Writes the whole state to a new file at `path` while other threads run; its header as a JSON object. The caller
+        makes it durable and names it. Raises `SnapshotError`, `OSError` (also where `path` exists).
         """
     def totals(self, /) -> bytes:
         """
@@ -210,6 +221,11 @@ class RequestError(HoldfastError):
     A body was refused: args are the problem's JSON body and its HTTP status.
     """
 
+class SnapshotError(HoldfastError):
+    """
+    A snapshot cannot be used: use an older one, or replay LOG.
+    """
+
 class GapError(LogError):
     """
     A sequence came that was not due.
@@ -220,5 +236,5 @@ class PendingError(LogError):
     A batch is pending, or none is where one should be.
     """
 
-__all__ = ['Decision', 'Engine', 'GapError', 'HoldfastError', 'LogError', 'PendingError', 'RequestError', 'debug_build', 'split_batch', 'split_facts', 'well_formed']
+__all__ = ['Decision', 'Engine', 'GapError', 'HoldfastError', 'LogError', 'PendingError', 'RequestError', 'SnapshotError', 'debug_build', 'split_batch', 'split_facts', 'well_formed']
 

@@ -11,65 +11,11 @@ use smallvec::SmallVec;
 use crate::facts::AsOf;
 use crate::ids::{ChannelId, LocationId, RegionId, SkuId, Slot, SourceId, SupplyId, tag};
 
+mod owner;
 mod room;
 
+pub(crate) use owner::Owner;
 use room::{Room, Tagged};
-
-/// The keyed hash of an owner: 128 bits, told as 32 hexadecimal digits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Owner([u8; 16]);
-
-impl Owner {
-    /// The owner of a LOG fact. The gateway writes 32 digits; whatever else stands there becomes as many.
-    pub(crate) fn of(text: &str) -> Self {
-        let digits = <&[u8; 32]>::try_from(text.as_bytes()).ok();
-        let read = digits.and_then(read_hex);
-        Owner(read.unwrap_or_else(|| xxhash_rust::xxh3::xxh3_128(text.as_bytes()).to_be_bytes()))
-    }
-
-    pub(crate) fn from_bytes(bytes: [u8; 16]) -> Self {
-        Owner(bytes)
-    }
-
-    pub(crate) fn digits(self) -> [u8; 32] {
-        let mut digits = [0; 32];
-        for (two, byte) in digits.chunks_exact_mut(2).zip(self.0) {
-            two[0] = HEX[usize::from(byte >> 4)];
-            two[1] = HEX[usize::from(byte & 15)];
-        }
-        digits
-    }
-
-    pub(crate) fn bytes(self) -> [u8; 16] {
-        self.0
-    }
-
-    pub(crate) fn of_bytes(bytes: [u8; 16]) -> Self {
-        Owner(bytes)
-    }
-}
-
-const HEX: &[u8; 16] = b"0123456789abcdef";
-/// What each byte is worth as a lower-case hexadecimal digit; 255: it is none.
-const WORTH: [u8; 256] = {
-    let (mut worth, mut n) = ([255; 256], 0);
-    while n < 16 {
-        worth[HEX[n] as usize] = n as u8;
-        n += 1;
-    }
-    worth
-};
-
-/// Every hold and every replay of it reads them, so by table and without an early exit.
-fn read_hex(digits: &[u8; 32]) -> Option<[u8; 16]> {
-    let (mut bytes, mut all) = ([0; 16], 0);
-    for (byte, two) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-        let (high, low) = (WORTH[usize::from(two[0])], WORTH[usize::from(two[1])]);
-        all |= high | low;
-        *byte = high << 4 | low;
-    }
-    (all < 16).then_some(bytes)
-}
 
 /// Reservations of one owner or order, in order of first PUT: mostly one or two.
 pub(crate) type ByAge = SmallVec<[Slot; 2]>;
@@ -404,19 +350,5 @@ mod tests {
     #[test]
     fn a_reservation_is_small() {
         assert!(size_of::<Reservation>() <= 336, "{}", size_of::<Reservation>());
-    }
-
-    #[test]
-    fn an_owner_is_read_from_digits_and_told_as_them() {
-        let digits = "00ff10a9b8c7d6e5f4039281706f5e4d";
-        assert_eq!(&Owner::of(digits).digits(), digits.as_bytes());
-        for other in [
-            "00FF10a9b8c7d6e5f4039281706f5e4d",
-            "x0ff10a9b8c7d6e5f4039281706f5e4d",
-            "00ff",
-        ] {
-            assert_ne!(&Owner::of(other).digits()[..], other.as_bytes());
-            assert_eq!(Owner::of(other), Owner::of(other));
-        }
     }
 }

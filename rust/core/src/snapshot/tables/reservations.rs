@@ -199,7 +199,7 @@ pub(super) mod records {
             state: input.choice(&STATES)?,
             channel: ChannelId(input.place(names.channels.len())? as u16),
             region: input.optional(region)?,
-            owner: input.optional(|i| Ok(Owner::of_bytes(i.fixed()?)))?,
+            owner: input.optional(|i| Ok(Owner::from_bytes(i.fixed()?)))?,
             order_ref: input.optional(In::text)?,
             superseded_by: input.optional(In::text)?,
             expires_at_ms: input.int()?,

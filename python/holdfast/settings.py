@@ -153,6 +153,19 @@ class NodeSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class JournalSettings:
+    """A node's own copy of LOG (docs/journal.md)."""
+
+    segment_bytes_max: int = 64 * MIB
+    bytes_max: int = 64 * GIB  # beyond it nothing more is kept, which is alarmed; LOG has the same bound
+    write_ms: int = 10  # what comes within this time goes out in one write
+    sync_ms: int = 1 * SECOND_MS  # fsynced this long after a write at the latest; 0: after every write
+    queued_bytes_max: int = 32 * MIB  # waiting to be written; beyond it the journal lags and catches up from LOG
+    group_bytes_max: int = 4 * MIB
+    retry_ms: int = 2 * SECOND_MS  # after the disk refused
+
+
+@dataclass(frozen=True, slots=True)
 class GatewaySettings:
     """The HTTP side."""
 
@@ -222,6 +235,7 @@ class Settings:
 
     log: LogSettings = field(default_factory=LogSettings)
     node: NodeSettings = field(default_factory=NodeSettings)
+    journal: JournalSettings = field(default_factory=JournalSettings)
     gateway: GatewaySettings = field(default_factory=GatewaySettings)
     supervisor: SupervisorSettings = field(default_factory=SupervisorSettings)
     rules: RuleSettings = field(default_factory=RuleSettings)

@@ -53,3 +53,45 @@ class StoreInUseError(LogFault):
 
 class ServerStartError(LogFault):
     """The embedded nats-server did not come up."""
+
+
+class JournalFault(LogFault):
+    """Anything about a node's journal."""
+
+
+class JournalInUseError(JournalFault):
+    """Another process keeps this journal."""
+
+
+class JournalDamagedError(JournalFault):
+    """Bytes of the journal are not as they were written, and it is no torn tail."""
+
+    def __init__(self, segment: str, offset: int, why: str) -> None:
+        super().__init__(
+            f"the journal is damaged: {segment} at byte {offset}: {why}; stop the gateway and run "
+            "`holdfast repair --data DIR`, which checks it against the log and writes it anew"
+        )
+        self.segment = segment
+        self.offset = offset
+        self.why = why
+
+
+class JournalDiffersError(JournalFault):
+    """LOG has other bytes at a sequence than were kept: one of the two was altered."""
+
+    def __init__(self, sequence: int) -> None:
+        super().__init__(f"the log has other bytes at {sequence} than this node's journal kept")
+        self.sequence = sequence
+
+
+class JournalGapError(JournalFault):
+    """A message was to be kept that does not follow the journal's end."""
+
+    def __init__(self, wanted: int, found: int) -> None:
+        super().__init__(f"the journal wants message {wanted} next, not {found}")
+        self.wanted = wanted
+        self.found = found
+
+
+class JournalFullError(JournalFault):
+    """The journal has reached its bound; older segments can go once they are archived (settings.journal.bytes_max)."""

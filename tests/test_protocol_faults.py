@@ -49,6 +49,7 @@ class MisbehavingLog(RuleBasedStateMachine):
         self.waiting: Counter[str] = Counter()
         self.appended: dict[int, tuple[bytes, int]] = {}
         self.dead: set[int] = set()
+        self.kept: list[bytes] = []
 
     # ---- doing what the protocol wants done
 
@@ -115,6 +116,12 @@ class MisbehavingLog(RuleBasedStateMachine):
         core = self.protocol.core
         assert core is not None
         assert effect.sequence == core.sequence <= len(self.log)
+
+    def do_keep(self, effect: Any) -> None:
+        first = effect.first_sequence
+        assert list(effect.messages) == self.log[first - 1 : first - 1 + len(effect.messages)], "LOG has other bytes"
+        assert first <= len(self.kept) + 1, "a message was applied and not kept"
+        self.kept[first - 1 :] = effect.messages
 
     def do_rolechanged(self, effect: Any) -> None:
         pass
@@ -199,7 +206,9 @@ class MisbehavingLog(RuleBasedStateMachine):
         if missing is None:
             self.drive(e.RebuildFailed("no answer"))
         else:
-            self.drive(e.Rebuilt(replayed(self.log[: max(0, len(self.log) - missing)])))
+            found = self.log[: max(0, len(self.log) - missing)]
+            self.kept = found + self.kept[len(found) :]
+            self.drive(e.Rebuilt(replayed(found)))
 
     @rule(many=st.integers(0, 4), end=st.booleans())
     def stream_messages_come(self, many: int, end: bool) -> None:

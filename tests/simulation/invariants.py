@@ -248,6 +248,12 @@ class Invariants:
         if sequence > len(self.world.server.log):
             self.world.wrong("I1 acknowledged", f"{process.name} committed {sequence}, which LOG has not")
 
+    def on_keep(self, process: Process, keep: e.Keep) -> None:
+        """A process puts messages into its journal: they are what LOG has, byte by byte."""
+        begin = keep.first_sequence - 1
+        if list(keep.messages) != self.world.server.log[begin : begin + len(keep.messages)]:
+            self.world.wrong("I5 journal", f"{process.name} keeps what LOG has not, from {keep.first_sequence} on")
+
     def on_alarm(self, process: Process, alarm: e.Alarm) -> None:
         """Some alarms say that something is wrong."""
         if alarm.name == "invariant":

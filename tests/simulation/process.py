@@ -45,6 +45,7 @@ class Process:
             e.Answer: self._answer,
             e.Reject: self._reject,
             e.Committed: lambda effect: world.invariants.on_committed(self, effect.sequence),
+            e.Keep: lambda effect: world.invariants.on_keep(self, effect),
             e.Received: lambda effect: world.invariants.on_received(self, effect),
             e.Append: self._append,
             e.PublishDead: lambda effect: world.invariants.on_dead(effect.letters),

@@ -86,6 +86,7 @@ async def _serving(assignment: Assignment) -> AsyncIterator[Serving]:
         lambda: Engine(assignment.scope, secret),
         settings,
         name=assignment.node,
+        directory=directory,
         rules=orjson.dumps(asdict(settings.rules)),
     )
     await node.start()

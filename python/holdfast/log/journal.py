@@ -158,8 +158,8 @@ class Journal:
         return self._segments[0].first if self._segments else None
 
     @property
-    def bytes(self) -> int:
-        """On the disk."""
+    def size(self) -> int:
+        """Bytes on the disk."""
         return sum(self._sizes.values())
 
     @property
@@ -283,7 +283,7 @@ class Journal:
                 group.clear()
                 self._seal()
                 self._begin_segment(position)
-            if self.bytes + len(group) + len(record) > self._settings.bytes_max:
+            if self.size + len(group) + len(record) > self._settings.bytes_max:
                 self._write(group, position)
                 raise JournalFullError(
                     f"the journal in {self.directory} has reached {self._settings.bytes_max} bytes; "

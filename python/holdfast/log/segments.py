@@ -134,7 +134,7 @@ def read_header(path: Path, scope: str) -> Segment | None:
 def list_segments(directory: Path, scope: str) -> tuple[list[Segment], Path | None]:
     """The segments in order, and the newest file where its header was torn. Raises JournalDamagedError."""
     paths = sorted(path for path in directory.glob(f"{scope}-*{SUFFIX}") if _is_named(path, scope))
-    segments = []
+    segments: list[Segment] = []
     for path in paths:
         segment = read_header(path, scope)
         if segment is None:

@@ -257,6 +257,14 @@ class Committed:
 
 
 @dataclass(frozen=True, slots=True)
+class Keep:
+    """LOG has these messages from this sequence on, byte by byte: put them into the journal."""
+
+    first_sequence: int
+    messages: Sequence[bytes]
+
+
+@dataclass(frozen=True, slots=True)
 class RoleChanged:
     """From now on; why, for the operator."""
 
@@ -291,6 +299,7 @@ Effect: TypeAlias = (
     | Reject
     | Received
     | Committed
+    | Keep
     | RoleChanged
     | Alarm
     | Halt

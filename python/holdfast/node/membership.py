@@ -83,7 +83,7 @@ class EndsRead:
 class Quarantined:
     """Something was found on which this process must not lead. It stands until Lifted with the same cause.
 
-    Causes: "log-shorter", "log-altered", "in-shorter", "digest-differs".
+    Causes: "log-shorter", "log-altered", "journal-damaged", "in-shorter", "digest-differs".
     """
 
     cause: str

@@ -270,7 +270,7 @@ class Protocol(Roles):
         if flight.receptions:
             effects.append(e.Received(flight.receptions, sequence))
         effects.extend(e.Alarm("invariant", violation) for violation in core.check())
-        effects.append(e.Committed(sequence))
+        effects += [e.Committed(sequence), e.Keep(sequence, (flight.message,))]
         self._yield_if_due(effects)
         self._fetch(effects)
 

@@ -7,11 +7,11 @@ next chunk is being read; what is read ahead is bounded.
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from holdfast.log.connection import Connection
-from holdfast.log.follow import Entry, StreamReader
+from holdfast.log.follow import StreamReader
 from holdfast.node.core import Core
 from holdfast.settings import Settings
 
@@ -40,14 +40,19 @@ class ReplayProgress:
 
 
 Progress = Callable[[ReplayProgress], None]
+# Called with each run of messages (first sequence, messages) while the core applies them.
+Beside = Callable[[int, Sequence[bytes]], Awaitable[None]]
 
 
 class Replay:
     """One replay, resumable: `to_end`, then as far as `upto` likes."""
 
-    def __init__(self, connection: Connection, stream: str, core: Core, settings: Settings) -> None:
+    def __init__(
+        self, connection: Connection, stream: str, core: Core, settings: Settings, beside: Beside | None = None
+    ) -> None:
         self._reader = StreamReader(connection, stream, core.sequence, settings.log)
         self._core = core
+        self._beside = beside
         self._settings = settings.node
         self._began_s = time.monotonic()
         self._told_s = 0.0
@@ -83,7 +88,12 @@ class Replay:
 
     async def _apply(self, messages_max: int) -> None:
         entries = await self._reader.take(messages_max, self._settings.replay_chunk_bytes_max)
-        facts, void = await asyncio.to_thread(_apply_chunk, self._core, entries)
+        messages = [entry.payload for entry in entries]
+        applying = asyncio.to_thread(_apply_chunk, self._core, entries[0].sequence, messages)
+        if self._beside is None:
+            facts, void = await applying
+        else:
+            (facts, void), _ = await asyncio.gather(applying, self._beside(entries[0].sequence, messages))
         self._facts += facts
         self._void += void
 
@@ -94,18 +104,22 @@ class Replay:
             tell(self.progress)
 
 
-def _apply_chunk(core: Core, entries: list[Entry]) -> tuple[int, int]:
+def _apply_chunk(core: Core, first_sequence: int, messages: list[bytes]) -> tuple[int, int]:
     """Off the event loop. How many facts (each has a kind, and so has the batch), and how many batches were void."""
-    messages = [entry.payload for entry in entries]
-    void = core.apply_many(entries[0].sequence, messages)
+    void = core.apply_many(first_sequence, messages)
     return sum(max(0, message.count(b'"kind":"') - 1) for message in messages), void
 
 
 async def rebuild(
-    connection: Connection, stream: str, core: Core, settings: Settings, tell: Progress | None = None
+    connection: Connection,
+    stream: str,
+    core: Core,
+    settings: Settings,
+    tell: Progress | None = None,
+    beside: Beside | None = None,
 ) -> ReplayProgress:
     """Replay LOG into `core` up to its end. Raises GapError, UnreachableError, ApiError."""
-    replay = Replay(connection, stream, core, settings)
+    replay = Replay(connection, stream, core, settings, beside)
     await replay.open()
     try:
         await replay.to_end(tell)

@@ -107,6 +107,7 @@ class Roles(ABC):
             if verdict is Verdict.STORED:
                 return
         epoch = core.epoch
+        effects.append(e.Keep(core.sequence + 1, messages))
         voids = [core.sequence for message in messages if not core.apply(core.sequence + 1, message)]
         effects.extend(e.Alarm("void-batch", f"LOG message {void} does not fit and is skipped") for void in voids)
         if core.epoch != epoch:

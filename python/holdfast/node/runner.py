@@ -9,6 +9,7 @@ of its own; reads that wait run after a commit and before the next decide.
 import asyncio
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, Generic, Literal, cast
 
 import structlog
@@ -23,10 +24,11 @@ from holdfast.node import events as e
 from holdfast.node.errors import Unavailable
 from holdfast.node.facts import FactsOutcome
 from holdfast.node.feeds import InFeed, LogFeed
+from holdfast.node.keeping import Keeper
 from holdfast.node.liaison import Liaison
 from holdfast.node.protocol import Protocol
 from holdfast.node.reads import Answer, CoreT, Reads
-from holdfast.node.replay import Progress, ReplayProgress, rebuild
+from holdfast.node.replay import Progress, ReplayProgress
 from holdfast.node.report import Counters, not_ready, state_of
 from holdfast.settings import Settings
 
@@ -45,6 +47,7 @@ class Node(Generic[CoreT]):
         *,
         name: str = "n1",
         rules: bytes = b"{}",
+        directory: Path | None = None,
         on_progress: Progress | None = None,
     ) -> None:
         self.names = Names(scope)
@@ -62,6 +65,8 @@ class Node(Generic[CoreT]):
         self._dead = DeadLetters(self._connection, self.names, self.settings.log)
         self._log_feed = LogFeed(self._feed_connection, self.names, self.settings, self._from_log)
         self._in_feed = InFeed(self._feed_connection, self.names, self.settings, self._drive)
+        journal = None if directory is None else directory / "journal" / name
+        self.keeper = Keeper(journal, self._feed_connection, self.names, self.settings, self._drive, self._alarm)
         self._reads: Reads[CoreT] = Reads(self.settings.node)
         self.liaison = Liaison(
             self._connection, self.names, self._protocol, self.settings, self._wake, self._drive, self._alarm
@@ -75,6 +80,7 @@ class Node(Generic[CoreT]):
             e.Answer: self._answer,
             e.Reject: self._reject,
             e.Committed: self._committed,
+            e.Keep: self.keeper.keep,
             e.Received: lambda effect: self.liaison.receptions.tell(effect.receptions, effect.sequence),
             e.Append: lambda effect: self._appender.send(effect.append_id, effect.message, effect.expected),
             e.PublishDead: lambda effect: self._dead.put(effect.letters),
@@ -102,6 +108,7 @@ class Node(Generic[CoreT]):
         await ensure_streams(self._connection, self.names, self.settings.log)
         await self._appender.open()
         await self._dead.open()
+        await self.keeper.open()
         await self.liaison.open()
         self._connection.watch(self._on_connection)
         self._feed_connection.watch(self._on_feed_connection)
@@ -137,6 +144,7 @@ class Node(Generic[CoreT]):
         self._reject(e.Reject(self._protocol.abandon(), e.Problem.NO_LEADER, e.Outcome.UNKNOWN))
         await self.liaison.close(drain=drain)
         await self._dead.close(self.settings.log.request_timeout_ms / 1000 if drain else 0)
+        await self.keeper.close()
         await self._feed_connection.close()
         await self._connection.close()
 
@@ -219,7 +227,7 @@ class Node(Generic[CoreT]):
     def counters(self) -> Mapping[str, float]:
         """Figures by name; those that only grow end in `_total`."""
         own = self.counted.figures(self._protocol, self._dead, len(self._reads))
-        return {**own, **self.liaison.figures(self._log_feed.end)}
+        return {**own, **self.liaison.figures(self._log_feed.end), **self.keeper.figures()}
 
     # ---- driving the protocol
 
@@ -301,7 +309,7 @@ class Node(Generic[CoreT]):
         log.info("rebuild", why=reason)
         try:
             core = self._new_core()
-            progress = await rebuild(self._feed_connection, self.names.log, core, self.settings, self._note_progress)
+            progress = await self.keeper.rebuild(core, self._note_progress)
         except LogFault as fault:
             self._drive(e.RebuildFailed(str(fault)))
         except asyncio.CancelledError:
@@ -310,7 +318,7 @@ class Node(Generic[CoreT]):
             self._drive(e.Broken(f"replay: {type(fault).__name__}: {fault}"))
         else:
             log.info("rebuilt", sequence=progress.sequence, facts_per_s=int(progress.facts_per_s))
-            self._drive(e.Rebuilt(core))
+            self._drive(e.Rebuilt(core, self.keeper.end))
             self.liaison.rebuilt()
 
     def _note_progress(self, progress: ReplayProgress) -> None:

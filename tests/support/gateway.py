@@ -46,6 +46,7 @@ class StubNode:
     engine: Any = None
     delay_s: float = 0.0
     sequence: int = 7
+    ails: bool = False
     reasons: list[str] = field(default_factory=list)
     outcome: Outcome = field(default_factory=lambda: Outcome(1, [], 9))
     submitted: list[Submitted] = field(default_factory=list)
@@ -95,6 +96,9 @@ class StubNode:
     def state(self) -> Mapping[str, Any]:
         standing = {"sequence": self.sequence, "role": "leader", "lag_facts": 0, "node": "n1", "leader": "n1"}
         return standing | {"epoch": 1, "quarantine": {}, "peers": []}
+
+    def log_ails(self) -> bool:
+        return self.ails
 
     def ready(self) -> list[str]:
         return self.reasons

@@ -12,7 +12,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,13 +48,24 @@ def free_port() -> int:
 
 
 @contextmanager
-def serving(directory: Path, *arguments: str, auth: str = "off", port: int | None = None) -> Iterator[Served]:
-    """Until the end of the block."""
+def serving(
+    directory: Path,
+    *arguments: str,
+    auth: str = "off",
+    port: int | None = None,
+    changes: Mapping[str, Any] | None = None,
+    log: Path | None = None,
+) -> Iterator[Served]:
+    """Until the end of the block. `changes`: of settings that no option reaches (see supervised.py)."""
     port = port or free_port()
-    log = directory / "serve.log"
-    command = [sys.executable, "-m", "holdfast", "serve", "--data", str(directory / "store"), "--port", str(port)]
+    log = log or directory / "serve.log"
+    store = str(directory / "store")
+    command = [sys.executable, "-m", "holdfast", "serve", "--data", store, "--port", str(port), "--auth", auth]
+    if changes is not None:
+        command = [sys.executable, str(Path(__file__).with_name("supervised.py")), store, str(port)]
+        arguments = (orjson.dumps(changes).decode(),)
     with log.open("ab") as output:
-        child = subprocess.Popen([*command, "--auth", auth, *arguments], stdout=output, stderr=output)
+        child = subprocess.Popen([*command, *arguments], stdout=output, stderr=output)
     served = Served(port, directory, child, log)
     try:
         _until_ready(served)

@@ -6,6 +6,7 @@ and the workers that it starts serve.
 """
 
 import asyncio
+import contextlib
 import errno
 import os
 import resource
@@ -163,4 +164,5 @@ def _announce(plan: "Plan", found: "Announcement") -> None:
     elif not found.keys:
         lines.append("  There are no keys yet, and all that matters needs one. Make one; it works at once:")
         lines.append(f"  holdfast keys add admin --operations all --data {plan.directory}")
-    remarks.print("\n".join(lines), markup=False)
+    with contextlib.suppress(OSError):  # nobody reads it, or the disk that it goes to is full: no reason not to serve
+        remarks.print("\n".join(lines), markup=False)

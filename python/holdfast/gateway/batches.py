@@ -13,6 +13,7 @@ from holdfast._core import split_batch
 from holdfast.contracts.problems import render_problem
 from holdfast.gateway.keyring import Key
 from holdfast.gateway.ports import Answer, Node
+from holdfast.gateway.refusals import named
 from holdfast.node.errors import Unavailable
 
 
@@ -27,7 +28,8 @@ async def answer_batch(node: Node, body: bytes, key: Key) -> Answer:
     for (reservation, _), outcome in zip(requests, outcomes, strict=True):
         if isinstance(outcome, Unavailable):
             failures.append(outcome)
-            status, answer = render_problem(outcome.problem, outcome=outcome.outcome)
+            problem = named(outcome.problem, log_ails=node.log_ails())
+            status, answer = render_problem(problem, outcome=outcome.outcome)
         elif isinstance(outcome, BaseException):
             raise outcome
         else:

@@ -21,7 +21,7 @@ from holdfast.gateway.counters import UNROUTED, Counters
 from holdfast.gateway.gate import Gate
 from holdfast.gateway.keyring import Key
 from holdfast.gateway.queries import MIN_SEQUENCE, min_sequence
-from holdfast.gateway.refusals import Refusal, overloaded
+from holdfast.gateway.refusals import Refusal, named, overloaded
 from holdfast.gateway.replies import Reply
 from holdfast.gateway.router import Route, Router
 from holdfast.node.errors import Unavailable
@@ -36,7 +36,15 @@ log = structlog.get_logger()
 class Dispatcher:
     """Answers requests. `reach` waits until this process holds a LOG sequence."""
 
-    def __init__(self, router: Router, gate: Gate, counters: Counters, settings: GatewaySettings, reach: Reach) -> None:
+    def __init__(
+        self,
+        router: Router,
+        gate: Gate,
+        counters: Counters,
+        settings: GatewaySettings,
+        reach: Reach,
+        log_ails: Callable[[], bool],
+    ) -> None:
         self.draining = False
         self._resolve = router.resolve
         self._admit = gate.admit
@@ -45,6 +53,7 @@ class Dispatcher:
         self._retry_after_s = settings.retry_after_s
         self._bodies = BodyReader(settings.bodies_bytes_max, settings.retry_after_s)
         self._reach = reach
+        self._log_ails = log_ails
         self._told = 0
         most = settings.requests_in_flight_max
         # Reporting is refused first, checkout last; rank 0 (is it alive?) never.
@@ -115,7 +124,8 @@ class Dispatcher:
         return Reply(status, answer, self._told)
 
     def _unavailable(self, error: Unavailable) -> Reply:
-        status, body = render_problem(error.problem, error.detail, outcome=error.outcome)
+        problem = named(error.problem, log_ails=self._log_ails())
+        status, body = render_problem(problem, error.detail, outcome=error.outcome)
         seconds = max(1, round(error.retry_after_s))
         return Reply(status, body, self._told, headers=b"Retry-After: %d\r\n" % seconds if status == 503 else b"")
 

@@ -4,17 +4,33 @@ In: what structlog and the standard library are told. Out: lines.
 Always: no secret is logged: what looks like a key, a password or an Authorization header is blotted out.
 """
 
+import contextlib
 import logging
 import re
 import sys
 from collections.abc import MutableMapping
-from typing import Any
+from typing import Any, TextIO, cast
 
 import orjson
 import structlog
 
 _SECRET = re.compile(r"(hf_[a-z2-9]{10}_)[A-Za-z0-9_-]+|((?:nats|tls)://[^:@/\s]*:)[^@/\s]+(?=@)")
 _SECRET_NAMES = frozenset({"authorization", "password", "secret", "token"})
+
+
+class _Lines:
+    """stderr, where a line that cannot be written (a full disk, a reader that went) is lost and harms nobody."""
+
+    def write(self, text: str) -> int:
+        """The whole line in one go: other processes write there too."""
+        with contextlib.suppress(OSError, ValueError):
+            return sys.stderr.write(text)
+        return 0
+
+    def flush(self) -> None:
+        """What is still here."""
+        with contextlib.suppress(OSError, ValueError):
+            sys.stderr.flush()
 
 
 def configure_logs(level: str = "info", **always: str) -> None:
@@ -37,10 +53,10 @@ def configure_logs(level: str = "info", **always: str) -> None:
     structlog.configure(
         processors=[*shared, structlog.processors.JSONRenderer(serializer=_dump)],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.WriteLoggerFactory(sys.stderr),  # one write a line: other processes write there too
+        logger_factory=structlog.WriteLoggerFactory(cast("TextIO", _Lines())),
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(_Lines())
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             processors=[

@@ -37,3 +37,8 @@ def overloaded(detail: str, *, retry_after_s: int, close: bool = False) -> Refus
     return Refusal(
         "overloaded", detail, headers=b"Retry-After: %d\r\n" % retry_after_s, close=close, outcome="not-done"
     )
+
+
+def named(problem: str, *, log_ails: bool) -> str:
+    """While the log takes nothing, that is why nobody leads, and what there is to do something about."""
+    return "log-unavailable" if problem == "no-leader" and log_ails else problem

@@ -62,6 +62,10 @@ class Flight:
             self.reading = True
             self.resend_ms = mono_ms + settings.append_timeout_ms
             return ReadMessage(self.expected + 1)
+        if refusal is Refusal.FULL:
+            # The server is there, and says what to do something about. To throw the core away and rebuild it would help
+            # nobody: reads go on from it, and this batch is stored as soon as there is room.
+            self.deadline_ms = mono_ms + settings.append_deadline_ms
         slow = refusal in {Refusal.FULL, Refusal.STRANGE}
         self.resend_ms = mono_ms + (settings.append_full_retry_ms if slow else settings.append_retry_ms)
         return None

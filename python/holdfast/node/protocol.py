@@ -25,7 +25,6 @@ class Protocol(Roles):
 
     def __init__(self, node: str, rules: bytes, settings: NodeSettings) -> None:
         super().__init__(node, rules, settings)
-        self.log_refusal: Refusal | None = None
         self._append_id = 0
         self._handlers: dict[type[Any], Callable[[Any, list[Effect]], None]] = {
             e.Turn: self._on_turn,
@@ -52,6 +51,11 @@ class Protocol(Roles):
     def speculating(self) -> bool:
         """Whether the core is ahead of LOG: a batch that it has decided is not yet acknowledged."""
         return self._flight is not None and not self._flight.claim
+
+    @property
+    def log_refuses(self) -> bool:
+        """Whether the last append of this process was refused for good reason, and nothing was stored since."""
+        return self.log_refusal in {Refusal.FULL, Refusal.STRANGE}
 
     @property
     def waiting_ms(self) -> int:

@@ -72,8 +72,10 @@ def not_ready(
         reasons.append(f"{protocol.role.value}: {reason}")
     if not connection.connected:
         reasons.append(f"no connection to the log: {connection.last_fault or 'connecting'}")
-    if protocol.log_refusal in {Refusal.FULL, Refusal.STRANGE}:
-        reasons.append(f"the log refuses appends: {protocol.log_refusal.value}")
+    if protocol.log_refusal is Refusal.FULL:
+        reasons.append("the log refuses appends, it is full: give LOG more max_bytes (`nats stream edit`)")
+    elif protocol.log_refuses:
+        reasons.append("the log refuses appends with an answer that a right configuration never gives: see the alarms")
     if protocol.waiting_ms > _SLOW_APPEND_MS:
         reasons.append(f"the log has not answered for {protocol.waiting_ms} ms")
     if protocol.queues.full:

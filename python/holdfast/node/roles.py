@@ -8,6 +8,7 @@ any other is thrown away; while a quarantine stands this process neither claims 
 
 from abc import ABC, abstractmethod
 
+from holdfast.log.append import Refusal
 from holdfast.node import events as e
 from holdfast.node.candidacy import Candidacy
 from holdfast.node.clocks import Clocks
@@ -29,6 +30,7 @@ class Roles(ABC):
         self.clocks = Clocks(settings)
         self.stored_upto = 0  # the highest sequence that an answer of this process ever rested on
         self.quarantine: dict[str, str] = {}  # cause: detail; while there is one, this process does not lead
+        self.log_refusal: Refusal | None = None  # of this process's last append; nothing is known to be stored since
         self._rules = rules
         self._settings = settings
         self._flight: Flight | None = None
@@ -106,6 +108,7 @@ class Roles(ABC):
             self._judge(self._flight, verdict, effects)
             if verdict is Verdict.STORED:
                 return
+        self.log_refusal = None  # somebody's append was stored
         epoch = core.epoch
         effects.append(e.Keep(core.sequence + 1, messages))
         voids = [core.sequence for message in messages if not core.apply(core.sequence + 1, message)]

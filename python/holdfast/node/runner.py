@@ -219,6 +219,10 @@ class Node(Generic[CoreT]):
         lag = self.liaison.lag(self._log_feed.end)
         return state_of(self._protocol, self.names.scope, lag, self._in_feed.end) | self.liaison.state()
 
+    def log_ails(self) -> bool:
+        """Whether the log is known to take nothing: somebody said so, it does itself, or there is no way to it."""
+        return bool(self.log_fault) or self._protocol.log_refuses or not self._connection.connected
+
     def ready(self) -> list[str]:
         """Why not to send requests here; empty: do."""
         reasons = not_ready(self._protocol, self._connection, self.reason, self.log_fault, self.settings.node)

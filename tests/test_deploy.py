@@ -15,7 +15,7 @@ import trustme
 from nats.aio.client import Client
 
 from holdfast._core import Engine
-from holdfast.log.connection import Connection, Endpoint, Tls
+from holdfast.log.connection import Connection, Endpoint, Tls, endpoint_of
 from holdfast.log.errors import LogFault, UnreachableError
 from holdfast.log.store import server_binary
 from holdfast.node.runner import Node
@@ -34,9 +34,17 @@ class Deployed:
 
     urls: tuple[str, ...]
     tls: Tls
+    directory: Path
+
+    def violations(self, role: str) -> list[str]:
+        """What the servers kept a role from doing, from their logs."""
+        lines = [line for log in self.directory.glob("s*/server.log") for line in log.read_text().splitlines()]
+        return [line for line in lines if "Violation" in line and f"user:{role}" in line]
 
     def endpoint(self, role: str) -> Endpoint:
-        return Endpoint(self.urls, role, f"{role}-secret", tls=self.tls)
+        """As `serve --nats --nats-ca` reads it."""
+        first = self.urls[0].replace("tls://", f"tls://{role}:{role}-secret@")
+        return endpoint_of(",".join((first, *self.urls[1:])), LogSettings(tls_ca=str(self.tls.ca)))
 
     async def client(self, role: str, faults: list[Exception]) -> Client:
         """A plain client, as an adapter or a person has it."""
@@ -110,7 +118,7 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
                     stderr=subprocess.STDOUT,
                 )
             )
-        yield Deployed(tuple(f"tls://127.0.0.1:{port}" for port in clients), tls)
+        yield Deployed(tuple(f"tls://127.0.0.1:{port}" for port in clients), tls, directory)
     finally:
         for server in servers:
             server.terminate()
@@ -178,6 +186,8 @@ async def test_each_role_can_do_its_work_and_no_more(deployed: Deployed) -> None
         for forbidden in ("hf.main.log", "$JS.API.STREAM.DELETE.HF_main_LOG", "$JS.API.STREAM.PURGE.HF_main_LOG"):
             assert not await published(operator, forbidden, faults), forbidden
         await operator.close()
+    assert deployed.violations("erp"), "the servers write violations down"
+    assert deployed.violations("node") == [], "a node may do all that it does"
 
 
 async def test_without_the_right_authority_or_secret_there_is_no_way_in(deployed: Deployed, tmp_path: Path) -> None:

@@ -31,6 +31,12 @@ class LogSettings:
     dead_duplicate_window_ms: int = 10 * MINUTE_MS
     dead_kept_ms: int = 30 * DAY_MS
 
+    # The way to a NATS of one's own: files, where it asks for them. Empty: none.
+    tls_ca: str = ""
+    tls_certificate: str = ""
+    tls_key: str = ""
+    credentials: str = ""
+
     # What a NATS server must be.
     server_version_min: tuple[int, int] = (2, 10)
     server_version_replicas_min: tuple[int, int] = (2, 11)  # before: two fenced writers could both be acknowledged

@@ -18,12 +18,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter, validators
 
 from holdfast.cli.console import COULD_NOT_RUN, DONE, CouldNotRunError, remarks
-from holdfast.settings import GatewaySettings, Settings, SupervisorSettings
+from holdfast.settings import GatewaySettings, LogSettings, Settings, SupervisorSettings
 
 if TYPE_CHECKING:
     from holdfast.supervisor.run import Announcement, Plan
 
 PRIVATE = 0o700
+REPLICAS_OF_A_CLUSTER = 3
 CONNECTIONS_MAX = GatewaySettings().connections_max
 WORKERS_MAX = SupervisorSettings().workers_max
 FILES_BESIDE_CONNECTIONS = 512
@@ -39,6 +40,24 @@ Nats = Annotated[
         help="A NATS with JetStream, nats://user:password@host:4222[,...]; without it, one is started.",
         env_var="HOLDFAST_NATS",
     ),
+]
+Replicas = Annotated[
+    int | None,
+    Parameter(
+        validator=validators.Number(gte=1, lte=5),
+        help="Copies of a log that is yet to be made; without it 3 where --nats names several servers, else 1.",
+        show_default=False,
+    ),
+]
+NatsCa = Annotated[
+    Path | None, Parameter(help="Who signs the NATS servers' certificates (PEM).", env_var="HOLDFAST_NATS_CA")
+]
+NatsCert = Annotated[
+    Path | None, Parameter(help="Our certificate, where they ask for one (PEM).", env_var="HOLDFAST_NATS_CERT")
+]
+NatsKey = Annotated[Path | None, Parameter(help="Its key (PEM).", env_var="HOLDFAST_NATS_KEY")]
+NatsCreds = Annotated[
+    Path | None, Parameter(help="A credentials file, instead of a user in --nats.", env_var="HOLDFAST_NATS_CREDS")
 ]
 Workers = Annotated[
     int,
@@ -57,6 +76,11 @@ def serve(
     auth: Auth = "on",
     workers: Workers = 1,
     nats: Nats = None,
+    replicas: Replicas = None,
+    nats_ca: NatsCa = None,
+    nats_cert: NatsCert = None,
+    nats_key: NatsKey = None,
+    nats_creds: NatsCreds = None,
     scope: Annotated[str, Parameter(help="The inventory universe: letters, digits, '_' and '-'.")] = "main",
     node: Annotated[
         str,
@@ -86,13 +110,31 @@ def serve(
     from holdfast.supervisor.run import Plan
 
     _check(nats, scope, node)
-    settings = Settings(gateway=GatewaySettings(connections_max=connections_max))
+    settings = Settings(
+        log=LogSettings(
+            replicas=replicas or (1 if nats is None or "," not in nats else REPLICAS_OF_A_CLUSTER),
+            tls_ca=_file(nats_ca),
+            tls_certificate=_file(nats_cert),
+            tls_key=_file(nats_key),
+            credentials=_file(nats_creds),
+        ),
+        gateway=GatewaySettings(connections_max=connections_max),
+    )
     plan = Plan(data, host, port, auth == "on", nats, scope, node, workers, log_level, loop, settings)
     why = _supervised(plan)
     if why:
         remarks.print(f"holdfast: stopped, because going on could do harm: {why}", style="bold red", markup=False)
         return COULD_NOT_RUN
     return DONE
+
+
+def _file(path: Path | None) -> str:
+    """As the settings have it. Raises CouldNotRunError."""
+    if path is None:
+        return ""
+    if not path.is_file():
+        raise CouldNotRunError(f"there is no file {path}", "Name a PEM or credentials file.")
+    return str(path.resolve())
 
 
 def _supervised(plan: "Plan") -> str:

@@ -16,7 +16,6 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 import orjson
 import structlog
@@ -26,7 +25,7 @@ from holdfast._core import Engine
 from holdfast.gateway.app import Gateway
 from holdfast.gateway.gate import KeyGate, LoopbackGate
 from holdfast.gateway.keyring import Keyring
-from holdfast.log.connection import Endpoint
+from holdfast.log.connection import endpoint_of
 from holdfast.node.runner import Node
 from holdfast.supervisor.channel import Assignment, Channel, Listening, LogState
 
@@ -82,7 +81,7 @@ async def _serving(assignment: Assignment) -> AsyncIterator[Serving]:
     secret = await asyncio.to_thread(owner_key, directory)
     node: Node[Engine] = Node(
         assignment.scope,
-        endpoint_of(assignment.nats),
+        endpoint_of(assignment.nats, settings.log),
         lambda: Engine(assignment.scope, secret),
         settings,
         name=assignment.node,
@@ -126,22 +125,6 @@ async def _tell_ready(serving: Serving) -> None:
     sequence = serving.node.state()["sequence"]
     serving.gateway.dispatcher.raise_told(sequence)
     log.info("ready", sequence=sequence, after_ms=int((time.monotonic() - began) * 1000))
-
-
-def endpoint_of(url: str) -> Endpoint:
-    """`nats://user:password@host:4222[,...]`; the first one's user counts for all."""
-    urls = tuple(part.strip() for part in url.split(",") if part.strip())
-    if not urls:
-        raise ValueError("an address of NATS is like nats://127.0.0.1:4222")
-    first = urlsplit(urls[0])
-    user = unquote(first.username) if first.username else None
-    password = unquote(first.password) if first.password else None
-    return Endpoint(tuple(_without_user(part) for part in urls), user, password)
-
-
-def _without_user(url: str) -> str:
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
 def owner_key(directory: Path) -> bytes:

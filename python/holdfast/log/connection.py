@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import msgspec
 import nats
@@ -69,6 +70,33 @@ class Endpoint:
     password: str | None = field(default=None, repr=False)
     credentials: Path | None = None
     tls: Tls | None = None
+
+
+def endpoint_of(url: str, settings: LogSettings) -> Endpoint:
+    """`nats://user:password@host:4222[,...]`; the first one's user counts for all. Raises ValueError.
+
+    `tls://` insists on TLS; who signs, and our own certificate or credentials, are in the settings.
+    """
+    urls = tuple(part.strip() for part in url.split(",") if part.strip())
+    if not urls:
+        raise ValueError("an address of NATS is like nats://127.0.0.1:4222")
+    first = urlsplit(urls[0])
+    tls: Tls | None = None
+    if settings.tls_ca:
+        ours, key = settings.tls_certificate, settings.tls_key
+        tls = Tls(Path(settings.tls_ca), Path(ours) if ours else None, Path(key) if key else None)
+    return Endpoint(
+        tuple(_without_user(part) for part in urls),
+        unquote(first.username) if first.username else None,
+        unquote(first.password) if first.password else None,
+        Path(settings.credentials) if settings.credentials else None,
+        tls,
+    )
+
+
+def _without_user(url: str) -> str:
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
 class Connection:

@@ -16,16 +16,18 @@ pub(crate) fn split_batch<'py>(py: Python<'py>, body: &[u8]) -> PyResult<Vec<(St
         .collect())
 }
 
-/// The source, and the IN messages of at most `limit` bytes, of a POST /v1/facts or /v1/policies. Raises `RequestError`.
+/// The source, and the IN messages of at most `limit` bytes, of a POST /v1/facts or /v1/policies; `by` is the API key,
+/// `key` the idempotency key. Raises `RequestError`.
 #[pyfunction]
-#[pyo3(signature = (body, limit, by = None))]
+#[pyo3(signature = (body, limit, by = None, key = None))]
 pub(crate) fn split_facts<'py>(
     py: Python<'py>,
     body: &[u8],
     limit: usize,
     by: Option<&str>,
+    key: Option<&str>,
 ) -> PyResult<(String, Vec<Bound<'py, PyBytes>>)> {
-    let (source, messages) = commands::split_facts(body, limit, by).map_err(|error| request_error(py, &error))?;
+    let (source, messages) = commands::split_facts(body, limit, by, key).map_err(|error| request_error(py, &error))?;
     Ok((
         source,
         messages.iter().map(|message| PyBytes::new(py, message)).collect(),

@@ -9,19 +9,43 @@ use holdfast_core::{Command, Verb};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::pybacked::{PyBackedBytes, PyBackedStr};
-use pyo3::types::PyBytes;
+use pyo3::types::{PyBytes, PyTuple};
 
 use crate::decision::Decision;
 use crate::errors::{log_error, snapshot_error};
 
-/// `(verb, reservation id, body, channels that the key may see, key id)`.
-type Asked = (
-    PyBackedStr,
-    PyBackedStr,
-    PyBackedBytes,
-    Option<Vec<String>>,
-    Option<PyBackedStr>,
-);
+/// `(verb, reservation id, body, channels that the key may see, key id)`, and perhaps the idempotency key after them.
+struct Asked {
+    verb: PyBackedStr,
+    id: PyBackedStr,
+    body: PyBackedBytes,
+    channels: Option<Vec<String>>,
+    by: Option<PyBackedStr>,
+    key: Option<PyBackedStr>,
+}
+
+impl<'py> FromPyObject<'_, 'py> for Asked {
+    type Error = PyErr;
+
+    fn extract(asked: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        let (key, (verb, id, body, channels, by)) = match asked.cast::<PyTuple>()?.len() {
+            6 => {
+                let (verb, id, body, channels, by, key) = asked.extract()?;
+                (key, (verb, id, body, channels, by))
+            }
+            _ => (None, asked.extract()?),
+        };
+        Ok(Self {
+            verb,
+            id,
+            body,
+            channels,
+            by,
+            key,
+        })
+    }
+}
+
 /// `(IN sequence, subject, payload)`.
 type Arrived = (u64, PyBackedStr, PyBackedBytes);
 /// `(HTTP status, JSON body)`.
@@ -155,7 +179,7 @@ impl Engine {
     }
 
     /// Decides incoming facts, then commands, until the batch is full; changes the state ahead of LOG. Raises `PendingError`.
-    #[pyo3(signature = (now_ms: "int", lead_ms: "int", commands: "list[tuple[str, str, bytes, tuple[str, ...] | None, str | None]]", incoming: "list[tuple[int, str, bytes]]") -> "Decision")]
+    #[pyo3(signature = (now_ms: "int", lead_ms: "int", commands: "list[tuple[str, str, bytes, tuple[str, ...] | None, str | None] | tuple[str, str, bytes, tuple[str, ...] | None, str | None, str | None]]", incoming: "list[tuple[int, str, bytes]]") -> "Decision")]
     fn decide(&self, now_ms: i64, lead_ms: i64, commands: Vec<Asked>, incoming: Vec<Arrived>) -> PyResult<Decision> {
         let asked = commands.iter().map(command).collect::<PyResult<Vec<_>>>()?;
         let arrived: Vec<_> = incoming
@@ -328,13 +352,14 @@ impl Engine {
 }
 
 fn command(asked: &Asked) -> PyResult<Command<'_>> {
-    let (verb, id, body, channels, by) = asked;
+    let verb = &asked.verb;
     let verb = Verb::parse(verb).ok_or_else(|| PyValueError::new_err(format!("no such verb: {verb}")))?;
     Ok(Command {
         verb,
-        id,
-        body,
-        channels: channels.as_deref(),
-        by: by.as_deref(),
+        id: &asked.id,
+        body: &asked.body,
+        channels: asked.channels.as_deref(),
+        by: asked.by.as_deref(),
+        key: asked.key.as_deref(),
     })
 }

@@ -3,6 +3,7 @@
 //! In: a statement that the leader accepted. Out: the changed state. Always: no I/O, clock or randomness; the leader's own
 //! `decide` comes through here too, so what it answers is what every replay will find.
 
+use crate::answered;
 use crate::binding;
 use crate::declare;
 use crate::digest::Entity;
@@ -25,11 +26,12 @@ pub(crate) fn open_batch(state: &mut State, now_ms: i64, lead_ms: i64) -> bool {
     state.position.lead_ms = state.position.lead_ms.max(lead_ms);
     let forgotten = lifecycle::forget_old(state);
     let expired = lifecycle::expire_due(state);
+    let dropped = answered::forget_old(state);
     if state.today() != day {
         state.note_change_of_all();
     }
     bind_changed(state);
-    expired + forgotten > 0 || state.today() != day
+    expired + forgotten + dropped > 0 || state.today() != day
 }
 
 /// Applies one statement, then binds what can bind now.
@@ -128,6 +130,7 @@ pub(crate) fn fact(state: &mut State, source: SourceId, statement: &Statement<'_
         Fact::ReservationExtended(f) => on_slot(state, &f.id, |s, slot| lifecycle::extend(s, slot, f.ttl_ms)),
         Fact::ReservationFulfilled(f) => on_slot(state, &f.id, |s, slot| fulfil(s, slot, &f.lines)),
         Fact::ReservationOversold(id) => on_slot(state, id, lifecycle::oversold),
+        Fact::RequestAnswered(f) => answered::remember(state, f),
     }
 }
 

@@ -4,6 +4,7 @@
 //! already been applied. Always: what cannot be done changes nothing.
 
 pub(crate) mod fulfil;
+pub(crate) mod keyed;
 pub(crate) mod owners;
 pub(crate) mod put;
 
@@ -19,15 +20,15 @@ use crate::render::{self, Answer, problem, problem_with};
 use crate::reservations::ReservationState;
 use crate::state::State;
 
-/// What is asked of a reservation.
+/// What is asked of a reservation. LOG has hashes of requests over these numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verb {
-    Put,
-    Confirm,
-    Release,
-    Cancel,
-    Extend,
-    Fulfil,
+    Put = 0,
+    Confirm = 1,
+    Release = 2,
+    Cancel = 3,
+    Extend = 4,
+    Fulfil = 5,
 }
 
 impl Verb {
@@ -54,6 +55,8 @@ pub struct Command<'a> {
     pub channels: Option<&'a [String]>,
     /// The key's id, for the audit.
     pub by: Option<&'a str>,
+    /// The idempotency key; [`keyed`] says how one of a part of a request looks.
+    pub key: Option<&'a str>,
 }
 
 /// A command's body, read before its turn so that what it names can be fetched meanwhile.
@@ -86,8 +89,22 @@ pub(crate) fn refused(error: RequestError) -> Answer {
     (error.problem.status(), out)
 }
 
-/// Decides one command.
+/// Decides one command; one that comes again under its idempotency key is answered as the first time.
 pub(crate) fn command(
+    state: &mut State,
+    owner_key: Option<&[u8; 32]>,
+    command: &Command<'_>,
+    body: Body<'_>,
+    sink: &mut Sink<'_>,
+) -> Answer {
+    match command.key {
+        None => decided(state, owner_key, command, body, sink),
+        Some(key) => keyed::keyed(state, owner_key, command, body, key, sink),
+    }
+}
+
+#[inline]
+fn decided(
     state: &mut State,
     owner_key: Option<&[u8; 32]>,
     command: &Command<'_>,

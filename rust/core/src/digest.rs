@@ -42,6 +42,7 @@ pub(crate) enum Entity {
     Owner,
     Clock,
     Early,
+    Answered,
 }
 
 impl Digest {

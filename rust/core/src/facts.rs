@@ -12,6 +12,7 @@ mod envelope;
 mod orders;
 mod parse;
 mod policies;
+mod requests;
 mod reservations;
 mod shapes;
 mod stock;
@@ -30,6 +31,7 @@ pub use policies::{
     Allocation, Cap, Channel, Component, Freshness, FreshnessAction, Item, ItemStatus, Location, LocationType,
     Oversell, OversellPolicy, Regional, Restriction, Safety, Sourcing,
 };
+pub use requests::{Outcome, RequestAnswered};
 pub use reservations::{HeldLine, ReservationConfirmed, ReservationExtended, ReservationFulfilled, ReservationHeld};
 pub use stock::{Basis, StockDelta, StockLevel, Supply, SupplyStatus, Unsellable};
 
@@ -78,6 +80,7 @@ pub enum Fact<'a> {
     ReservationFulfilled(ReservationFulfilled<'a>),
     /// The reservation's id.
     ReservationOversold(Text<'a>),
+    RequestAnswered(RequestAnswered<'a>),
 }
 
 /// A fact with who said it.
@@ -120,6 +123,7 @@ impl Fact<'_> {
             Self::ReservationExtended(_) => "reservation.extended",
             Self::ReservationFulfilled(_) => "reservation.fulfilled",
             Self::ReservationOversold(_) => "reservation.oversold",
+            Self::RequestAnswered(_) => "request.answered",
         }
     }
 

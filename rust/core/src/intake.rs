@@ -1,12 +1,20 @@
 //! Messages of IN: each fact is accepted or rejected on its own; nothing is lost.
 
+use crate::answered;
 use crate::apply;
 use crate::batch::BatchWriter;
 use crate::check;
-use crate::commands::parse_in_message;
+use crate::commands::{InMessage, parse_in_message};
 use crate::engine::Decision;
-use crate::facts::{Statement, parse_statement};
+use crate::facts::{self, Fact, Statement, Text, parse_statement};
+use crate::idempotency::{ANSWER_BYTES_MAX, Asked, Known, Told};
 use crate::state::State;
+
+/// Why a message is not taken: the gateway tells its sender 409 by this.
+const CONFLICT: &str = "idempotency-conflict: the key was used for another request";
+
+/// Facts accepted, and (index, reason) of each other.
+type Outcome = (usize, Vec<(i64, String)>);
 
 /// One message of IN.
 #[derive(Debug, Clone, Copy)]
@@ -108,19 +116,67 @@ pub(crate) fn take_in(state: &mut State, message: &Incoming<'_>, writer: &mut Ba
                 &mut received,
             );
         }
-        Ok(parsed) => {
-            let policies_only = message.subject.ends_with(".in.policy");
-            for (index, raw) in parsed.facts.iter().enumerate() {
-                match judged(state, raw.get(), source, parsed.by.as_deref(), policies_only) {
-                    Ok(statement) => {
-                        apply::statement(state, &statement);
-                        writer.push(&statement);
-                        received.accepted += 1;
-                    }
-                    Err(reason) => dead(index as i64, reason, raw.get().as_bytes(), &mut received),
-                }
+        Ok(parsed) => match known(state, &parsed) {
+            Some(Ok((accepted, rejected))) => {
+                received.accepted = accepted;
+                received.rejected = rejected;
             }
-        }
+            Some(Err(reason)) => dead(-1, reason.to_owned(), message.payload, &mut received),
+            None => {
+                let policies_only = message.subject.ends_with(".in.policy");
+                for (index, raw) in parsed.facts.iter().enumerate() {
+                    match judged(state, raw.get(), source, parsed.by.as_deref(), policies_only) {
+                        Ok(statement) => {
+                            apply::statement(state, &statement);
+                            writer.push(&statement);
+                            received.accepted += 1;
+                        }
+                        Err(reason) => dead(index as i64, reason, raw.get().as_bytes(), &mut received),
+                    }
+                }
+                remember(state, &parsed, &received, writer);
+            }
+        },
     }
     decision.received.push(received);
+}
+
+/// What became of the same message when it came before; the reason, if its idempotency key was used for another one.
+fn known(state: &State, message: &InMessage<'_>) -> Option<Result<Outcome, &'static str>> {
+    let asked = Asked::from(message.idempotency?);
+    let told = match state.answered.ask(&asked) {
+        Known::New => return None,
+        Known::Repeat(entry) => Some(&entry.told),
+        Known::Conflict => None,
+    };
+    let outcome = told.and_then(|told| match told {
+        Told::Body(body) => serde_json::from_slice(body).ok(),
+        Told::InParts | Told::Reservation(_) => None,
+    });
+    Some(outcome.ok_or(CONFLICT))
+}
+
+/// Has LOG say what became of a message under an idempotency key, unless that takes more words than are kept: then the
+/// identities alone keep a repeat from counting twice.
+fn remember(state: &mut State, message: &InMessage<'_>, received: &Received, writer: &mut BatchWriter) {
+    let Some(key) = message.idempotency else { return };
+    let asked = Asked::from(key);
+    let json = serde_json::to_string(&(received.accepted, &received.rejected)).expect("numbers and strings");
+    if json.len() > ANSWER_BYTES_MAX {
+        return;
+    }
+    let outcome = facts::Outcome::Body {
+        status: 202,
+        json: Text::Owned(json),
+    };
+    for answered in answered::facts_of(state, &asked, outcome) {
+        let statement = Statement {
+            source: Text::Borrowed(""),
+            by: message.by.clone(),
+            trace: None,
+            fact: Fact::RequestAnswered(answered),
+        };
+        apply::statement(state, &statement);
+        writer.push(&statement);
+    }
 }

@@ -38,6 +38,7 @@ pub(crate) fn check_thoroughly(state: &State) -> Vec<String> {
     if crate::recount::digest_of(state).sum() != state.digest.sum() {
         wrong.push("the digest is not that of what there is".to_owned());
     }
+    wrong.extend(state.answered.flaws());
     wrong
 }
 

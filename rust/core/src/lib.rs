@@ -6,13 +6,14 @@
 //! ```text
 //! engine     questions    intake                     the one door that the binding knocks on
 //! snapshot                                           the whole state as bytes, and back
-//! decide     check        explain     render         commands -> facts + answers; the waterfall; JSON
+//! decide     check        explain                    commands -> facts + answers; the waterfall
 //! apply      declare      documents   movements      facts -> state
+//! answered   render                                  what a request was told; JSON
 //! lifecycle  holding      binding     orders         a reservation's life and its units
 //! cart       sellable     sourcing    netting        one rule, one file
 //! pool  claims  safety  promise  rations  invariants  recount  digest
 //! state                                              what there is; holds no rule
-//! catalogue  policies  stock  supply  reservations  identities  rules  batch
+//! catalogue  policies  stock  supply  reservations  identities  idempotency  rules  batch
 //! facts  commands  ids  quantity  json  errors
 //! ```
 
@@ -30,6 +31,7 @@ pub mod snapshot;
 mod state;
 
 mod ahead;
+mod answered;
 mod apply;
 mod binding;
 mod cart;
@@ -40,6 +42,7 @@ mod digest;
 mod documents;
 mod explain;
 mod holding;
+mod idempotency;
 mod identities;
 mod intake;
 mod invariants;

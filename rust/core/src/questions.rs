@@ -213,6 +213,8 @@ impl Engine {
             ("units_on_supply", state.units_on_supply),
             ("units_unsourced", state.units_unsourced),
             ("identities", state.identities.len() as i64),
+            ("answered_requests", state.answered.len() as i64),
+            ("answered_bytes", state.answered.bytes() as i64),
             ("early_orders", state.reservations.early_order.len() as i64),
             ("stale_levels", c.stale_levels as i64),
             ("level_conflicts", c.level_conflicts as i64),
@@ -223,6 +225,7 @@ impl Engine {
             ("periods_left", c.periods_left as i64),
             ("early_words", c.early_words as i64),
             ("void_batches", c.void_batches as i64),
+            ("answers_dropped", c.answers_dropped as i64),
         ];
         let mut out = Vec::with_capacity(640);
         out.extend_from_slice(b"{\"by_state\":{");

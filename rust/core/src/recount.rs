@@ -34,6 +34,9 @@ pub(crate) fn digest_of(state: &State) -> Digest {
     for (key, remembered) in state.identities.iter() {
         digest.add(Entity::Identity, &identity_bytes(key, remembered));
     }
+    for (key, answered) in state.answered.iter() {
+        digest.add(Entity::Answered, &answered.digested(key));
+    }
     for word in state.reservations.early.values().flat_map(|early| &early.raw) {
         digest.add(Entity::Early, word.as_bytes());
     }

@@ -28,6 +28,12 @@ pub struct Rules {
     pub remember_closed_ms: i64,
     /// Identities of movements, closed documents and early words remembered at the most.
     pub identities_max: usize,
+    /// How long an answer is remembered under its idempotency key, on the lead clock.
+    pub answers_kept_ms: i64,
+    /// Answers remembered at the most; the oldest is dropped first.
+    pub answers_max: usize,
+    /// Memory that they take at the most, 128 bytes for each beside its words.
+    pub answers_bytes_max: usize,
 }
 
 impl Default for Rules {
@@ -44,6 +50,9 @@ impl Default for Rules {
             expire_batch_max: 10_000,
             remember_closed_ms: 2 * 86_400_000,
             identities_max: 1_000_000,
+            answers_kept_ms: 86_400_000,
+            answers_max: 500_000,
+            answers_bytes_max: 128 * 1024 * 1024,
         }
     }
 }

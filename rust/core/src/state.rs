@@ -6,6 +6,7 @@
 use crate::catalogue::{Catalogue, Channel, Location, Sku};
 use crate::digest::Digest;
 use crate::facts::{Day, LocationType};
+use crate::idempotency::AnsweredRequests;
 use crate::identities::Identities;
 use crate::ids::{ChannelId, LocationId, RegionId, SkuId, Slot, SourceId};
 use crate::policies::Policies;
@@ -41,6 +42,7 @@ pub(crate) struct Counters {
     pub(crate) periods_left: u64,
     pub(crate) early_words: u64,
     pub(crate) void_batches: u64,
+    pub(crate) answers_dropped: u64,
 }
 
 #[derive(Debug)]
@@ -54,6 +56,7 @@ pub(crate) struct State {
     pub(crate) policies: Policies,
     pub(crate) reservations: Reservations,
     pub(crate) identities: Identities,
+    pub(crate) answered: AnsweredRequests,
     /// Who owns the levels of each location.
     pub(crate) location_owner: Vec<Option<SourceId>>,
     /// Whether a source tells time (or counts); None until it has said.
@@ -86,6 +89,7 @@ impl State {
             policies: Policies::default(),
             reservations: Reservations::default(),
             identities: Identities::default(),
+            answered: AnsweredRequests::default(),
             location_owner: Vec::new(),
             source_clock: Vec::new(),
             counters: Counters::default(),

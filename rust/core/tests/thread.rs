@@ -1,88 +1,9 @@
 //! The thread from a level to a confirmed order, and back from LOG alone.
 
-use holdfast_core::engine::{Decision, Incoming};
-use holdfast_core::{Command, Engine, Verb};
+mod support;
 
-struct Node {
-    engine: Engine,
-    log: Vec<Vec<u8>>,
-    in_sequence: u64,
-    now_ms: i64,
-}
-
-impl Node {
-    fn new() -> Self {
-        let mut engine = Engine::new("main", None);
-        let lead = engine.lead_batch("n1", 1_700_000_000_000, "{}").unwrap();
-        assert!(engine.apply(1, &lead).unwrap());
-        Node {
-            engine,
-            log: vec![lead],
-            in_sequence: 0,
-            now_ms: 1_700_000_000_000,
-        }
-    }
-
-    fn finish(&mut self, mut decision: Decision) -> Decision {
-        if let Some(message) = decision.message.take() {
-            self.log.push(message);
-            self.engine.commit(self.log.len() as u64).unwrap();
-        }
-        assert_eq!(self.engine.check_thoroughly(), Vec::<String>::new());
-        decision
-    }
-
-    fn facts(&mut self, facts: &str) -> Decision {
-        self.in_sequence += 1;
-        let payload = format!("{{\"facts\":[{facts}]}}");
-        let message = Incoming {
-            sequence: self.in_sequence,
-            subject: "hf.main.in.erp.acme",
-            payload: payload.as_bytes(),
-        };
-        let lead = self.engine.position().lead_ms;
-        let decision = self.engine.decide(self.now_ms, lead, &[], &[message]).unwrap();
-        self.finish(decision)
-    }
-
-    fn ask(&mut self, verb: Verb, id: &str, body: &str) -> (u16, String) {
-        let command = Command {
-            verb,
-            id,
-            body: body.as_bytes(),
-            channels: None,
-            by: None,
-        };
-        let lead = self.engine.position().lead_ms;
-        let decision = self.engine.decide(self.now_ms, lead, &[command], &[]).unwrap();
-        let mut decision = self.finish(decision);
-        let (status, body) = decision.answers.remove(0);
-        (status, String::from_utf8(body).unwrap())
-    }
-
-    fn wait(&mut self, ms: i64) {
-        let lead = self.engine.position().lead_ms + ms;
-        self.now_ms += ms;
-        let decision = self.engine.decide(self.now_ms, lead, &[], &[]).unwrap();
-        self.finish(decision);
-    }
-
-    fn replay(&self) -> Engine {
-        let mut engine = Engine::new("main", None);
-        for (n, message) in self.log.iter().enumerate() {
-            assert!(engine.apply(n as u64 + 1, message).unwrap());
-        }
-        engine
-    }
-}
-
-const PLACES: &str = r#"{"kind":"location","location":"A","type":"warehouse","priority":1},{"kind":"location","location":"B","type":"store","priority":2}"#;
-
-fn level(sku: &str, location: &str, on_hand: i64, as_of: i64) -> String {
-    format!(
-        r#"{{"kind":"stock.level","sku":"{sku}","location":"{location}","on_hand":{on_hand},"basis":"net","as_of":{as_of}}}"#
-    )
-}
+use holdfast_core::Verb;
+use support::{Node, PLACES, level};
 
 #[test]
 fn a_level_is_held_confirmed_and_rebuilt_from_the_log() {

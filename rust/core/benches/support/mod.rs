@@ -162,6 +162,7 @@ impl Request {
             id: &self.id,
             body: &self.body,
             channels: None,
+            key: None,
             by: Some("k1"),
         }
     }

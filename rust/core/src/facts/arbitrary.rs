@@ -301,8 +301,24 @@ fn reservations() -> BoxedStrategy<Fact<'static>> {
             .prop_map(|(id, ttl_ms)| Fact::ReservationExtended(ReservationExtended { id, ttl_ms })),
         1 => (name(), quantity_lines())
             .prop_map(|(id, lines)| Fact::ReservationFulfilled(ReservationFulfilled { id, lines })),
+        1 => requests(),
     ]
     .boxed()
+}
+
+fn requests() -> BoxedStrategy<Fact<'static>> {
+    let json = prop_oneof![Just("{}"), Just(r#"{"a":[1,"é\"\\"],"b":null}"#)];
+    let outcome = prop_oneof![
+        Just(Outcome::InParts),
+        (200..300_u16, name()).prop_map(|(status, id)| Outcome::Reservation { status, id }),
+        (200..600_u16, json).prop_map(|(status, json)| Outcome::Body {
+            status,
+            json: Cow::Borrowed(json)
+        }),
+    ];
+    let answered = (any::<u128>(), any::<u128>(), outcome)
+        .prop_map(|(key, request, outcome)| Fact::RequestAnswered(RequestAnswered { key, request, outcome }));
+    answered.boxed()
 }
 
 /// Any statement that LOG may hold.

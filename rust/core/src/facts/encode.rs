@@ -6,8 +6,8 @@
 use super::parse::FRESHNESS_SOURCE_KEY;
 use super::stock::certain;
 use super::{
-    AsOf, Day, Demand, Fact, OrderAck, OrderUpdate, QuantityLine, ReservationHeld, Return, Shipment, ShipmentOf,
-    Statement, StockDelta, StockLevel, Supply, Text, time,
+    AsOf, Day, Demand, Fact, OrderAck, OrderUpdate, Outcome, QuantityLine, RequestAnswered, ReservationHeld, Return,
+    Shipment, ShipmentOf, Statement, StockDelta, StockLevel, Supply, Text, time,
 };
 use crate::json;
 
@@ -161,6 +161,7 @@ impl Members<'_> {
                 self.text("id", &fulfilled.id);
                 self.quantity_lines(&fulfilled.lines);
             }
+            Fact::RequestAnswered(answered) => self.answered(answered),
         }
     }
 
@@ -273,6 +274,23 @@ impl Members<'_> {
         self.text("condition", r#return.condition.word());
         self.as_of(r#return.as_of);
         self.opt_text("unit", r#return.unit.as_ref());
+    }
+
+    fn answered(&mut self, answered: &RequestAnswered<'_>) {
+        self.text("key", &format!("{:032x}", answered.key));
+        self.text("request", &format!("{:032x}", answered.request));
+        match &answered.outcome {
+            Outcome::InParts => {}
+            Outcome::Reservation { status, id } => {
+                self.int("status", i64::from(*status));
+                self.text("reservation", id);
+            }
+            Outcome::Body { status, json } => {
+                self.int("status", i64::from(*status));
+                self.key("body");
+                self.out.extend_from_slice(json.as_bytes());
+            }
+        }
     }
 
     /// Most of LOG, so its names stand as they are written, each in one piece.

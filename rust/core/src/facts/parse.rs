@@ -10,6 +10,7 @@ use serde_json::error::Category;
 use super::envelope::{Envelope, Opened, Origin};
 use super::orders::{DemandMessage, ShipmentMessage};
 use super::policies::OversellMessage;
+use super::requests::AnsweredMessage;
 use super::reservations::OnlyId;
 use super::take::{Bounded, Taken};
 use super::{Fact, Item, Statement, Text};
@@ -71,7 +72,7 @@ pub fn parse_logged(raw: &str) -> Result<Statement<'_>, FactError> {
         origin: Origin::Logged { source_key },
         envelope: Envelope::default(),
     };
-    let fact = match reader.reservation_fact(&kind)? {
+    let fact = match reader.own_fact(&kind)? {
         Some(fact) => fact,
         None => reader.public_fact(&kind)?.ok_or(FactError::UnknownKind)?,
     };
@@ -150,7 +151,12 @@ impl<'a> Reader<'a> {
         }))
     }
 
-    fn reservation_fact(&mut self, kind: &str) -> Result<Option<Fact<'a>>, FactError> {
+    /// The kinds that stand in LOG alone.
+    fn own_fact(&mut self, kind: &str) -> Result<Option<Fact<'a>>, FactError> {
+        if kind == "request.answered" {
+            let answered = self.read::<AnsweredMessage<'a>>()?.check()?;
+            return Ok(Some(Fact::RequestAnswered(answered)));
+        }
         let Some(what) = kind.strip_prefix("reservation.") else {
             return Ok(None);
         };

@@ -60,6 +60,7 @@ pub(super) const TABLES: &[Table] = tables![
     "safety" => policies::safety,
     "freshness" => policies::freshness,
     "identities" => memory::identities,
+    "answered" => memory::answered,
     "slots" => reservations::slots,
     "reservations" => reservations::records,
     "at_cell" => reservations::at_cell,
@@ -81,6 +82,7 @@ fn every_field(state: &State) {
         policies: _,        // restrictions, oversell, safety, freshness; counts: derived
         reservations: _,    // slots, reservations, at_cell, closed, early; due, by id, owner, order, state: derived
         identities: _,      // identities
+        answered: _,        // answered
         location_owner: _,  // locations
         source_clock: _,    // sources
         counters: _,        // counters

@@ -141,14 +141,22 @@ impl Node {
             })
             .collect();
         self.in_sequence += incoming.len() as u64;
+        let part_of = |id: &str| format!("p\n{}\n{:032x}", &id[1..], 7);
+        let parts: Vec<String> = asks.iter().map(|(_, id, _)| part_of(id)).collect();
         let commands: Vec<Command<'_>> = asks
             .iter()
-            .map(|(verb, id, body)| Command {
+            .zip(&parts)
+            .map(|((verb, id, body), part)| Command {
                 verb: *verb,
                 id,
                 body: body.as_bytes(),
                 channels: None,
                 by: None,
+                key: match verb {
+                    Verb::Extend => Some(id),
+                    Verb::Cancel => Some(part),
+                    _ => None,
+                },
             })
             .collect();
         let (now_ms, lead_ms) = (self.engine.position().now_ms, self.engine.position().lead_ms);

@@ -1,7 +1,8 @@
-//! Tables of what is remembered: identities of documents, words about orders not yet known, counters.
+//! Tables of what is remembered: identities of documents, answered requests, words about orders not yet known, counters.
 
 use super::super::SnapshotError;
 use super::super::wire::{In, Out};
+use crate::idempotency::{ANSWER_BYTES_MAX, Bounds, Entry, Told};
 use crate::identities::Remembered;
 use crate::ids::{LocationId, SkuId};
 use crate::reservations::EarlyWord;
@@ -48,6 +49,64 @@ pub(super) mod identities {
     }
 }
 
+/// Oldest first, too.
+pub(super) mod answered {
+    use super::*;
+
+    const ALL: Bounds = Bounds {
+        entries_max: usize::MAX,
+        bytes_max: usize::MAX,
+    };
+
+    pub(crate) fn count(state: &State) -> u64 {
+        state.answered.len() as u64
+    }
+
+    pub(crate) fn write(state: &State, out: &mut Out<'_, '_>) {
+        for (key, entry) in state.answered.iter() {
+            let Entry {
+                request,
+                at_ms,
+                status,
+                told,
+            } = entry;
+            out.fixed(&key.to_le_bytes()).fixed(&request.to_le_bytes());
+            out.int(*at_ms).uint(*status);
+            match told {
+                Told::InParts => out.byte(0),
+                Told::Body(body) => out.byte(1).size(body.len()).fixed(body),
+                Told::Reservation(id) => out.byte(2).text(id),
+            };
+            out.end_entry();
+        }
+    }
+
+    pub(crate) fn read(state: &mut State, input: &mut In<'_, '_>, count: u64) -> Result<(), SnapshotError> {
+        for _ in 0..count {
+            let key = u128::from_le_bytes(input.fixed()?);
+            let entry = Entry {
+                request: u128::from_le_bytes(input.fixed()?),
+                at_ms: input.int()?,
+                status: input.narrow()?,
+                told: match input.byte()? {
+                    0 => Told::InParts,
+                    1 => Told::Body(input.text()?.into_boxed_bytes()),
+                    2 => Told::Reservation(input.text()?),
+                    other => return Err(input.damaged(format!("{other} is no way of answering"))),
+                },
+            };
+            if matches!(&entry.told, Told::Body(body) if body.len() > ANSWER_BYTES_MAX) {
+                return Err(input.damaged("an answer is too long"));
+            }
+            if state.answered.has(key) {
+                return Err(input.damaged("a key stands twice"));
+            }
+            state.answered.remember(key, entry, ALL);
+        }
+        Ok(())
+    }
+}
+
 /// In the order in which orders were first heard of.
 pub(super) mod early {
     use super::*;
@@ -82,7 +141,7 @@ pub(super) mod early {
 pub(super) mod counters {
     use super::*;
 
-    fn named(counters: &mut Counters) -> [(&'static str, &mut u64); 9] {
+    fn named(counters: &mut Counters) -> [(&'static str, &mut u64); 10] {
         let Counters {
             stale_levels,
             level_conflicts,
@@ -93,6 +152,7 @@ pub(super) mod counters {
             periods_left,
             early_words,
             void_batches,
+            answers_dropped,
         } = counters;
         [
             ("stale_levels", stale_levels),
@@ -104,6 +164,7 @@ pub(super) mod counters {
             ("periods_left", periods_left),
             ("early_words", early_words),
             ("void_batches", void_batches),
+            ("answers_dropped", answers_dropped),
         ]
     }
 

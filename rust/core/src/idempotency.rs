@@ -1,0 +1,222 @@
+//! The memory of answered requests, by idempotency key: a request that comes again is answered as the first time.
+//!
+//! In: a key, who used it, and what was asked. Out: whether that is new, the same again, or another request.
+//! Always: bounded in number and bytes; the oldest is forgotten first, and the order of forgetting is the order of LOG.
+//! Keys and requests are known by cryptographic hashes, so that nobody can make up a key that meets another client's.
+
+use std::collections::VecDeque;
+
+use hashbrown::HashMap;
+
+/// An answer that is longer is not kept word by word.
+pub(crate) const ANSWER_BYTES_MAX: usize = 64 * 1024;
+/// What an entry costs beside its answer.
+pub(crate) const ENTRY_BYTES: usize = 128;
+/// Keeps these hashes apart from every other use of blake3.
+const HASH_DOMAIN: &[u8] = b"holdfast/idempotency/v1";
+
+/// A request under a key. A large request is done in parts; each part has a key of its own, made of the whole's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Asked {
+    /// The key of the whole request.
+    pub(crate) root: u128,
+    /// The key of this part; equal to `root` where the request is one.
+    pub(crate) key: u128,
+    /// What was asked: a hash of the whole request.
+    pub(crate) request: u128,
+}
+
+/// A hash of texts, each behind its length.
+pub(crate) fn hash(parts: &[&[u8]]) -> u128 {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(HASH_DOMAIN);
+    for part in parts {
+        hasher.update(&(part.len() as u64).to_le_bytes());
+        hasher.update(part);
+    }
+    let mut first = [0; 16];
+    first.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
+    u128::from_be_bytes(first)
+}
+
+/// 32 hexadecimal digits as a number.
+pub(crate) fn read_hex(digits: &str) -> Option<u128> {
+    let sound = digits.len() == 32 && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+    sound.then(|| u128::from_str_radix(digits, 16).ok()).flatten()
+}
+
+impl Asked {
+    /// A request that is done at once. `by`: the API key that used `name`; each has keys of its own.
+    pub(crate) fn whole(by: Option<&str>, name: &str, request: u128) -> Self {
+        let asker: &[u8] = if by.is_some() { b"key" } else { b"" };
+        let root = hash(&[asker, by.unwrap_or_default().as_bytes(), name.as_bytes()]);
+        Asked {
+            root,
+            key: root,
+            request,
+        }
+    }
+
+    /// One part of it.
+    pub(crate) fn part(self, number: usize) -> Self {
+        Asked {
+            key: hash(&[&self.root.to_le_bytes(), &(number as u64).to_le_bytes()]),
+            ..self
+        }
+    }
+
+    pub(crate) fn is_part(&self) -> bool {
+        self.root != self.key
+    }
+}
+
+/// How a request was answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Told {
+    /// In parts, each under a key of its own.
+    InParts,
+    /// With these words.
+    Body(Box<[u8]>),
+    /// With more words than are kept, about this reservation.
+    Reservation(Box<str>),
+}
+
+impl Told {
+    fn bytes(&self) -> usize {
+        match self {
+            Told::InParts => 0,
+            Told::Body(body) => body.len(),
+            Told::Reservation(id) => id.len(),
+        }
+    }
+}
+
+/// A request that was answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Entry {
+    pub(crate) request: u128,
+    /// When, on the lead clock.
+    pub(crate) at_ms: i64,
+    /// HTTP's; 0 where it was answered in parts.
+    pub(crate) status: u16,
+    pub(crate) told: Told,
+}
+
+impl Entry {
+    /// What the digest covers. The words of an answer follow from a state that it covers, and are spelled anew by newer
+    /// versions.
+    pub(crate) fn digested(&self, key: u128) -> [u8; 42] {
+        let mut bytes = [0; 42];
+        bytes[..16].copy_from_slice(&key.to_le_bytes());
+        bytes[16..32].copy_from_slice(&self.request.to_le_bytes());
+        bytes[32..40].copy_from_slice(&self.at_ms.to_le_bytes());
+        bytes[40..].copy_from_slice(&self.status.to_le_bytes());
+        bytes
+    }
+}
+
+/// What a request is to one who remembers.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Known<'t> {
+    New,
+    Repeat(&'t Entry),
+    /// The key was used for another request.
+    Conflict,
+}
+
+/// The bounds in force.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bounds {
+    pub(crate) entries_max: usize,
+    pub(crate) bytes_max: usize,
+}
+
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct AnsweredRequests {
+    known: HashMap<u128, Entry>,
+    /// Oldest first.
+    order: VecDeque<u128>,
+    bytes: usize,
+}
+
+impl AnsweredRequests {
+    pub(crate) fn ask(&self, asked: &Asked) -> Known<'_> {
+        if self.known.is_empty() {
+            return Known::New;
+        }
+        let of_another = |key: &u128| self.known.get(key).is_some_and(|entry| entry.request != asked.request);
+        if of_another(&asked.root) || of_another(&asked.key) {
+            return Known::Conflict;
+        }
+        self.known.get(&asked.key).map_or(Known::New, Known::Repeat)
+    }
+
+    pub(crate) fn has(&self, key: u128) -> bool {
+        self.known.contains_key(&key)
+    }
+
+    /// Remembers an answer; returns what leaves the memory for it. A key that is known stays as it was.
+    pub(crate) fn remember(&mut self, key: u128, entry: Entry, bounds: Bounds) -> Vec<(u128, Entry)> {
+        let mut left = Vec::new();
+        if self.known.contains_key(&key) {
+            return left;
+        }
+        self.bytes += ENTRY_BYTES + entry.told.bytes();
+        self.known.insert(key, entry);
+        self.order.push_back(key);
+        // The newest stays whatever it weighs: its answer is on the way.
+        while self.order.len() > 1 && (self.order.len() > bounds.entries_max || self.bytes > bounds.bytes_max) {
+            left.extend(self.forget_oldest());
+        }
+        left
+    }
+
+    /// The oldest entry, if it was made at or before `until_ms` on the lead clock, leaves the memory.
+    pub(crate) fn forget_older(&mut self, until_ms: i64) -> Option<(u128, Entry)> {
+        let oldest = self.order.front()?;
+        (self.known[oldest].at_ms <= until_ms).then(|| self.forget_oldest())?
+    }
+
+    fn forget_oldest(&mut self) -> Option<(u128, Entry)> {
+        let key = self.order.pop_front()?;
+        let entry = self.known.remove(&key).expect("each key in the order is known");
+        self.bytes -= ENTRY_BYTES + entry.told.bytes();
+        Some((key, entry))
+    }
+
+    /// All, oldest first: the whole table, which [`Self::remember`] in this order makes anew.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u128, &Entry)> {
+        self.order.iter().map(|key| (*key, &self.known[key]))
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.order.len()
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// What is wrong with the table, in words.
+    pub(crate) fn flaws(&self) -> Vec<String> {
+        let mut wrong = Vec::new();
+        if self.order.len() != self.known.len() || self.order.iter().any(|key| !self.known.contains_key(key)) {
+            wrong.push("the order of answered requests is not that of those known".to_owned());
+            return wrong;
+        }
+        let bytes: usize = self.iter().map(|(_, entry)| ENTRY_BYTES + entry.told.bytes()).sum();
+        if bytes != self.bytes {
+            wrong.push(format!(
+                "answered requests take {bytes} bytes, {} are counted",
+                self.bytes
+            ));
+        }
+        if !self.iter().is_sorted_by_key(|(_, entry)| entry.at_ms) {
+            wrong.push("answered requests are not in the order of their age".to_owned());
+        }
+        wrong
+    }
+}
+
+#[cfg(test)]
+mod tests;

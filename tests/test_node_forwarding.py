@@ -220,7 +220,7 @@ async def test_a_leader_that_stepped_down_takes_nothing(server: EmbeddedServer) 
         await stocked(leader)
         epoch = leader.state()["epoch"]
         name = leader.state()["node"]
-        question = wire.encode(wire.Commands(1_000, [("put", "r1", put_body(("S1", 1)), None, None)]))
+        question = wire.encode(wire.Commands(1_000, [wire.Asked("put", "r1", put_body(("S1", 1)), None, None)]))
         handler: Any = leader.liaison._leadership._on_message
         replies: list[wire.Reply] = []
 

@@ -90,7 +90,7 @@ class Engine:
         """
         The pending message is stored at `sequence`. Raises `GapError`, `PendingError`.
         """
-    def decide(self, /, now_ms: "int", lead_ms: "int", commands: "list[tuple[str, str, bytes, tuple[str, ...] | None, str | None]]", incoming: "list[tuple[int, str, bytes]]") -> "Decision":
+    def decide(self, /, now_ms: "int", lead_ms: "int", commands: "Sequence[tuple[str, str, bytes, tuple[str, ...] | None, str | None] | tuple[str, str, bytes, tuple[str, ...] | None, str | None, str | None]]", incoming: "list[tuple[int, str, bytes]]") -> "Decision":
         """
         Decides incoming facts, then commands, until the batch is full; changes the state ahead of LOG. Raises `PendingError`.
         """
@@ -196,9 +196,10 @@ def split_batch(body: bytes) -> list[tuple[str, bytes]]:
     `(id, PUT body)` for each request of a POST /v1/reservations:batch. Raises `RequestError`.
     """
 
-def split_facts(body: bytes, limit: SupportsIndex, by: str | None = None) -> tuple[str, list[bytes]]:
+def split_facts(body: bytes, limit: SupportsIndex, by: str | None = None, key: str | None = None) -> tuple[str, list[bytes]]:
     """
-    The source, and the IN messages of at most `limit` bytes, of a POST /v1/facts or /v1/policies. Raises `RequestError`.
+    The source, and the IN messages of at most `limit` bytes, of a POST /v1/facts or /v1/policies; `by` is the API key,
+    `key` the idempotency key. Raises `RequestError`.
     """
 
 def well_formed(message: bytes) -> tuple[int, list[tuple[int, str]]]:

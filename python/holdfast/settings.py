@@ -233,6 +233,9 @@ class RuleSettings:
     expire_batch_max: int = 10_000
     remember_closed_ms: int = 2 * DAY_MS
     identities_max: int = 1_000_000
+    answers_kept_ms: int = DAY_MS  # under their idempotency keys, on the lead clock
+    answers_max: int = 500_000
+    answers_bytes_max: int = 128 * MIB
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,7 +66,7 @@ class FakeCore:
                 facts.append({"in": sequence})
                 decision.received.append((sequence, 1, []))
         expired = [due for due in self.due if due <= lead_ms]
-        for _verb, name, body, _channels, _by in commands[: self.batch_max]:
+        for _verb, name, body, *_ in commands[: self.batch_max]:
             decision.commands_taken += 1
             known = self.held.get(name) or next((f["body"] for f in facts if f.get("put") == name), None)
             if known is None:

@@ -36,6 +36,7 @@ class Submitted:
     body: bytes
     channels: Channels
     by: str | None
+    key: str | None = None
 
 
 @dataclass
@@ -54,9 +55,9 @@ class StubNode:
     busy: bool = False
 
     def submit(
-        self, verb: str, reservation: str, body: bytes, channels: Channels, by: str | None
+        self, verb: str, reservation: str, body: bytes, channels: Channels, by: str | None, key: str | None = None
     ) -> asyncio.Future[Answer]:
-        command = Submitted(verb, reservation, body, channels, by)
+        command = Submitted(verb, reservation, body, channels, by, key)
         self.submitted.append(command)
         loop = asyncio.get_running_loop()
         waiter: asyncio.Future[Answer] = loop.create_future()

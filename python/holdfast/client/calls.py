@@ -4,6 +4,7 @@ In: a gateway's address and a key. Out: the Structs of contracts.answers, or an 
 Always: one client may be used by any number of tasks of one event loop.
 """
 
+import secrets
 from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -34,6 +35,10 @@ class Client:
 
     `timeout_s` bounds one try, `retry` what happens after a 503 or a lost connection. Every call raises
     client.errors.ProblemError (one subclass per problem) or UnreachableError.
+
+    A call that changes something goes under an idempotency key, a fresh one unless `idempotency_key` names one: however
+    often it is sent, it is done once and answered the same. A caller that may itself have to call again, after a
+    restart say, names the key and keeps it beside its own record of the call.
     """
 
     def __init__(
@@ -102,54 +107,74 @@ class Client:
         """Hold these lines under the id `reservation`; the same request again answers the same."""
         return _reservation((await self._send("PUT", _path(reservation), _encode(request)))[1])
 
-    async def reserve_batch(self, reservations: Sequence[requests.BatchedReservation]) -> list[answers.BatchResult]:
+    async def reserve_batch(
+        self, reservations: Sequence[requests.BatchedReservation], *, idempotency_key: str | None = None
+    ) -> list[answers.BatchResult]:
         """Up to 500 at once, each on its own."""
         body = requests.BatchRequest(requests=list(reservations))
-        return _batch((await self._send("POST", "/v1/reservations:batch", _encode(body)))[1]).results
+        return _batch(await self._change("/v1/reservations:batch", _encode(body), idempotency_key)).results
 
     async def reservation(self, reservation: str, *, min_sequence: int | None = None) -> answers.Reservation:
         """The reservation as it stands."""
         return _reservation((await self._send("GET", _path(reservation) + _query(min_sequence=min_sequence)))[1])
 
-    async def confirm(self, reservation: str, order_ref: str | None = None) -> answers.Reservation:
+    async def confirm(
+        self, reservation: str, order_ref: str | None = None, *, idempotency_key: str | None = None
+    ) -> answers.Reservation:
         """The order was placed. Raises OversoldError when the hold had ended and the stock has gone."""
         body = _encode(requests.ConfirmRequest(order_ref=order_ref))
-        return _reservation((await self._send("POST", _path(reservation, "confirm"), body))[1])
+        return _reservation(await self._change(_path(reservation, "confirm"), body, idempotency_key))
 
-    async def release(self, reservation: str) -> answers.Reservation:
+    async def release(self, reservation: str, *, idempotency_key: str | None = None) -> answers.Reservation:
         """Give the hold back."""
-        return _reservation((await self._send("POST", _path(reservation, "release"), b"{}"))[1])
+        return _reservation(await self._change(_path(reservation, "release"), b"{}", idempotency_key))
 
-    async def cancel(self, reservation: str) -> answers.Reservation:
+    async def cancel(self, reservation: str, *, idempotency_key: str | None = None) -> answers.Reservation:
         """Give back what is not fulfilled."""
-        return _reservation((await self._send("POST", _path(reservation, "cancel"), b"{}"))[1])
+        return _reservation(await self._change(_path(reservation, "cancel"), b"{}", idempotency_key))
 
-    async def extend(self, reservation: str, ttl_ms: int) -> answers.Reservation:
+    async def extend(self, reservation: str, ttl_ms: int, *, idempotency_key: str | None = None) -> answers.Reservation:
         """The hold ends `ttl_ms` milliseconds from now."""
         body = _encode(requests.ExtendRequest(ttl_ms=ttl_ms))
-        return _reservation((await self._send("POST", _path(reservation, "extend"), body))[1])
+        return _reservation(await self._change(_path(reservation, "extend"), body, idempotency_key))
 
-    async def fulfil(self, reservation: str, lines: Sequence[requests.FulfilLine]) -> answers.Reservation:
-        """These units were handed over. Sent again only after "not-done": twice would hand over twice."""
+    async def fulfil(
+        self, reservation: str, lines: Sequence[requests.FulfilLine], *, idempotency_key: str | None = None
+    ) -> answers.Reservation:
+        """These units were handed over."""
         body = _encode(requests.FulfilRequest(lines=list(lines)))
-        return _reservation((await self._send("POST", _path(reservation, "fulfil"), body, repeatable=False))[1])
+        return _reservation(await self._change(_path(reservation, "fulfil"), body, idempotency_key))
 
     async def facts(
-        self, source: str, facts: Sequence[Fact | Mapping[str, Any]], *, wait: Wait = "log", dry_run: bool = False
+        self,
+        source: str,
+        facts: Sequence[Fact | Mapping[str, Any]],
+        *,
+        wait: Wait = "log",
+        dry_run: bool = False,
+        idempotency_key: str | None = None,
     ) -> answers.FactsAnswer:
         """Facts of any kind, as Structs or plain mappings; each accepted or rejected on its own.
 
         `dry_run`: nothing is taken; the answer is what would be rejected now.
         """
         body = _encode({"source": source, "facts": list(facts)})
-        return _facts((await self._send("POST", "/v1/facts" + _taking(wait, dry_run), body))[1])
+        return _facts(await self._change("/v1/facts" + _taking(wait, dry_run), body, idempotency_key))
 
     async def policies(
-        self, facts: Sequence[PolicyFact | Mapping[str, Any]], *, wait: Wait = "log", dry_run: bool = False
+        self,
+        facts: Sequence[PolicyFact | Mapping[str, Any]],
+        *,
+        wait: Wait = "log",
+        dry_run: bool = False,
+        idempotency_key: str | None = None,
     ) -> answers.FactsAnswer:
         """Facts of the policy kinds; `dry_run` as in `facts`."""
         body = _encode({"facts": list(facts)})
-        return _facts((await self._send("POST", "/v1/policies" + _taking(wait, dry_run), body))[1])
+        return _facts(await self._change("/v1/policies" + _taking(wait, dry_run), body, idempotency_key))
+
+    async def _change(self, path: str, body: bytes, key: str | None) -> bytes:
+        return (await self._send("POST", path, body, key=key or secrets.token_hex(16)))[1]
 
     async def state(self, *, min_sequence: int | None = None) -> answers.StateAnswer:
         """Where the process stands: sequence, digest, totals."""

@@ -17,6 +17,7 @@ from holdfast.client.errors import ProblemError, UnavailableError, UnreachableEr
 from holdfast.contracts.problems import decode_problem
 
 SEQUENCE = "Holdfast-Sequence"
+IDEMPOTENCY_KEY = "Idempotency-Key"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,51 +70,54 @@ class Transport:
             self._session = None
 
     async def send(
-        self, method: str, path: str, body: bytes | None = None, *, repeatable: bool = True, once: bool = False
+        self, method: str, path: str, body: bytes | None = None, *, key: str | None = None, once: bool = False
     ) -> tuple[int, bytes]:
         """The answer's status and body. `path` is percent-encoded already.
 
-        `repeatable` False: a second time would do it twice, so that it is sent again only after "not-done". `once`: it
-        is never sent again.
+        `key`: the idempotency key, the same on each try. `once`: it is never sent again.
         Raises the exception of the problem that it ends in, or UnreachableError.
         """
         retry = self._retry
+        headers = {IDEMPOTENCY_KEY: key} if key is not None else None
         loop = asyncio.get_running_loop()
         deadline = loop.time() + retry.total_s
         wait_s = retry.first_wait_s
         for tries_left in range(0 if once else retry.tries_max - 1, -1, -1):
             failure: UnavailableError | UnreachableError
             try:
-                return await self._once(method, path, body)
+                return await self._once(method, path, body, headers)
             except UnavailableError as error:
                 failure = error
                 pause_s = error.retry_after_s or wait_s
-                again = repeatable or error.outcome == "not-done"
             except UnreachableError as error:
-                failure, pause_s, again = error, wait_s, repeatable
+                failure, pause_s = error, wait_s
             pause_s = min(pause_s, retry.wait_s_max) * random.uniform(0.5, 1.0)  # noqa: S311 - spreads the load
-            if not again or not tries_left or loop.time() + pause_s > deadline:
+            if not tries_left or loop.time() + pause_s > deadline:
                 raise failure
             self.repeated += 1
             wait_s *= 2
             await asyncio.sleep(pause_s)
         raise AssertionError("a Retry has at least one try")
 
-    async def _once(self, method: str, path: str, body: bytes | None) -> tuple[int, bytes]:
+    async def _once(
+        self, method: str, path: str, body: bytes | None, headers: dict[str, str] | None
+    ) -> tuple[int, bytes]:
         if self._session is None:
             raise RuntimeError("use the client within `async with`, or open it first")
         try:
-            async with self._session.request(method, URL(self._base + path, encoded=True), data=body) as response:
+            async with self._session.request(
+                method, URL(self._base + path, encoded=True), data=body, headers=headers
+            ) as response:
                 answer = await response.read()
                 status = response.status
-                headers = response.headers
+                told = response.headers
         except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, TimeoutError) as error:
             raise UnreachableError(f"{self._base} did not answer ({str(error) or type(error).__name__})") from error
-        sequence = headers.get(SEQUENCE, "")
+        sequence = told.get(SEQUENCE, "")
         if sequence.isdigit():
             self.sequence = max(self.sequence, int(sequence))
         if status >= 400:
-            raise _failure(status, answer, headers.get("Retry-After", ""))
+            raise _failure(status, answer, told.get("Retry-After", ""))
         return status, answer
 
 

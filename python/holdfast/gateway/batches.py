@@ -2,7 +2,8 @@
 
 In: a body of up to 500 PUT bodies. Out: one result each, in their order.
 Always: all are handed to the node in one turn of the loop, so that they share as few batches as they fit into and later
-ones see earlier ones; what became of one does not touch another.
+ones see earlier ones; what became of one does not touch another. Under an idempotency key each is a part of one
+request.
 """
 
 import asyncio
@@ -11,16 +12,24 @@ import orjson
 
 from holdfast._core import split_batch
 from holdfast.contracts.problems import render_problem
+from holdfast.gateway.idempotency import CONFLICT, part_of
 from holdfast.gateway.keyring import Key
 from holdfast.gateway.ports import Answer, Node
-from holdfast.gateway.refusals import named
+from holdfast.gateway.refusals import Refusal, named
 from holdfast.node.errors import Unavailable
 
 
-async def answer_batch(node: Node, body: bytes, key: Key) -> Answer:
-    """Do them all. Raises RequestError for a body that is no batch, Unavailable when nothing was answered."""
+async def answer_batch(node: Node, body: bytes, key: Key, idempotency_key: str | None = None) -> Answer:
+    """Do them all. Raises RequestError for a body that is no batch, Unavailable when nothing was answered.
+
+    Raises Refusal when the idempotency key was used for another request; then none of them is done.
+    """
     requests = split_batch(body)
-    waiting = [_submit(node, reservation, request, key) for reservation, request in requests]
+    names = [None] * len(requests) if idempotency_key is None else part_of(idempotency_key, body, len(requests))
+    waiting = [
+        _submit(node, reservation, request, key, name)
+        for (reservation, request), name in zip(requests, names, strict=True)
+    ]
     outcomes = await asyncio.gather(*waiting, return_exceptions=True)
     results = []
     failures: list[Unavailable] = []
@@ -35,6 +44,8 @@ async def answer_batch(node: Node, body: bytes, key: Key) -> Answer:
         else:
             status, answer, stored = outcome
             sequence = max(sequence, stored)
+            if status == 409 and idempotency_key is not None and answer.startswith(CONFLICT):
+                raise Refusal("idempotency-conflict")
         part = b"reservation" if status < 400 else b"problem"
         results.append(b'{"id":%b,"status":%d,"%b":%b}' % (orjson.dumps(reservation), status, part, answer))
     if len(failures) == len(requests):
@@ -42,9 +53,9 @@ async def answer_batch(node: Node, body: bytes, key: Key) -> Answer:
     return 200, b'{"results":[' + b",".join(results) + b"]}", sequence
 
 
-def _submit(node: Node, reservation: str, request: bytes, key: Key) -> asyncio.Future[Answer]:
+def _submit(node: Node, reservation: str, request: bytes, key: Key, name: str | None) -> asyncio.Future[Answer]:
     try:
-        return node.submit("put", reservation, request, key.channels, key.id)
+        return node.submit("put", reservation, request, key.channels, key.id, name)
     except Unavailable as error:
         refused: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         refused.set_exception(error)

@@ -19,6 +19,7 @@ from holdfast.contracts.problems import render_problem
 from holdfast.gateway.bodies import BodyReader
 from holdfast.gateway.counters import UNROUTED, Counters
 from holdfast.gateway.gate import Gate
+from holdfast.gateway.idempotency import HEADER, parse_key
 from holdfast.gateway.keyring import Key
 from holdfast.gateway.queries import MIN_SEQUENCE, min_sequence
 from holdfast.gateway.refusals import Refusal, named, overloaded
@@ -116,7 +117,11 @@ class Dispatcher:
             wanted, query = min_sequence(query)
             if wanted:
                 await self._reach(wanted)
-        handled = await route.handler(parameter, query, body, key)
+        if route.keyed is not None and HEADER in request.headers:
+            name = parse_key(request.headers.getall(HEADER))
+            handled = await route.keyed(parameter, query, body, key, name)
+        else:
+            handled = await route.handler(parameter, query, body, key)
         if type(handled) is not tuple:
             return handled  # type: ignore[return-value]
         status, answer, sequence = handled

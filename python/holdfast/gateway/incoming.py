@@ -2,19 +2,21 @@
 
 In: a body of facts. Out: 202 with what was accepted and what was not.
 Always: facts reach LOG through IN alone, in the order of the body, whoever sends them; the key that sent them is noted.
+An idempotency key goes with them: whoever leads when they come looks whether they came before.
 """
 
 from collections.abc import Callable
+from typing import Protocol
 
 import orjson
 
 from holdfast._core import Engine, split_facts, well_formed
 from holdfast.gateway.counters import Counters
+from holdfast.gateway.idempotency import CONFLICT_REASON
 from holdfast.gateway.keyring import Key
 from holdfast.gateway.ports import Answer, Family, Node
 from holdfast.gateway.queries import fields
-from holdfast.gateway.refusals import invalid
-from holdfast.gateway.router import Handler
+from holdfast.gateway.refusals import Refusal, invalid
 from holdfast.settings import GatewaySettings
 
 _QUERY = frozenset({"wait", "dry_run"})
@@ -22,11 +24,18 @@ POLICY_SOURCE = "policy"
 """What the core calls the source of a body that names none; no body may name it."""
 
 
-def receive(node: Node, settings: GatewaySettings, counters: Counters, family: Family) -> Handler:
+class Receiver(Protocol):
+    """Takes a body of facts, with an idempotency key or without."""
+
+    async def __call__(self, parameter: str, query: str, body: bytes, key: Key, name: str | None = None, /) -> Answer:
+        """See gateway.router.Handler and KeyedHandler."""
+
+
+def receive(node: Node, settings: GatewaySettings, counters: Counters, family: Family) -> Receiver:
     """The handler for bodies of facts of `family`."""
     message_bytes_max = settings.facts_message_bytes_max
 
-    async def handle(parameter: str, query: str, body: bytes, key: Key) -> Answer:  # noqa: ARG001
+    async def handle(parameter: str, query: str, body: bytes, key: Key, name: str | None = None, /) -> Answer:  # noqa: ARG001
         asked = fields(query, _QUERY)
         wait = asked.get("wait", "log")
         if wait not in {"log", "received"}:
@@ -34,13 +43,15 @@ def receive(node: Node, settings: GatewaySettings, counters: Counters, family: F
         dry_run = asked.get("dry_run", "false")
         if dry_run not in {"true", "false"}:
             raise invalid("dry_run", "must be true or false")
-        source, messages = split_facts(body, message_bytes_max, key.id)
+        source, messages = split_facts(body, message_bytes_max, key.id, name)
         if (source == POLICY_SOURCE) != (family == "policy"):
             raise invalid("source", "is missing" if source == POLICY_SOURCE else "is unknown")
         if dry_run == "true":
             return await node.read(lambda engine, _: (200, _tried(engine, source, family == "policy", messages)))
         outcome = await node.facts(family, source, messages, "received" if wait == "received" else "log")
         accepted, rejected = outcome.accepted, list(outcome.rejected)
+        if name is not None and any(reason.startswith(CONFLICT_REASON) for _, reason in rejected):
+            raise Refusal("idempotency-conflict")
         if wait == "received":
             accepted, rejected = _by_message(messages, well_formed)
         counters.facts_accepted += accepted

@@ -12,6 +12,7 @@ import msgspec
 import orjson
 
 from holdfast.contracts.problems import PROBLEMS, URN, Problem
+from holdfast.gateway.idempotency import CONFLICT_REASON, HEADER, KEY_CHARS_MAX
 from holdfast.gateway.keyring import OPERATION_MEANINGS, Operation
 from holdfast.gateway.router import Route
 from holdfast.gateway.specification import NAME, WAIT_FOR
@@ -25,6 +26,14 @@ _RETRY_AFTER = {"description": "Seconds to wait.", "schema": {"type": "integer",
 _PARAMETERS = {
     "sku": "Compared byte by byte; percent-encoded.",
     "id": "The client's own name for the reservation; percent-encoded.",
+}
+_IDEMPOTENCY_KEY = {
+    "name": str(HEADER),
+    "in": "header",
+    "required": False,
+    "description": "The client's own name for this request, bare or as a quoted string. Sent again under it, the "
+    "request is not done again but answered as the first time; another request under it is refused.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": KEY_CHARS_MAX, "pattern": "^[!#-+\\--\\[\\]-~]+$"},
 }
 _WITH_BODY = ("malformed-json", "invalid", "too-large", "unsupported-encoding", "request-timeout")
 _WITH_KEY = ("unauthenticated", "forbidden", "rate-limited")
@@ -117,6 +126,8 @@ def _parameters(route: Route) -> list[dict[str, Any]]:
                 "schema": NAME,
             }
         )
+    if route.keyed is not None:
+        found.append(_IDEMPOTENCY_KEY)
     return found + [
         {
             "name": query.name,
@@ -150,6 +161,8 @@ def problem_names(route: Route) -> list[str]:
         names += [*_WITH_KEY, *_WITH_NODE]
     if route.body_bytes_max:
         names += _WITH_BODY
+    if route.keyed is not None:
+        names.append(CONFLICT_REASON)
     return list(dict.fromkeys(names))
 
 

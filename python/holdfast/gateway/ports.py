@@ -38,9 +38,12 @@ class Node(Protocol):
     """One process's part in a scope. Each call may raise Unavailable."""
 
     def submit(
-        self, verb: str, reservation: str, body: bytes, channels: Channels, by: str | None
+        self, verb: str, reservation: str, body: bytes, channels: Channels, by: str | None, key: str | None = None
     ) -> asyncio.Future[Answer]:
-        """Do `verb` on a reservation; resolved once what it did is stored."""
+        """Do `verb` on a reservation; resolved once what it did is stored.
+
+        `key`: the idempotency key, or what names one part of a request under it.
+        """
 
     async def read(self, call: ReadCall, *, degradable: bool = True) -> Answer:
         """The read `call`, now or after the batch under way is stored.

@@ -18,6 +18,8 @@ Handled: TypeAlias = tuple[int, bytes, int] | Reply
 """(status, JSON body, LOG sequence that it reflects), or a whole reply for what is not JSON."""
 Handler: TypeAlias = Callable[[str, str, bytes, Key], Awaitable[Handled]]
 """(parameter, raw query, body, key) -> what is answered."""
+KeyedHandler: TypeAlias = Callable[[str, str, bytes, Key, str], Awaitable[Handled]]
+"""The same for a request under an idempotency key, which is the last argument."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -25,7 +27,8 @@ class Route:
     """One call of the contract.
 
     `rank` is how critical it is (requirements: 1 checkout, 2 order flow, 3 background; 0 is never shed).
-    `operation`: what a key must allow; None is open to all. `body_bytes_max` 0: the call takes no body.
+    `operation`: what a key must allow; None is open to all. `body_bytes_max` 0: the call takes no body. `keyed`: who
+    handles it under an Idempotency-Key; None where that header means nothing.
     """
 
     name: str
@@ -37,6 +40,7 @@ class Route:
     specification: Specification
     body_bytes_max: int = 0
     body_timeout_s: float = 5.0
+    keyed: KeyedHandler | None = None
 
     @property
     def waits(self) -> bool:

@@ -8,8 +8,10 @@ no undo: an engine whose pending batch turns out foreign is thrown away.
 from collections.abc import Sequence
 from typing import Protocol, TypeAlias
 
-# (verb, reservation id, body, channels that the key may see, key id)
-Request: TypeAlias = tuple[str, str, bytes, tuple[str, ...] | None, str | None]
+# (verb, reservation id, body, channels that the key may see, key id), and the idempotency key where there is one
+_Plain: TypeAlias = tuple[str, str, bytes, tuple[str, ...] | None, str | None]
+_Keyed: TypeAlias = tuple[str, str, bytes, tuple[str, ...] | None, str | None, str | None]
+Request: TypeAlias = _Plain | _Keyed
 # (IN sequence, subject, payload)
 Incoming: TypeAlias = tuple[int, str, bytes]
 # (IN sequence, accepted, [(index, reason)])

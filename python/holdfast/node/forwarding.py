@@ -21,7 +21,7 @@ from holdfast.node.errors import Unavailable
 from holdfast.node.events import Command, Outcome, Problem
 from holdfast.node.mailbox import Mailbox
 from holdfast.node.progress import Progress
-from holdfast.node.wire import Commands, Told, decode_reply, encode
+from holdfast.node.wire import Asked, Commands, Told, decode_reply, encode
 from holdfast.settings import NodeSettings
 
 log = structlog.get_logger(__name__)
@@ -167,7 +167,7 @@ class Forwarder:
 
     async def _ask(self, subject: str, commands: list[Command], within_s: float) -> list[Told]:
         left_ms = max(1, int(within_s * 1000) - self._settings.forward_margin_ms)
-        question = encode(Commands(left_ms, [command.request for command in commands]))
+        question = encode(Commands(left_ms, [Asked(*command.request) for command in commands]))
         reply = decode_reply(await self._mailbox.ask(subject, question, within_s))
         if reply.problem:
             return [Told(0, b"", 0, reply.problem, reply.outcome)] * len(commands)
@@ -202,6 +202,6 @@ async def held(progress: Progress, sequence: int, within_s: float) -> None:
 
 
 def _size(command: Command) -> int:
-    _, reservation, body, channels, by = command.request[:5]
-    named = sum(map(len, channels)) if channels is not None else 0
-    return 4 * (len(reservation) + named + len(by or "")) + len(body) + 64
+    one = Asked(*command.request)
+    named = sum(map(len, one.channels)) if one.channels is not None else 0
+    return 4 * (len(one.reservation) + named + len(one.by or "") + len(one.key or "")) + len(one.body) + 64

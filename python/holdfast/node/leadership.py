@@ -163,9 +163,9 @@ class Leadership:
         deadline_ms = int(asyncio.get_running_loop().time() * 1000) + left_ms
         group = _Group(len(question.requests), lambda told: self._reply(message, Reply(told=told)))
         self.commands_total += len(question.requests)
-        for at, request in enumerate(question.requests):
+        for at, asked in enumerate(question.requests):
             waiter = _Waiter(group, at)
-            refused: tuple[Problem, Outcome] | None = self._protocol.submit(Command(request, waiter, deadline_ms))
+            refused: tuple[Problem, Outcome] | None = self._protocol.submit(Command(asked.request, waiter, deadline_ms))
             if refused is not None:
                 waiter.set_exception(Unavailable.of(*refused, settings.retry_after_s))
         self._wake()

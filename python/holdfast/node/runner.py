@@ -21,6 +21,7 @@ from holdfast.log.errors import LogFault
 from holdfast.log.streams import Names, ensure_streams
 from holdfast.log.tasks import ended
 from holdfast.node import events as e
+from holdfast.node.core import Request
 from holdfast.node.errors import Unavailable
 from holdfast.node.facts import FactsOutcome
 from holdfast.node.feeds import InFeed, LogFeed
@@ -155,17 +156,27 @@ class Node(Generic[CoreT]):
     # ---- what the gateway calls
 
     def submit(
-        self, verb: str, reservation: str, body: bytes, channels: tuple[str, ...] | None, by: str | None
+        self,
+        verb: str,
+        reservation: str,
+        body: bytes,
+        channels: tuple[str, ...] | None,
+        by: str | None,
+        key: str | None = None,
     ) -> asyncio.Future[Answer]:
         """Have one command decided, here or by the leader; resolved when LOG has what it became.
 
-        Raises Unavailable, or the future does.
+        `key`: the idempotency key, or what names one part of a request under it (gateway/idempotency.py). Raises
+        Unavailable, or the future does.
         """
+        request: Request = (verb, reservation, body, channels, by)
+        if key is not None:
+            request = (verb, reservation, body, channels, by, key)
         loop = self._loop
         future: asyncio.Future[Answer] = loop.create_future()
         deadline_ms = int(loop.time() * 1000) + self.settings.node.command_deadline_ms
         protocol = self._protocol
-        command = e.Command((verb, reservation, body, channels, by), future, deadline_ms)
+        command = e.Command(request, future, deadline_ms)
         refused = protocol.submit(command)
         if refused is not None:
             self.liaison.take(command, refused)

@@ -15,11 +15,28 @@ STILL_WAITING = "still-waiting"
 """In the place of a problem: the leader has not taken all of these IN messages yet. Ask again."""
 
 
+class Asked(msgspec.Struct, frozen=True, array_like=True):
+    """A command, field by field as in `Request`; the idempotency key may be missing at the end."""
+
+    verb: str
+    reservation: str
+    body: bytes
+    channels: tuple[str, ...] | None
+    by: str | None
+    key: str | None = None
+
+    @property
+    def request(self) -> Request:
+        """As the core takes it."""
+        plain = (self.verb, self.reservation, self.body, self.channels, self.by)
+        return plain if self.key is None else (*plain, self.key)
+
+
 class Commands(msgspec.Struct, frozen=True, array_like=True, tag="commands"):
     """Commands in order of arrival; the one who asks waits `left_ms` more."""
 
     left_ms: int
-    requests: list[Request]
+    requests: list[Asked]
 
 
 class Taken(msgspec.Struct, frozen=True, array_like=True, tag="taken"):

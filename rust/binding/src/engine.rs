@@ -179,7 +179,7 @@ impl Engine {
     }
 
     /// Decides incoming facts, then commands, until the batch is full; changes the state ahead of LOG. Raises `PendingError`.
-    #[pyo3(signature = (now_ms: "int", lead_ms: "int", commands: "list[tuple[str, str, bytes, tuple[str, ...] | None, str | None] | tuple[str, str, bytes, tuple[str, ...] | None, str | None, str | None]]", incoming: "list[tuple[int, str, bytes]]") -> "Decision")]
+    #[pyo3(signature = (now_ms: "int", lead_ms: "int", commands: "Sequence[tuple[str, str, bytes, tuple[str, ...] | None, str | None] | tuple[str, str, bytes, tuple[str, ...] | None, str | None, str | None]]", incoming: "list[tuple[int, str, bytes]]") -> "Decision")]
     fn decide(&self, now_ms: i64, lead_ms: i64, commands: Vec<Asked>, incoming: Vec<Arrived>) -> PyResult<Decision> {
         let asked = commands.iter().map(command).collect::<PyResult<Vec<_>>>()?;
         let arrived: Vec<_> = incoming

@@ -13,12 +13,14 @@ from holdfast.settings import GatewaySettings
 
 def routes(node: Node, settings: GatewaySettings, counters: Counters) -> list[Route]:
     """POST /v1/facts."""
+    handler = receive(node, settings, counters, "erp")
     return [
         Route(
             name="facts",
             method="POST",
             path="/v1/facts",
-            handler=receive(node, settings, counters, "erp"),
+            handler=handler,
+            keyed=handler,
             operation=Operation.FACTS,
             rank=2,
             body_bytes_max=settings.facts_body_bytes_max,

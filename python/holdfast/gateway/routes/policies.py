@@ -13,12 +13,14 @@ from holdfast.settings import GatewaySettings
 
 def routes(node: Node, settings: GatewaySettings, counters: Counters) -> list[Route]:
     """POST /v1/policies."""
+    handler = receive(node, settings, counters, "policy")
     return [
         Route(
             name="policies",
             method="POST",
             path="/v1/policies",
-            handler=receive(node, settings, counters, "policy"),
+            handler=handler,
+            keyed=handler,
             operation=Operation.POLICIES,
             rank=2,
             body_bytes_max=settings.facts_body_bytes_max,

@@ -14,7 +14,7 @@ from holdfast.gateway.batches import answer_batch
 from holdfast.gateway.keyring import Key, Operation
 from holdfast.gateway.ports import Answer, Node
 from holdfast.gateway.queries import check_name, none
-from holdfast.gateway.router import Handler, Route
+from holdfast.gateway.router import Handler, KeyedHandler, Route
 from holdfast.gateway.specification import Specification
 from holdfast.settings import GatewaySettings
 
@@ -79,11 +79,12 @@ def _makers(node: Node, settings: GatewaySettings) -> list[Route]:
             rank=rank,
             body_bytes_max=settings.body_bytes_max,
             body_timeout_s=settings.body_timeout_ms / 1000,
+            keyed=keyed,
             specification=specification,
         )
-        for name, method, path, handler, rank, specification in (
-            ("reserve", "PUT", "/v1/reservations/{id}", _command(node, "put"), 1, put),
-            ("reserve_batch", "POST", "/v1/reservations:batch", _batch(node), 2, batch),
+        for name, method, path, handler, keyed, rank, specification in (
+            ("reserve", "PUT", "/v1/reservations/{id}", _command(node, "put"), None, 1, put),
+            ("reserve_batch", "POST", "/v1/reservations:batch", _batch(node), _keyed_batch(node), 2, batch),
         )
     ]
 
@@ -107,6 +108,7 @@ def _verb(
         rank=rank,
         body_bytes_max=settings.body_bytes_max,
         body_timeout_s=settings.body_timeout_ms / 1000,
+        keyed=_keyed_command(node, verb),
         specification=Specification(
             summary=summary,
             tag="reservations",
@@ -124,6 +126,16 @@ def _command(node: Node, verb: str) -> Handler:
     async def command(reservation: str, query: str, body: bytes, key: Key) -> Answer:
         none(query)
         return await submit(verb, reservation, body, key.channels, key.id)
+
+    return command
+
+
+def _keyed_command(node: Node, verb: str) -> KeyedHandler:
+    submit = node.submit
+
+    async def command(reservation: str, query: str, body: bytes, key: Key, name: str) -> Answer:
+        none(query)
+        return await submit(verb, reservation, body, key.channels, key.id, name)
 
     return command
 
@@ -148,5 +160,13 @@ def _batch(node: Node) -> Handler:
     async def batch(parameter: str, query: str, body: bytes, key: Key) -> Answer:  # noqa: ARG001
         none(query)
         return await answer_batch(node, body, key)
+
+    return batch
+
+
+def _keyed_batch(node: Node) -> KeyedHandler:
+    async def batch(parameter: str, query: str, body: bytes, key: Key, name: str) -> Answer:  # noqa: ARG001
+        none(query)
+        return await answer_batch(node, body, key, name)
 
     return batch

@@ -194,13 +194,20 @@ async def test_retry_after_is_kept_within_the_time_that_is_left() -> None:
         assert len(behind.submitted) == 1
 
 
-@pytest.mark.parametrize(("outcome", "tries"), [("unknown", 1), ("not-done", 4)])
-async def test_a_handover_is_not_sent_twice_on_a_doubt(outcome: str, tries: int) -> None:
+@pytest.mark.parametrize("outcome", ["unknown", "not-done"])
+async def test_a_change_is_sent_again_under_the_same_key_and_another_one_under_another(outcome: str) -> None:
     behind = node(failing(100, Unavailable("log-unavailable", outcome, 1)))
+    handed = [requests.FulfilLine(sku="A", quantity=1)]
     async with listening(behind) as (_, port), client(port, QUICK) as gateway:
-        with pytest.raises(UnavailableError):
-            await gateway.fulfil("a", [requests.FulfilLine(sku="A", quantity=1)])
-        assert len(behind.submitted) == tries
+        for key in (None, None, "mine"):
+            with pytest.raises(UnavailableError):
+                await gateway.fulfil("a", handed, idempotency_key=key)
+    tries = [[one.key for one in behind.submitted[at : at + 4]] for at in (0, 4, 8)]
+    assert [len(set(keys)) for keys in tries] == [1, 1, 1]
+    first, second, third = (keys[0] for keys in tries)
+    assert len({first, second, third, None}) == 4
+    assert third == "mine"
+    assert len(behind.submitted) == 12
 
 
 async def test_refusals_are_not_sent_again() -> None:

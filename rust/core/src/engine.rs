@@ -144,6 +144,7 @@ impl Engine {
         }
         let mut decision = Decision::default();
         let mut writer = BatchWriter::new();
+        let clocks = (self.state.position.now_ms, self.state.position.lead_ms);
         let changed = apply::open_batch(&mut self.state, now_ms, lead_ms);
         let mut in_upto = self.state.position.in_upto;
         for message in incoming {
@@ -191,6 +192,9 @@ impl Engine {
                 in_upto,
             });
             decision.message = Some(message);
+        } else {
+            // LOG does not learn of these times, and whoever leads next may go on from earlier ones.
+            (self.state.position.now_ms, self.state.position.lead_ms) = clocks;
         }
         Ok(decision)
     }

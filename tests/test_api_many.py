@@ -2,9 +2,12 @@
 
 import asyncio
 import itertools
+import os
+import signal
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +20,9 @@ from holdfast.client.errors import UnavailableError
 from holdfast.client.transport import NO_RETRY
 from holdfast.node.runner import Node
 from holdfast.settings import Settings
+from holdfast.supervisor.record import gateway_of
 from tests.support.gateway import ask, listening
-from tests.support.served import Api, cart, level, places
+from tests.support.served import Api, cart, level, places, serving
 from tests.support.servers import embedded, quick_settings, together, until
 
 
@@ -191,3 +195,74 @@ async def test_when_the_leader_goes_503_no_leader_and_then_the_one_true_answer(t
         assert answer.status == 200, "it was done before; the same request gets the one true answer"
         assert await both.at_follower.sellable("S1") == 6
         assert (await both.at_follower("GET", "/v1/reservations/r2")).status == 404
+
+
+@dataclass
+class Shopper:
+    """Reserves through one process until it is answered, again and again; what it was told it writes down."""
+
+    api: Api
+    name: str
+    made: dict[str, int] = field(default_factory=dict)
+    outcomes: Counter[str] = field(default_factory=Counter)
+
+    async def shop(self, stop: asyncio.Event) -> None:
+        at = 0
+        while not stop.is_set():
+            at += 1
+            name = f"{self.name}-{at}"
+            while name not in self.made:
+                try:
+                    answer = await asyncio.wait_for(self.api.reserve(("S1", 1), reservation=name), 10)
+                except (OSError, asyncio.IncompleteReadError, TimeoutError):
+                    self.outcomes["reset"] += 1
+                    self.api = Api(self.api.port)  # what answers there next may be another process
+                    await asyncio.sleep(0.05)
+                    continue
+                if answer.status == 503:
+                    self.outcomes[f"{answer.problem}, {answer.json['outcome']}"] += 1
+                    await asyncio.sleep(0.05)
+                    continue
+                assert answer.status in {200, 201}, answer
+                self.made[name] = int(answer.headers["holdfast-sequence"])
+
+
+@pytest.mark.slow
+async def test_kill_9_of_the_leading_worker_under_load_loses_nothing_that_was_answered(tmp_path: Path) -> None:
+    with serving(tmp_path, "--workers", "2") as served:
+
+        def workers(but: int = 0) -> list[Api]:
+            found = gateway_of(served.directory / "store")
+            listening = [worker for worker in found.workers if worker.url and worker.pid != but] if found else []
+            return [Api(int(worker.url.rpartition(":")[2])) for worker in listening]
+
+        await until(lambda: len(workers()) == 2)
+        await workers()[0].facts(*places("W1"), level("S1", 1_000_000))
+        shoppers = [Shopper(Api(api.port), f"s{at}") for at, api in enumerate(workers() * 2)]
+        stop = asyncio.Event()
+        async with asyncio.timeout(80), asyncio.TaskGroup() as shopping:
+            for shopper in shoppers:
+                shopping.create_task(shopper.shop(stop))
+            for _ in range(3):
+                before = [len(shopper.made) for shopper in shoppers]
+                await until(
+                    lambda before=before: all(  # type: ignore[misc]
+                        len(shopper.made) > most + 50 for shopper, most in zip(shoppers, before, strict=True)
+                    ),
+                    30,
+                )
+                states = [(await api("GET", "/v1/state")).json for api in workers()]
+                leading = max(states, key=lambda state: (state["role"] == "leader", state["epoch"]))
+                os.kill(leading["pid"], signal.SIGKILL)
+                await until(lambda leading=leading: len(workers(but=leading["pid"])) == 2, 20)  # type: ignore[misc]
+                for shopper, api in zip(shoppers, workers() * 2, strict=True):
+                    shopper.api = Api(api.port)
+            stop.set()
+        made = {name: at for shopper in shoppers for name, at in shopper.made.items()}
+        last = max(made.values())
+        states = [(await api("GET", f"/v1/state?min_sequence={last}")).json for api in workers()]
+        assert len({state["digest"] for state in states}) == 1
+        assert {state["totals"]["reservations"] for state in states} == {len(made)}
+        for api in workers():
+            for name in made:
+                assert (await api("GET", f"/v1/reservations/{name}?min_sequence={last}")).status == 200

@@ -15,7 +15,7 @@ from tests.simulation.run import play
 
 SEEDS = {
     1: "lead time moved for the time before the process led: up to a tick, after a pause up to `lead_step_ms_max`",
-    28: "a leader that gave up the lead with its core had clocks ahead of LOG, and so other ends of holds than everyone",
+    28: "a leader that gave up the lead with its core had clocks ahead of LOG, and so other ends of holds",
 }
 
 

@@ -52,6 +52,19 @@ async def test_every_verb_through_a_follower_is_answered_as_by_the_leader(server
         assert follower.state()["digest"] == leader.state()["digest"]
 
 
+async def test_an_idempotency_key_goes_along(server: EmbeddedServer) -> None:
+    async with together(server.endpoint) as (leader, follower):
+        await stocked(leader, on_hand=10)
+        await put(follower, "r1", ("S1", 4))
+        await follower.submit("confirm", "r1", b"{}", None, None)
+        body = b'{"lines":[{"sku":"S1","quantity":1}]}'
+        answers = [await node.submit("fulfil", "r1", body, None, "k", "once") for node in (follower, leader, follower)]
+        assert [(status, told) for status, told, _ in answers] == [answers[0][:2]] * 3
+        assert answers[0][0] == 200
+        twice = await follower.submit("fulfil", "r1", body, None, "k", "again")
+        assert twice[1] != answers[0][1], "another key does it again"
+
+
 async def test_refusals_pass_through_unchanged(server: EmbeddedServer) -> None:
     async with together(server.endpoint) as (leader, follower):
         await stocked(leader, on_hand=2)

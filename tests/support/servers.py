@@ -56,10 +56,15 @@ async def connected(endpoint: Endpoint, settings: Settings | None = None) -> Asy
 
 @asynccontextmanager
 async def leading(
-    endpoint: Endpoint, settings: Settings | None = None, name: str = "n1", scope: str = "main"
+    endpoint: Endpoint,
+    settings: Settings | None = None,
+    name: str = "n1",
+    scope: str = "main",
+    rules: Mapping[str, Any] | None = None,
 ) -> AsyncIterator[Node[Engine]]:
-    """A node that leads, stopped afterwards."""
-    node = Node(scope, endpoint, lambda: Engine(scope, OWNER_KEY), settings, name=name)
+    """A node that leads, with these settings of the rules, stopped afterwards."""
+    encoded = orjson.dumps(rules or {})
+    node = Node(scope, endpoint, lambda: Engine(scope, OWNER_KEY), settings, name=name, rules=encoded)
     await node.start()
     try:
         await until(lambda: node.state()["role"] == "leader" and node.ready() == [], 30)

@@ -34,6 +34,7 @@ VERBS = {
     "rehearse": "holdfast.cli.rehearse:rehearse",
     "state": "holdfast.cli.state:state",
     "verify": "holdfast.cli.verify:verify",
+    "repair": "holdfast.cli.repair:repair",
     "explain": "holdfast.cli.explain:explain",
     "import": "holdfast.cli.import_csv:import_csv",
     "keys": "holdfast.cli.keys:app",

@@ -30,11 +30,11 @@ from holdfast.log.segments import (
     Stop,
     encode_header,
     encode_record,
+    last_record_after,
     list_segments,
     read_header,
     read_records,
     segment_name,
-    whole_record_after,
 )
 from holdfast.settings import JournalSettings
 
@@ -80,14 +80,7 @@ class Journal:
         Raises JournalInUseError, JournalDamagedError, OSError.
         """
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = os.open(directory / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as fault:
-            os.close(lock)
-            raise JournalInUseError(
-                f"another process keeps the journal in {directory}; give each process a --node name of its own"
-            ) from fault
+        lock = take_lock(directory, "give each process a --node name of its own")
         journal = cls(directory, scope, settings, lock)
         try:
             journal._recover()
@@ -123,7 +116,7 @@ class Journal:
                     position = after(position, self.scope, record.payload)
             except Stop as stop:
                 if stop.why:
-                    later = whole_record_after(file, stop.offset, position.sequence + 1)
+                    later = last_record_after(file, stop.offset, position.sequence + 1)
                     if later is not None:
                         why = f"{stop.why}, and record {later} stands whole after it"
                         raise JournalDamagedError(newest.path.name, stop.offset, why) from stop
@@ -355,6 +348,17 @@ class Journal:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def take_lock(directory: Path, advice: str) -> int:
+    """The journal's lock, as a descriptor to close. Raises JournalInUseError."""
+    lock = os.open(directory / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as fault:
+        os.close(lock)
+        raise JournalInUseError(f"another process keeps the journal in {directory}; {advice}") from fault
+    return lock
 
 
 def _read_segment(segment: Segment, after_sequence: int, ends_at: int) -> Iterator[tuple[int, bytes]]:

@@ -131,9 +131,14 @@ def read_header(path: Path, scope: str) -> Segment | None:
     return Segment(path, Position(first - 1, chain.hex(), batch, epoch, node, in_upto), length)
 
 
+def list_paths(directory: Path, scope: str) -> list[Path]:
+    """The files of a scope's journal, in order."""
+    return sorted(path for path in directory.glob(f"{scope}-*{SUFFIX}") if _is_named(path, scope))
+
+
 def list_segments(directory: Path, scope: str) -> tuple[list[Segment], Path | None]:
     """The segments in order, and the newest file where its header was torn. Raises JournalDamagedError."""
-    paths = sorted(path for path in directory.glob(f"{scope}-*{SUFFIX}") if _is_named(path, scope))
+    paths = list_paths(directory, scope)
     segments: list[Segment] = []
     for path in paths:
         segment = read_header(path, scope)
@@ -180,6 +185,20 @@ def read_records(segment: Segment, file: BinaryIO, *, skip_upto: int = 0) -> Ite
         wanted += 1
 
 
+def read_copied(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
+    """(sequence, payload) of records that stand alone, without a header, perhaps with holes. Raises Stop at damage."""
+    offset = 0
+    while head := file.read(RECORD_HEAD_BYTES):
+        if len(head) < RECORD_HEAD_BYTES:
+            raise Stop(offset, "a record's head is cut off")
+        length, sequence, checksum = _parse_head(head, offset)
+        payload = file.read(length)
+        if len(payload) < length or zlib.crc32(payload) != checksum:
+            raise Stop(offset, f"the checksum of record {sequence} does not hold")
+        yield sequence, payload
+        offset += RECORD_HEAD_BYTES + length
+
+
 def _parse_head(head: bytes, offset: int) -> tuple[int, int, int]:
     if _checksum(head[: _HEAD.size]) != head[_HEAD.size :]:
         raise Stop(offset, "the checksum of a record's head does not hold")
@@ -189,14 +208,15 @@ def _parse_head(head: bytes, offset: int) -> tuple[int, int, int]:
     return length, sequence, checksum
 
 
-def whole_record_after(file: BinaryIO, offset: int, sequence_min: int) -> int | None:
-    """The sequence of a whole record that stands somewhere after `offset`; None when there is none.
+def last_record_after(file: BinaryIO, offset: int, sequence_min: int) -> int | None:
+    """The highest sequence of a whole record that stands somewhere after `offset`; None when there is none.
 
     A head has two zero bytes where the upper half of its sequence is; messages, being JSON, have none, so few places
     are looked at.
     """
     file.seek(offset)
     rest = file.read()
+    highest: int | None = None
     for match in _TWO_ZEROS.finditer(rest.rstrip(b"\0") + b"\0\0"):
         start = match.start() - _SEQUENCE_OFFSET - 6
         head = rest[start : start + RECORD_HEAD_BYTES] if start > 0 else b""
@@ -208,5 +228,5 @@ def whole_record_after(file: BinaryIO, offset: int, sequence_min: int) -> int | 
             continue
         payload = rest[start + RECORD_HEAD_BYTES : start + RECORD_HEAD_BYTES + length]
         if sequence >= sequence_min and len(payload) == length and zlib.crc32(payload) == checksum:
-            return sequence
-    return None
+            highest = max(highest or 0, sequence)
+    return highest

@@ -57,7 +57,7 @@ async def verify(
 ) -> VerifyReport:
     """Rebuild and compare. Raises LogFault when LOG cannot be read at all."""
     settings = settings or Settings()
-    async with _endpoint(source, settings) as endpoint:
+    async with endpoint_at(source, settings) as endpoint:
         connection = Connection(endpoint, settings.log, f"holdfast {scope} verify")
         await connection.open()
         try:
@@ -67,7 +67,11 @@ async def verify(
 
 
 @asynccontextmanager
-async def _endpoint(source: Path | Endpoint, settings: Settings) -> AsyncIterator[Endpoint]:
+async def endpoint_at(source: Path | Endpoint, settings: Settings) -> AsyncIterator[Endpoint]:
+    """Where the log of a data directory is: the server that runs on it, or one that is started for as long as it takes.
+
+    Raises StreamMismatchError, StoreInUseError, ServerStartError.
+    """
     if isinstance(source, Endpoint):
         yield source
         return

@@ -17,13 +17,13 @@ from cyclopts import Parameter
 from holdfast.cli.connection import could_not_run
 from holdfast.cli.console import DONE, FOUND_WRONG, Json, number, remarks, results, write_json
 from holdfast.cli.live import LiveWatcher
-from holdfast.gateway.run import endpoint_of
-from holdfast.log.connection import Connection
+from holdfast.cli.serve import NatsCa, NatsCert, NatsCreds, NatsKey, named_file
+from holdfast.log.connection import Connection, endpoint_of
 from holdfast.log.streams import Names, ensure_streams
 from holdfast.node.mending import Mender, Proof
 from holdfast.node.repair import Examination, Plan, examine, plan
 from holdfast.node.verify import endpoint_at
-from holdfast.settings import Settings
+from holdfast.settings import LogSettings, Settings
 
 if TYPE_CHECKING:
     from holdfast.node.repair import Tell
@@ -46,6 +46,10 @@ def repair(
         str | None,
         Parameter(help="Where two histories stand against each other: `log`, or the node whose journal counts."),
     ] = None,
+    nats_ca: NatsCa = None,
+    nats_cert: NatsCert = None,
+    nats_key: NatsKey = None,
+    nats_creds: NatsCreds = None,
     json: Json = False,
 ) -> int:
     """Compare the log with the journals that the nodes kept, and put back what it lost.
@@ -59,8 +63,16 @@ def repair(
     holdfast repair --data DIR --yes
     ```
     """
+    settings = Settings(
+        log=LogSettings(
+            tls_ca=named_file(nats_ca),
+            tls_certificate=named_file(nats_cert),
+            tls_key=named_file(nats_key),
+            credentials=named_file(nats_creds),
+        )
+    )
     with could_not_run():
-        found, made, proof, backup = uvloop.run(_run(data, nats, scope, trust, _consent(yes, recreate, json)))
+        found, made, proof, backup = uvloop.run(_run(data, nats, scope, settings, trust, _consent(yes, recreate, json)))
     if json:
         write_json(_document(found, made, proof, backup))
     elif proof is not None:
@@ -88,10 +100,9 @@ def _consent(yes: bool, recreate: bool, json: bool) -> Consent:
 
 
 async def _run(
-    data: Path, nats: str | None, scope: str, trust: str | None, consent: Consent
+    data: Path, nats: str | None, scope: str, settings: Settings, trust: str | None, consent: Consent
 ) -> tuple[Examination, Plan, Proof | None, Path | None]:
-    settings = Settings()
-    async with endpoint_at(endpoint_of(nats) if nats else data, settings) as endpoint:
+    async with endpoint_at(endpoint_of(nats, settings.log) if nats else data, settings) as endpoint:
         connection = Connection(endpoint, settings.log, f"holdfast {scope} repair")
         await connection.open()
         try:

@@ -113,10 +113,10 @@ def serve(
     settings = Settings(
         log=LogSettings(
             replicas=replicas or (1 if nats is None or "," not in nats else REPLICAS_OF_A_CLUSTER),
-            tls_ca=_file(nats_ca),
-            tls_certificate=_file(nats_cert),
-            tls_key=_file(nats_key),
-            credentials=_file(nats_creds),
+            tls_ca=named_file(nats_ca),
+            tls_certificate=named_file(nats_cert),
+            tls_key=named_file(nats_key),
+            credentials=named_file(nats_creds),
         ),
         gateway=GatewaySettings(connections_max=connections_max),
     )
@@ -128,7 +128,7 @@ def serve(
     return DONE
 
 
-def _file(path: Path | None) -> str:
+def named_file(path: Path | None) -> str:
     """As the settings have it. Raises CouldNotRunError."""
     if path is None:
         return ""

@@ -172,6 +172,32 @@ class JournalSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class SnapshotSettings:
+    """Snapshots of the state, and the process that makes them (docs/snapshots.md)."""
+
+    # One is taken after so many batches, or after so long if there was any; 0 batches: none is taken by itself.
+    every_batches: int = 50_000
+    every_ms: int = 15 * MINUTE_MS
+    start_ms: int = 5 * SECOND_MS  # not while a gateway starts
+    look_ms: int = 1 * SECOND_MS
+    retry_ms: int = 60 * SECOND_MS
+    niceness: int = 10
+    pulse_wait_ms: int = 3 * SECOND_MS  # for another process to say its digest of the same state
+
+    kept: int = 3
+    set_aside_kept: int = 1  # damaged ones, for whoever wants to know why
+    header_bytes_max: int = 64 * KIB
+
+    # Shared through NATS, so that a new node can start from one. None: where NATS is not this machine's own.
+    shared: bool | None = None
+    shared_kept: int = 2
+    shared_bytes_max: int = 8 * GIB
+    shared_part_bytes: int = 128 * KIB
+    shared_part_pause_ms: int = 5  # between parts on their way up: the log goes first
+    shared_timeout_ms: int = 10 * MINUTE_MS
+
+
+@dataclass(frozen=True, slots=True)
 class GatewaySettings:
     """The HTTP side."""
 
@@ -247,4 +273,5 @@ class Settings:
     journal: JournalSettings = field(default_factory=JournalSettings)
     gateway: GatewaySettings = field(default_factory=GatewaySettings)
     supervisor: SupervisorSettings = field(default_factory=SupervisorSettings)
+    snapshots: SnapshotSettings = field(default_factory=SnapshotSettings)
     rules: RuleSettings = field(default_factory=RuleSettings)

@@ -26,7 +26,9 @@ from holdfast.gateway.app import Gateway
 from holdfast.gateway.gate import KeyGate, LoopbackGate
 from holdfast.gateway.keyring import Keyring
 from holdfast.log.connection import endpoint_of
+from holdfast.log.streams import Names
 from holdfast.node.runner import Node
+from holdfast.node.starting import Starting
 from holdfast.supervisor.channel import Assignment, Channel, Listening, LogState
 
 OWN_HOST = "127.0.0.1"
@@ -79,11 +81,21 @@ async def _serving(assignment: Assignment) -> AsyncIterator[Serving]:
     if http_parser.HttpRequestParser is http_parser.HttpRequestParserPy:
         log.warning("slow_parser", detail="aiohttp lacks its C parser; install a wheel of it")
     secret = await asyncio.to_thread(owner_key, directory)
-    node: Node[Engine] = Node(
-        assignment.scope,
-        endpoint_of(assignment.nats, settings.log),
-        lambda: Engine(assignment.scope, secret),
+    scope = assignment.scope
+    starting = Starting(
+        directory,
+        Names(scope),
         settings,
+        lambda: Engine(scope, secret),
+        lambda path: Engine.restore(scope, secret, path),
+        shared=assignment.shares_snapshots,
+    )
+    node: Node[Engine] = Node(
+        scope,
+        endpoint_of(assignment.nats, settings.log),
+        lambda: Engine(scope, secret),
+        settings,
+        starting=starting,
         name=assignment.node,
         directory=directory,
         rules=orjson.dumps(asdict(settings.rules)),

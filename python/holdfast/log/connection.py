@@ -22,6 +22,7 @@ import structlog
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
+from nats.js import JetStreamContext
 
 from holdfast.log.errors import ApiError, ServerUnfitError, UnreachableError
 from holdfast.settings import LogSettings
@@ -249,6 +250,10 @@ class Connection:
         if error is not None:
             raise ApiError(call, error.get("code", 0), error.get("err_code", 0), error.get("description", ""))
         return parsed
+
+    def jetstream(self) -> JetStreamContext:
+        """For what the library does well enough: object stores. Streams of the log go through `api`."""
+        return self._client.jetstream(timeout=self._settings.api_timeout_ms / 1000)
 
     async def listen(self, subject: str, callback: Callable[[Msg], Awaitable[None]]) -> Subscription:
         """Have `callback` called for each message, in order. It must not raise. Nothing is dropped here."""

@@ -95,3 +95,19 @@ class JournalGapError(JournalFault):
 
 class JournalFullError(JournalFault):
     """The journal has reached its bound; older segments can go once they are archived (settings.journal.bytes_max)."""
+
+
+class SnapshotFault(LogFault):
+    """Anything about a snapshot: use an older one, or replay LOG."""
+
+
+class SnapshotUnreadableError(SnapshotFault):
+    """A file is no snapshot, or its header is damaged."""
+
+
+class SnapshotTooNewError(SnapshotFault):
+    """A newer holdfast wrote it. It is not damaged: leave it there."""
+
+
+class SnapshotsInUseError(SnapshotFault):
+    """Another process takes a snapshot in this directory right now; it will be done soon."""

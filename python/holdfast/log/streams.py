@@ -43,6 +43,11 @@ class Names:
         return f"HF_{self.scope}_DLQ"
 
     @property
+    def snapshots(self) -> str:
+        """The object store of shared snapshots."""
+        return f"HF_{self.scope}_SNAP"
+
+    @property
     def log_subject(self) -> str:
         """The only subject of LOG."""
         return f"hf.{self.scope}.log"

@@ -31,6 +31,7 @@ from holdfast.node.protocol import Protocol
 from holdfast.node.reads import Answer, CoreT, Reads
 from holdfast.node.replay import Progress, ReplayProgress
 from holdfast.node.report import Counters, not_ready, state_of
+from holdfast.node.starting import Starting
 from holdfast.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -49,6 +50,7 @@ class Node(Generic[CoreT]):
         name: str = "n1",
         rules: bytes = b"{}",
         directory: Path | None = None,
+        starting: Starting[CoreT] | None = None,
         on_progress: Progress | None = None,
     ) -> None:
         self.names = Names(scope)
@@ -58,6 +60,7 @@ class Node(Generic[CoreT]):
         self.log_fault = ""  # what whoever runs the log's server says is wrong with it
         self.replay_progress: ReplayProgress | None = None
         self._new_core = new_core
+        self._starting = starting
         self._on_progress = on_progress
         self._protocol = Protocol(name, rules, self.settings.node)
         self._connection = Connection(endpoint, self.settings.log, f"holdfast {scope} {name}")
@@ -323,7 +326,7 @@ class Node(Generic[CoreT]):
     async def _rebuild(self, reason: str) -> None:
         log.info("rebuild", why=reason)
         try:
-            core = self._new_core()
+            core = await self._first_core()
             progress = await self.keeper.rebuild(core, self._note_progress)
         except LogFault as fault:
             self._drive(e.RebuildFailed(str(fault)))
@@ -335,6 +338,12 @@ class Node(Generic[CoreT]):
             log.info("rebuilt", sequence=progress.sequence, facts_per_s=int(progress.facts_per_s))
             self._drive(e.Rebuilt(core, self.keeper.end))
             self.liaison.rebuilt()
+
+    async def _first_core(self) -> CoreT:
+        """What to replay LOG into: the newest snapshot's state where there is one."""
+        if self._starting is None:
+            return self._new_core()
+        return await self._starting.core(self._feed_connection, self._alarm)
 
     def _note_progress(self, progress: ReplayProgress) -> None:
         self.replay_progress = progress

@@ -33,6 +33,13 @@ class Assignment(msgspec.Struct, frozen=True):
     log_level: str = "info"
     loop: str = "uvloop"
     settings: Settings = msgspec.field(default_factory=Settings)
+    own_nats: bool = True
+
+    @property
+    def shares_snapshots(self) -> bool:
+        """Whether snapshots also go through NATS: on one machine alone the directory has them."""
+        shared = self.settings.snapshots.shared
+        return not self.own_nats if shared is None else shared
 
     def __repr__(self) -> str:
         return f"Assignment(node={self.node!r}, scope={self.scope!r}, directory={self.directory!r})"

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 OWN_HOST = "127.0.0.1"
+SNAPSHOTS = "snapshots"
+SNAPSHOTS_MODULE = "holdfast.gateway.snapshots"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,12 @@ class Plan:
     def children(self) -> list[ChildSpec]:
         """All processes to keep running. Another one for this gateway goes here: it gets the same assignment."""
         place = str(self.directory.resolve())
-        return [ChildSpec(name, (sys.executable, "-m", WORKER_MODULE, name, place)) for name in self.nodes()]
+        children = [ChildSpec(name, (sys.executable, "-m", WORKER_MODULE, name, place)) for name in self.nodes()]
+        snapshots = self.settings.snapshots
+        if snapshots.every_batches > 0:
+            argv = (sys.executable, "-m", SNAPSHOTS_MODULE, place)
+            children.append(ChildSpec(SNAPSHOTS, argv, niceness=snapshots.niceness))
+        return children
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +185,7 @@ class Supervisor:
             log_level=plan.log_level,
             loop=plan.loop,
             settings=plan.settings,
+            own_nats=plan.nats is None,
         )
 
     def _on_change(self, child: Child) -> None:

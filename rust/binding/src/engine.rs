@@ -1,7 +1,7 @@
 //! The engine, as Python calls it: all calls from one thread; `apply_many` and snapshots let other threads run meanwhile.
 
 use std::fs::File;
-use std::io::{BufReader, BufWriter};
+use std::io::BufReader;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use holdfast_core::engine::{self, Engine as Core, EngineError, Incoming};
@@ -13,6 +13,7 @@ use pyo3::types::{PyBytes, PyTuple};
 
 use crate::decision::Decision;
 use crate::errors::{log_error, snapshot_error};
+use crate::paced::Paced;
 
 /// `(verb, reservation id, body, channels that the key may see, key id)`, and perhaps the idempotency key after them.
 struct Asked {
@@ -223,14 +224,13 @@ impl Engine {
         applied.map_err(|error: EngineError| log_error(&error))
     }
 
-    /// Writes the whole state to a new file at `path` while other threads run; its header as a JSON object. The caller
-    /// makes it durable and names it. Raises `SnapshotError`, `OSError` (also where `path` exists).
+    /// Writes the whole state to a new file at `path`, durably, while other threads run; its header as a JSON object. Raises `SnapshotError`, `OSError` (also where `path` exists).
     #[pyo3(signature = (path: "str") -> "bytes")]
     fn snapshot<'py>(&self, py: Python<'py>, path: &str) -> PyResult<Bound<'py, PyBytes>> {
         let written = py.detach(|| {
-            let mut file = BufWriter::with_capacity(FILE_BUFFER_BYTES, File::create_new(path)?);
+            let mut file = Paced::new(File::create_new(path)?);
             let header = self.core().snapshot(&mut file)?;
-            file.into_inner().map_err(std::io::IntoInnerError::into_error)?;
+            file.finish()?;
             Ok(header)
         });
         let header = written.map_err(snapshot_error)?;

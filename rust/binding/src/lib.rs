@@ -7,6 +7,7 @@ mod bodies;
 mod decision;
 mod engine;
 mod errors;
+mod paced;
 
 /// A hold is a handful of small allocations: this allocator takes a third off its time (benches/core.rs uses it too).
 #[global_allocator]

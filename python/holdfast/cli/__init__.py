@@ -35,6 +35,7 @@ VERBS = {
     "state": "holdfast.cli.state:state",
     "verify": "holdfast.cli.verify:verify",
     "repair": "holdfast.cli.repair:repair",
+    "snapshots": "holdfast.cli.snapshots:snapshots",
     "explain": "holdfast.cli.explain:explain",
     "import": "holdfast.cli.import_csv:import_csv",
     "keys": "holdfast.cli.keys:app",

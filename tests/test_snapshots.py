@@ -15,6 +15,7 @@ from holdfast.log.embedded import EmbeddedServer
 from holdfast.log.shared_snapshots import SharedSnapshots
 from holdfast.log.snapshots import FORMAT_MAX, SnapshotStore, read_header
 from holdfast.log.streams import Names
+from holdfast.log.tasks import ended
 from holdfast.node.events import Alarm
 from holdfast.node.replay import rebuild
 from holdfast.node.runner import Node
@@ -153,11 +154,12 @@ async def test_they_are_taken_by_themselves_and_the_oldest_go(server: EmbeddedSe
     settings = replace(SETTINGS, snapshots=often)
     snapshotter = Snapshotter(tmp_path, "main", server.endpoint, settings, shared=False)
     await snapshotter.open()
-    keeping = asyncio.create_task(keep_taking(snapshotter, settings))
+    keeping: asyncio.Task[None] | None = None
     store = snapshotter.starting.store
     try:
         async with leading(server.endpoint, tmp_path / "n1") as node:
             await stocked(node)
+            keeping = asyncio.create_task(keep_taking(snapshotter, settings))
             seen: set[int] = set()
             for round_number in range(4):
                 newest = max(seen, default=0)
@@ -167,7 +169,7 @@ async def test_they_are_taken_by_themselves_and_the_oldest_go(server: EmbeddedSe
         assert len(seen) >= 4
         assert len(store.sequences()) == 2
     finally:
-        keeping.cancel()
+        await ended(keeping)
         await snapshotter.close()
 
 

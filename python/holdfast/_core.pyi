@@ -170,8 +170,8 @@ class Engine:
         """
     def snapshot(self, /, path: "str") -> "bytes":
         """
-        Writes the whole state to a new file at `path` while other threads run; its header as a JSON object. The caller
-        makes it durable and names it. Raises `SnapshotError`, `OSError` (also where `path` exists).
+        Writes the whole state to a new file at `path`, durably, while other threads run; its header as a JSON object.
+        Raises `SnapshotError`, `OSError` (also where `path` exists).
         """
     def totals(self, /) -> bytes:
         """

@@ -224,7 +224,8 @@ impl Engine {
         applied.map_err(|error: EngineError| log_error(&error))
     }
 
-    /// Writes the whole state to a new file at `path`, durably, while other threads run; its header as a JSON object. Raises `SnapshotError`, `OSError` (also where `path` exists).
+    /// Writes the whole state to a new file at `path`, durably, while other threads run; its header as a JSON object.
+    /// Raises `SnapshotError`, `OSError` (also where `path` exists).
     #[pyo3(signature = (path: "str") -> "bytes")]
     fn snapshot<'py>(&self, py: Python<'py>, path: &str) -> PyResult<Bound<'py, PyBytes>> {
         let written = py.detach(|| {

@@ -278,7 +278,8 @@ async def test_what_is_heard_of_digests_is_bounded() -> None:
         pulse = Pulse("n1", "0" * 16, "leading", 1, sequence, [(sequence, f"{sequence:032x}")])
         await digests.hear(Message(encode_pulse(pulse)))  # type: ignore[arg-type]
     await digests.hear(Message(b"no pulse"))  # type: ignore[arg-type]
-    assert digests.newest(0, 1_000) == 99
+    assert digests.first(0) == 90
+    assert digests.first(100) is None
     assert digests.at(99) == {"n1": f"{99:032x}"}
     assert digests.at(89) == {}
 

@@ -149,12 +149,15 @@ class SnapshotStore:
         part.chmod(0o600)
         part.rename(self.path_of(sequence))
         self._sync_directory()
-        self.trim()
+        self.trim(sequence)
         return self.at(sequence)
 
-    def trim(self) -> list[int]:
-        """Remove all but the newest ones; the sequences of what went."""
-        gone = self.sequences()[self._settings.kept :]
+    def trim(self, upto: int) -> list[int]:
+        """Remove all but the newest ones up to a sequence; the sequences of what went.
+
+        What lies beyond was made on a log that was longer: it may be again.
+        """
+        gone = [found for found in self.sequences() if found <= upto][self._settings.kept :]
         for sequence in gone:
             self.path_of(sequence).unlink(missing_ok=True)
         return gone

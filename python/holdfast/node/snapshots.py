@@ -66,9 +66,9 @@ class Digests:
         while len(self._told) > self._kept_max:
             self._told.popitem(last=False)
 
-    def newest(self, after: int, upto: int) -> int | None:
-        """The latest sequence of a stretch of which a digest is known."""
-        return max((sequence for sequence in self._told if after < sequence <= upto), default=None)
+    def first(self, since: int) -> int | None:
+        """The earliest sequence, from `since` on, of which a digest is known."""
+        return min((sequence for sequence in self._told if sequence >= since), default=None)
 
     def at(self, sequence: int) -> dict[str, str]:
         """By process."""
@@ -110,7 +110,7 @@ class Snapshotter:
         """How many messages LOG has after the newest snapshot. Raises UnreachableError, ApiError."""
         sequences = await asyncio.to_thread(self.starting.store.sequences)
         state = await stream_state(self._connection, self.names.log)
-        return state.last_sequence - (sequences[0] if sequences else 0)
+        return state.last_sequence - max((one for one in sequences if one <= state.last_sequence), default=0)
 
     async def take(self) -> Taken | None:
         """Take one now; None when LOG has nothing new.
@@ -154,18 +154,15 @@ class Snapshotter:
         return engine.sequence, engine.digest()
 
     async def _advance(self, core: Engine) -> bool:
-        """Apply what LOG has, up to where a digest is known of another process; whether there was anything."""
+        """Apply what LOG has, and on to where a digest is known of another process; whether there was anything."""
         end = (await stream_state(self._connection, self.names.log)).last_sequence
         if end <= core.sequence:
             return False
         replay = Replay(self._connection, self.names.log, core, self._settings)
         await replay.open()
         try:
-            target = self._digests.newest(core.sequence, end)
-            if target is None:
-                await replay.upto(end)
-                target = await self._known_soon(end)
-            await replay.upto(target)
+            await replay.upto(end)
+            await replay.upto(await self._known_soon(end))
             # It must be found again by the message at its sequence: a void one is none of the chain.
             for _ in range(_FIT_TRIES_MAX):
                 message = await get_message(self._connection, self.names.log, core.sequence)
@@ -180,9 +177,8 @@ class Snapshotter:
         """A sequence from `end` on of which a digest is told within `pulse_wait_ms`; else `end`."""
         deadline = asyncio.get_running_loop().time() + self._settings.snapshots.pulse_wait_ms / 1000
         while asyncio.get_running_loop().time() < deadline:
-            newer = [sequence for sequence in (self._digests.newest(end - 1, 1 << 63),) if sequence is not None]
-            if newer:
-                return newer[0]
+            if (known := self._digests.first(end)) is not None:
+                return known
             await asyncio.sleep(self._settings.node.pulse_ms / 10_000)
         return end
 

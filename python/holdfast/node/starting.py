@@ -8,6 +8,7 @@ and passed over, down to the empty state, from which LOG alone gives the same.
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -37,6 +38,14 @@ CoreT = TypeVar("CoreT")
 UNUSABLE = (SnapshotFault, SnapshotError, OSError)
 
 
+@dataclass(frozen=True, slots=True)
+class Misfit:
+    """Why a snapshot is none of LOG as it is, and whether it never will be."""
+
+    why: str
+    for_ever: bool
+
+
 class Starting(Generic[CoreT]):
     """Restores cores of one scope. `restore` takes a path and proves the digest; `new` makes an empty core."""
 
@@ -64,9 +73,11 @@ class Starting(Generic[CoreT]):
             snapshot = await self._readable(sequence, alarm)
             if snapshot is None:
                 continue
-            why = await self._misfit(connection, snapshot.header, state)
-            if why:
-                alarm(Alarm("snapshot-does-not-fit", f"{snapshot.path.name}: {why}"))
+            misfit = await self._misfit(connection, snapshot.header, state)
+            if misfit is not None:
+                alarm(Alarm("snapshot-does-not-fit", f"{snapshot.path.name}: {misfit.why}"))
+                if misfit.for_ever:
+                    await asyncio.to_thread(self.store.set_aside, sequence)
                 continue
             core = await self._restored(snapshot, alarm)
             if core is not None:
@@ -127,9 +138,9 @@ class Starting(Generic[CoreT]):
                 part = self.store.directory / f"{name}.part"
                 await shared.fetch(name, part)
                 header = await asyncio.to_thread(read_header, part, self._settings.snapshots.header_bytes_max)
-                why = await self._misfit(connection, header, state)
-                if why:
-                    alarm(Alarm("snapshot-does-not-fit", f"shared {name}: {why}"))
+                misfit = await self._misfit(connection, header, state)
+                if misfit is not None:
+                    alarm(Alarm("snapshot-does-not-fit", f"shared {name}: {misfit.why}"))
                     return None
                 core = await asyncio.to_thread(self.store.prove, part, self._restore)
                 await asyncio.to_thread(self.store.admit, part, header.sequence)
@@ -141,20 +152,22 @@ class Starting(Generic[CoreT]):
         log.info("snapshot-restored", sequence=header.sequence, shared=name)
         return core
 
-    async def _misfit(self, connection: Connection, header: SnapshotHeader, state: StreamState) -> str:
-        """Why this snapshot is none of this LOG; "" when it is. Raises UnreachableError."""
+    async def _misfit(self, connection: Connection, header: SnapshotHeader, state: StreamState) -> Misfit | None:
+        """Why this snapshot is none of this LOG; None when it is one. Raises UnreachableError."""
         sequence = header.sequence
         if header.scope != self._names.scope:
-            return f"it is of scope {header.scope}"
+            return Misfit(f"it is of scope {header.scope}", for_ever=True)
         if sequence > state.last_sequence:
-            return f"the log ends at {state.last_sequence}, before its sequence {sequence}: did the log lose its end?"
+            why = f"the log ends at {state.last_sequence}, before its sequence {sequence}: did the log lose its end?"
+            return Misfit(why, for_ever=False)
         if state.first_sequence > sequence + 1:
-            return f"the log begins at {state.first_sequence}, after its sequence {sequence}"
+            return Misfit(f"the log begins at {state.first_sequence}, after its sequence {sequence}", for_ever=True)
         if state.first_sequence > sequence:
-            return ""
+            return None
         message = await get_message(connection, self._names.log, sequence)
         if message is None:
             raise UnreachableError(f"{self._names.log}: message {sequence} cannot be read now")
         if chain_hash(message) != header.chain:
-            return f"the log has another message at {sequence} than the one that it was made after"
-        return ""
+            why = f"the log has another message at {sequence} than the one that it was made after"
+            return Misfit(why, for_ever=True)
+        return None

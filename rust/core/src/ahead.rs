@@ -10,8 +10,8 @@ use memchr::memmem::Finder;
 use smallvec::SmallVec;
 
 use crate::decide::{Body, Command};
-use crate::ids::{SkuId, Slot};
-use crate::reservations::Node;
+use crate::ids::SkuId;
+use crate::reservations::{Node, Wanted};
 use crate::state::State;
 
 /// As many at a time as stay in the nearest caches until they are used.
@@ -22,29 +22,32 @@ type Few<T> = SmallVec<[T; 2 * TEXTS_MAX]>;
 
 /// Fetches what commands will need: the SKUs that carts name, the reservations of the others.
 pub(crate) fn look_for(state: &State, commands: &[Command<'_>], bodies: &[Body<'_>]) {
-    let (mut names, mut ids) = (Few::new(), Few::new());
+    let mut names = Few::new();
+    let mut wanted = Wanted::default();
     for (command, body) in commands.iter().zip(bodies) {
+        wanted.ids.push(command.id);
         match body {
-            Body::Put(Ok(body)) => names.extend(body.lines.iter().map(|line| line.sku.as_bytes())),
-            Body::Put(Err(_)) => {}
-            Body::Other => ids.push(command.id),
+            Body::Put(Ok(body), owner) => {
+                names.extend(body.lines.iter().map(|line| line.sku.as_bytes()));
+                wanted.owners.extend(*owner);
+            }
+            Body::Confirm(Ok(body)) => wanted.orders.extend(body.order_ref.as_deref()),
+            _ => {}
         }
     }
-    look(state, &names, &ids);
+    look(state, &names, &wanted);
 }
 
 /// Fetches what facts will need.
 pub(crate) fn look_into<'t>(state: &State, facts: impl Iterator<Item = &'t str>) {
     let (key, id) = (Finder::new(b"\"sku\":\""), Finder::new(b"\"id\":\""));
-    let (mut names, mut ids) = (Few::new(), Few::new());
+    let mut names = Few::new();
+    let mut wanted = Wanted::default();
     for text in facts {
-        let before = names.len();
         names.extend(values(&key, text).map(str::as_bytes));
-        if names.len() == before {
-            ids.extend(values(&id, text).next());
-        }
+        wanted.ids.extend(values(&id, text).next());
     }
-    look(state, &names, &ids);
+    look(state, &names, &wanted);
 }
 
 /// What stands behind each key. An escape in a name only makes it unknown here.
@@ -57,12 +60,11 @@ fn values<'t>(key: &'t Finder<'t>, text: &'t str) -> impl Iterator<Item = &'t st
 }
 
 /// Touches the SKUs and reservations, and what these lead to. Each loop waits for one kind of miss.
-fn look(state: &State, names: &[&[u8]], ids: &[&str]) {
-    let mut touched = 0;
+fn look(state: &State, names: &[&[u8]], wanted: &Wanted<'_>) {
     let symbols = &state.catalogue.sku_names;
     let tags: Few<u32> = names.iter().map(|name| symbols.tag(name)).collect();
     let mut skus: Few<SkuId> = tags.iter().filter_map(|&tag| symbols.likely(tag).map(SkuId)).collect();
-    let slots: Few<Slot> = state.reservations.likely(ids);
+    let (slots, mut touched) = state.reservations.look_ahead(wanted);
     for sku in &skus {
         touched ^= i64::from(symbols.end(sku.0)) ^ state.catalogue.skus[sku.at()].at_hand;
     }

@@ -10,14 +10,15 @@ pub(crate) mod put;
 
 use crate::apply;
 use crate::cart::{self, AskedLine, Verdict};
-use crate::commands::{self, PutBody};
+use crate::commands::{self, ConfirmBody, PutBody};
 use crate::decide::fulfil::fulfil;
+use crate::decide::owners::keyed_hash;
 use crate::decide::put::put;
 use crate::errors::{Problem, RequestError};
 use crate::facts::{Fact, Regional, ReservationConfirmed, ReservationExtended, Statement, Text};
 use crate::ids::{ChannelId, Slot};
 use crate::render::{self, Answer, problem, problem_with};
-use crate::reservations::ReservationState;
+use crate::reservations::{Owner, ReservationState};
 use crate::state::State;
 
 /// What is asked of a reservation. LOG has hashes of requests over these numbers.
@@ -62,15 +63,23 @@ pub struct Command<'a> {
 /// A command's body, read before its turn so that what it names can be fetched meanwhile.
 #[derive(Debug)]
 pub(crate) enum Body<'a> {
-    Put(Result<PutBody<'a>, RequestError>),
+    /// With the keyed hash of its owner.
+    Put(Result<PutBody<'a>, RequestError>, Option<Owner>),
+    Confirm(Result<ConfirmBody<'a>, RequestError>),
     /// Read in its turn.
     Other,
 }
 
 impl<'a> Body<'a> {
-    pub(crate) fn of(command: &Command<'a>) -> Self {
+    pub(crate) fn of(command: &Command<'a>, owner_key: Option<&[u8; 32]>) -> Self {
         match command.verb {
-            Verb::Put => Body::Put(commands::parse_put(command.body)),
+            Verb::Put => {
+                let body = commands::parse_put(command.body);
+                let owner = body.as_ref().ok().and_then(|body| body.owner.as_deref());
+                let owner = owner.map(|owner| keyed_hash(owner_key, owner));
+                Body::Put(body, owner)
+            }
+            Verb::Confirm => Body::Confirm(commands::parse_confirm(command.body)),
             _ => Body::Other,
         }
     }
@@ -98,25 +107,19 @@ pub(crate) fn command(
     sink: &mut Sink<'_>,
 ) -> Answer {
     match command.key {
-        None => decided(state, owner_key, command, body, sink),
+        None => decided(state, command, body, sink),
         Some(key) => keyed::keyed(state, owner_key, command, body, key, sink),
     }
 }
 
 #[inline]
-fn decided(
-    state: &mut State,
-    owner_key: Option<&[u8; 32]>,
-    command: &Command<'_>,
-    body: Body<'_>,
-    sink: &mut Sink<'_>,
-) -> Answer {
+fn decided(state: &mut State, command: &Command<'_>, body: Body<'_>, sink: &mut Sink<'_>) -> Answer {
     let decided = match (commands::check_id(command.id), body) {
-        (Err(error), _) | (Ok(()), Body::Put(Err(error))) => Err(refused(error)),
-        (Ok(()), Body::Put(Ok(body))) => put(state, owner_key, command, &body, sink),
+        (Err(error), _) | (Ok(()), Body::Put(Err(error), _) | Body::Confirm(Err(error))) => Err(refused(error)),
+        (Ok(()), Body::Put(Ok(body), owner)) => put(state, command, &body, owner, sink),
+        (Ok(()), Body::Confirm(Ok(body))) => confirm(state, command, &body, sink),
         (Ok(()), Body::Other) => match command.verb {
-            Verb::Put => unreachable!("the body of a PUT is read before its turn"),
-            Verb::Confirm => confirm(state, command, sink),
+            Verb::Put | Verb::Confirm => unreachable!("their bodies are read before their turn"),
             Verb::Release => release(state, command, sink),
             Verb::Cancel => cancel(state, command, sink),
             Verb::Extend => extend(state, command, sink),
@@ -194,8 +197,7 @@ pub(crate) fn insufficient(state: &State, what: Problem, lines: &[AskedLine<'_>]
     })
 }
 
-fn confirm(state: &mut State, command: &Command<'_>, sink: &mut Sink<'_>) -> Outcome {
-    let body = commands::parse_confirm(command.body).map_err(refused)?;
+fn confirm(state: &mut State, command: &Command<'_>, body: &ConfirmBody<'_>, sink: &mut Sink<'_>) -> Outcome {
     let slot = existing(state, command)?;
     let r = state.reservations.get(slot);
     let told = body.order_ref.as_deref();

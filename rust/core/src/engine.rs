@@ -164,7 +164,7 @@ impl Engine {
                 break;
             }
             bodies.clear();
-            bodies.extend(group.iter().map(Body::of));
+            bodies.extend(group.iter().map(|command| Body::of(command, self.owner_key.as_ref())));
             ahead::look_for(&self.state, group, &bodies);
             for (command, body) in group.iter().zip(bodies.drain(..)) {
                 if is_full(&writer) {
@@ -174,10 +174,11 @@ impl Engine {
                     writer.push(statement);
                 };
                 let (state, key) = (&mut self.state, self.owner_key.as_ref());
-                decision
-                    .answers
-                    .push(decide::command(state, key, command, body, &mut sink));
+                let answer = decide::command(state, key, command, body, &mut sink);
+                decision.answers.push(answer);
             }
+            // While what changed is still near.
+            self.state.settle_digest();
         }
         decision.commands_taken = decision.answers.len();
         self.state.settle_digest();
@@ -242,10 +243,11 @@ impl Engine {
         apply::open_batch(&mut self.state, batch.header.now_ms, batch.header.lead_ms);
         for (at, raw) in batch.facts.iter().enumerate() {
             if at % ahead::TEXTS_MAX == 0 {
+                self.state.settle_digest();
                 let next = batch.facts[at..].iter().take(ahead::TEXTS_MAX);
-                ahead::look_into(&self.state, next.map(|raw| raw.get()));
+                ahead::look_into(&self.state, next.copied());
             }
-            let statement = parse_logged(raw.get()).map_err(|e| unreadable(e.to_string()))?;
+            let statement = parse_logged(raw).map_err(|e| unreadable(e.to_string()))?;
             apply::statement(&mut self.state, &statement);
         }
         self.state.settle_digest();

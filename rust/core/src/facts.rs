@@ -12,6 +12,7 @@ mod envelope;
 mod orders;
 mod parse;
 mod policies;
+mod quick;
 mod requests;
 mod reservations;
 mod shapes;

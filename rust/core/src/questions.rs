@@ -5,8 +5,8 @@
 use crate::cart::{self, AskedLine};
 use crate::commands;
 use crate::decide::owners::holds_of;
+use crate::decide::owners::keyed_hash;
 use crate::decide::owners::without;
-use crate::decide::owners::{OwnerDigits, keyed_hash};
 use crate::decide::{check_region, may_see, refused, unknown_sku};
 use crate::engine::Engine;
 use crate::errors::Problem;
@@ -163,7 +163,7 @@ impl Engine {
             .iter()
             .map(|l| AskedLine::resolve(state, &l.sku, l.quantity, l.unit.as_deref()))
             .collect();
-        let away = holds_of(state, owner.as_ref().map(OwnerDigits::text), asking.channel);
+        let away = holds_of(state, owner, asking.channel);
         let verdicts = without(state, &away, |s| {
             cart::judge(s, (asking.channel, asking.region), &lines, false, None)
         });

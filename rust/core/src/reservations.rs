@@ -11,9 +11,11 @@ use smallvec::SmallVec;
 use crate::facts::AsOf;
 use crate::ids::{ChannelId, LocationId, RegionId, SkuId, Slot, SourceId, SupplyId, tag};
 
+mod near;
 mod owner;
 mod room;
 
+pub(crate) use near::Wanted;
 pub(crate) use owner::Owner;
 use room::{Room, Tagged};
 
@@ -208,12 +210,6 @@ impl Reservations {
     pub(crate) fn find(&self, id: &str) -> Option<Slot> {
         let tag = tag(&self.hasher, id.as_bytes());
         self.by_id.find(tag, |slot| &*self.get(slot).id == id)
-    }
-
-    /// The slots that ids most likely have; found together, so that the processor waits for them together.
-    pub(crate) fn likely<A: smallvec::Array<Item = Slot>>(&self, ids: &[&str]) -> SmallVec<A> {
-        let tags: SmallVec<[u32; 128]> = ids.iter().map(|id| tag(&self.hasher, id.as_bytes())).collect();
-        tags.iter().filter_map(|&tag| self.by_id.find(tag, |_| true)).collect()
     }
 
     #[inline]

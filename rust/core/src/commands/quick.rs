@@ -6,17 +6,7 @@
 use super::{ConfirmBody, PutBody, PutLine};
 use crate::facts::Text;
 use crate::facts::bounds::{LINES_MAX, NAME_CHARS_MAX, QUANTITY_MAX, REVISION_MAX, TTL_MS_MAX};
-use crate::json::scan::Scan;
-
-/// Fills a member that must not have been given before.
-#[inline]
-pub(super) fn once<T>(slot: &mut Option<T>, value: Option<T>) -> Option<()> {
-    if slot.is_some() {
-        return None;
-    }
-    *slot = Some(value?);
-    Some(())
-}
+use crate::json::scan::{Scan, once};
 
 fn name<'a>(scan: &mut Scan<'a>) -> Option<Text<'a>> {
     scan.name(NAME_CHARS_MAX).map(Text::Borrowed)

@@ -36,7 +36,7 @@ pub(crate) fn keyed(
             }
         },
     }
-    let (status, body) = decided(state, owner_key, command, read, sink);
+    let (status, body) = decided(state, command, read, sink);
     let outcome = match status {
         200..300 => Outcome::Reservation {
             status,

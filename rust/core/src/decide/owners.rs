@@ -4,27 +4,17 @@ use crate::ids::{ChannelId, SkuId, Slot};
 use crate::reservations::{Node, Owner};
 use crate::state::State;
 
-/// 32 hexadecimal digits instead of a name: raw customer data never enters LOG.
-pub(crate) fn keyed_hash(key: Option<&[u8; 32]>, owner: &str) -> OwnerDigits {
+/// 128 bits instead of a name: raw customer data never enters LOG.
+pub(crate) fn keyed_hash(key: Option<&[u8; 32]>, owner: &str) -> Owner {
     let hash = blake3::keyed_hash(key.unwrap_or(&[0; 32]), owner.as_bytes());
     let (first, _) = hash.as_bytes().split_first_chunk().expect("32 bytes");
-    OwnerDigits(Owner::from_bytes(*first).digits())
-}
-
-/// An owner as LOG writes it.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct OwnerDigits([u8; 32]);
-
-impl OwnerDigits {
-    pub(crate) fn text(&self) -> &str {
-        std::str::from_utf8(&self.0).expect("digits")
-    }
+    Owner::from_bytes(*first)
 }
 
 /// The holds of an owner on a channel.
-pub(crate) fn holds_of(state: &State, owner: Option<&str>, channel: Option<ChannelId>) -> Vec<Slot> {
+pub(crate) fn holds_of(state: &State, owner: Option<Owner>, channel: Option<ChannelId>) -> Vec<Slot> {
     let all = owner
-        .map(|o| state.reservations.of_owner(Owner::of(o)))
+        .map(|owner| state.reservations.of_owner(owner))
         .unwrap_or_default();
     all.into_iter()
         .filter(|&slot| Some(state.reservations.get(slot).channel) == channel)

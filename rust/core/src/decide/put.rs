@@ -6,7 +6,7 @@ use smallvec::SmallVec;
 
 use crate::cart::{self, AskedLine, Reason, Verdict, Verdicts};
 use crate::commands;
-use crate::decide::owners::{holds_of, keyed_hash, without};
+use crate::decide::owners::{holds_of, without};
 use crate::decide::{
     Command, Outcome, Sink, check_region, closed, commit, insufficient, may_see, refused, shown, unknown_sku,
 };
@@ -21,9 +21,9 @@ use crate::state::State;
 
 pub(crate) fn put(
     state: &mut State,
-    owner_key: Option<&[u8; 32]>,
     command: &Command<'_>,
     body: &commands::PutBody<'_>,
+    owner: Option<Owner>,
     sink: &mut Sink<'_>,
 ) -> Outcome {
     if !may_see(command.channels, &body.channel) {
@@ -37,12 +37,15 @@ pub(crate) fn put(
         }
     }
     let lines = resolve(state, body)?;
-    let owner = body.owner.as_deref().map(|owner| keyed_hash(owner_key, owner));
+    let digits = owner.map(Owner::digits);
+    let digits = digits
+        .as_ref()
+        .map(|digits| std::str::from_utf8(digits).expect("digits"));
     let mut held = ReservationHeld {
         id: Text::Borrowed(command.id),
         channel: body.channel.clone(),
         region: body.region.clone(),
-        owner: owner.as_ref().map(|owner| Text::Borrowed(owner.text())),
+        owner: digits.map(Text::Borrowed),
         ttl_ms: body.ttl_ms,
         lines: held_lines(state, body, &lines),
         partial: body.partial,
@@ -63,12 +66,12 @@ pub(crate) fn put(
             "is one too many: 60,000 are known; declare those in use",
         )));
     }
-    let verdicts = fit(state, &held, existing, (channel, region), &lines)?;
+    let verdicts = fit(state, &held, owner, existing, (channel, region), &lines)?;
     for (line, verdict) in held.lines.iter_mut().zip(&verdicts) {
         line.asked = (verdict.granted != verdict.requested).then_some(verdict.requested);
         line.quantity = verdict.granted;
     }
-    owner_limit(state, &held, existing)?;
+    owner_limit(state, &held, owner, existing)?;
     commit(state, command, Fact::ReservationHeld(held), sink);
     let slot = state.reservations.find(command.id).expect("just held");
     Ok(shown(state, slot, if existing.is_some() { 200 } else { 201 }))
@@ -149,13 +152,14 @@ fn repeat_or_closed(state: &mut State, slot: Slot, held: &ReservationHeld<'_>) -
 fn fit(
     state: &mut State,
     held: &ReservationHeld<'_>,
+    owner: Option<Owner>,
     existing: Option<Slot>,
     who: (Option<ChannelId>, Option<RegionId>),
     lines: &[AskedLine<'_>],
 ) -> Result<Verdicts, Answer> {
     let mut away: Vec<Slot> = Vec::new();
     if held.supersede {
-        away = holds_of(state, held.owner.as_deref(), who.0);
+        away = holds_of(state, owner, who.0);
         away.retain(|slot| Some(*slot) != existing);
     }
     let stays = existing.filter(|&slot| {
@@ -175,15 +179,20 @@ fn fit(
     Ok(verdicts)
 }
 
-fn owner_limit(state: &State, held: &ReservationHeld<'_>, existing: Option<Slot>) -> Result<(), Answer> {
-    let (max, Some(owner)) = (state.rules.owner_units_max, held.owner.as_deref()) else {
+fn owner_limit(
+    state: &State,
+    held: &ReservationHeld<'_>,
+    owner: Option<Owner>,
+    existing: Option<Slot>,
+) -> Result<(), Answer> {
+    let (max, Some(owner)) = (state.rules.owner_units_max, owner) else {
         return Ok(());
     };
     if max == 0 {
         return Ok(());
     }
     let channel = state.catalogue.channel(&held.channel);
-    let others = state.reservations.of_owner(Owner::of(owner));
+    let others = state.reservations.of_owner(owner);
     let stays = |slot: &&Slot| {
         Some(**slot) != existing && !(held.supersede && Some(state.reservations.get(**slot).channel) == channel)
     };

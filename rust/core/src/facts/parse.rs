@@ -13,7 +13,7 @@ use super::policies::OversellMessage;
 use super::requests::AnsweredMessage;
 use super::reservations::OnlyId;
 use super::take::{Bounded, Taken};
-use super::{Fact, Item, Statement, Text};
+use super::{Fact, Item, Statement, Text, quick};
 use crate::errors::FieldError;
 
 /// Why a fact is rejected; displays as the reason told to the sender.
@@ -60,6 +60,11 @@ pub fn parse_statement<'a>(
 
 /// Reads a fact from LOG: as [`Statement::encode`] wrote it.
 pub fn parse_logged(raw: &str) -> Result<Statement<'_>, FactError> {
+    quick::logged(raw).map_or_else(|| parse_logged_slowly(raw), Ok)
+}
+
+/// As above, whatever the fact looks like.
+pub(super) fn parse_logged_slowly(raw: &str) -> Result<Statement<'_>, FactError> {
     let kind = kind_of(raw)?;
     // A freshness fact has a field named `source`, so there the one who said it stands under another name.
     let source_key = if kind == "freshness" {

@@ -13,6 +13,34 @@ fn encoded(statement: &Statement<'_>) -> String {
     String::from_utf8(out).expect("canonical bytes are UTF-8")
 }
 
+/// A member that some fact has, mostly with a value that it may have.
+fn member() -> impl Strategy<Value = String> {
+    const NAMES: &str = "id|channel|owner|region|ttl_ms|partial|supersede|revision|order_ref|by|source|trace|sku|\
+        location|on_hand|basis|as_of|allocated|unit|quantity|asked|lines|kind|unsellable";
+    const LINES: &str =
+        "\\[(\\{\"sku\":\"A\",\"quantity\":[0-9]{1,20}(,\"(asked|location)\":(\"lyon\"|7|0))?\\},?){1,2}\\]";
+    let value = prop_oneof![
+        "\"[a-z]{1,9}\"",
+        "\"(net|gross|)\"",
+        "-?[0-9]{1,20}",
+        "true|false|null|1\\.0",
+        LINES
+    ];
+    (NAMES, value).prop_map(|(name, value)| format!("\"{name}\":{value}"))
+}
+
+#[test]
+fn the_facts_that_fill_a_log_are_taken_quickly() {
+    for text in [
+        r#"{"kind":"reservation.held","by":"k1","id":"c","channel":"web","owner":"ab","ttl_ms":9,"lines":[{"sku":"A","quantity":1},{"sku":"B","quantity":0,"location":"lyon","asked":2}],"partial":true}"#,
+        r#"{"kind":"reservation.confirmed","by":"k1","id":"c","order_ref":"WC-1"}"#,
+        r#"{"kind":"reservation.released","id":"c"}"#,
+        r#"{"kind":"stock.level","source":"acme","sku":"A","location":"lyon","on_hand":7,"basis":"net","as_of":1}"#,
+    ] {
+        assert!(quick::logged(text).is_some(), "{text}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -56,6 +84,21 @@ proptest! {
         let text: String = text.into_iter().collect();
         let _ = parse_logged(&text);
         let _ = parse_statement(&text, Some("acme"), None);
+        if let Some(taken) = quick::logged(&text) {
+            prop_assert_eq!(parse::parse_logged_slowly(&text), Ok(taken), "{}", text);
+        }
+    }
+
+    #[test]
+    fn prop_a_fact_taken_quickly_is_what_serde_reads(
+        members in proptest::collection::vec(member(), 1..9),
+        kind in "reservation\\.(held|confirmed|released|oversold)|stock\\.level",
+        space in "[ \n]{0,1}",
+    ) {
+        let text = format!("{{\"kind\":{space}\"{kind}\",{}}}{space}", members.join(&format!("{space},")));
+        if let Some(taken) = quick::logged(&text) {
+            prop_assert_eq!(parse::parse_logged_slowly(&text), Ok(taken), "{}", text);
+        }
     }
 
     #[test]

@@ -3,6 +3,10 @@
 //! In: JSON text. Out: its tokens; None for whatever is unusual (an escape, a sign, a fraction, another script), which
 //! serde then reads. Always: what is taken here, serde would take as the same value; only the time differs.
 
+use serde_json::value::RawValue;
+
+/// Deeper than any fact.
+const DEPTH_MAX: usize = 8;
 /// So many digits always fit 64 bits.
 const DIGITS_MAX: usize = 18;
 
@@ -76,7 +80,8 @@ impl<'a> Scan<'a> {
     /// A string of 1 to `max` printable ASCII characters without an escape.
     #[inline]
     pub(crate) fn name(&mut self, max: usize) -> Option<&'a str> {
-        self.plain().filter(|text| !text.is_empty() && text.len() <= max)
+        self.string::<false>()
+            .filter(|text| !text.is_empty() && text.len() <= max)
     }
 
     /// A whole number from `min` to `max`, neither of them below 0.
@@ -106,20 +111,70 @@ impl<'a> Scan<'a> {
         })
     }
 
+    /// Whether `byte` comes next.
+    pub(crate) fn is_at(&mut self, byte: u8) -> bool {
+        self.next() == Some(byte)
+    }
+
     /// Whether nothing but white space is left.
     pub(crate) fn is_done(&mut self) -> bool {
         self.next().is_none()
     }
 
+    /// Passes over one value of any shape and gives its text, white space before it left out.
+    pub(crate) fn value(&mut self) -> Option<&'a str> {
+        self.next()?;
+        let start = self.at;
+        if self.skip(DEPTH_MAX).is_none() {
+            // Escapes, signs and fractions are for serde.
+            self.at = start;
+            let mut values = serde_json::Deserializer::from_str(&self.text[start..]).into_iter::<&RawValue>();
+            values.next()?.ok()?;
+            self.at += values.byte_offset();
+        }
+        Some(&self.text[start..self.at])
+    }
+
+    fn skip(&mut self, depth: usize) -> Option<()> {
+        let depth = depth.checked_sub(1)?;
+        match self.next()? {
+            b'"' => self.string::<true>().map(drop),
+            b't' | b'f' => self.bool().map(drop),
+            b'0'..=b'9' => self.int(0, i64::MAX).map(drop),
+            b'{' => self.skip_all(b'}', |scan| {
+                scan.string::<true>()?;
+                scan.take(b':')?;
+                scan.skip(depth)
+            }),
+            b'[' => self.skip_all(b']', |scan| scan.skip(depth)),
+            _ => None,
+        }
+    }
+
+    fn skip_all(&mut self, close: u8, mut one: impl FnMut(&mut Self) -> Option<()>) -> Option<()> {
+        self.at += 1;
+        if self.next()? == close {
+            self.at += 1;
+            return Some(());
+        }
+        loop {
+            one(self)?;
+            if !self.more(close)? {
+                return Some(());
+            }
+        }
+    }
+
+    /// A string without an escape; `WIDE`: of any script, else of printable ASCII.
     #[inline]
-    fn plain(&mut self) -> Option<&'a str> {
+    fn string<const WIDE: bool>(&mut self) -> Option<&'a str> {
         self.take(b'"')?;
         let start = self.at;
         let bytes = self.text.as_bytes().get(start..)?;
         let mut length = 0;
         let (words, _) = bytes.as_chunks::<8>();
         for eight in words {
-            let found = unusual(u64::from_le_bytes(*eight));
+            let found = unusual::<WIDE>(u64::from_le_bytes(*eight));
             if found != 0 {
                 length += found.trailing_zeros() as usize / 8;
                 break;
@@ -129,7 +184,7 @@ impl<'a> Scan<'a> {
         // The last bytes of the text, fewer than eight.
         while bytes
             .get(length)
-            .is_some_and(|&b| (0x20..0x7f).contains(&b) && b != b'"' && b != b'\\')
+            .is_some_and(|&b| b >= 0x20 && b != b'"' && b != b'\\' && (WIDE || b < 0x7f))
         {
             length += 1;
         }
@@ -141,10 +196,20 @@ impl<'a> Scan<'a> {
     }
 }
 
+/// Fills a member that must not have been given before.
+#[inline]
+pub(crate) fn once<T>(slot: &mut Option<T>, value: Option<T>) -> Option<()> {
+    if slot.is_some() {
+        return None;
+    }
+    *slot = Some(value?);
+    Some(())
+}
+
 /// Marks, from the lowest byte on, the first of eight that ends a plain string: a quote, or what makes it not plain.
 /// Beyond the first mark there may be false ones.
 #[inline]
-fn unusual(eight: u64) -> u64 {
+fn unusual<const WIDE: bool>(eight: u64) -> u64 {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGH: u64 = ONES << 7;
     let below = |x: u64, bound: u64| x.wrapping_sub(ONES * bound) & !x;
@@ -152,7 +217,7 @@ fn unusual(eight: u64) -> u64 {
     let quote = below(eight ^ (ONES * 0x22), 1);
     let escape = below(eight ^ (ONES * 0x5c), 1);
     // DEL and everything beyond ASCII.
-    let beyond = eight | eight.wrapping_add(ONES);
+    let beyond = if WIDE { 0 } else { eight | eight.wrapping_add(ONES) };
     (control | quote | escape | beyond) & HIGH
 }
 
@@ -178,6 +243,21 @@ mod tests {
             let mut scan = Scan::new(&json);
             if let Some(number) = scan.int(0, i64::MAX).filter(|_| scan.is_done()) {
                 prop_assert_eq!(serde_json::from_str::<i64>(&json).ok(), Some(number));
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_value_passed_over_is_one_that_serde_passes_over(
+            text in "(\\[|\\{|\\]|\\}|,|:|\"|\"a\"|\"a\":|\"\\\\u00e9\"|1|-1|1\\.5|true|null|é| ){0,12}",
+            deep in 0_usize..200,
+        ) {
+            for json in [text.clone(), format!("{{\"a\":{text}}}"), format!("{}{text}{}", "[".repeat(deep), "]".repeat(deep))] {
+                let mut scan = Scan::new(&json);
+                let taken = scan.value().filter(|_| scan.is_done());
+                let read = serde_json::from_str::<&RawValue>(&json).ok().map(RawValue::get);
+                prop_assert_eq!(taken, read, "{}", json);
             }
         }
     }

@@ -6,12 +6,12 @@
 
 use std::hint::black_box;
 
-use memchr::memmem::Finder;
 use smallvec::SmallVec;
 
 use crate::decide::{Body, Command};
+use crate::facts::{Fact, Statement};
 use crate::ids::SkuId;
-use crate::reservations::{Node, Wanted};
+use crate::reservations::{Node, Owner, Wanted};
 use crate::state::State;
 
 /// As many at a time as stay in the nearest caches until they are used.
@@ -39,24 +39,26 @@ pub(crate) fn look_for(state: &State, commands: &[Command<'_>], bodies: &[Body<'
 }
 
 /// Fetches what facts will need.
-pub(crate) fn look_into<'t>(state: &State, facts: impl Iterator<Item = &'t str>) {
-    let (key, id) = (Finder::new(b"\"sku\":\""), Finder::new(b"\"id\":\""));
+pub(crate) fn look_into<'t>(state: &State, facts: impl Iterator<Item = &'t Statement<'t>>) {
     let mut names = Few::new();
     let mut wanted = Wanted::default();
-    for text in facts {
-        names.extend(values(&key, text).map(str::as_bytes));
-        wanted.ids.extend(values(&id, text).next());
+    for statement in facts {
+        match &statement.fact {
+            Fact::ReservationHeld(held) => {
+                names.extend(held.lines.iter().map(|line| line.sku.as_bytes()));
+                wanted.ids.push(&held.id);
+                wanted.owners.extend(held.owner.as_deref().map(Owner::of));
+            }
+            Fact::ReservationConfirmed(confirmed) => {
+                wanted.ids.push(&confirmed.id);
+                wanted.orders.extend(confirmed.order_ref.as_deref());
+            }
+            Fact::ReservationReleased(id) | Fact::ReservationCancelled(id) => wanted.ids.push(id),
+            Fact::StockLevel(level) => names.push(level.sku.as_bytes()),
+            _ => {}
+        }
     }
     look(state, &names, &wanted);
-}
-
-/// What stands behind each key. An escape in a name only makes it unknown here.
-fn values<'t>(key: &'t Finder<'t>, text: &'t str) -> impl Iterator<Item = &'t str> {
-    let length = key.needle().len();
-    key.find_iter(text.as_bytes()).filter_map(move |at| {
-        let rest = text.get(at + length..)?;
-        rest.split_once('"').map(|(value, _)| value)
-    })
 }
 
 /// Touches the SKUs and reservations, and what these lead to. Each loop waits for one kind of miss.

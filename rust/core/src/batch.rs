@@ -6,9 +6,10 @@
 use serde::de::{Deserialize, Deserializer, Error};
 use serde_json::value::RawValue;
 
+use crate::facts::quick::next_logged;
 use crate::facts::take::{Name, Object, one};
 use crate::facts::words::words;
-use crate::facts::{Statement, Text};
+use crate::facts::{FactError, Statement, Text, parse_logged};
 use crate::json::{self, scan::Scan};
 
 /// The version of the message that this code writes and reads.
@@ -54,11 +55,11 @@ pub struct BatchHeader<'a> {
     pub rules: Option<&'a RawValue>,
 }
 
-/// A batch as it was read; the facts are for [`crate::facts::parse_logged`].
+/// A batch as it was read: JSON from end to end, and each fact as [`crate::facts::parse_logged`] reads it.
 #[derive(Debug, Clone)]
 pub struct Batch<'a> {
     pub header: BatchHeader<'a>,
-    pub facts: Vec<&'a str>,
+    pub facts: Vec<Result<Statement<'a>, FactError>>,
 }
 
 /// The message is no batch that this code can read: whoever replays must stop, and run the version that wrote it.
@@ -184,7 +185,7 @@ fn hash<'de, D: Deserializer<'de>>(from: D) -> Result<[u8; 32], D::Error> {
     Ok(*hash.as_bytes())
 }
 
-/// Reads a message of LOG. The facts are split, not read.
+/// Reads a message of LOG. A fact that cannot be read leaves the others readable.
 pub fn parse_batch(bytes: &[u8]) -> Result<Batch<'_>, BatchError> {
     let text = std::str::from_utf8(bytes).map_err(|error| BatchError {
         reason: error.to_string(),
@@ -202,7 +203,7 @@ fn any(text: &str) -> Result<Batch<'_>, BatchError> {
     }
     let facts = match (message.kind, message.rules, message.facts) {
         (BatchKind::Lead, Some(_), None) => Vec::new(),
-        (BatchKind::Facts, None, Some(facts)) => facts.into_iter().map(RawValue::get).collect(),
+        (BatchKind::Facts, None, Some(facts)) => facts.into_iter().map(|fact| parse_logged(fact.get())).collect(),
         (BatchKind::Lead, ..) => return Err(unreadable("a lead batch carries rules and no facts".to_owned())),
         (BatchKind::Facts, ..) => return Err(unreadable("a batch of facts carries facts and no rules".to_owned())),
     };
@@ -222,20 +223,20 @@ fn any(text: &str) -> Result<Batch<'_>, BatchError> {
     Ok(Batch { header, facts })
 }
 
-/// A batch of facts as [`BatchWriter`] writes it, split quickly; None: for serde to read, and to say what is wrong.
+/// A batch of facts as [`BatchWriter`] writes it, read quickly; None: for serde to read, and to say what is wrong.
 fn usual(text: &str) -> Option<Batch<'_>> {
     const FACTS: &str = ",\"facts\":";
     // No string holds this: its quotes would stand behind backslashes. Within another object what is before it is no header.
     let at = text.find(FACTS)?;
     let mut scan = Scan::new(&text[at + FACTS.len()..]);
-    let mut facts = Vec::with_capacity(text.len() / 128);
+    let mut facts = Vec::with_capacity(text.len() / 256);
     scan.take(b'[')?;
     if scan.is_at(b']') {
         scan.take(b']')?;
     } else {
-        facts.push(scan.value()?);
+        facts.push(fact(&mut scan)?);
         while scan.more(b']')? {
-            facts.push(scan.value()?);
+            facts.push(fact(&mut scan)?);
         }
     }
     scan.take(b'}')?;
@@ -259,6 +260,13 @@ fn usual(text: &str) -> Option<Batch<'_>> {
         rules: None,
     };
     is_usual.then_some(Batch { header, facts })
+}
+
+fn fact<'a>(scan: &mut Scan<'a>) -> Option<Result<Statement<'a>, FactError>> {
+    match scan.attempt(next_logged) {
+        Some(statement) => Some(Ok(statement)),
+        None => scan.value().map(parse_logged),
+    }
 }
 
 /// What the next batch names as `previous`: the hash of this one's bytes.

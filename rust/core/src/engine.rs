@@ -10,7 +10,7 @@ use crate::ahead;
 use crate::apply;
 use crate::batch::{BatchHeader, BatchKind, BatchWriter, chain_hash, parse_batch};
 use crate::decide::{self, Body, Command};
-use crate::facts::{Text, parse_logged};
+use crate::facts::Text;
 use crate::intake::{self, take_in};
 pub use crate::intake::{Dead, Incoming, Received, well_formed};
 use crate::invariants;
@@ -241,14 +241,14 @@ impl Engine {
             self.state.rules = serde_json::from_str::<Rules>(rules.get()).map_err(|e| unreadable(e.to_string()))?;
         }
         apply::open_batch(&mut self.state, batch.header.now_ms, batch.header.lead_ms);
-        for (at, raw) in batch.facts.iter().enumerate() {
-            if at % ahead::TEXTS_MAX == 0 {
-                self.state.settle_digest();
-                let next = batch.facts[at..].iter().take(ahead::TEXTS_MAX);
-                ahead::look_into(&self.state, next.copied());
+        for group in batch.facts.chunks(ahead::TEXTS_MAX) {
+            ahead::look_into(&self.state, group.iter().flatten());
+            for read in group {
+                let statement = read.as_ref().map_err(|error| unreadable(error.to_string()))?;
+                apply::statement(&mut self.state, statement);
             }
-            let statement = parse_logged(raw).map_err(|e| unreadable(e.to_string()))?;
-            apply::statement(&mut self.state, &statement);
+            // While what changed is still near.
+            self.state.settle_digest();
         }
         self.state.settle_digest();
         let position = &mut self.state.position;

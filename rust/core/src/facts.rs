@@ -12,7 +12,7 @@ mod envelope;
 mod orders;
 mod parse;
 mod policies;
-mod quick;
+pub(crate) mod quick;
 mod requests;
 mod reservations;
 mod shapes;

@@ -45,7 +45,8 @@ fn a_batch_is_read_back_as_it_was_written() {
     let batch = parse_batch(&bytes).unwrap();
     assert_eq!(batch.header.node, "n\"1");
     assert_eq!(batch.header.previous, [0xab; 32]);
-    assert_eq!(batch.facts.iter().map(|fact| fact.len() + 1).sum::<usize>(), grown + 1);
+    assert_eq!(batch.facts, [Ok(released("a")), Ok(released("b"))]);
+    assert_eq!(grown, r#"{"kind":"reservation.released","id":"a"}"#.len() * 2 + 1);
 }
 
 #[test]

@@ -36,20 +36,26 @@ fn name<'a>(scan: &mut Scan<'a>) -> Option<Text<'a>> {
 /// Reads a fact from LOG.
 pub(super) fn logged(text: &str) -> Option<Statement<'_>> {
     let mut scan = Scan::new(text);
+    next_logged(&mut scan).filter(|_| scan.is_done())
+}
+
+/// Reads the fact that comes next in a batch.
+pub(crate) fn next_logged<'a>(scan: &mut Scan<'a>) -> Option<Statement<'a>> {
     let mut around = Around::default();
     scan.take(b'{')?;
+    scan.skip_space();
     if !scan.is("\"kind\":") {
         return None;
     }
     let fact = match scan.name(NAME_CHARS_MAX)? {
-        "reservation.held" => held(&mut scan, &mut around).map(Fact::ReservationHeld),
-        "reservation.confirmed" => confirmed(&mut scan, &mut around).map(Fact::ReservationConfirmed),
-        "reservation.released" => only_id(&mut scan, &mut around).map(Fact::ReservationReleased),
-        "stock.level" => level(&mut scan, &mut around).map(Fact::StockLevel),
+        "reservation.held" => held(scan, &mut around).map(Fact::ReservationHeld),
+        "reservation.confirmed" => confirmed(scan, &mut around).map(Fact::ReservationConfirmed),
+        "reservation.released" => only_id(scan, &mut around).map(Fact::ReservationReleased),
+        "stock.level" => level(scan, &mut around).map(Fact::StockLevel),
         _ => None,
     }?;
     let Around { source, by } = around;
-    scan.is_done().then_some(Statement {
+    Some(Statement {
         source: source.unwrap_or_default(),
         by,
         trace: None,

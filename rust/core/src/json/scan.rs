@@ -121,6 +121,16 @@ impl<'a> Scan<'a> {
         self.next().is_none()
     }
 
+    /// Tries one way of reading; where it gives None, nothing was read.
+    pub(crate) fn attempt<T>(&mut self, read: impl FnOnce(&mut Self) -> Option<T>) -> Option<T> {
+        let start = self.at;
+        let value = read(self);
+        if value.is_none() {
+            self.at = start;
+        }
+        value
+    }
+
     /// Passes over one value of any shape and gives its text, white space before it left out.
     pub(crate) fn value(&mut self) -> Option<&'a str> {
         self.next()?;

@@ -173,3 +173,22 @@ def test_a_debug_build_would_warn(monkeypatch: pytest.MonkeyPatch) -> None:
         warnings.simplefilter("always")
         importlib.reload(holdfast)
     assert any("debug build" in str(warning.message) for warning in caught)
+
+
+def test_a_decision_that_appends_nothing_leaves_no_trace_in_what_another_leader_goes_on_from() -> None:
+    engine, log = leading()
+    held = engine.decide(NOW_MS, 10, [put("r1", 5)], [])
+    assert held.message is not None
+    engine.commit(3)
+    log.append(held.message)
+    refused = engine.decide(NOW_MS + 900, 900, [put("r2", 1)], [])
+    assert refused.message is None
+    other = Engine("main", b"secret")
+    other.apply_many(1, log)
+    log.append(other.lead_batch("n2", NOW_MS + 500))
+    other.apply(4, log[3])
+    released = other.decide(NOW_MS + 600, 100, [("release", "r1", b"{}", None, None)], [])
+    assert released.message is not None
+    other.commit(5)
+    assert [engine.apply(4, log[3]), engine.apply(5, released.message)] == [True, True]
+    assert (engine.digest(), engine.lead_ms, engine.now_ms) == (other.digest(), other.lead_ms, other.now_ms)

@@ -1,9 +1,9 @@
 """The protocol against a log that misbehaves in every way that real ones were seen to.
 
 Appends arrive late, twice or never; acknowledgements are lost; reads come back empty although the message is there;
-others append garbage or take the lead; LOG is reported shorter than it is; the process dies. Whatever happens, in any
-order: what was answered as done is in LOG for ever, what was answered as not done never is, IN is taken once and in
-order.
+others append garbage or take the lead; LOG is reported shorter than it is; the lease is lost, taken by another, or not
+heard of; the process dies. Whatever happens, in any order: what was answered as done is in LOG for ever, what was
+answered as not done never is, IN is taken once and in order.
 """
 
 from collections import Counter
@@ -20,11 +20,17 @@ from holdfast.node.core import Request
 from holdfast.node.protocol import Protocol
 from holdfast.settings import NodeSettings
 from tests.support.fake_core import replayed
+from tests.support.neighbours import LeaseKey, Neighbours
 
 BOUNDS = NodeSettings(
     append_deadline_ms=1_000,
+    lease_ttl_ms=1_500,
+    lease_margin_ms=100,
+    lease_poll_ms=100,
+    lease_call_ms=300,
+    evidence_patience_ms=300,
+    evidence_every_ms=500,
     command_deadline_ms=400,
-    foreign_quiet_ms=500,
     decide_commands_max=3,
     incoming_queued_max=5,
 )
@@ -41,6 +47,9 @@ class MisbehavingLog(RuleBasedStateMachine):
         self.fetch: e.FetchIn | None = None
         self.follow: int | None = None
         self.rebuilding = False
+        self.calls: list[e.Effect] = []  # of the lease's key, the peers and the streams' ends, not answered yet
+        self.key = LeaseKey(BOUNDS.lease_ttl_ms)
+        self.lives = 0
         self.mono_ms = 0
         self.named = 0
         self.done: dict[str, tuple[int, int, bytes]] = {}
@@ -55,7 +64,10 @@ class MisbehavingLog(RuleBasedStateMachine):
 
     @initialize()
     def start(self) -> None:
-        self.protocol = Protocol("a", b"{}", BOUNDS)
+        self.lives += 1
+        boot = f"boot {self.lives}"
+        self.neighbours = Neighbours(self.key, "a", boot, lambda: len(self.log))
+        self.protocol = Protocol("a", b"{}", BOUNDS, boot=boot)
         self.run(self.protocol.start())
 
     def drive(self, event: e.Event) -> None:
@@ -131,6 +143,11 @@ class MisbehavingLog(RuleBasedStateMachine):
 
     def do_halt(self, effect: Any) -> None:
         raise AssertionError(f"halted: {effect.reason}")
+
+    def do_readlease(self, effect: Any) -> None:
+        self.calls.append(effect)
+
+    do_putlease = do_releaselease = do_askpeers = do_readends = do_readlease
 
     # ---- what the world does
 
@@ -226,6 +243,28 @@ class MisbehavingLog(RuleBasedStateMachine):
         if self.follow is not None and end:
             self.drive(e.CaughtUp(self.follow))
 
+    @precondition(lambda self: self.calls)
+    @rule(how=st.sampled_from(["truly", "truly", "truly", "stored, not heard", "failed", "never", "another's end"]))
+    def the_others_answer(self, how: str) -> None:
+        call = self.calls.pop(0)
+        if how == "never":
+            return
+        if how == "failed" and isinstance(call, e.ReadLease | e.PutLease | e.ReleaseLease):
+            self.drive(e.LeaseFailed(call.call_id, conflict=False, detail="no answer"))
+            return
+        answer = self.neighbours.answer(call, self.mono_ms)
+        if how == "another's end" and isinstance(answer, e.EndsRead):
+            answer = e.EndsRead(answer.call_id, max(0, len(self.log) - 1), None if len(self.log) % 2 else 0)
+        if how != "stored, not heard":
+            self.drive(answer)
+
+    @rule(what=st.sampled_from(["vanishes", "another's", "nobody's"]))
+    def the_lease_changes(self, what: str) -> None:
+        if what == "vanishes":
+            self.key.vanish()
+        else:
+            self.key.force("b" if what == "another's" else None, "boot of b", self.mono_ms)
+
     @rule(turns=st.integers(1, 4))
     def all_goes_well_for_a_while(self, turns: int) -> None:
         for _ in range(turns):
@@ -259,6 +298,7 @@ class MisbehavingLog(RuleBasedStateMachine):
         self.appended.clear()
         self.acks.clear()
         self.reads.clear()
+        self.calls.clear()
         self.follow = self.fetch = None
         self.rebuilding = False
         self.start()
@@ -285,6 +325,7 @@ class MisbehavingLog(RuleBasedStateMachine):
     def teardown(self) -> None:
         """The faults are over: it leads again, and nobody is left waiting."""
         self.copies.clear()
+        self.neighbours.in_end = len(self.incoming)
         for _ in range(400):
             self.mono_ms += 50
             self.settle_everything()
@@ -300,6 +341,8 @@ class MisbehavingLog(RuleBasedStateMachine):
     def settle_everything(self) -> None:
         if self.rebuilding:
             self.a_rebuild_ends(0)
+        while self.calls:
+            self.drive(self.neighbours.answer(self.calls.pop(0), self.mono_ms))
         while self.copies:
             self.acks.append(self.store(self.copies.pop(0)))
         while self.acks:

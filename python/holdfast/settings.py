@@ -143,10 +143,30 @@ class NodeSettings:
     lead_step_ms_max: int = 1 * SECOND_MS
     wall_jump_ms: int = 5 * SECOND_MS
 
-    # Taking the lead again after stepping down, and after another one was seen to lead.
+    # The lease: who is to lead. The same on every process of a scope. It is for liveness; the fence is what is safe.
+    lease_ttl_ms: int = 3 * SECOND_MS  # renewed after a third of it
+    lease_margin_ms: int = 500  # a leader counts on it for so much less than its time
+    lease_call_ms: int = 1 * SECOND_MS
+    lease_retry_ms: int = 250
+    lease_poll_ms: int = 500
+    lease_poll_late_ms: int = 100  # once its holder has missed a renewal
+    lease_jitter_ms_max: int = 300
+    lease_unused_ms: int = 10 * SECOND_MS  # whoever holds it and cannot lead lets another try
+
+    # What other processes and the streams say, before leading and while quarantined.
+    peers_gather_ms: int = 250
+    peers_max: int = 64
+    chains_remembered_max: int = 1_024
+    evidence_fresh_ms: int = 2 * SECOND_MS
+    evidence_every_ms: int = 5 * SECOND_MS
+    evidence_again_ms: int = 3 * SECOND_MS
+    evidence_retry_ms: int = 500
+    evidence_call_ms: int = 2 * SECOND_MS
+    evidence_patience_ms: int = 3 * SECOND_MS
+
+    # Taking the lead again after stepping down.
     lead_retry_first_ms: int = 50
     lead_retry_ms_max: int = 5 * SECOND_MS
-    foreign_quiet_ms: int = 10 * SECOND_MS
     rebuild_retry_ms: int = 500
 
     # Replaying: how much goes to the core in one call, off the event loop.

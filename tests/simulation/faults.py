@@ -30,6 +30,7 @@ class Faults:
             "disconnect": self._disconnect,
             "wall_jump": self._wall_jump,
             "slow_spell": self._slow_spell,
+            "lease_lost": self.world.neighbours.lose,
             "erp_burst": self._erp_burst,
             "foreign_garbage": self._foreign_garbage,
             "foreign_replay": self._foreign_replay,
@@ -106,6 +107,7 @@ class Faults:
         server = self.world.server
         if not server.up:
             server.come_up()
+            self.world.neighbours.key.vanish()  # it was in memory
             for process in self.world.processes:
                 process.connect(connected=False)
                 self.world.later(self.world.random.randint(1, 200), self._reconnect, process)

@@ -352,8 +352,8 @@ class NoChainCheck(CoreAround):
 def _with(part: str, kind: Callable[..., Any]) -> Callable[..., Protocol]:
     """The real protocol with one part exchanged."""
 
-    def make(node: str, rules: bytes, settings: Any) -> Protocol:
-        protocol = Protocol(node, rules, settings)
+    def make(node: str, rules: bytes, settings: Any, **life: Any) -> Protocol:
+        protocol = Protocol(node, rules, settings, **life)
         setattr(protocol, part, kind(settings))
         return protocol
 

@@ -56,6 +56,11 @@ class Process:
             e.Rebuild: self._rebuild,
             e.RoleChanged: self._role_changed,
             e.Alarm: self._alarm,
+            e.ReadLease: lambda effect: world.neighbours.call(self, effect),
+            e.PutLease: lambda effect: world.neighbours.call(self, effect),
+            e.ReleaseLease: lambda effect: world.neighbours.call(self, effect),
+            e.AskPeers: lambda effect: world.neighbours.ask(self, effect),
+            e.ReadEnds: lambda effect: world.neighbours.read_ends(self, effect),
             e.Halt: lambda effect: world.wrong("halt", f"{self.name} halted: {effect.reason}"),
         }
 
@@ -67,12 +72,17 @@ class Process:
             return
         world = self.world
         self.life += 1
-        self.protocol = world.cast.protocol(self.name, RULES, world.plan.settings)
+        boot, chance = self.boot(self.life), world.random
+        self.protocol = world.cast.protocol(self.name, RULES, world.plan.settings, boot=boot, random=chance)
         world.say(self.name, "starts, life {}", self.life)
         world.invariants.on_begin(self)
         self.drive(self._clock(e.Tick))
         self._perform(self.protocol.start())
         self._tick_later()
+
+    def boot(self, life: int) -> str:
+        """The name of one life."""
+        return f"{self.name} life {life}"
 
     def kill(self) -> None:
         """kill -9. What it has sent stays on its way."""
@@ -90,6 +100,7 @@ class Process:
 
     def _stopped(self) -> None:
         assert self.protocol is not None
+        self._perform(self.protocol.leave())
         self._reject(e.Reject(self.protocol.abandon(), e.Problem.NO_LEADER, e.Outcome.UNKNOWN))
         self.world.say(self.name, "has stopped")
         self._end()

@@ -21,6 +21,7 @@ from holdfast.node.protocol import Protocol
 from tests.simulation.clients import Erp, Shopper
 from tests.simulation.faults import Faults
 from tests.simulation.invariants import Invariants
+from tests.simulation.neighbours import Neighbours
 from tests.simulation.process import Process
 from tests.simulation.server import Server
 from tests.simulation.weather import Plan, Weather, plan
@@ -67,6 +68,7 @@ class World:
         self._order = 0
         self.invariants = Invariants(self)
         self.server = Server(self)
+        self.neighbours = Neighbours(self)
         self.processes = [Process(self, f"n{number}") for number in range(1, self.plan.processes + 1)]
         self.erp = Erp(self)
         self.shoppers = [Shopper(self, number) for number in range(1, self.plan.shoppers + 1)]

@@ -116,6 +116,27 @@ def leaders(nodes: Sequence[Node[Engine]]) -> list[Node[Engine]]:
     return [node for node in nodes if node.state()["role"] == "leader"]
 
 
+@asynccontextmanager
+async def following(
+    endpoint: Endpoint, settings: Settings | None = None, name: str = "n2", scope: str = "main"
+) -> AsyncIterator[Node[Engine]]:
+    """A node that may lead or follow and holds all of LOG, stopped afterwards."""
+    node = Node(scope, endpoint, lambda: Engine(scope, OWNER_KEY), settings, name=name)
+    await node.start()
+    try:
+        await until(lambda: node.state()["sequence"] > 0, 30)
+        yield node
+    finally:
+        await node.stop(drain=False)
+
+
+async def give_lease(endpoint: Endpoint, node: str, scope: str = "main") -> None:
+    """Have another node lead: the lease is said to be that of an earlier life of it, whoever holds it."""
+    async with connected(endpoint) as connection:
+        value = orjson.dumps({"node": node, "boot": "given"})
+        await connection.request(f"$KV.HF_{scope}_LEASE.leader", value, 2_000)
+
+
 async def stocked(node: Node[Engine], skus: int = 10, on_hand: int = 1_000_000) -> None:
     """Declare one warehouse and some stock in it."""
     facts: list[dict[str, object]] = [{"kind": "location", "location": "w1", "type": "warehouse"}]

@@ -26,6 +26,10 @@ class ApiError(LogFault):
         self.description = description
 
 
+class ConflictError(LogFault):
+    """A value has another revision than the one that was to be replaced: read it, then decide anew."""
+
+
 class GapError(LogFault):
     """A message that must be there cannot be read. Never skipped: restore the stream, or rebuild from a snapshot."""
 

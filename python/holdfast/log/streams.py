@@ -61,6 +61,21 @@ class Names:
         """Where the leader of `epoch` takes what others forward; nobody else listens there. No stream has it."""
         return f"hf.{self.scope}.lead.{node}.{epoch}"
 
+    @property
+    def lease(self) -> str:
+        """The stream behind the KV bucket of the lease."""
+        return f"KV_HF_{self.scope}_LEASE"
+
+    @property
+    def lease_subject(self) -> str:
+        """The lease's key."""
+        return f"$KV.HF_{self.scope}_LEASE.leader"
+
+    @property
+    def peers_subject(self) -> str:
+        """Where every process of the scope says how far it is."""
+        return f"hf.{self.scope}.peers"
+
     def incoming_subject(self, family: str, source: str | None) -> str:
         """`hf.main.in.erp.acme`; the policy family has no source token."""
         tail = family if source is None else f"{family}.{source}"

@@ -54,6 +54,10 @@ class Core(Protocol):
         """Of the newest LOG message that was applied or committed."""
 
     @property
+    def chain(self) -> str:
+        """Hash of the newest batch that took effect, 64 hex digits."""
+
+    @property
     def epoch(self) -> int:
         """Of the newest lead batch."""
 

@@ -7,7 +7,6 @@ another; a settled core is looked at only between batches.
 """
 
 import asyncio
-import secrets
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -54,7 +53,6 @@ class Liaison:
         self._protocol = protocol
         self._settings = node
         self._drive = drive
-        self.boot = secrets.token_hex(8)
         self.progress = Progress(node)
         self.freshness = Freshness(node)
         self.receptions = Receptions(node)
@@ -65,7 +63,7 @@ class Liaison:
         self.facts = FactsDoor(
             publisher, self.receptions, self._mailbox, self.progress, self._leads, self._leader, node
         )
-        self.pulses = Pulses(protocol.node, self.boot, node, lambda *told: alarm(Alarm(*told)), self._judge)
+        self.pulses = Pulses(protocol.node, protocol.boot, node, lambda *told: alarm(Alarm(*told)), self._judge)
         self._stopping = False
         self._speaking: asyncio.Task[None] | None = None
 
@@ -145,7 +143,9 @@ class Liaison:
     def told(self, sequence: int) -> bytes:
         """The `as_of` of an answer that reflects `sequence`."""
         sound = not self._protocol.quarantine
-        return self.freshness.told(sequence, asyncio.get_running_loop().time(), leading=self._leads(), sound=sound)
+        return self.freshness.told(
+            sequence, asyncio.get_running_loop().time(), leading=self._protocol.may_decide, sound=sound
+        )
 
     async def reach(self, sequence: int) -> None:
         """Until this process holds LOG up to `sequence`. Raises Unavailable after `read_deadline_ms`."""

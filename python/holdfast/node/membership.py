@@ -9,14 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-
-@dataclass(frozen=True, slots=True)
-class Lease:
-    """What the lease's key holds: who leads or is about to, in which life; nobody when it was released."""
-
-    node: str | None
-    boot: str
-    revision: int
+from holdfast.log.lease import Lease
 
 
 @dataclass(frozen=True, slots=True)

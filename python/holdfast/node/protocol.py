@@ -8,6 +8,7 @@ what it reflects; a core whose speculation may be wrong is never used again; IN 
 """
 
 from collections.abc import Callable
+from random import Random
 from typing import Any
 
 from holdfast.log.append import Refusal
@@ -23,8 +24,11 @@ from holdfast.settings import NodeSettings
 class Protocol(Roles):
     """One process's part in one scope."""
 
-    def __init__(self, node: str, rules: bytes, settings: NodeSettings) -> None:
-        super().__init__(node, rules, settings)
+    def __init__(
+        self, node: str, rules: bytes, settings: NodeSettings, *, boot: str = "", random: Random | None = None
+    ) -> None:
+        """`boot` names this life of the process; `random` spreads candidates that see the lease go at one moment."""
+        super().__init__(node, rules, settings, boot, random or Random(f"{node} {boot}"))  # noqa: S311 - no secret
         self._append_id = 0
         self._handlers: dict[type[Any], Callable[[Any, list[Effect]], None]] = {
             e.Turn: self._on_turn,
@@ -42,7 +46,11 @@ class Protocol(Roles):
             e.Stop: self._on_stop,
             e.Quarantined: self._on_quarantined,
             e.Lifted: self._on_lifted,
-            **dict.fromkeys((e.LeaseRead, e.LeasePut, e.LeaseFailed, e.PeersHeard, e.EndsRead), _ignore),
+            e.LeaseRead: self._on_lease_read,
+            e.LeasePut: self._on_lease_put,
+            e.LeaseFailed: self._on_lease_failed,
+            e.PeersHeard: self._on_peers_heard,
+            e.EndsRead: self._on_ends_read,
         }
 
     # ---- doors
@@ -70,7 +78,12 @@ class Protocol(Roles):
     @property
     def wants_turn(self) -> bool:
         """Whether a Turn would decide something now."""
-        return self._flight is None and self.role is Role.LEADING and not self.quarantine and bool(self.queues)
+        return self._flight is None and bool(self.queues) and self.may_decide
+
+    @property
+    def may_decide(self) -> bool:
+        """Whether this process leads, and nobody else can have been given the lead meanwhile."""
+        return self.role is Role.LEADING and not self.quarantine and self.lease_good
 
     def start(self) -> list[Effect]:
         """The first effects."""
@@ -114,12 +127,12 @@ class Protocol(Roles):
         if self._rebuild_at_ms is not None and event.mono_ms >= self._rebuild_at_ms:
             self._rebuild_at_ms = None
             effects.append(e.Rebuild("again"))
-        self._claim_if_due(effects)
+        self._review(effects)
         self._decide(effects)
 
     def _observe(self, mono_ms: int, wall_ms: int, effects: list[Effect]) -> None:
         limit: int | None = None
-        if self.role is Role.LEADING:
+        if self.role is Role.LEADING and self.lease_good:
             limit = self._flight.lead_limit_ms if self._flight is not None else 1 << 62
         jump_ms = self.clocks.observe(mono_ms, wall_ms, limit)
         if jump_ms:
@@ -128,7 +141,8 @@ class Protocol(Roles):
     def _sweep(self, effects: list[Effect]) -> None:
         late = self.queues.expired(self.clocks.mono_ms)
         if late:
-            problem = Problem.LOG_UNAVAILABLE if self.role is Role.LEADING else Problem.NO_LEADER
+            log_is_away = self.role is Role.LEADING and (self._flight is not None or self.lease_good)
+            problem = Problem.LOG_UNAVAILABLE if log_is_away else Problem.NO_LEADER
             effects.append(e.Reject(late, problem, Outcome.NOT_DONE))
         flight = self._flight
         if flight is not None:
@@ -145,7 +159,7 @@ class Protocol(Roles):
     def _decide(self, effects: list[Effect]) -> None:
         """Decide what has gathered, until a batch is under way or nothing is left."""
         core = self.core
-        if self.role is not Role.LEADING or core is None or self.quarantine:
+        if core is None or not self.may_decide:
             return
         while self._flight is None and (self.queues or self._is_due(core)):
             requests, incoming = self.queues.group()
@@ -183,6 +197,7 @@ class Protocol(Roles):
 
     def _on_fetched(self, event: e.Fetched, effects: list[Effect]) -> None:
         if self.role is Role.LEADING:
+            self._evidence.fetched()
             self.queues.add_incoming(list(event.messages))
             self._fetch(effects)
 
@@ -230,6 +245,7 @@ class Protocol(Roles):
             self._judge(flight, flight.on_bytes(event.message), effects)
 
     def _on_connected(self, _event: e.Connected, effects: list[Effect]) -> None:
+        self._candidacy.connected(self.clocks.mono_ms)
         if self._flight is not None:
             self._flight.resend_ms = self.clocks.mono_ms
             self._repeat(self._flight, effects)
@@ -266,8 +282,10 @@ class Protocol(Roles):
             self._lead(core, effects)
         else:
             core.commit(sequence)
-            self._candidacy.proven()
+            self._candidacy.proven(self.clocks.mono_ms)
         self._flight = None
+        self._evidence.took(core)
+        self._evidence.stored()
         self.log_refusal = None
         self.stored_upto = sequence
         effects.append(e.Answer(flight.commands[flight.told :], flight.answers[flight.told :], sequence))
@@ -277,7 +295,3 @@ class Protocol(Roles):
         effects += [e.Committed(sequence), e.Keep(sequence, (flight.message,))]
         self._yield_if_due(effects)
         self._fetch(effects)
-
-
-def _ignore(_event: e.Event, _effects: list[Effect]) -> None:
-    """The lease and the peers are not asked yet, so nothing is expected of them."""

@@ -7,6 +7,7 @@ of its own; reads that wait run after a commit and before the next decide.
 """
 
 import asyncio
+import secrets
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -27,6 +28,7 @@ from holdfast.node.facts import FactsOutcome
 from holdfast.node.feeds import InFeed, LogFeed
 from holdfast.node.keeping import Keeper
 from holdfast.node.liaison import Liaison
+from holdfast.node.peers import Peers
 from holdfast.node.protocol import Protocol
 from holdfast.node.reads import Answer, CoreT, Reads
 from holdfast.node.replay import Progress, ReplayProgress
@@ -62,7 +64,7 @@ class Node(Generic[CoreT]):
         self._new_core = new_core
         self._starting = starting
         self._on_progress = on_progress
-        self._protocol = Protocol(name, rules, self.settings.node)
+        self._protocol = Protocol(name, rules, self.settings.node, boot=secrets.token_hex(8))
         self._connection = Connection(endpoint, self.settings.log, f"holdfast {scope} {name}")
         self._feed_connection = Connection(endpoint, self.settings.log, f"holdfast {scope} {name} feed")
         self._appender = Appender(self._connection, self.names, self._on_append_reply)
@@ -71,6 +73,9 @@ class Node(Generic[CoreT]):
         self._in_feed = InFeed(self._feed_connection, self.names, self.settings, self._drive)
         journal = None if directory is None else directory / "journal" / name
         self.keeper = Keeper(journal, self._feed_connection, self.names, self.settings, self._drive, self._alarm)
+        self._peers = Peers(
+            self._connection, self.names, self.settings, self._protocol, self.keeper, self._drive, self._spawn
+        )
         self._reads: Reads[CoreT] = Reads(self.settings.node)
         self.liaison = Liaison(
             self._connection, self.names, self._protocol, self.settings, self._wake, self._drive, self._alarm
@@ -96,6 +101,7 @@ class Node(Generic[CoreT]):
             e.RoleChanged: self._role_changed,
             e.Alarm: self._alarm,
             e.Halt: self._halt,
+            **self._peers.performers,
         }
 
     # ---- life
@@ -114,6 +120,7 @@ class Node(Generic[CoreT]):
         await self._dead.open()
         await self.keeper.open()
         await self.liaison.open()
+        await self._peers.open()
         self._connection.watch(self._on_connection)
         self._feed_connection.watch(self._on_feed_connection)
         self._drive(self._clock(e.Tick))
@@ -139,6 +146,8 @@ class Node(Generic[CoreT]):
         deadline_s = time.monotonic() + self.settings.node.drain_ms / 1000
         while drain and not self._idle and time.monotonic() < deadline_s:  # noqa: ASYNC110 - a pure machine
             await asyncio.sleep(self.settings.node.tick_ms / 1000)
+        self._perform(self._protocol.leave())
+        await self._peers.until_left()
         if self._ticker is not None:
             self._ticker.cancel()
         self._protocol.role = e.Role.HALTED

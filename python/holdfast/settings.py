@@ -189,6 +189,8 @@ class JournalSettings:
     queued_bytes_max: int = 32 * MIB  # waiting to be written; beyond it the journal lags and catches up from LOG
     group_bytes_max: int = 4 * MIB
     retry_ms: int = 2 * SECOND_MS  # after the disk refused
+    archive_bytes_max: int = 256 * MIB  # of messages in one file of the archive, before compression
+    archive_look_ms: int = 1 * MINUTE_MS  # how often segments that are archived are let go of
 
 
 @dataclass(frozen=True, slots=True)

@@ -115,3 +115,7 @@ class SnapshotTooNewError(SnapshotFault):
 
 class SnapshotsInUseError(SnapshotFault):
     """Another process takes a snapshot in this directory right now; it will be done soon."""
+
+
+class ArchiveError(LogFault):
+    """The archive lacks something, or a file of it is not what was written."""

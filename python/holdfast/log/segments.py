@@ -55,6 +55,7 @@ class Segment:
     """A file of the journal: where the history stood before its first record, and how long its header is."""
 
     path: Path
+    scope: str
     before: Position
     header_bytes: int
 
@@ -104,31 +105,41 @@ def read_header(path: Path, scope: str) -> Segment | None:
     """
     with path.open("rb") as file:
         start = file.read(_FIXED.size + _CHECKSUM.size)
-        fixed, checksum = start[: _FIXED.size], start[_FIXED.size :]
-        if len(checksum) < _CHECKSUM.size:
+        if len(start) == _FIXED.size + _CHECKSUM.size and not any(start) and not any(file.read(_HEADER_BYTES_MAX)):
             return None
-        if _checksum(fixed) != checksum:
-            if not any(start) and not any(file.read(_HEADER_BYTES_MAX)):
-                return None
-            raise JournalDamagedError(path.name, 0, "the checksum of the segment's header does not hold")
-        magic, version, length, first, chain, batch, epoch, in_upto, scope_bytes, node_bytes = _FIXED.unpack(fixed)
-        if magic != MAGIC:
-            raise JournalDamagedError(path.name, 0, "this is no journal segment")
-        if version != VERSION:
-            raise JournalDamagedError(
-                path.name, 8, f"format version {version} is not {VERSION}; a newer holdfast wrote it"
-            )
-        names = file.read(scope_bytes + node_bytes)
-        checksum = file.read(_CHECKSUM.size)
+        file.seek(0)
+        try:
+            segment = parse_header(file, path)
+        except EOFError:
+            return None
+    if path.name != segment_name(scope, segment.first) or segment.scope != scope:
+        raise JournalDamagedError(
+            path.name, 0, f"it holds scope {segment.scope!r} from {segment.first} on, which is not its name"
+        )
+    return segment
+
+
+def parse_header(file: BinaryIO, path: Path) -> Segment:
+    """The header at the beginning of a file, whatever its name. Raises JournalDamagedError, EOFError when cut off."""
+    start = file.read(_FIXED.size + _CHECKSUM.size)
+    fixed, checksum = start[: _FIXED.size], start[_FIXED.size :]
     if len(checksum) < _CHECKSUM.size:
-        return None
+        raise EOFError("the header is cut off")
+    if _checksum(fixed) != checksum:
+        raise JournalDamagedError(path.name, 0, "the checksum of the segment's header does not hold")
+    magic, version, length, first, chain, batch, epoch, in_upto, scope_bytes, node_bytes = _FIXED.unpack(fixed)
+    if magic != MAGIC:
+        raise JournalDamagedError(path.name, 0, "this is no journal segment")
+    if version != VERSION:
+        raise JournalDamagedError(path.name, 8, f"format version {version} is not {VERSION}; a newer holdfast wrote it")
+    names = file.read(scope_bytes + node_bytes)
+    checksum = file.read(_CHECKSUM.size)
+    if len(checksum) < _CHECKSUM.size:
+        raise EOFError("the header is cut off")
     if _checksum(names) != checksum:
         raise JournalDamagedError(path.name, len(start), "the checksum of the names in the header does not hold")
-    found = names[:scope_bytes].decode()
-    if found != scope or path.name != segment_name(scope, first):
-        raise JournalDamagedError(path.name, 0, f"it holds scope {found!r} from {first} on, which is not its name")
-    node = names[scope_bytes:].decode()
-    return Segment(path, Position(first - 1, chain.hex(), batch, epoch, node, in_upto), length)
+    scope, node = names[:scope_bytes].decode(), names[scope_bytes:].decode()
+    return Segment(path, scope, Position(first - 1, chain.hex(), batch, epoch, node, in_upto), length)
 
 
 def list_paths(directory: Path, scope: str) -> list[Path]:

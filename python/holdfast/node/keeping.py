@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 import structlog
 
+from holdfast.log.archive import Archive
 from holdfast.log.chain import Position
 from holdfast.log.connection import Connection
 from holdfast.log.errors import (
@@ -69,6 +70,7 @@ class Keeper:
         self._log_end = 0
         self._unsynced = False
         self._synced_s = 0.0
+        self._let_go_s = 0.0
         self._fault = ""
         self._standing: dict[str, str] = {}
         self._found: dict[str, str] = {}
@@ -180,6 +182,8 @@ class Keeper:
                 raise
             self._unsynced = True
             self._compared_upto(first + len(messages) - 1)
+        if self.lag and not self._found:  # nothing newer comes that would show the gap
+            await self._catch_up(journal, self._log_end)
         if self._fault and not self.lag:
             log.info("journal-caught-up", sequence=self._log_end)
             self._fault = ""
@@ -220,6 +224,17 @@ class Keeper:
             self._synced_s = now_s
             self._unsynced = False
             await self._do(self._journal.sync)
+            await self._let_go(self._journal, now_s)
+
+    async def _let_go(self, journal: Journal, now_s: float) -> None:
+        """Of segments that are archived. The archive stands beside the journals, and its files' names say how far."""
+        if (now_s - self._let_go_s) * 1000 < self._settings.journal.archive_look_ms or not journal.sealed:
+            return
+        self._let_go_s = now_s
+        assert self.directory is not None, "Invariant: with a journal there is a directory"
+        archive = Archive(self.directory.parent.parent / "archive", self._names.scope)
+        for path in await self._do(journal.drop_below, await self._do(lambda: archive.upto)):
+            log.info("journal-segment-archived", segment=path.name)
 
     def _tell_lag(self, fault: Exception) -> None:
         why = f"{type(fault).__name__}: {fault}"

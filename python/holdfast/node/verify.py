@@ -1,17 +1,20 @@
 """Proving that LOG alone gives the state.
 
-Role: rebuild from LOG sequence 1 in a fresh core; check gaps, the chain, invariants, IN, and the digest of a gateway
-that runs. In: a data directory or an endpoint. Out: a report; a difference is in it in words. Always: it only reads
-streams; it joins a server that runs, and starts the directory's own server for as long as it takes when none does.
+Role: rebuild from sequence 1, out of LOG and, where LOG was cut, the archive before it, in a fresh core; check gaps,
+the chain, invariants, IN, and the digest of a gateway that runs. In: a data directory or an endpoint. Out: a report; a
+difference is in it in words. Always: it only reads; it joins a server that runs, and starts the directory's own server
+for as long as it takes when none does.
 """
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from holdfast._core import Engine
+from holdfast.log.archive import Archive
 from holdfast.log.connection import Connection, Endpoint
 from holdfast.log.embedded import EmbeddedServer, runtime_of
 from holdfast.log.errors import GapError, StreamMismatchError
@@ -61,7 +64,8 @@ async def verify(
         connection = Connection(endpoint, settings.log, f"holdfast {scope} verify")
         await connection.open()
         try:
-            return await _verify(connection, scope, settings, ask_gateway, tell)
+            data = source if isinstance(source, Path) else None
+            return await _verify(connection, data, scope, settings, ask_gateway, tell)
         finally:
             await connection.close()
 
@@ -90,11 +94,18 @@ async def endpoint_at(source: Path | Endpoint, settings: Settings) -> AsyncItera
 
 
 async def _verify(
-    connection: Connection, scope: str, settings: Settings, ask_gateway: AskGateway | None, tell: Progress | None
+    connection: Connection,
+    data: Path | None,
+    scope: str,
+    settings: Settings,
+    ask_gateway: AskGateway | None,
+    tell: Progress | None,
 ) -> VerifyReport:
     names = Names(scope)
     await ensure_streams(connection, names, settings.log, create=False)
     core = Engine(scope)
+    if data is not None and (await stream_state(connection, names.log)).first_sequence > 1:
+        await asyncio.to_thread(_from_archive, core, Archive(data / "archive", scope), settings)
     replay = Replay(connection, names.log, core, settings)
     differences: list[str] = []
     compared_at: int | None = None
@@ -124,6 +135,13 @@ async def _verify(
         differences=tuple(differences),
         progress=replay.progress,
     )
+
+
+def _from_archive(core: Engine, archive: Archive, settings: Settings) -> None:
+    """LOG was cut: what it let go of is in the archive. Raises ArchiveError."""
+    messages = archive.messages()
+    while chunk := [message for _, message in itertools.islice(messages, settings.node.replay_chunk_messages_max)]:
+        core.apply_many(core.sequence + 1, chunk)
 
 
 async def _compare(replay: Replay, core: Engine, ask: AskGateway) -> tuple[int | None, list[str]]:

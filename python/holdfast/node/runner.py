@@ -85,7 +85,10 @@ class Node(Generic[CoreT]):
         self._ticker: asyncio.TimerHandle | None = None
         self._turn_scheduled = False
         self._halted: asyncio.Future[str] | None = None
-        self._performers: dict[type[Any], Callable[[Any], None]] = {
+        self._performers = self._make_performers()
+
+    def _make_performers(self) -> dict[type[Any], Callable[[Any], None]]:
+        return {
             e.Answer: self._answer,
             e.Reject: self._reject,
             e.Committed: self._committed,
@@ -144,7 +147,8 @@ class Node(Generic[CoreT]):
         self._drive(e.Stop())
         self.liaison.stop()
         deadline_s = time.monotonic() + self.settings.node.drain_ms / 1000
-        while drain and not self._idle and time.monotonic() < deadline_s:  # noqa: ASYNC110 - a pure machine
+        parts = (self._protocol, self.liaison.forwarder)
+        while drain and not all(part.idle for part in parts) and time.monotonic() < deadline_s:  # noqa: ASYNC110
             await asyncio.sleep(self.settings.node.tick_ms / 1000)
         self._perform(self._protocol.leave())
         await self._peers.until_left()
@@ -160,10 +164,6 @@ class Node(Generic[CoreT]):
         await self.keeper.close()
         await self._feed_connection.close()
         await self._connection.close()
-
-    @property
-    def _idle(self) -> bool:
-        return self._protocol.idle and self.liaison.forwarder.idle
 
     # ---- what the gateway calls
 
@@ -192,9 +192,7 @@ class Node(Generic[CoreT]):
         refused = protocol.submit(command)
         if refused is not None:
             self.liaison.take(command, refused)
-        if not self._turn_scheduled and protocol.wants_turn:
-            self._turn_scheduled = True
-            loop.call_soon(self._turn)
+        self._wake()
         return future
 
     def read_now(self, call: Callable[[CoreT, bytes], tuple[int, bytes]]) -> Answer | None:

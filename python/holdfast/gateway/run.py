@@ -29,7 +29,7 @@ from holdfast.log.connection import endpoint_of
 from holdfast.log.streams import Names
 from holdfast.node.runner import Node
 from holdfast.node.starting import Starting
-from holdfast.supervisor.channel import Assignment, Channel, Listening, LogState
+from holdfast.supervisor.channel import Assignment, Channel, Listening, LogState, WorkerDied
 
 OWN_HOST = "127.0.0.1"
 GONE = 3
@@ -127,6 +127,8 @@ async def _hear(node: Node[Engine], channel: Channel) -> None:
     async for message in channel.heard():
         if isinstance(message, LogState):
             node.log_fault = message.fault
+        elif isinstance(message, WorkerDied):
+            node.heard_death(message.node)
     log.critical("supervisor-gone")
     os._exit(GONE)
 

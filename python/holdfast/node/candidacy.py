@@ -32,6 +32,8 @@ class Candidacy:
         self._since_ms = 0  # held from here on, or leading until here
         self._seen: Lease | None = None  # while not held: what the key holds
         self._seen_ms = 0
+        self._dead: str | None = None  # a process that is gone; what the key holds by it is looked at next
+        self._over: Lease | None = None  # what the key holds, by a process that is gone
         self._others = False  # another process was seen to hold it
         self._call_id = 0
         self._call: Effect | None = None
@@ -68,7 +70,11 @@ class Candidacy:
         seen = self._seen
         if self.held or seen is None:
             return self.held
-        return seen.node in {None, self._node} or mono_ms >= self._seen_ms + self._settings.lease_ttl_ms
+        return (
+            seen.node in {None, self._node}
+            or seen == self._over
+            or mono_ms >= self._seen_ms + self._settings.lease_ttl_ms
+        )
 
     @property
     def settled(self) -> bool:
@@ -104,6 +110,12 @@ class Candidacy:
         wait_ms = self._settings.lead_retry_first_ms << min(self._failures, 16)
         self._failures += 1
         self._at_ms = mono_ms + min(wait_ms, self._settings.lead_retry_ms_max)
+
+    def died(self, node: str, mono_ms: int) -> None:
+        """The process of that name is gone: its hold on the lease ends with it. A later life of it holds it anew."""
+        if not self.held:
+            self._dead = node
+            self._read_ms = mono_ms
 
     def connected(self, mono_ms: int) -> None:
         """NATS can be asked again."""
@@ -148,6 +160,9 @@ class Candidacy:
             self._adopt(lease.revision, mono_ms)
             return
         self.held = self._doubt = False
+        if self._dead is not None:
+            self._over = lease if lease.node == self._dead else None
+            self._dead = None
         if lease != self._seen:
             self._seen, self._seen_ms = lease, mono_ms
         if lease.node not in {None, self._node}:
@@ -208,7 +223,9 @@ class Candidacy:
             self._take_ms = None
             return False
         if self._take_ms is None:
-            own = self._seen is not None and self._seen.node == self._node
+            seen = self._seen
+            # Survivors of one process are few, and a put names the revision: two at once do no harm.
+            own = seen is not None and (seen.node == self._node or seen == self._over)
             alone = own or not self._others  # nobody to collide with, as far as we have seen
             self._take_ms = mono_ms + (0 if alone else self._random.randint(0, self._settings.lease_jitter_ms_max))
         return mono_ms >= self._take_ms

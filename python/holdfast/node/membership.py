@@ -31,6 +31,13 @@ class PeerReport:
 
 
 @dataclass(frozen=True, slots=True)
+class HolderDied:
+    """Whoever keeps the process of that name running has seen it end."""
+
+    node: str
+
+
+@dataclass(frozen=True, slots=True)
 class LeaseRead:
     """What the key holds; None when it holds nothing, or what it held is past its time."""
 
@@ -90,7 +97,9 @@ class Lifted:
     cause: str
 
 
-MembershipEvent: TypeAlias = LeaseRead | LeasePut | LeaseFailed | PeersHeard | EndsRead | Quarantined | Lifted
+MembershipEvent: TypeAlias = (
+    HolderDied | LeaseRead | LeasePut | LeaseFailed | PeersHeard | EndsRead | Quarantined | Lifted
+)
 
 # ---- effects
 

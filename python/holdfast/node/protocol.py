@@ -46,6 +46,7 @@ class Protocol(Roles):
             e.Stop: self._on_stop,
             e.Quarantined: self._on_quarantined,
             e.Lifted: self._on_lifted,
+            e.HolderDied: self._on_holder_died,
             e.LeaseRead: self._on_lease_read,
             e.LeasePut: self._on_lease_put,
             e.LeaseFailed: self._on_lease_failed,

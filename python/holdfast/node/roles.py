@@ -139,6 +139,10 @@ class Roles(ABC):
         self._candidacy.on_read(event, self.clocks.mono_ms)
         self._review(effects)
 
+    def _on_holder_died(self, event: e.HolderDied, effects: list[Effect]) -> None:
+        self._candidacy.died(event.node, self.clocks.mono_ms)
+        self._review(effects)
+
     def _on_lease_put(self, event: e.LeasePut, effects: list[Effect]) -> None:
         self._candidacy.on_put(event, self.clocks.mono_ms)
         self._review(effects)

@@ -240,6 +240,10 @@ class Node(Generic[CoreT]):
         lag = self.liaison.lag(self._log_feed.end)
         return state_of(self._protocol, self.names.scope, lag, self._in_feed.end) | self.liaison.state()
 
+    def heard_death(self, node: str) -> None:
+        """The process of that name is gone for certain: nobody has to wait until its lease runs out."""
+        self._drive(e.HolderDied(node))
+
     def log_ails(self) -> bool:
         """Whether the log is known to take nothing: somebody said so, it does itself, or there is no way to it."""
         return bool(self.log_fault) or self._protocol.log_refuses or not self._connection.connected

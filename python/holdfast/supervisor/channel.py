@@ -51,6 +51,12 @@ class LogState(msgspec.Struct, frozen=True, tag=True):
     fault: str
 
 
+class WorkerDied(msgspec.Struct, frozen=True, tag=True):
+    """To the other workers: this one's process is gone for certain. What it held is free before its time is over."""
+
+    node: str
+
+
 class Listening(msgspec.Struct, frozen=True, tag=True):
     """From a child: it answers requests, on the shared port and on `url`, which is its own. `keys`: in the key file."""
 
@@ -64,8 +70,8 @@ class Failed(msgspec.Struct, frozen=True, tag=True):
     why: str
 
 
-Message: TypeAlias = Assignment | LogState | Listening | Failed
-_decoder = msgspec.json.Decoder(LogState | Listening | Failed)
+Message: TypeAlias = Assignment | LogState | WorkerDied | Listening | Failed
+_decoder = msgspec.json.Decoder(LogState | WorkerDied | Listening | Failed)
 _assignments = msgspec.json.Decoder(Assignment)
 
 
@@ -96,7 +102,7 @@ class Channel:
         writer.write(encoded(message))
         return True
 
-    async def heard(self) -> AsyncIterator[LogState | Listening | Failed]:
+    async def heard(self) -> AsyncIterator[LogState | WorkerDied | Listening | Failed]:
         """What the other one says, until it is gone. Raises msgspec.DecodeError for what is no message."""
         assert self._reader is not None, "Invariant: opened"
         try:

@@ -22,7 +22,7 @@ import structlog
 from holdfast.log.store import die_with_parent
 from holdfast.log.tasks import ended
 from holdfast.settings import SupervisorSettings
-from holdfast.supervisor.channel import Assignment, Channel, Failed, Listening, LogState
+from holdfast.supervisor.channel import Assignment, Channel, Failed, Listening, LogState, WorkerDied
 
 log = structlog.get_logger(__name__)
 
@@ -82,6 +82,11 @@ class Child:
         self._log_state = state
         if self._channel is not None and self._assignment.done():
             self._channel.tell(state)
+
+    def tell_death(self, death: WorkerDied) -> None:
+        """Say that another one died. A process that starts later has no use for it."""
+        if self._channel is not None and self.listening is not None:
+            self._channel.tell(death)
 
     async def stop(self) -> None:
         """Ask it to finish what is under way and go; kill it when it does not."""

@@ -22,7 +22,7 @@ from holdfast.log.tasks import ended
 from holdfast.settings import Settings
 from holdfast.supervisor import record
 from holdfast.supervisor.address import Reserved, reserve
-from holdfast.supervisor.channel import Assignment, LogState
+from holdfast.supervisor.channel import Assignment, LogState, WorkerDied
 from holdfast.supervisor.children import Child, ChildSpec
 from holdfast.supervisor.record import WORKER_MODULE, GatewayRecord, WorkerRecord
 
@@ -190,6 +190,10 @@ class Supervisor:
 
     def _on_change(self, child: Child) -> None:
         """A child listens, or died."""
+        if child.listening is None and child.spec.name in self._nodes:
+            for other in self._children:
+                if other is not child and other.spec.name in self._nodes:
+                    other.tell_death(WorkerDied(child.spec.name))
         workers = [one for one in self._children if one.spec.name in self._nodes]
         listening = [one for one in workers if one.listening is not None]
         if not self._announced and not listening:

@@ -1,6 +1,7 @@
 """Two workers on one port: the leader's process dies under load, the other goes on; nothing acknowledged is gone."""
 
 import asyncio
+import itertools
 import json
 import os
 import signal
@@ -89,6 +90,12 @@ class Shopper:
             await asyncio.sleep(0.05)
 
 
+def longest_gap(times: list[float]) -> float:
+    """In seconds, between two answers that follow each other."""
+    times.sort()
+    return max(later - sooner for sooner, later in itertools.pairwise(times))
+
+
 @pytest.mark.slow
 async def test_the_leaders_process_is_killed_under_load_and_the_other_takes_over(tmp_path: Path) -> None:
     with serving(tmp_path, "--workers", "2") as served:
@@ -112,9 +119,9 @@ async def test_the_leaders_process_is_killed_under_load_and_the_other_takes_over
         again = next(worker for worker in workers_of(served) if worker.node == leader.node)
         assert again.pid != leader.pid
 
-        back = min(min(t for t in shopper.times if t > killed + 0.05) for shopper in shoppers) - killed
-        assert back < TAKE_OVER_S, f"nothing was stored for {back:.2f} s"
-        assert back < TAKE_OVER_S - 1.5, f"{back:.2f} s: it waited for the lease, though the supervisor saw the end"
+        gap = longest_gap([t for shopper in shoppers for t in shopper.times if t > killed - 0.5])
+        assert gap < TAKE_OVER_S, f"nothing was stored for {gap:.2f} s"
+        assert gap < TAKE_OVER_S - 1.5, f"{gap:.2f} s: it waited for the lease, though the supervisor saw the end"
         acknowledged = [name for shopper in shoppers for name in shopper.acknowledged]
         assert len(acknowledged) > 100
         for name in acknowledged:

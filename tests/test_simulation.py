@@ -17,9 +17,12 @@ SEEDS = range(1, 1_001)
 # What a thousand histories must have come across, at least so often: fewer, and they no longer test what they should.
 MET_AT_LEAST = {
     "batch facts": 20_000,
-    "batch lead": 2_000,
+    "batch lead": 1_500,
     "void": 50,
     "alarm log-regressed": 20,
+    "alarm quarantine": 100,
+    "cut": 100,
+    "put back": 100,
     "put 201": 10_000,
     "put 200": 500,
     "put 409": 5_000,

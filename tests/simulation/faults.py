@@ -27,10 +27,11 @@ class Faults:
             "server_stuck": self._server_stuck,
             "log_full": self._log_full,
             "deposed": self._deposed,
+            "cut": self._cut,
+            "lease_lost": self.world.lease.lose,
             "disconnect": self._disconnect,
             "wall_jump": self._wall_jump,
             "slow_spell": self._slow_spell,
-            "lease_lost": self.world.neighbours.lose,
             "erp_burst": self._erp_burst,
             "foreign_garbage": self._foreign_garbage,
             "foreign_replay": self._foreign_replay,
@@ -52,6 +53,7 @@ class Faults:
             process.resume(process.life)
             process.connect(connected=True)
         world.server.wake()
+        world.later(world.random.randint(0, 3_000), world.server.put_back)
 
     def _later(self, name: str) -> None:
         delay_ms = 1 + int(self.world.random.expovariate(1 / self.world.plan.faults[name]))
@@ -107,10 +109,19 @@ class Faults:
         server = self.world.server
         if not server.up:
             server.come_up()
-            self.world.neighbours.key.vanish()  # it was in memory
+            if self.world.random.random() < 0.3:
+                self.world.lease.forget()
             for process in self.world.processes:
                 process.connect(connected=False)
                 self.world.later(self.world.random.randint(1, 200), self._reconnect, process)
+
+    def _cut(self) -> None:
+        """The server restarts without the tail of LOG."""
+        server = self.world.server
+        if server.up:
+            server.go_down()
+            server.cut(self.world.random.randint(1, 5))
+            self.world.later(self._for_ms() // 4, self._restarted)
 
     def _server_stuck(self) -> None:
         server = self.world.server

@@ -70,7 +70,8 @@ class LogFeed:
             self._taken = last
             process.run(process.life, self._hand_over, reader, followed)
             if world.chance(weather.delivery_twice):
-                world.later(world.random.randint(1, 2_000), process.hear, process.life, followed)
+                late_ms = world.random.randint(1, 2_000)
+                world.later(late_ms, self._again, process.life, followed, world.invariants.history.cut_ms)
             if reader != self._reader:
                 return  # it asked for another place meanwhile
             self._told_end = False
@@ -79,6 +80,10 @@ class LogFeed:
             process.run(process.life, self._hand_over, reader, e.CaughtUp(self._taken))
         if reader == self._reader and self._taken < server.visible(process):
             self.wake()
+
+    def _again(self, life: int, followed: e.Followed, cut_ms: int) -> None:
+        if cut_ms == self._world.invariants.history.cut_ms:  # what a server had sent dies with it
+            self._process.hear(life, followed)
 
     def _hand_over(self, reader: int, event: e.Event) -> None:
         if reader == self._reader:

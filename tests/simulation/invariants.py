@@ -16,6 +16,7 @@ import orjson
 from holdfast._core import Engine
 from holdfast.node import events as e
 from tests.simulation.clients import SKUS, Attempt, Operation
+from tests.simulation.history import History
 from tests.simulation.ledger import Ledger
 
 if TYPE_CHECKING:
@@ -66,7 +67,10 @@ class Invariants:
         self.world = world
         self.reference = Engine("main")
         self.ledger = Ledger()
+        self.history = History(world)
+        self.changed = True  # LOG or a process, since the last look
         self.foreign = 0  # messages in LOG that no leader sent
+        self.own_upto = 0  # the newest one that a leader sent
         self.acknowledged_upto = 0
         self.dead: set[int] = set()
         self._digests = [self.reference.digest()]  # at each LOG sequence
@@ -78,6 +82,7 @@ class Invariants:
         self._decided_ms: dict[bytes, int] = {}
         self._lead_times: dict[str, LeadTime] = {}
         self._made: dict[str, Any] = {}  # reservation -> its lines as first answered
+        self._promised: dict[tuple[str, str], int] = {}  # what LOG must have for ever
 
     def new_attempt(self, operation: Operation, process: Process) -> Attempt:
         """A request is about to be sent."""
@@ -96,6 +101,8 @@ class Invariants:
     def on_stored(self, sequence: int, message: bytes) -> None:
         """I3, I4, I6: each prefix of LOG is right in itself."""
         world, reference = self.world, self.reference
+        self.changed = True
+        self.history.stored(sequence, message, self._decided_ms.get(message))
         epoch, in_upto, chain = reference.epoch, reference.in_upto, reference.chain
         fits = reference.apply(sequence, message)
         self._digests.append(reference.digest())
@@ -103,9 +110,10 @@ class Invariants:
         self._voids.append(reference.void_total)
         if not fits:
             world.met["void"] += 1
-            if reference.void_total > self.foreign:
+            if reference.void_total > self.foreign and not self.history.forked:
                 world.wrong("I6 no void batch", f"message {sequence} does not fit LOG, and a leader of ours sent it")
             return
+        self.own_upto = sequence
         batch = orjson.loads(message)
         world.met[f"batch {batch['kind']}"] += 1
         if batch["previous"] != chain:
@@ -122,6 +130,19 @@ class Invariants:
         for fact in batch["facts"]:
             if fact["kind"].startswith("reservation."):
                 self._check_fact(fact["kind"][12:], fact["id"], sequence)
+
+    def on_cut(self, kept: int, lost: list[bytes]) -> None:
+        """LOG lost its tail: what it is now is told anew, without the checks that it has passed."""
+        marks = list(zip(self._digests, self._chains, self._voids, strict=True))
+        self.history.cut(kept, lost, marks[kept + 1 :])
+        for figures in (self._digests, self._chains, self._voids):
+            del figures[kept + 1 :]
+        self.reference, self.ledger = Engine("main"), Ledger()
+        for sequence, message in enumerate(self.world.server.log, start=1):
+            if self.reference.apply(sequence, message):
+                batch = orjson.loads(message)
+                self.ledger.apply(sequence, {"facts": []} | batch, self._decided_ms.get(message))
+        self.own_upto = min(self.own_upto, kept)
 
     def _check_books(self, sequence: int) -> None:
         world, ledger, reference = self.world, self.ledger, self.reference
@@ -165,12 +186,14 @@ class Invariants:
         """I1, I2: what is acknowledged is in LOG up to the sequence that was told, and stays what it was."""
         world, operation = self.world, attempt.operation
         world.met[f"{operation.verb} {status}"] += 1
-        if sequence > len(world.server.log):
-            world.wrong(
-                "I1 acknowledged", f"{operation} was answered at {sequence}, LOG ends at {len(world.server.log)}"
-            )
+        end = self.history.longest
+        if sequence > end:
+            world.wrong("I1 acknowledged", f"{operation} was answered at {sequence}, LOG ends at {end}")
+        if sequence < attempt.sent_after and world.cast.fresh and not self._lease_was_lost():
+            told = f"{operation} is answered {status} as of {sequence}"
+            world.wrong("I7 stale answer", f"{told}, {attempt.sent_after} was acknowledged before it was asked")
         self.acknowledged_upto = max(self.acknowledged_upto, sequence)
-        if status >= 300:
+        if status >= 300 or self.history.forked or self.history.shorter:
             return
         told = orjson.loads(body)
         hold = self.ledger.holds.get(operation.name)
@@ -184,11 +207,18 @@ class Invariants:
         if told["state"] not in hold.states_at(sequence):
             at = sorted(hold.states_at(sequence))
             world.wrong("I1 acknowledged", f"{operation} was told {told['state']} at {sequence}, by LOG it was {at}")
+        fact = (FACT[operation.verb], operation.name)
+        if self.ledger.where.get(fact, [sequence + 1])[0] <= sequence:
+            self._promised.setdefault(fact, sequence)
         lines = [(line["sku"], line["quantity"]) for line in told["lines"]]
         if self._made.setdefault(operation.name, lines) != lines:
             world.wrong("I2 same answer", f"{operation}: {lines} after {self._made[operation.name]}")
         if status == 201 and self.ledger.where.get(("held", operation.name), [0])[0] != told["sequence"]:
             world.wrong("I1 acknowledged", f"{operation} is said to be made at {told['sequence']}")
+
+    def _lease_was_lost(self) -> bool:
+        """Whether two may believe that they hold the lease, or LOG is not what it was."""
+        return self.world.lease.lost or self.history.cut_ms >= 0
 
     def on_not_done(self, operation: Operation) -> None:
         """I1: what is answered as not done is not in LOG, unless another attempt of it is."""
@@ -200,7 +230,7 @@ class Invariants:
     def on_received(self, process: Process, received: e.Received) -> None:
         """What a sender of facts is told is in LOG."""
         del process
-        if received.sequence > len(self.world.server.log):
+        if received.sequence > self.history.longest:
             self.world.wrong("I1 acknowledged", f"facts were acknowledged at {received.sequence}, which LOG has not")
 
     def on_dead(self, letters: list[Any]) -> None:
@@ -245,14 +275,15 @@ class Invariants:
         """A process takes its batch for stored."""
         if process.name in self._lead_times:
             self._lead_times[process.name].answered()
-        if sequence > len(self.world.server.log):
+        if sequence > self.history.longest:
             self.world.wrong("I1 acknowledged", f"{process.name} committed {sequence}, which LOG has not")
 
     def on_keep(self, process: Process, keep: e.Keep) -> None:
         """A process puts messages into its journal: they are what LOG has, byte by byte."""
-        begin = keep.first_sequence - 1
-        if list(keep.messages) != self.world.server.log[begin : begin + len(keep.messages)]:
-            self.world.wrong("I5 journal", f"{process.name} keeps what LOG has not, from {keep.first_sequence} on")
+        log, past = self.world.server.log, self.history.past
+        for sequence, message in enumerate(keep.messages, start=keep.first_sequence):
+            if message not in past.get(sequence, ()) and (sequence > len(log) or log[sequence - 1] != message):
+                self.world.wrong("I5 journal", f"{process.name} keeps at {sequence} what LOG never had there")
 
     def on_alarm(self, process: Process, alarm: e.Alarm) -> None:
         """Some alarms say that something is wrong."""
@@ -263,6 +294,9 @@ class Invariants:
 
     def after_step(self) -> None:
         """I5, I6: every settled state is what LOG gives; at most one process can append."""
+        if not self.changed:
+            return
+        self.changed = False
         for process in self.world.processes:
             protocol = process.protocol
             if protocol is None or protocol.core is None:
@@ -271,6 +305,8 @@ class Invariants:
             sequence = core.sequence
             if protocol.speculating:
                 continue  # it tells nobody; what it has sent is judged when it is stored
+            if self._is_of_the_past(process, sequence):
+                continue
             if sequence > len(self._digests) - 1:
                 self.world.wrong("I5 digest", f"{process.name} is at {sequence}, LOG ends at {len(self._digests) - 1}")
             if core.digest() != self._digests[sequence]:
@@ -279,6 +315,14 @@ class Invariants:
                 self.world.wrong("I5 chain", f"{process.name} at {sequence} has another chain than LOG")
             if protocol.role is e.Role.LEADING and sequence == len(self._digests) - 1:
                 self._check_leader(process, core)
+
+    def _is_of_the_past(self, process: Process, sequence: int) -> bool:
+        """Whether its state is one that LOG once gave, before it was cut; or nobody can say what it should be."""
+        if self.history.cut_ms < 0:
+            return False
+        core: Any = process.protocol and process.protocol.core
+        mark = (core.digest(), core.chain, core.void_total)
+        return self.history.forked or mark in self.history.marks.get(sequence, ())
 
     def _check_leader(self, process: Process, core: Any) -> None:
         reference = self.reference
@@ -289,6 +333,12 @@ class Invariants:
     def at_the_end(self) -> None:
         """Everything is told anew from LOG alone."""
         world = self.world
+        if self.history.forked:
+            self._all_who_know_are_quarantined()
+            return
+        missing = {fact: at for fact, at in self._promised.items() if fact not in self.ledger.where}
+        if missing:
+            world.wrong("I1 acknowledged", f"LOG does not have what was acknowledged: {missing}")
         again = Engine("main")
         again.apply_many(1, world.server.log)
         if again.digest() != self.reference.digest() or again.chain != self.reference.chain:
@@ -299,3 +349,13 @@ class Invariants:
             world.wrong("IN once", f"IN has {good}, LOG {self.ledger.in_numbers}")
         if self.dead != bad:
             world.wrong("dead letters", f"IN has {sorted(bad)} that are no facts, dead letters are {sorted(self.dead)}")
+
+    def _all_who_know_are_quarantined(self) -> None:
+        """LOG went on otherwise: whoever holds what it was does not lead, and says so."""
+        for process in self.world.processes:
+            protocol = process.protocol
+            core: Any = protocol and protocol.core
+            if protocol is None or core is None or core.sequence >= len(self._chains) or protocol.quarantine:
+                continue
+            if core.chain != self._chains[core.sequence]:
+                self.world.wrong("I6 new history", f"{process.name} knows another LOG, and is {process.story()}")

@@ -9,11 +9,13 @@ everything later, in order.
 from __future__ import annotations
 
 from collections.abc import Callable
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 from holdfast.node import events as e
 from holdfast.node.protocol import Protocol
 from tests.simulation.feeds import InFeed, LogFeed
+from tests.simulation.journal import Journal
 
 if TYPE_CHECKING:
     from tests.simulation.clients import Attempt
@@ -31,12 +33,15 @@ class Process:
         self.world = world
         self.name = name
         self.life = 0
+        self.boot = ""
         self.protocol: Protocol | None = None
         self.paused = False
         self.connected = True
         self.wall_offset_ms = WALL_MS
+        self.journal = Journal(self)
         self.log_feed = LogFeed(self)
         self.in_feed = InFeed(self)
+        self.reachable_ms = 0  # since when it can be heard, when it can
         self.waiting: dict[int, Attempt] = {}
         self._mono_offset_ms = world.random.randint(0, 1_000_000)
         self._turn_scheduled = False
@@ -45,8 +50,13 @@ class Process:
             e.Answer: self._answer,
             e.Reject: self._reject,
             e.Committed: lambda effect: world.invariants.on_committed(self, effect.sequence),
-            e.Keep: lambda effect: world.invariants.on_keep(self, effect),
+            e.Keep: self._keep,
             e.Received: lambda effect: world.invariants.on_received(self, effect),
+            e.ReadLease: lambda effect: world.lease.read(self, effect),
+            e.PutLease: lambda effect: world.lease.put(self, effect),
+            e.ReleaseLease: lambda effect: world.lease.put(self, effect),
+            e.AskPeers: lambda effect: world.neighbours.ask(self, effect),
+            e.ReadEnds: lambda effect: world.neighbours.read_ends(self, effect),
             e.Append: self._append,
             e.PublishDead: lambda effect: world.invariants.on_dead(effect.letters),
             e.FetchIn: self.in_feed.fetch,
@@ -56,11 +66,6 @@ class Process:
             e.Rebuild: self._rebuild,
             e.RoleChanged: self._role_changed,
             e.Alarm: self._alarm,
-            e.ReadLease: lambda effect: world.neighbours.call(self, effect),
-            e.PutLease: lambda effect: world.neighbours.call(self, effect),
-            e.ReleaseLease: lambda effect: world.neighbours.call(self, effect),
-            e.AskPeers: lambda effect: world.neighbours.ask(self, effect),
-            e.ReadEnds: lambda effect: world.neighbours.read_ends(self, effect),
             e.Halt: lambda effect: world.wrong("halt", f"{self.name} halted: {effect.reason}"),
         }
 
@@ -72,17 +77,16 @@ class Process:
             return
         world = self.world
         self.life += 1
-        boot, chance = self.boot(self.life), world.random
-        self.protocol = world.cast.protocol(self.name, RULES, world.plan.settings, boot=boot, random=chance)
+        self.boot = f"{self.name}.{self.life}"
+        self.reachable_ms = world.now_ms
+        self.journal.begin()
+        jitter = Random(world.random.getrandbits(32))
+        self.protocol = world.cast.protocol(self.name, RULES, world.plan.settings, boot=self.boot, random=jitter)
         world.say(self.name, "starts, life {}", self.life)
         world.invariants.on_begin(self)
         self.drive(self._clock(e.Tick))
         self._perform(self.protocol.start())
         self._tick_later()
-
-    def boot(self, life: int) -> str:
-        """The name of one life."""
-        return f"{self.name} life {life}"
 
     def kill(self) -> None:
         """kill -9. What it has sent stays on its way."""
@@ -96,11 +100,19 @@ class Process:
         if self.protocol is not None and not self.paused:
             self.world.say(self.name, "is asked to stop")
             self.drive(e.Stop())
-            self.world.later(self.world.random.randint(0, 400), self.run, self.life, self._stopped)
+            self.world.later(self.world.random.randint(0, 400), self.run, self.life, self._leave)
 
-    def _stopped(self) -> None:
+    def _leave(self) -> None:
+        """Give the lease back, and wait a while for that."""
         assert self.protocol is not None
         self._perform(self.protocol.leave())
+        self._stopped(self.world.now_ms + self.world.plan.settings.lease_call_ms)
+
+    def _stopped(self, by_ms: int) -> None:
+        assert self.protocol is not None
+        if not self.protocol.left and self.world.now_ms < by_ms:
+            self.world.later(1, self.run, self.life, self._stopped, by_ms)
+            return
         self._reject(e.Reject(self.protocol.abandon(), e.Problem.NO_LEADER, e.Outcome.UNKNOWN))
         self.world.say(self.name, "has stopped")
         self._end()
@@ -129,6 +141,7 @@ class Process:
             return
         self.world.say(self.name, "goes on, {} events wait", len(self._inbox))
         self.paused = False
+        self.reachable_ms = self.world.now_ms
         inbox, self._inbox = self._inbox, []
         if self.world.random.random() < 0.5:
             self.drive(self._clock(e.Tick))
@@ -140,6 +153,7 @@ class Process:
         """The connection to NATS comes or goes."""
         if connected != self.connected:
             self.connected = connected
+            self.reachable_ms = self.world.now_ms
             self.world.say(self.name, "is connected" if connected else "is cut off")
             if connected:
                 self.hear(self.life, e.Connected())
@@ -168,6 +182,7 @@ class Process:
         """The protocol hears it; what it wants is done."""
         protocol = self.protocol
         assert protocol is not None
+        self.world.invariants.changed = True
         if isinstance(event, e.Tick | e.Turn):
             self.world.invariants.before_clock(self)
         else:
@@ -225,6 +240,10 @@ class Process:
         self.world.invariants.on_append(self, effect)
         self.world.server.append(self, effect)
 
+    def _keep(self, effect: e.Keep) -> None:
+        self.world.invariants.on_keep(self, effect)
+        self.journal.keep(effect)
+
     def _answer(self, effect: e.Answer) -> None:
         for command, (status, body) in zip(effect.commands, effect.answers, strict=True):
             self.waiting.pop(command.waiter.number, None)
@@ -250,8 +269,10 @@ class Process:
             self.drive(e.RebuildFailed("no answer"))
             return
         core = world.cast.core()
-        core.apply_many(1, world.server.log[: world.server.said_end(self)])
-        self.drive(e.Rebuilt(core))
+        messages = world.server.log[: world.server.said_end(self)]
+        core.apply_many(1, messages)
+        self.journal.rebuilt(messages)
+        self.drive(e.Rebuilt(core, self.journal.end))
 
     def _role_changed(self, effect: e.RoleChanged) -> None:
         self.world.say(self.name, "is {}: {}", effect.role.value, effect.reason)
@@ -266,6 +287,21 @@ class Process:
     # ---- looking at it
 
     @property
+    def reachable(self) -> bool:
+        """Whether a peer's question would be answered."""
+        return self.protocol is not None and not self.paused and self.connected
+
+    @property
+    def knows_upto(self) -> int:
+        """The last LOG message that it holds, or has told somebody of."""
+        protocol = self.protocol
+        if protocol is None:
+            return 0
+        return max(
+            len(self.journal.kept), protocol.stored_upto, protocol.core.sequence if protocol.core is not None else 0
+        )
+
+    @property
     def leading(self) -> bool:
         """Whether it believes that it leads."""
         return self.protocol is not None and self.protocol.role is e.Role.LEADING
@@ -275,10 +311,9 @@ class Process:
         protocol = self.protocol
         if protocol is None or protocol.core is None or protocol.speculating or self.paused:
             return False
-        return protocol.core.sequence == len(self.world.server.log) and protocol.role in {
-            e.Role.LEADING,
-            e.Role.FOLLOWING,
-        }
+        if protocol.role is e.Role.LEADING:  # what nobody of ours has sent it need not have seen
+            return protocol.core.sequence >= self.world.invariants.own_upto
+        return protocol.role is e.Role.FOLLOWING and protocol.core.sequence == len(self.world.server.log)
 
     def story(self) -> str:
         """How it is, in words."""
@@ -287,4 +322,5 @@ class Process:
             return "dead"
         core = protocol.core
         at = "without a state" if core is None else f"at {core.sequence} of {len(self.world.server.log)}"
-        return f"{'paused, ' * self.paused}{protocol.role.value}, {at}"
+        causes = "".join(f", {cause}: {detail}" for cause, detail in protocol.quarantine.items())
+        return f"{'paused, ' * self.paused}{protocol.role.value}, {at}{causes}"

@@ -32,6 +32,7 @@ class Server:
         self.full = False
         self.deposed: dict[str, int] = {}
         self._limbo: bytes | None = None
+        self._generation = 0  # what was on its way to a server that lost its tail never arrives
 
     # ---- what processes ask
 
@@ -44,11 +45,13 @@ class Server:
             return
         copies = 1 + world.chance(weather.append_twice) - world.chance(weather.append_lost)
         for _ in range(copies):
-            world.later(world.transit_ms(), self._arrive, process, process.life, append)
+            world.later(world.transit_ms(), self._arrive, process, process.life, append, self._generation)
 
-    def _arrive(self, process: Process, life: int, append: e.Append) -> None:
+    def _arrive(self, process: Process, life: int, append: e.Append, generation: int) -> None:
         """It reaches a server; whoever sent it may be long gone."""
         world = self.world
+        if generation != self._generation:
+            return
         if not self.up:
             if world.random.random() < 0.5:
                 self._refuse(process, life, append, Refusal.UNREACHABLE, "503 no responders")
@@ -56,16 +59,17 @@ class Server:
         known = self.deposed.get(process.name)
         if known is not None:
             if world.random.random() < 0.2:  # it was in the deposed server's queue, and reaches the real one after all
-                world.later(world.random.randint(1, 2_000), self._reach_leader, process, life, append)
+                late_ms = world.random.randint(1, 2_000)
+                world.later(late_ms, self._reach_leader, process, life, append, self._generation)
             if append.expected != known:
                 said = known if world.random.random() < 0.7 else append.expected + 1
                 self._refuse(process, life, append, Refusal.WRONG_SEQUENCE, f"wrong last sequence: {said}")
             return
-        self._reach_leader(process, life, append)
+        self._reach_leader(process, life, append, self._generation)
 
-    def _reach_leader(self, process: Process, life: int, append: e.Append) -> None:
+    def _reach_leader(self, process: Process, life: int, append: e.Append, generation: int) -> None:
         fits = append.expected == len(self.log)
-        if not self.up:
+        if not self.up or generation != self._generation:
             return
         if self.stuck:
             if fits and self._limbo is None:
@@ -142,6 +146,23 @@ class Server:
         """Killed, or stopped."""
         self.up = False
         self.world.say("server", "is down")
+
+    def cut(self, many: int) -> None:
+        """One flipped bit, found at the start: the tail is gone, without a word."""
+        kept = max(0, len(self.log) - many)
+        lost, self.log[kept:] = self.log[kept:], []
+        self._generation += 1
+        self._limbo = None
+        self.deposed.clear()
+        self.world.say("server", "has lost the messages after {}", kept)
+        self.world.invariants.on_cut(kept, lost)
+
+    def put_back(self) -> None:
+        """`holdfast repair`: the missing batches, byte by byte, from a journal."""
+        lost = self.world.invariants.history.lost
+        while not self.world.invariants.history.forked and (message := lost.get(len(self.log) + 1)) is not None:
+            self.world.say("operator", "puts back {}", message)
+            self.store(message)
 
     def come_up(self) -> None:
         """Started again: a write that failed may turn out to have been stored."""

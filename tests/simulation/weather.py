@@ -31,6 +31,9 @@ class Weather:
     delivery_gap: float = 0.0
     rebuild_fails: float = 0.0
     fetch_twice: float = 0.0
+    lease_lost: float = 0.0
+    lease_late_ms: int = 10  # how late the bucket is with ending what is too old, at most
+    peer_silent: float = 0.0
     request_lost: float = 0.0
     request_twice: float = 0.0
     answer_lost: float = 0.0
@@ -46,6 +49,7 @@ class Plan:
     settings: NodeSettings
     weather: Weather
     faults: dict[str, int]  # what happens to processes and servers: mean time between two of a kind, in ms
+    journals: bool  # whether processes keep one
     storm_ms: int  # when the faults end
     calm_ms: int  # by when everything must work again
 
@@ -59,13 +63,14 @@ FAULTS = {
     "server_stuck": 4_000,
     "log_full": 4_000,
     "deposed": 1_500,
+    "lease_lost": 3_000,
     "disconnect": 1_500,
     "wall_jump": 1_500,
     "slow_spell": 2_500,
-    "lease_lost": 700,
     "erp_burst": 3_000,
 }
 # These make void batches, so they are rare.
+CUT = {"cut": 3_000}
 FOREIGN = {"foreign_garbage": 3_000, "foreign_replay": 2_500}
 
 
@@ -90,6 +95,9 @@ def plan(random: Random) -> Plan:
         delivery_gap=chance(0.1),
         rebuild_fails=chance(0.3),
         fetch_twice=chance(0.3),
+        lease_lost=chance(0.4),
+        lease_late_ms=random.choice((10, 10, 500)),
+        peer_silent=chance(0.3),
         request_lost=chance(0.1),
         request_twice=chance(0.15),
         answer_lost=chance(0.1),
@@ -98,6 +106,12 @@ def plan(random: Random) -> Plan:
     if random.random() < 0.2:
         name = random.choice(sorted(FOREIGN))
         faults[name] = _mean_ms(random, FOREIGN[name])
+    elif random.random() < 0.2:
+        # Whoever knows what was lost must be heard, or nothing can be asked of those who go on.
+        faults = {name: mean_ms for name, mean_ms in faults.items() if name != "slow_spell"}
+        faults["cut"] = _mean_ms(random, CUT["cut"])
+        weather.late = weather.peer_silent = 0.0
+        weather.slow_ms = 4
     return Plan(
         processes=random.choice((2, 2, 3)),
         shoppers=random.choice((2, 4, 6)),
@@ -105,6 +119,7 @@ def plan(random: Random) -> Plan:
         settings=_settings(random),
         weather=weather,
         faults=faults,
+        journals="cut" in faults or random.random() < 0.7,
         storm_ms=random.choice((3_000, 5_000, 8_000)),
         calm_ms=20_000,
     )
@@ -116,6 +131,7 @@ def _mean_ms(random: Random, least_ms: int) -> int:
 
 def _settings(random: Random) -> NodeSettings:
     append_timeout_ms = random.choice((100, 200, 400))
+    lease_ttl_ms = random.choice((400, 800))
     return NodeSettings(
         tick_ms=random.choice((25, 50)),
         decide_commands_max=random.choice((1, 3, 1_000)),
@@ -132,20 +148,20 @@ def _settings(random: Random) -> NodeSettings:
         wall_jump_ms=1_000,
         lead_retry_first_ms=random.choice((10, 50)),
         lead_retry_ms_max=random.choice((200, 800)),
-        lease_ttl_ms=random.choice((150, 400, 900)),
-        lease_margin_ms=50,
+        lease_ttl_ms=lease_ttl_ms,
+        lease_margin_ms=lease_ttl_ms // 6,
         lease_call_ms=200,
-        lease_retry_ms=40,
-        lease_poll_ms=60,
-        lease_poll_late_ms=20,
-        lease_jitter_ms_max=40,
+        lease_retry_ms=50,
+        lease_poll_ms=100,
+        lease_poll_late_ms=25,
+        lease_jitter_ms_max=50,
         lease_unused_ms=2_000,
-        peers_gather_ms=20,
+        peers_gather_ms=random.choice((25, 60)),
         evidence_fresh_ms=400,
-        evidence_every_ms=500,
-        evidence_again_ms=300,
-        evidence_retry_ms=80,
-        evidence_call_ms=200,
-        evidence_patience_ms=random.choice((300, 1_000)),
+        evidence_every_ms=1_000,
+        evidence_again_ms=500,
+        evidence_retry_ms=100,
+        evidence_call_ms=300,
+        evidence_patience_ms=random.choice((400, 800)),
         rebuild_retry_ms=random.choice((50, 200)),
     )

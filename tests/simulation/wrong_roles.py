@@ -1,0 +1,171 @@
+"""Processes that are wrong on purpose about LOG, the lead, time, IN and each other.
+
+Role: small subclasses of the real code, and a wrapper around the real core, that break one rule each
+(`tests.simulation.mutants` has the table). In: what the real ones hear. Out: what they should not do. Always: a mutant
+breaks what its sentence says and nothing else; nothing of it is in the product.
+"""
+
+from __future__ import annotations
+
+import orjson
+
+from holdfast._core import Engine
+from holdfast.log.lease import Lease
+from holdfast.node import events as e
+from holdfast.node.clocks import Clocks
+from holdfast.node.core import Incoming
+from holdfast.node.evidence import Evidence
+from holdfast.node.flight import Flight, Verdict
+from holdfast.node.protocol import Protocol
+from holdfast.node.queues import Queues
+from tests.simulation.wrong_appends import CoreAround
+
+
+class GoesOnAfterFence(Protocol):
+    """Fenced, it takes in what the other one wrote and goes on as leader of its own epoch."""
+
+    def _step_down(self, flight: Flight, verdict: Verdict, effects: list[e.Effect]) -> None:
+        super()._step_down(flight, verdict, effects)
+        self._zombie = verdict is Verdict.FENCED
+
+    _zombie = False
+
+    def _on_caught_up(self, event: e.CaughtUp, effects: list[e.Effect]) -> None:
+        if self._zombie and self.role is e.Role.FOLLOWING and self.core is not None:
+            self._zombie = False
+            self._lead(self.core, effects)
+        else:
+            super()._on_caught_up(event, effects)
+
+
+class LeadsWithoutLeadBatch(Protocol):
+    """Takes the lead because it has caught up, without a batch that says so."""
+
+    def _claim_if_due(self, effects: list[e.Effect]) -> None:
+        if self.role is e.Role.FOLLOWING and self.core is not None and self.core.epoch > 0:
+            if self._candidacy.may_claim(self.clocks.mono_ms):
+                self._lead(self.core, effects)
+        else:
+            super()._claim_if_due(effects)
+
+
+class IgnoresGaps(Protocol):
+    """Applies what comes as what comes next."""
+
+    def _on_followed(self, event: e.Followed, effects: list[e.Effect]) -> None:
+        if self.core is not None and event.first_sequence > self.core.sequence + 1:
+            event = e.Followed(self.core.sequence + 1, event.messages)
+        super()._on_followed(event, effects)
+
+
+class IgnoresItsLease(Protocol):
+    """Decides without asking whether its lease is still good."""
+
+    @property
+    def may_decide(self) -> bool:
+        return self.role is e.Role.LEADING and not self.quarantine
+
+
+class HearsNoPeers(Evidence):
+    """Takes no notice of what other processes hold."""
+
+    def on_peers(self, event: e.PeersHeard) -> None:
+        super().on_peers(e.PeersHeard(event.call_id, ()))
+
+
+class IgnoresItsJournal(Protocol):
+    """Takes no notice of its own journal, and tells nobody of it."""
+
+    def _on_quarantined(self, event: e.Quarantined, effects: list[e.Effect]) -> None:
+        pass
+
+    def _on_rebuilt(self, event: e.Rebuilt, effects: list[e.Effect]) -> None:
+        self.stored_upto = 0
+        super()._on_rebuilt(e.Rebuilt(event.core), effects)
+
+
+class TakesTheLease(Protocol):
+    """Takes the lease as if it were free, whoever holds it."""
+
+    def _review(self, effects: list[e.Effect]) -> None:
+        seen = self._candidacy._seen
+        if seen is not None:
+            self._candidacy._seen = Lease(None, "", seen.revision)
+        super()._review(effects)
+
+
+class ClaimsAnywhere(Protocol):
+    """Tries to take the lead without having followed LOG to its end."""
+
+    def _claim_if_due(self, effects: list[e.Effect]) -> None:
+        self._candidacy.caught_up = True
+        super()._claim_if_due(effects)
+
+
+class AlwaysRunning(Clocks):
+    """Lead time runs whether one leads or not."""
+
+    def observe(self, mono_ms: int, wall_ms: int, lead_upto_ms: int | None) -> int:
+        del lead_upto_ms
+        self._led = True
+        return super().observe(mono_ms, wall_ms, 1 << 62)
+
+    def lead_from(self, lead_ms: int, now_ms: int) -> None:
+        super().lead_from(max(lead_ms, self.lead_ms), now_ms)
+
+
+class ByTheWall(Clocks):
+    """Lead time follows the wall clock."""
+
+    def observe(self, mono_ms: int, wall_ms: int, lead_upto_ms: int | None) -> int:
+        lead_ms, wall_before_ms = self.lead_ms, self.wall_ms
+        jumped = super().observe(mono_ms, wall_ms, lead_upto_ms)
+        if self.lead_ms > lead_ms:
+            self.lead_ms = lead_ms + max(0, wall_ms - wall_before_ms)
+        return jumped
+
+
+class TakesInAgain(Queues):
+    """After a take-over it begins a little earlier in IN than it was taken, and counts on from there."""
+
+    _shift = 0
+
+    def restart_incoming(self, in_upto: int) -> None:
+        super().restart_incoming(in_upto)
+        self._shift = min(2, in_upto - 1) if in_upto > 3 else 0
+
+    def add_incoming(self, messages: list[Incoming]) -> None:
+        super().add_incoming([(number + self._shift, subject, payload) for number, subject, payload in messages])
+
+    def fetch(self) -> e.FetchIn | None:
+        fetch = super().fetch()
+        return fetch and e.FetchIn(fetch.after - self._shift, fetch.messages_max, fetch.bytes_max)
+
+
+class ForgetsIn(Queues):
+    """After a take-over it goes on in IN where it had read to itself, not where LOG says."""
+
+    def restart_incoming(self, in_upto: int) -> None:
+        super().restart_incoming(max(in_upto, self._fetched_upto))
+
+
+class NoChainCheck(CoreAround):
+    """A batch that does not fit the chain is made to fit."""
+
+    def apply(self, sequence: int, message: bytes) -> bool:
+        if super().apply(sequence, message):
+            return True
+        try:
+            batch = orjson.loads(message)
+            lead = batch["kind"] == "lead"
+            batch |= {"previous": self.chain, "batch": self.batch + 1, "in_upto": max(batch["in_upto"], self.in_upto)}
+            batch |= {"epoch": self.epoch + lead, "node": batch["node"] if lead else self.node}
+        except (ValueError, KeyError):
+            return False
+        engine = Engine("main")
+        engine.apply_many(1, self.messages[:-1])
+        taken = engine.apply(sequence, orjson.dumps(batch))
+        if taken:
+            self.engine = engine
+            self.messages[-1] = orjson.dumps(batch)
+        return taken

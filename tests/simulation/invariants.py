@@ -218,7 +218,8 @@ class Invariants:
 
     def _lease_was_lost(self) -> bool:
         """Whether two may believe that they hold the lease, or LOG is not what it was."""
-        return self.world.lease.lost or self.history.cut_ms >= 0
+        lost_ms = self.world.lease.lost_ms + self.world.plan.settings.lease_ttl_ms
+        return self.world.now_ms <= lost_ms or self.history.cut_ms >= 0
 
     def on_not_done(self, operation: Operation) -> None:
         """I1: what is answered as not done is not in LOG, unless another attempt of it is."""

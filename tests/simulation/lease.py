@@ -22,14 +22,14 @@ class LeaseBucket:
 
     def __init__(self, world: World) -> None:
         self.world = world
-        self.lost = False  # whether it ever was: its revisions begin anew, and two may count on it
+        self.lost_ms = -(1 << 60)  # when it was last lost: who held it then counts on it for its time
         self._lease: Lease | None = None
         self._before: Lease | None = None  # what a server that is behind still says
         self._sequence = 0
 
     def lose(self) -> None:
         """It was in the memory of a server that is gone, or an operator had a hand in it."""
-        self.lost = True
+        self.lost_ms = self.world.now_ms
         chosen = self.world.random.choice((None, *self.world.processes))
         if chosen is None:
             self.forget()
@@ -39,10 +39,10 @@ class LeaseBucket:
 
     def forget(self) -> None:
         """The server came up without the bucket; whoever is first makes it again."""
-        self.lost = True
+        self.lost_ms = self.world.now_ms
         self.world.say("server", "has forgotten the lease")
         self._lease = self._before = None
-        self._sequence = 0
+        self._sequence += 1_000_000  # a new bucket begins where no older one has come to
 
     def read(self, process: Process, effect: e.ReadLease) -> None:
         """What the key holds."""

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from random import Random
 from typing import Any
 
 from holdfast.node.core import Core
 from holdfast.node.protocol import Protocol
 from tests.simulation import wrong_appends as appends
 from tests.simulation import wrong_roles as roles
+from tests.simulation.weather import Plan, plan
 from tests.simulation.world import Cast
 
 
@@ -47,6 +49,17 @@ def _mutant(protocol: Callable[..., Protocol], core: Callable[[], Core] | None =
     return Mutant(said, Cast(protocol=protocol, core=core) if core is not None else Cast(protocol=protocol))
 
 
+def _cutting(random: Random) -> Plan:
+    """Histories in which LOG loses its tail: in the others these mutants do nothing wrong."""
+    while "cut" not in (drawn := plan(random)).faults:
+        pass
+    return drawn
+
+
+def _cut(protocol: Callable[..., Protocol], what: str) -> Mutant:
+    return Mutant(f"{what} (In histories in which LOG loses its tail.)", Cast(protocol=protocol, plan=_cutting))
+
+
 def _but_for_stale_answers(protocol: type[Protocol]) -> Mutant:
     return Mutant(f"{protocol.__doc__} (Stale refusals apart.)", Cast(protocol=protocol, fresh=False))
 
@@ -71,8 +84,8 @@ MUTANTS = {
     "take-in-again": _mutant(_with("queues", roles.TakesInAgain), what=roles.TakesInAgain.__doc__ or ""),
     "ignore-its-lease": _mutant(roles.IgnoresItsLease),
     "take-the-lease-from-others": _mutant(roles.TakesTheLease),
-    "hear-no-peers": _mutant(_hearing_no_peers, what=roles.HearsNoPeers.__doc__ or ""),
-    "ignore-its-journal": _mutant(roles.IgnoresItsJournal),
+    "hear-no-peers": _cut(_hearing_no_peers, roles.HearsNoPeers.__doc__ or ""),
+    "ignore-its-journal": _cut(roles.IgnoresItsJournal, roles.IgnoresItsJournal.__doc__ or ""),
     "forget-in": _mutant(_with("queues", roles.ForgetsIn), what=roles.ForgetsIn.__doc__ or ""),
 }
 

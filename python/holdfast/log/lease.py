@@ -7,6 +7,7 @@ means no more than a lost lease: nothing that matters rests on it.
 """
 
 import base64
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -140,6 +141,7 @@ class LeaseKey:
             "duplicate_window": age,
             "max_msgs": -1,
             "max_msgs_per_subject": 1,
+            "first_seq": int(time.time() * 1_000),  # a bucket that was lost never says an old revision again
             "max_bytes": _BUCKET_BYTES_MAX,
             "max_msg_size": _VALUE_BYTES_MAX,
             "max_consumers": -1,

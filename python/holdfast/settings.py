@@ -184,7 +184,7 @@ class JournalSettings:
 
     segment_bytes_max: int = 64 * MIB
     bytes_max: int = 64 * GIB  # beyond it nothing more is kept, which is alarmed; LOG has the same bound
-    write_ms: int = 10  # what comes within this time goes out in one write
+    write_ms: int = 50  # what comes within this time goes out in one write; shorter costs the event loop its CPU
     sync_ms: int = 1 * SECOND_MS  # fsynced this long after a write at the latest; 0: after every write
     queued_bytes_max: int = 32 * MIB  # waiting to be written; beyond it the journal lags and catches up from LOG
     group_bytes_max: int = 4 * MIB

@@ -14,6 +14,7 @@ With two cores the load, the gateway, the nats-server and the snapshot process s
 import argparse
 import asyncio
 import json
+import random
 import resource
 import shutil
 import statistics
@@ -104,17 +105,13 @@ async def written(directory: Path, skus: int, *, tail: int) -> None:
         places = [{"kind": "location", "location": place, "type": "warehouse"} for place in LOCATIONS]
         await writer.facts("hf.main.in.policy", [{"kind": "channel", "channel": "web", "locations": "*"}, *places])
         facts: list[dict[str, Any]] = []
+        chance = random.Random(7)
         for number in range(skus):
-            for at, place in enumerate(LOCATIONS):
+            for place in LOCATIONS:
                 # As uneven as a shop's: quantities and times do not repeat.
-                mixed = (number * 2_654_435_761 + at * 40_503) % 4_294_967_291
-                fact: dict[str, Any] = {
-                    "kind": "stock.level",
-                    "sku": f"SKU-{number:07d}",
-                    "location": place,
-                    "basis": "gross",
-                }
-                fact |= {"on_hand": 50 + mixed % 900, "allocated": mixed % 5, "as_of": 1_000_000 + mixed % 1_000_000}
+                fact: dict[str, Any] = {"kind": "stock.level", "sku": f"SKU-{number:07d}", "location": place}
+                fact |= {"on_hand": 50 + chance.randrange(900), "allocated": chance.randrange(5), "basis": "gross"}
+                fact["as_of"] = 1_000_000 + chance.randrange(1_000_000)
                 facts.append(fact)
             if len(facts) >= FACTS_A_BATCH:
                 await writer.facts("hf.main.in.erp.acme", facts)

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from holdfast._core import Engine
+from holdfast.client import Client
+from holdfast.demonstration import catalogue
 from holdfast.log.connection import Endpoint
 from holdfast.log.embedded import EmbeddedServer
 from holdfast.log.shared_snapshots import SharedSnapshots
@@ -21,9 +23,11 @@ from holdfast.node.replay import rebuild
 from holdfast.node.runner import Node
 from holdfast.node.snapshots import Digests, SnapshotDiffersError, Snapshotter, keep_taking
 from holdfast.node.starting import Starting
+from holdfast.node.verify import verify
 from holdfast.node.wire import Pulse, encode_pulse
 from holdfast.settings import Settings, SnapshotSettings
 from tests.support.servers import OWNER_KEY, connected, embedded, put, stocked, until
+from tests.support.serving import holdfast, running_gateway
 
 NAMES = Names("main")
 SETTINGS = replace(Settings(), snapshots=replace(SnapshotSettings(), pulse_wait_ms=1_500))
@@ -291,3 +295,49 @@ def test_a_header_is_read_without_an_engine_and_its_format_is_the_one_that_the_e
     header = read_header(tmp_path / "s", SETTINGS.snapshots.header_bytes_max)
     assert (header.sequence, header.digest, header.chain) == (told["sequence"], told["digest"], told["chain"])
     assert int.from_bytes((tmp_path / "s").read_bytes()[8:12], "little") == FORMAT_MAX
+
+
+async def test_verify_compares_with_each_snapshot_that_it_passes(server: EmbeddedServer, tmp_path: Path) -> None:
+    async with leading(server.endpoint, tmp_path / "n1") as node, taking(server.endpoint, tmp_path) as snapshotter:
+        await stocked(node)
+        taken = await snapshotter.take()
+        await worked(node, "more")
+    assert taken is not None
+    assert (await verify(tmp_path)).ok
+    path = taken.snapshot.path
+    digest = taken.snapshot.header.digest.encode()
+    path.write_bytes(path.read_bytes().replace(digest, b"0" * 32))
+    found = await verify(tmp_path)
+    assert [difference for difference in found.differences if path.name in difference], found.differences
+
+
+@pytest.mark.slow
+def test_a_gateway_starts_again_from_a_snapshot_and_the_command_line_lists_and_proves_them(tmp_path: Path) -> None:
+    with running_gateway(tmp_path) as gateway:
+        asyncio.run(filled(gateway.url))
+        taken = holdfast("snapshots", "--data", str(tmp_path), "--take", "--prove", "--json")
+        assert taken.returncode == 0, taken.stderr
+        [listed] = json.loads(taken.stdout)["snapshots"]
+        assert listed["proven"]
+        assert "compared with n1" in taken.stderr
+        asyncio.run(gateway.kill())
+        asyncio.run(gateway.start())
+        assert '"event":"snapshot-restored"' in gateway.log_file.read_text()
+        verified = holdfast("verify", "--data", str(tmp_path), "--json")
+        assert verified.returncode == 0, verified.stdout
+        path = Path(listed["path"])
+        flip(path, path.stat().st_size // 2)
+        damaged = holdfast("snapshots", "--data", str(tmp_path), "--prove")
+        assert damaged.returncode == 1
+        assert "DAMAGED" in damaged.stdout
+        asyncio.run(gateway.kill())
+        asyncio.run(gateway.start())
+        assert '"alarm":"snapshot-damaged"' in gateway.log_file.read_text()
+        verified = holdfast("verify", "--data", str(tmp_path), "--json")
+        assert verified.returncode == 0, verified.stdout
+
+
+async def filled(url: str) -> None:
+    async with Client(url) as client:
+        await client.policies(catalogue.policies())
+        await client.facts(catalogue.SOURCE, catalogue.stock())

@@ -81,10 +81,16 @@ class Replay:
             self._tell(tell)
         self._tell(tell, at_once=True)
 
-    async def upto(self, sequence: int) -> None:
+    @property
+    def end(self) -> int:
+        """Where LOG was said to end, as last heard."""
+        return self._reader.end or 0
+
+    async def upto(self, sequence: int, tell: Progress | None = None) -> None:
         """Apply up to this sequence and no further; waits for messages that are yet to come."""
         while self._core.sequence < sequence:
             await self._apply(min(self._settings.replay_chunk_messages_max, sequence - self._core.sequence))
+            self._tell(tell)
 
     async def _apply(self, messages_max: int) -> None:
         entries = await self._reader.take(messages_max, self._settings.replay_chunk_bytes_max)

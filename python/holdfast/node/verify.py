@@ -18,6 +18,7 @@ from holdfast.log.archive import Archive
 from holdfast.log.connection import Connection, Endpoint
 from holdfast.log.embedded import EmbeddedServer, runtime_of
 from holdfast.log.errors import GapError, StreamMismatchError
+from holdfast.log.snapshots import Snapshot, SnapshotStore
 from holdfast.log.streams import Names, ensure_streams, stream_state
 from holdfast.node.replay import Progress, Replay, ReplayProgress
 from holdfast.settings import Settings
@@ -111,6 +112,10 @@ async def _verify(
     compared_at: int | None = None
     await replay.open()
     try:
+        for snapshot in await asyncio.to_thread(_snapshots_of, data, scope, settings):
+            if core.sequence <= snapshot.header.sequence <= replay.end:
+                await replay.upto(snapshot.header.sequence, tell)
+                differences += _against(snapshot, core)
         await replay.to_end(tell)
         if ask_gateway is not None:
             compared_at, found = await _compare(replay, core, ask_gateway)
@@ -142,6 +147,21 @@ def _from_archive(core: Engine, archive: Archive, settings: Settings) -> None:
     messages = archive.messages()
     while chunk := [message for _, message in itertools.islice(messages, settings.node.replay_chunk_messages_max)]:
         core.apply_many(core.sequence + 1, chunk)
+
+
+def _snapshots_of(data: Path | None, scope: str, settings: Settings) -> list[Snapshot]:
+    """Those of the data directory, the oldest first."""
+    if data is None:
+        return []
+    return list(SnapshotStore(data / "snapshots", scope, settings.snapshots).snapshots())[::-1]
+
+
+def _against(snapshot: Snapshot, core: Engine) -> list[str]:
+    """What a snapshot says of the very state that LOG alone has given."""
+    stated, given = snapshot.header.digest, core.digest()
+    if stated == given:
+        return []
+    return [f"{snapshot.path.name} has digest {stated}, LOG gives {given} there: move that file away"]
 
 
 async def _compare(replay: Replay, core: Engine, ask: AskGateway) -> tuple[int | None, list[str]]:

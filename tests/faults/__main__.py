@@ -8,10 +8,12 @@ import asyncio
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import structlog
 
+from tests.faults.checker import Verdict
 from tests.faults.report import complaints, table
 from tests.faults.rounds import Result, Round, rounds, run_round
 
@@ -50,9 +52,19 @@ def _run(one: Round, seed: int, data: Path | None) -> Result:
             sys.stderr.write(f"\r    {text}, {time.monotonic() - began:.0f} s   ")
 
     if data is not None:
-        return asyncio.run(run_round(one, data / one.name, seed, tell))
+        return _judged(one, data / one.name, seed, tell)
     with tempfile.TemporaryDirectory(prefix=f"holdfast-{one.name}-", ignore_cleanup_errors=True) as directory:
-        return asyncio.run(run_round(one, Path(directory), seed, tell))
+        return _judged(one, Path(directory), seed, tell)
+
+
+def _judged(one: Round, directory: Path, seed: int, tell: Callable[[str], None]) -> Result:
+    """A round that does not come to its end has not held either."""
+    try:
+        return asyncio.run(run_round(one, directory, seed, tell))
+    except Exception as fault:  # noqa: BLE001 - the other rounds are run all the same
+        result = Result(one, Verdict())
+        result.verdict.complain("broke off", f"{type(fault).__name__}: {fault}")
+        return result
 
 
 def _in_short(result: Result) -> str:

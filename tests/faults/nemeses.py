@@ -13,6 +13,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from typing import TypeAlias
 
@@ -20,10 +21,11 @@ import orjson
 
 from holdfast.log.cluster import LocalCluster
 from holdfast.log.errors import LogFault
+from holdfast.settings import NodeSettings
 from tests.faults.service import Service
 from tests.support.servers import ROOT
 
-TTL_S = 3.0
+TTL_S = NodeSettings().lease_ttl_ms / 1000
 LEASE_SUBJECT = "$KV.HF_main_LEASE.leader"
 
 Nemesis: TypeAlias = Callable[[Service, random.Random], Awaitable[None]]
@@ -147,15 +149,19 @@ async def cluster_is_whole(cluster: LocalCluster, patience_s: float = 90.0) -> N
     """Until every server runs and LOG's two followers are current: a majority survives the next fault too."""
     from tests.support.servers import connected
 
-    async with asyncio.timeout(patience_s):
-        while True:
-            with contextlib.suppress(LogFault, KeyError):
-                async with connected(cluster.endpoint) as connection:
-                    info = await connection.api("STREAM.INFO.HF_main_LOG")
-                    replicas = info["cluster"]["replicas"]
-                    if len(replicas) == 2 and all(one.get("current") and not one.get("offline") for one in replicas):
-                        return
-            await asyncio.sleep(0.2)
+    deadline_s = time.monotonic() + patience_s
+    seen: object = "no answer"
+    while time.monotonic() < deadline_s:
+        try:
+            async with connected(cluster.endpoint) as connection:
+                info = await connection.api("STREAM.INFO.HF_main_LOG")
+            seen = replicas = info["cluster"]["replicas"]
+            if len(replicas) == 2 and all(one.get("current") and not one.get("offline") for one in replicas):
+                return
+        except (LogFault, KeyError) as fault:
+            seen = fault
+        await asyncio.sleep(0.2)
+    raise AssertionError(f"the cluster did not become whole in {patience_s:.0f} s: {seen}")
 
 
 def can_trace() -> str:

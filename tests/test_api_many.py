@@ -172,7 +172,7 @@ async def test_the_client_asks_for_what_it_was_told(tmp_path: Path) -> None:
 
 
 async def test_when_the_leader_goes_503_no_leader_and_then_the_one_true_answer(tmp_path: Path) -> None:
-    async with pair(tmp_path, quick_settings(command_deadline_ms=500, foreign_quiet_ms=1_000)) as both:
+    async with pair(tmp_path, quick_settings(command_deadline_ms=500, lease_ttl_ms=1_000)) as both:
         await both.at_leader.facts(level("S1", 10))
         mailbox: Any = both.leader.liaison._mailbox
         held: list[str] = []

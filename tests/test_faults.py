@@ -48,7 +48,7 @@ def test_the_judge_sees_what_is_lost() -> None:
 
 
 def test_the_judge_sees_a_state_that_differs() -> None:
-    state = {"sequence": 1, "digest": "0" * 32}
+    state = {"sequence": 1, "digest": "f" * 32}
     assert [text[:2] for text in judge([lead(1)], History(), {"n1": state}).complaints] == ["I5"]
 
 

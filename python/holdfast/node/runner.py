@@ -337,7 +337,8 @@ class Node(Generic[CoreT]):
     async def _rebuild(self, reason: str) -> None:
         log.info("rebuild", why=reason)
         try:
-            core = await self._first_core()
+            starting = self._starting
+            core = await starting.core(self._feed_connection, self._alarm) if starting else self._new_core()
             progress = await self.keeper.rebuild(core, self._note_progress)
         except LogFault as fault:
             self._drive(e.RebuildFailed(str(fault)))
@@ -349,12 +350,6 @@ class Node(Generic[CoreT]):
             log.info("rebuilt", sequence=progress.sequence, facts_per_s=int(progress.facts_per_s))
             self._drive(e.Rebuilt(core, self.keeper.end))
             self.liaison.rebuilt()
-
-    async def _first_core(self) -> CoreT:
-        """What to replay LOG into: the newest snapshot's state where there is one."""
-        if self._starting is None:
-            return self._new_core()
-        return await self._starting.core(self._feed_connection, self._alarm)
 
     def _note_progress(self, progress: ReplayProgress) -> None:
         self.replay_progress = progress

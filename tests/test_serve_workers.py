@@ -307,6 +307,8 @@ async def test_workers_share_a_nats_that_runs_already(tmp_path: Path) -> None:
             found = running(served)
             assert [worker.node for worker in found.workers] == ["shop-1", "shop-2"]
             assert not (tmp_path / "store" / "nats").exists()
+            for worker in found.workers:
+                await ready(int(worker.url.rpartition(":")[2]))
             pids = {(await api_of(worker)("GET", "/v1/state")).json["pid"] for worker in found.workers}
             assert pids == {worker.pid for worker in found.workers}
             shared = {(await Api(served.port)("GET", "/v1/state")).json["pid"] for _ in range(60)}

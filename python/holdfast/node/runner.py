@@ -34,6 +34,7 @@ from holdfast.node.reads import Answer, CoreT, Reads
 from holdfast.node.replay import Progress, ReplayProgress
 from holdfast.node.report import Counters, not_ready, state_of
 from holdfast.node.starting import Starting
+from holdfast.node.waiters import Waiters
 from holdfast.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -85,12 +86,13 @@ class Node(Generic[CoreT]):
         self._ticker: asyncio.TimerHandle | None = None
         self._turn_scheduled = False
         self._halted: asyncio.Future[str] | None = None
+        self._waiters = Waiters(self.counted, self.settings.node.retry_after_s)
         self._performers = self._make_performers()
 
     def _make_performers(self) -> dict[type[Any], Callable[[Any], None]]:
         return {
-            e.Answer: self._answer,
-            e.Reject: self._reject,
+            e.Answer: self._waiters.answer,
+            e.Reject: self._waiters.reject,
             e.Committed: self._committed,
             e.Keep: self.keeper.keep,
             e.Received: lambda effect: self.liaison.receptions.tell(effect.receptions, effect.sequence),
@@ -158,7 +160,7 @@ class Node(Generic[CoreT]):
         self._stop_following(e.StopFollowing())
         await asyncio.wait({*self._tasks_ending, self._loop.create_task(ended(*self._tasks))})
         self._reads.refuse_all("no-leader")
-        self._reject(e.Reject(self._protocol.abandon(), e.Problem.NO_LEADER, e.Outcome.UNKNOWN))
+        self._waiters.reject(e.Reject(self._protocol.abandon(), e.Problem.NO_LEADER, e.Outcome.UNKNOWN))
         await self.liaison.close(drain=drain)
         await self._dead.close(self.settings.log.request_timeout_ms / 1000 if drain else 0)
         await self.keeper.close()
@@ -303,22 +305,6 @@ class Node(Generic[CoreT]):
             self._drive(e.AppendRefused(reply.append_id, reply.refusal, reply.detail))
 
     # ---- doing
-
-    def _answer(self, effect: e.Answer) -> None:
-        sequence = effect.sequence
-        for command, (status, body) in zip(effect.commands, effect.answers, strict=True):
-            future = command.waiter
-            if not future.done():
-                future.set_result((status, body, sequence))
-        self.counted.answered += len(effect.commands)
-
-    def _reject(self, effect: e.Reject) -> None:
-        for command in effect.commands:
-            if not command.waiter.done():
-                command.waiter.set_exception(
-                    Unavailable.of(effect.problem, effect.outcome, self.settings.node.retry_after_s)
-                )
-        self.counted.rejected += len(effect.commands)
 
     def _committed(self, effect: e.Committed) -> None:
         self.counted.batches += 1

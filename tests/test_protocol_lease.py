@@ -5,7 +5,7 @@ import pytest
 from holdfast.log.append import Refusal
 from holdfast.node import events as e
 from holdfast.settings import NodeSettings
-from tests.support.driver import Driver, appended, holder, passing
+from tests.support.driver import BOUNDS, Driver, appended, holder, passing
 from tests.support.fake_core import replayed
 from tests.support.neighbours import LeaseKey
 
@@ -232,3 +232,13 @@ def test_who_holds_the_lease_and_cannot_lead_lets_another_try() -> None:
         driver.pass_ms(25)
         released = released or holder(driver) is None
     assert released
+
+
+def test_an_idle_leader_that_hears_of_messages_not_its_own_follows_them_before_it_leads_on(leader: Driver) -> None:
+    """The simulation found it: after the lease itself was lost two held one, and the idle one never looked at LOG."""
+    leader.log.append(b"another one's")
+    assert appended(passing(leader, BOUNDS.evidence_every_ms)) == []
+    assert leader.role == "following"
+    leader.handle(e.Followed(2, leader.log[1:])).handle(e.CaughtUp(2))
+    passing(leader, BOUNDS.evidence_every_ms)
+    assert leader.role == "claiming"

@@ -2,7 +2,8 @@
 
 Role: shoppers hold few units of the same two SKUs, confirm, release, extend, repeat what was answered with 503 to the
 same or another process, or give up; the ERP sends movements, levels and rubbish to IN. In: answers. Out: attempts.
-Always: an operation keeps its body and its reservation id through all its attempts; each attempt is told once what
+Always: an operation keeps its body, its reservation id and its idempotency key (every second one has one) through all
+its attempts; each attempt is told once what
 became of it, by its process, and perhaps never hears it.
 """
 
@@ -36,6 +37,9 @@ class Operation:
         self.name = name
         self.body = body
         self.request: Request = (verb, name, orjson.dumps(body), None, None)
+        self.keyed = verb != "put" and name.endswith(("0", "2", "4", "6", "8"))
+        if self.keyed:
+            self.request = (*self.request[:5], f"key-{verb}-{name}")
         self.finished = False  # the shopper has an answer, or does not want one any more
         self.may = 0  # attempts of which it is not known that they did nothing
 

@@ -82,6 +82,7 @@ class Invariants:
         self._decided_ms: dict[bytes, int] = {}
         self._lead_times: dict[str, LeadTime] = {}
         self._made: dict[str, Any] = {}  # reservation -> its lines as first answered
+        self._told: dict[str, tuple[int, bytes]] = {}  # under an idempotency key
         self._promised: dict[tuple[str, str], int] = {}  # what LOG must have for ever
 
     def new_attempt(self, operation: Operation, process: Process) -> Attempt:
@@ -173,12 +174,22 @@ class Invariants:
 
     def _check_fact(self, fact: str, name: str, sequence: int) -> None:
         where = self.ledger.where[fact, name]
-        if fact in ONCE and len(where) > 1:
+        keyed = any(f == fact and self._is_keyed(v, name) for v, f in FACT.items())
+        if (fact in ONCE or keyed) and len(where) > 1:
             self.world.wrong("I2 at most once", f"{name} was {fact} at {where}")
         for verb in ("confirm",) if fact == "oversold" else [v for v, f in FACT.items() if f == fact]:
             operation = self._operations.get((verb, name))
             if operation is not None and operation.may <= 0:
                 self.world.wrong("I1 not done", f"{operation} was answered not-done, and is in LOG at {sequence}")
+
+    def _is_told_again(self, operation: Operation, status: int, body: bytes) -> bool:
+        """Under a key the first answer is the answer, byte for byte."""
+        first = self._told.setdefault(str(operation), (status, body))
+        return self.history.forked or self.history.shorter or first == (status, body)
+
+    def _is_keyed(self, verb: str, name: str) -> bool:
+        operation = self._operations.get((verb, name))
+        return operation is not None and operation.keyed
 
     # ---- what clients are told
 
@@ -193,6 +204,8 @@ class Invariants:
             told = f"{operation} is answered {status} as of {sequence}"
             world.wrong("I7 stale answer", f"{told}, {attempt.sent_after} was acknowledged before it was asked")
         self.acknowledged_upto = max(self.acknowledged_upto, sequence)
+        if operation.keyed and status in {200, 409} and not self._is_told_again(operation, status, body):
+            world.wrong("I2 same answer", f"{operation} has another answer under its key: {status} {body!r}")
         if status >= 300 or self.history.forked or self.history.shorter:
             return
         told = orjson.loads(body)
@@ -204,7 +217,7 @@ class Invariants:
             return
         if told["sequence"] > sequence:
             world.wrong("I1 acknowledged", f"{operation} at {sequence} tells of {told['sequence']}")
-        if told["state"] not in hold.states_at(sequence):
+        if told["state"] not in hold.states_at(told["sequence"] if operation.keyed else sequence):
             at = sorted(hold.states_at(sequence))
             world.wrong("I1 acknowledged", f"{operation} was told {told['state']} at {sequence}, by LOG it was {at}")
         fact = (FACT[operation.verb], operation.name)
@@ -218,8 +231,9 @@ class Invariants:
 
     def _lease_was_lost(self) -> bool:
         """Whether two may believe that they hold the lease, or LOG is not what it was."""
-        lost_ms = self.world.lease.lost_ms + self.world.plan.settings.lease_ttl_ms
-        return self.world.now_ms <= lost_ms or self.history.cut_ms >= 0
+        settings = self.world.plan.settings
+        noticed_ms = settings.lease_ttl_ms + settings.evidence_every_ms + 3 * settings.evidence_call_ms
+        return self.world.now_ms <= self.world.lease.lost_ms + noticed_ms or self.history.cut_ms >= 0
 
     def on_not_done(self, operation: Operation) -> None:
         """I1: what is answered as not done is not in LOG, unless another attempt of it is."""

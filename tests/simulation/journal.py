@@ -16,7 +16,7 @@ from holdfast.node import events as e
 if TYPE_CHECKING:
     from tests.simulation.process import Process
 
-WRITE_MS_MAX = 25
+WRITE_MS_MAX = 50
 RETRY_MS = 100
 
 

@@ -41,6 +41,7 @@ class Roles(ABC):
         self._evidence = Evidence(boot, settings)
         self._stopping = False
         self._leaving = False
+        self._overtaken = False  # somebody else has appended, though our lease seems good
         self._rebuild_at_ms: int | None = None
         self._regressed_ms: int | None = None
 
@@ -114,12 +115,15 @@ class Roles(ABC):
         core = self.core
         if self.role is not Role.LEADING or self._flight is not None or core is None:
             return
-        if self._candidacy.held and not self.quarantine:
+        if self._candidacy.held and not self.quarantine and not self._overtaken:
             return
         holder = self._candidacy.holder
         reason = f"{holder} holds the lease" if holder else "the lease was lost, or given back"
         if self.quarantine:
             reason = f"quarantined: {', '.join(sorted(self.quarantine))}"
+        elif self._overtaken:
+            reason = f"LOG goes on after {core.sequence}, and not by this process"
+        self._overtaken = False
         self._candidacy.caught_up = False
         self._become(Role.FOLLOWING, reason, effects)
         if self.queues.commands and not self._candidacy.returns_soon:
@@ -157,6 +161,10 @@ class Roles(ABC):
 
     def _on_ends_read(self, event: e.EndsRead, effects: list[Effect]) -> None:
         self._evidence.on_ends(event, self.clocks.mono_ms)
+        core = self.core
+        if self.role is Role.LEADING and self._flight is None and core is not None:
+            # Figures may be old, but never ahead: what is there and not ours, another one has appended.
+            self._overtaken = event.log_end is not None and event.log_end > core.sequence
         self._review(effects)
 
     # ---- following and leading

@@ -311,6 +311,34 @@ async def test_verify_compares_with_each_snapshot_that_it_passes(server: Embedde
     assert [difference for difference in found.differences if path.name in difference], found.differences
 
 
+async def test_the_log_is_cut_below_the_second_newest_one_and_nothing_is_lost(
+    server: EmbeddedServer, tmp_path: Path
+) -> None:
+    settings = replace(SETTINGS, snapshots=replace(SETTINGS.snapshots, trim_batches_min=2, pulse_wait_ms=0))
+    snapshotter = Snapshotter(tmp_path, "main", server.endpoint, settings, shared=False)
+    await snapshotter.open()
+    try:
+        async with leading(server.endpoint, tmp_path) as node:
+            await stocked(node)
+            await worked(node, "one")
+            first = await snapshotter.take()
+            assert await snapshotter.trim() is None, "one alone proves too little"
+            await worked(node, "two")
+            await snapshotter.take()
+            await until(lambda: node.keeper.lag == 0)
+            trimmed = await snapshotter.trim()
+            await worked(node, "three")
+            end = node.state()["sequence"]
+    finally:
+        await snapshotter.close()
+    assert first is not None
+    assert trimmed is not None
+    assert trimmed.log_first == first.snapshot.header.sequence
+    async with leading(server.endpoint, tmp_path) as again:
+        assert again.state()["sequence"] > end
+    assert (await verify(tmp_path)).ok, "the archive has what was cut"
+
+
 @pytest.mark.slow
 def test_a_gateway_starts_again_from_a_snapshot_and_the_command_line_lists_and_proves_them(tmp_path: Path) -> None:
     with running_gateway(tmp_path) as gateway:

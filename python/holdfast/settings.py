@@ -210,6 +210,10 @@ class SnapshotSettings:
     set_aside_kept: int = 1  # damaged ones, for whoever wants to know why
     header_bytes_max: int = 64 * KIB
 
+    # LOG and IN are cut below the second newest snapshot once so much lies below it, after it is in the archive.
+    # 0: never. On several machines each has an archive of its own: there it is an operator's to decide.
+    trim_batches_min: int = 0
+
     # Shared through NATS, so that a new node can start from one. None: where NATS is not this machine's own.
     shared: bool | None = None
     shared_kept: int = 2

@@ -26,6 +26,7 @@ from holdfast.log.streams import Names, stream_state
 from holdfast.node.events import Alarm
 from holdfast.node.replay import Replay
 from holdfast.node.starting import Starting
+from holdfast.node.trimming import Trimmed, trim
 from holdfast.node.wire import decode_pulse
 from holdfast.settings import Settings
 
@@ -197,6 +198,26 @@ class Snapshotter:
             )
         return tuple(sorted(told))
 
+    async def trim(self) -> Trimmed | None:
+        """Cut LOG and IN below the second newest snapshot, if enough lies there; None when it does not.
+
+        Both snapshots are proven once more before. Raises LogFault, SnapshotError, OSError; then nothing was cut.
+        """
+        bound = self._settings.snapshots.trim_batches_min
+        store = self.starting.store
+        sequences = (await asyncio.to_thread(store.sequences))[:2]
+        if bound <= 0 or len(sequences) < 2:
+            return None
+        state = await stream_state(self._connection, self.names.log)
+        if sequences[1] - state.first_sequence < bound:
+            return None
+        for sequence in sequences:
+            if (await asyncio.to_thread(self._restored, str(store.path_of(sequence))))[0] != sequence:
+                raise SnapshotFault(f"{store.path_of(sequence)} is of another sequence: nothing is cut")
+        header = (await asyncio.to_thread(store.at, sequences[1])).header
+        data = store.directory.parent
+        return await trim(self._connection, data, self.names.scope, header.sequence, header.in_upto, self._settings)
+
     async def _share(self, snapshot: Snapshot) -> None:
         shared = SharedSnapshots(self._connection, self.names, self._settings.snapshots, self._settings.log)
         try:
@@ -218,6 +239,7 @@ async def keep_taking(snapshotter: Snapshotter, settings: Settings) -> None:
             if new <= 0 or not (is_due or new >= bounds.every_batches):
                 continue
             await snapshotter.take()
+            await snapshotter.trim()
         except SnapshotDiffersError as fault:
             snapshotter.alarm(Alarm("snapshot-differs", str(fault)))
             await asyncio.sleep(bounds.retry_ms / 1000)

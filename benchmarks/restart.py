@@ -59,7 +59,10 @@ class Writer:
 
     async def facts(self, subject: str, facts: list[dict[str, Any]]) -> None:
         self._incoming += 1
-        await self._decide([], [(self._incoming, subject, orjson.dumps({"facts": facts}))])
+        payload = orjson.dumps({"facts": facts})
+        reply = await self._connection.request(subject, payload, 60_000)
+        assert json.loads(reply.data).get("seq") == self._incoming, reply.data
+        await self._decide([], [(self._incoming, subject, payload)])
 
     async def _decide(self, commands: list[Any], incoming: list[Any]) -> None:
         decision = self.engine.decide(NOW_MS, self.engine.lead_ms + 1, commands, incoming)
@@ -81,8 +84,7 @@ class Writer:
     async def _append(self, message: bytes, sequence: int) -> None:
         headers = {"Nats-Expected-Last-Sequence": str(sequence - 1)}
         reply = await self._connection.request(self._names.log_subject, message, 60_000, headers)
-        told = json.loads(reply.data)
-        assert told.get("seq") == sequence, told
+        assert json.loads(reply.data).get("seq") == sequence, reply.data
 
 
 async def written(directory: Path, skus: int, *, tail: int) -> None:

@@ -173,12 +173,12 @@ async def load(
             async with session.put(target, data=body, headers=headers) as answer:
                 await answer.read()
                 failed += answer.status != 201
-            times_ms.append((loop.time() - due_s) * 1_000)
+            times_ms.append((time.monotonic() - due_s) * 1_000)
 
-        began, number = loop.time(), 0
-        while loop.time() - began < seconds or (until is not None and not until.is_set()):
+        began, number = time.monotonic(), 0
+        while time.monotonic() - began < seconds or (until is not None and not until.is_set()):
             due_s = began + number / rate
-            await asyncio.sleep(max(0.0, due_s - loop.time()))
+            await asyncio.sleep(max(0.0, due_s - time.monotonic()))
             task = loop.create_task(one(number, due_s))
             tasks.add(task)
             task.add_done_callback(tasks.discard)

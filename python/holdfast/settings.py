@@ -50,6 +50,7 @@ class LogSettings:
     pings_outstanding_max: int = 2
     request_timeout_ms: int = 1_500
     api_timeout_ms: int = 5 * SECOND_MS
+    stream_patience_ms: int = 30 * SECOND_MS  # at a start: a cluster that came up elects a leader for each stream
 
     # Reading a stream: what may be on its way or wait here, not yet taken.
     read_ahead_messages_max: int = 512

@@ -5,13 +5,14 @@ streams that are safe to append to. Always: file storage, discard new, no max ag
 rollup, no per-message expiry; LOG and IN deny deletes; LOG is never read from a replica that may be behind.
 """
 
+import time
 from dataclasses import dataclass
 from typing import Any
 
 import structlog
 
 from holdfast.log.connection import Connection
-from holdfast.log.errors import ApiError, ServerUnfitError, StreamMismatchError
+from holdfast.log.errors import ApiError, ServerUnfitError, StreamMismatchError, UnreachableError
 from holdfast.settings import LogSettings
 
 log = structlog.get_logger(__name__)
@@ -184,7 +185,7 @@ async def ensure_streams(connection: Connection, names: Names, settings: LogSett
     """
     await connection.check_server(settings.replicas)
     for wanted in configurations(names, settings):
-        found = await _configuration(connection, wanted["name"])
+        found = await _configuration(connection, wanted["name"], settings.stream_patience_ms)
         if found is None:
             if not create:
                 raise StreamMismatchError(
@@ -213,14 +214,22 @@ async def _create(connection: Connection, wanted: dict[str, Any]) -> dict[str, A
     return made
 
 
-async def _configuration(connection: Connection, stream: str) -> dict[str, Any] | None:
-    try:
-        found: dict[str, Any] = (await connection.api(f"STREAM.INFO.{stream}"))["config"]
-    except ApiError as error:
-        if error.code == _STREAM_NOT_FOUND:
-            return None
-        raise
-    return found
+async def _configuration(connection: Connection, stream: str, patience_ms: int) -> dict[str, Any] | None:
+    """What a stream is like; None when there is none. A cluster that just came up elects its leader first."""
+    deadline_s = time.monotonic() + patience_ms / 1000
+    while True:
+        try:
+            found: dict[str, Any] = (await connection.api(f"STREAM.INFO.{stream}"))["config"]
+        except ApiError as error:
+            if error.code == _STREAM_NOT_FOUND:
+                return None
+            raise
+        except UnreachableError:
+            if not connection.connected or time.monotonic() >= deadline_s:
+                raise
+            log.info("stream-awaited", stream=stream)
+        else:
+            return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,8 +68,11 @@ class Peers:
         }
 
     async def open(self) -> None:
-        """Make the lease's bucket where it is missing, and be ready to ask. Raises LogFault."""
-        await self._key.ensure()
+        """Make the lease's bucket where it is missing, and be ready to ask. Raises StreamMismatchError, ApiError."""
+        try:
+            await self._key.ensure()
+        except UnreachableError as fault:  # it is made when it is first put
+            log.warning("lease-bucket-unreachable", why=str(fault))
         self._inbox = self._connection.new_inbox()
         await self._connection.listen(f"{self._inbox}.*", self._on_answer)
 

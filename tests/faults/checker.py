@@ -52,6 +52,7 @@ class _Ledger:
     stock: Counter[str] = field(default_factory=Counter)
     lines: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     open: set[str] = field(default_factory=set)
+    expired: int = 0
     at: dict[tuple[str, str], list[int]] = field(default_factory=dict)
 
     def take(self, sequence: int, fact: dict[str, Any]) -> None:
@@ -68,6 +69,7 @@ class _Ledger:
             self.open.add(fact["id"])
             self._move(fact["id"], -1)
         elif kind in {"reservation.released", "reservation.expired", "reservation.cancelled"}:
+            self.expired += fact["kind"] == "reservation.expired"
             self._close(fact["id"])
         if kind.startswith("reservation."):
             self.at.setdefault((kind, fact["id"]), []).append(sequence)
@@ -127,6 +129,8 @@ def judge(messages: list[bytes], history: History, states: dict[str, dict[str, A
             verdict.complain("I4", f"after {sequence}: {violation}")
         if sequence in digests:
             digests[sequence] = core.digest()
+    if ledger.expired:  # their time is longer than any round
+        verdict.complain("I3", f"{ledger.expired} holds ended before their time")
     for sku, units in ledger.stock.items():
         if core.sellable(sku, "web") != units:
             verdict.complain("I4", f"{sku}: the core sells {core.sellable(sku, 'web')}, by hand it is {units}")

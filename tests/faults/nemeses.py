@@ -36,6 +36,12 @@ async def kill_leader(service: Service, _chance: random.Random) -> None:
     os.kill((await service.leader()).pid, signal.SIGKILL)
 
 
+async def kill_workers(service: Service, _chance: random.Random) -> None:
+    """kill -9 of every process that serves, at once."""
+    for worker in service.workers():
+        os.kill(worker.pid, signal.SIGKILL)
+
+
 async def pause_leader(service: Service, chance: random.Random) -> None:
     """SIGSTOP of the process that leads for 1.2 to 3 times the lease's TTL, then SIGCONT: a zombie wakes up."""
     pid = (await service.leader()).pid

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from holdfast.log.cluster import LocalCluster
 from holdfast.settings import LogSettings
-from tests.faults import nemeses
+from tests.faults import damage, nemeses
 from tests.faults.checker import Verdict, judge, read_log
 from tests.faults.nemeses import Nemesis
 from tests.faults.service import Service
@@ -38,6 +38,7 @@ class Round:
     cluster: bool = False
     kill: bool = True  # of a cluster's server; else it is paused
     pause_s: tuple[float, float] = (0.2, 1.0)  # between two faults
+    clock: bool = False  # whether the processes' wall clock can be made to jump
     lack: Callable[[], str] | None = None  # why it cannot be run here
 
 
@@ -69,6 +70,7 @@ def rounds(scale: float) -> list[Round]:
         Round("kill-leader", "kill -9 of the leading process", times(50), nemeses.kill_leader),
         Round("pause-leader", "SIGSTOP of the leader past the TTL, SIGCONT", times(50), nemeses.pause_leader),
         Round("take-over", "the lease given to another while the leader lives", times(100), nemeses.force_takeover),
+        Round("kill-workers", "kill -9 of all processes that serve, at once", times(10), nemeses.kill_workers, 2),
         Round("kill-supervisor", "kill -9 of the supervisor (all processes go)", times(10), nemeses.kill_supervisor, 2),
         Round("kill-nats", "kill -9 of the only nats-server", times(20), nemeses.kill_nats, 2),
         Round("pause-nats", "SIGSTOP of the only nats-server, 1 to 6 s", times(10), nemeses.pause_nats, 2),
@@ -79,6 +81,10 @@ def rounds(scale: float) -> list[Round]:
             "broken-fsync", "fsync fails with EIO, for 3 s", times(5), nemeses.broken_fsync, 2, lack=nemeses.can_trace
         ),
         Round("full-disk", "no file of the log can grow, for 4 s", times(5), nemeses.full_disk, 2),
+        Round("flip-log", "a flipped bit in LOG's last block; `repair`", times(5), damage.flip_log, 2),
+        Round("flip-journal", "a flipped bit in a journal; `repair`", times(5), damage.flip_journal, 2),
+        Round("flip-snapshot", "a flipped bit in the newest snapshot", times(5), damage.flip_snapshot, 2),
+        Round("clock", "the wall clock jumps by up to 3 h either way", times(20), damage.jump_clock, 2, clock=True),
         Round("second-owner", "a second `serve` on the same store", times(5), nemeses.second_owner, 2),
     ]
 
@@ -122,7 +128,9 @@ async def _service(one: Round, directory: Path) -> AsyncIterator[tuple[Service, 
     async with AsyncExitStack() as stack:
         if not one.cluster:
             assert one.nemesis is not None, "a round without a cluster says what it does"
-            yield await stack.enter_async_context(Service(directory, one.workers)), one.nemesis
+            environment = damage.jumping_clock(directory) if one.clock else None
+            service = Service(directory, one.workers, environment=environment)
+            yield await stack.enter_async_context(service), one.nemesis
             return
         cluster = LocalCluster(directory / "cluster", LogSettings(replicas=3))
         await cluster.start()
@@ -135,6 +143,7 @@ async def _healed(service: Service, crowd: Crowd, since_s: float) -> None:
     """Until somebody got a clear answer to something new, and every process is ready."""
     deadline_s = since_s + HEALED_S
     while not crowd.history.clear_s or crowd.history.clear_s[-1] <= since_s:
+        crowd.look()
         assert time.monotonic() < deadline_s, "nobody got an answer any more"
         await asyncio.sleep(0.02)
     await service.until_ready(deadline_s)

@@ -45,12 +45,18 @@ class Service:
     """One supervisor and what it started."""
 
     def __init__(
-        self, directory: Path, workers: int, node: str = "n1", nats: Endpoint | None = None, url: str | None = None
+        self,
+        directory: Path,
+        workers: int,
+        *,
+        nats: Endpoint | None = None,
+        url: str | None = None,
+        environment: dict[str, str] | None = None,
     ) -> None:
         self.directory = directory
         self.workers_wanted = workers
-        self.node = node
         self.nats = nats
+        self._environment = environment or {}
         self._nats_url = url
         self.url = ""  # where clients go; another one after each start
         self._process: subprocess.Popen[bytes] | None = None
@@ -63,17 +69,17 @@ class Service:
     async def __aexit__(self, *_: object) -> None:
         await self.stop()
 
-    async def start(self, environment: dict[str, str] | None = None) -> float:
-        """Start and wait until every worker is ready; the seconds that took."""
+    async def start(self, *, wait: bool = True) -> float:
+        """Start and wait until every worker is ready (or only there, without `wait`); the seconds that took."""
         began = time.monotonic()
         command = [sys.executable, "-m", "holdfast", "serve", "--data", str(self.directory), "--port", "0"]
-        command += ["--auth", "off", "--workers", str(self.workers_wanted), "--node", self.node]
-        variables = os.environ | {"PYTHONPATH": f"{ROOT / 'python'}{os.pathsep}{ROOT}"} | (environment or {})
+        command += ["--auth", "off", "--workers", str(self.workers_wanted)]
+        variables = os.environ | {"PYTHONPATH": f"{ROOT / 'python'}{os.pathsep}{ROOT}"} | self._environment
         if self._nats_url is not None:
             variables["HOLDFAST_NATS"] = self._nats_url
         with (self.directory / "serve.log").open("ab") as log:
             self._process = _spawn(command, log, variables)
-        await self.until_ready(began + READY_S)
+        await self.until_ready(began + READY_S, there=not wait)
         found = gateway_of(self.directory)
         assert found is not None, "it is ready, so it has said where it is"
         self.url = found.url
@@ -130,12 +136,13 @@ class Service:
         finally:
             await connection.close()
 
-    async def until_ready(self, deadline_s: float) -> None:
-        """Until all workers are there and ready. Raises AssertionError with the end of the log."""
+    async def until_ready(self, deadline_s: float, *, there: bool = False) -> None:
+        """Until all workers are ready, or only `there`. Raises AssertionError with the end of the log."""
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=3)) as session:
             while True:
                 workers = self.workers()
-                if len(workers) == self.workers_wanted and all([await _ready(session, one) for one in workers]):
+                answers = [await _ready(session, one) for one in workers]
+                if len(workers) == self.workers_wanted and (there or all(answers)):
                     return
                 tail = (self.directory / "serve.log").read_text(errors="replace").splitlines()[-8:]
                 assert self._process is None or self._process.poll() is None, "serve ended:\n" + "\n".join(tail)

@@ -69,6 +69,12 @@ class Crowd:
         self._tasks = [asyncio.create_task(self._shop(number)) for number in range(self._count)]
         self._tasks.append(asyncio.create_task(self._restock()))
 
+    def look(self) -> None:
+        """Raises what ended a shopper before his time, if anything did."""
+        for task in self._tasks:
+            if task.done() and not self._stopping:
+                task.result()
+
     async def stop(self, patience_s: float = 20.0) -> None:
         """No new carts; what is under way may still get its answer."""
         self._stopping = True

@@ -222,6 +222,10 @@ impl Reservations {
         self.room.get_mut(slot).expect("a slot that is referred to is taken")
     }
 
+    pub(crate) fn get_taken(&self, slot: Slot) -> Option<&Reservation> {
+        self.room.get(slot)
+    }
+
     pub(crate) fn get_if_taken(&mut self, slot: Slot) -> Option<&mut Reservation> {
         self.room.get_mut(slot)
     }

@@ -67,7 +67,39 @@ def test_an_append_without_an_answer_is_repeated_with_identical_bytes(leader: Dr
 def test_a_reconnect_repeats_the_append_at_once(leader: Driver) -> None:
     leader.ask("r1")
     first = leader.turn().one(e.Append)
-    assert leader.handle(e.Connected()).one(e.Append) == first
+    assert leader.handle(e.Connected()).one(e.ReadMessage).sequence == first.expected, "first: what is it to follow?"
+    assert leader.all_of(e.Append) == []
+    assert leader.handle(e.MessageRead(first.expected, leader.log[-1])).one(e.Append) == first
+
+
+def test_after_a_reconnect_nothing_is_appended_after_a_message_that_is_not_what_it_was(leader: Driver) -> None:
+    """The simulation found it: a server lost its tail, another one's late batch took the place, the count was right."""
+    leader.ask("r1")
+    first = leader.turn().one(e.Append)
+    leader.handle(e.Connected())
+    assert leader.handle(e.MessageRead(first.expected, None)).pass_ms(1_000).all_of(e.Append) == [], "proves nothing"
+    assert leader.one(e.ReadMessage).sequence == first.expected
+    leader.handle(e.MessageRead(first.expected, b"another one's"))
+    assert (leader.role, leader.one(e.Alarm).name) == ("rebuilding", "log-altered")
+    assert leader.one(e.Reject).outcome is e.Outcome.UNKNOWN
+
+
+def test_a_message_that_does_not_fit_after_a_reconnect_is_no_ground_to_stand_on() -> None:
+    log = [replayed([]).lead_batch("b", 1_000)]
+    follower = Driver(list(log)).caught_up()
+    second = replayed(log).lead_batch("b", 1_000)
+    follower.handle(e.Followed(2, [second])).handle(e.Connected())
+    follower.handle(e.Followed(3, [b"of another history"]))
+    assert follower.one(e.Alarm).name == "void-batch"
+    assert follower.handle(e.MessageRead(2, b"another one's")).role == "rebuilding"
+
+
+def test_an_idle_leader_looks_at_what_it_stands_on_before_it_decides_again(leader: Driver) -> None:
+    leader.handle(e.Connected())
+    leader.ask("r1")
+    assert leader.turn().all_of(e.Append) == []
+    leader.handle(e.MessageRead(1, leader.log[0]))
+    assert leader.turn().one(e.Append).expected == 1
 
 
 def test_wrong_last_sequence_is_settled_by_reading_the_message_not_by_believing_the_error(leader: Driver) -> None:

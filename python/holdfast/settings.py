@@ -163,6 +163,7 @@ class NodeSettings:
     evidence_again_ms: int = 3 * SECOND_MS
     evidence_retry_ms: int = 500
     evidence_call_ms: int = 2 * SECOND_MS
+    footing_retry_ms: int = 250  # after a reconnection: is LOG's newest message still what it was?
     evidence_patience_ms: int = 3 * SECOND_MS
 
     # Taking the lead again after stepping down.

@@ -49,6 +49,8 @@ class Faults:
         world.server.full = False
         if not world.server.up or world.server.stuck:
             world.server.come_up()
+            for process in world.processes:
+                process.connect(connected=False)  # a server that comes up again is connected to anew
         for process in world.processes:
             process.resume(process.life)
             process.connect(connected=True)

@@ -17,6 +17,7 @@ from holdfast.node import events as e
 from holdfast.node.core import Core, Decision, Incoming
 from holdfast.node.events import Effect, Outcome, Problem, Role
 from holdfast.node.flight import Flight, Verdict
+from holdfast.node.footing import Ground
 from holdfast.node.roles import Roles
 from holdfast.settings import NodeSettings
 
@@ -84,7 +85,8 @@ class Protocol(Roles):
     @property
     def may_decide(self) -> bool:
         """Whether this process leads, and nobody else can have been given the lead meanwhile."""
-        return self.role is Role.LEADING and not self.quarantine and self.lease_good
+        sound = not self.quarantine and not self._footing.doubtful
+        return self.role is Role.LEADING and sound and self.lease_good
 
     def start(self) -> list[Effect]:
         """The first effects."""
@@ -123,6 +125,7 @@ class Protocol(Roles):
     def _on_tick(self, event: e.Tick, effects: list[Effect]) -> None:
         self._observe(event.mono_ms, event.wall_ms, effects)
         self._sweep(effects)
+        self._look_at_footing(effects)
         if self._flight is not None:
             self._repeat(self._flight, effects)
         if self._rebuild_at_ms is not None and event.mono_ms >= self._rebuild_at_ms:
@@ -238,6 +241,12 @@ class Protocol(Roles):
 
     def _on_message_read(self, event: e.MessageRead, effects: list[Effect]) -> None:
         flight = self._flight
+        ground = self._footing.on_read(event)
+        if ground is Ground.OTHER:
+            self._lose_footing(event.sequence, effects)
+        elif ground is Ground.SAME and flight is not None:
+            flight.resend_ms = self.clocks.mono_ms
+            self._repeat(flight, effects)
         if flight is None or event.sequence != flight.expected + 1:
             return
         if event.message is None:
@@ -247,11 +256,30 @@ class Protocol(Roles):
 
     def _on_connected(self, _event: e.Connected, effects: list[Effect]) -> None:
         self._candidacy.connected(self.clocks.mono_ms)
+        if self.core is not None:
+            self._footing.shake(self.clocks.mono_ms)
+            self._look_at_footing(effects)
         if self._flight is not None:
             self._flight.resend_ms = self.clocks.mono_ms
             self._repeat(self._flight, effects)
 
+    def _look_at_footing(self, effects: list[Effect]) -> None:
+        read = self._footing.pursue(self.clocks.mono_ms)
+        if read is not None:
+            effects.append(read)
+
+    def _lose_footing(self, sequence: int, effects: list[Effect]) -> None:
+        """LOG has another message where the core has one: replay, and let the journal and the peers say what was."""
+        effects.append(e.Alarm("log-altered", f"message {sequence} of LOG is not what it was"))
+        flight, self._flight = self._flight, None
+        if flight is not None:
+            waiting = flight.commands[flight.told :]
+            effects.append(e.Reject(waiting, Problem.LOG_UNAVAILABLE, Outcome.UNKNOWN))
+        self._start_anew(f"message {sequence} of LOG is not what it was", "altered", effects)
+
     def _repeat(self, flight: Flight, effects: list[Effect]) -> None:
+        if self._footing.doubtful and self.clocks.mono_ms < flight.deadline_ms:
+            return  # what it is to follow may be another one's by now
         step = flight.on_time(self.clocks.mono_ms, self._settings)
         if isinstance(step, Verdict):
             self._judge(flight, step, effects)
@@ -286,6 +314,7 @@ class Protocol(Roles):
             self._candidacy.proven(self.clocks.mono_ms)
         self._flight = None
         self._evidence.took(core)
+        self._footing.stand_on(sequence, flight.message)
         self._evidence.stored()
         self.log_refusal = None
         self.stored_upto = sequence

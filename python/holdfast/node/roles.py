@@ -17,6 +17,7 @@ from holdfast.node.core import Core
 from holdfast.node.events import Effect, Outcome, PeerReport, Problem, Role
 from holdfast.node.evidence import Evidence
 from holdfast.node.flight import Flight, Verdict
+from holdfast.node.footing import Footing
 from holdfast.node.queues import Queues
 from holdfast.settings import NodeSettings
 
@@ -38,6 +39,7 @@ class Roles(ABC):
         self._settings = settings
         self._flight: Flight | None = None
         self._candidacy = Candidacy(node, boot, settings, random)
+        self._footing = Footing(settings)
         self._evidence = Evidence(boot, settings)
         self._stopping = False
         self._leaving = False
@@ -177,6 +179,7 @@ class Roles(ABC):
             self._retry_rebuild()
             return
         self.core = core
+        self._footing.clear()
         self._evidence.restart(core, event.journal_end, self.stored_upto)
         if core.node not in {"", self.node}:
             self._evidence.forget_peers()  # others lead here too: an answer from while we replayed is not enough
@@ -223,9 +226,11 @@ class Roles(ABC):
         epoch = core.epoch
         effects.append(e.Keep(core.sequence + 1, messages))
         for message in messages:
-            if not core.apply(core.sequence + 1, message):
+            fits = core.apply(core.sequence + 1, message)
+            if not fits:
                 effects.append(e.Alarm("void-batch", f"LOG message {core.sequence} does not fit and is skipped"))
             self._evidence.took(core)
+            self._footing.stand_on(core.sequence, message, fits=fits)
         if core.epoch != epoch:
             self._candidacy.saw_lead(core.node)
 
@@ -239,7 +244,9 @@ class Roles(ABC):
             return
         mono_ms = self.clocks.mono_ms
         candidacy = self._candidacy
-        if not candidacy.may_claim(mono_ms) or not candidacy.good(mono_ms) or not self._evidence.clear(mono_ms):
+        if not candidacy.may_claim(mono_ms) or not candidacy.good(mono_ms):
+            return
+        if self._footing.doubtful or not self._evidence.clear(mono_ms):
             return
         now_ms = max(self.clocks.now_ms, self.core.now_ms)
         message = self.core.lead_batch(self.node, now_ms, self._rules)
@@ -266,11 +273,15 @@ class Roles(ABC):
         if waiting:
             problem = Problem.NO_LEADER if fenced else Problem.LOG_UNAVAILABLE
             effects.append(e.Reject(waiting, problem, Outcome.NOT_DONE if fenced else Outcome.UNKNOWN))
+        self._start_anew(f"append {verdict.value} at {flight.expected + 1}", verdict.value, effects)
+
+    def _start_anew(self, reason: str, why: str, effects: list[Effect]) -> None:
+        """Throw the core away and replay."""
         self.core = None
         self._candidacy.back_off(self.clocks.mono_ms)
-        self._become(Role.REBUILDING, f"append {verdict.value} at {flight.expected + 1}", effects)
+        self._become(Role.REBUILDING, reason, effects)
         effects.append(e.StopFollowing())
-        effects.append(e.Rebuild(verdict.value))
+        effects.append(e.Rebuild(why))
 
     def _become(self, role: Role, reason: str, effects: list[Effect]) -> None:
         self.role = role

@@ -17,11 +17,13 @@ from nats.aio.client import Client
 from holdfast._core import Engine
 from holdfast.log.connection import Connection, Endpoint, Tls, endpoint_of
 from holdfast.log.errors import LogFault, UnreachableError
+from holdfast.log.shared_snapshots import SharedSnapshots
 from holdfast.log.store import server_binary
+from holdfast.log.streams import Names
 from holdfast.node.runner import Node
 from holdfast.settings import LogSettings, Settings
 from tests.support.ports import free_ports
-from tests.support.servers import OWNER_KEY, ROOT, put, stocked
+from tests.support.servers import OWNER_KEY, ROOT, connected, put, stocked
 
 DEPLOYED = ROOT / "deploy" / "nats"
 ROLES = ("node", "erp", "shop", "operator", "system")
@@ -154,7 +156,7 @@ async def published(client: Client, subject: str, faults: list[Exception]) -> bo
     return len(faults) == before
 
 
-async def test_each_role_can_do_its_work_and_no_more(deployed: Deployed) -> None:
+async def test_each_role_can_do_its_work_and_no_more(deployed: Deployed, tmp_path: Path) -> None:
     async with node_of(deployed) as node:
         await stocked(node)
         assert (await put(node, "r1", ("S1", 2)))[0] == 201
@@ -186,6 +188,15 @@ async def test_each_role_can_do_its_work_and_no_more(deployed: Deployed) -> None
         for forbidden in ("hf.main.log", "$JS.API.STREAM.DELETE.HF_main_LOG", "$JS.API.STREAM.PURGE.HF_main_LOG"):
             assert not await published(operator, forbidden, faults), forbidden
         await operator.close()
+    async with connected(deployed.endpoint("node")) as connection:  # as a gateway on this cluster shares its snapshots
+        shared = SharedSnapshots(connection, Names("main"), THREE.snapshots, THREE.log)
+        for at in range(THREE.snapshots.shared_kept + 1):
+            (tmp_path / f"main-{at}.hfsnap").write_bytes(os.urandom(300_000))
+            await shared.put(tmp_path / f"main-{at}.hfsnap")
+        newest, *others = await shared.names()
+        assert len(others) == THREE.snapshots.shared_kept - 1, "the oldest was let go"
+        await shared.fetch(newest, tmp_path / "fetched")
+        assert (tmp_path / "fetched").read_bytes() == (tmp_path / newest).read_bytes()
     assert deployed.violations("erp"), "the servers write violations down"
     assert deployed.violations("node") == [], "a node may do all that it does"
 

@@ -45,7 +45,7 @@ QUICK = {
         "append_deadline_ms": 2_500,
     },
 }
-MENDED_WITHIN_S = 12.0
+MENDED_WITHIN_S = 40.0  # the machine may be busy; alone it is some seconds
 
 
 class Shop:

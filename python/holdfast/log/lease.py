@@ -2,7 +2,7 @@
 
 Role: read and put one key. In: the revision that a put replaces. Out: what the key holds, the new revision, or a
 conflict. Always: a put never goes through without the expected revision; reads go to the bucket's leader, never to a
-replica; the bucket is in memory and ends each value by its own age (docs/adr/0005), so a lost bucket is made again and
+replica; the bucket is in memory and ends each value by its own age (docs/adr/0007), so a lost bucket is made again and
 means no more than a lost lease: nothing that matters rests on it.
 """
 

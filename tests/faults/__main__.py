@@ -35,7 +35,7 @@ def main() -> int:
     for at, one in enumerate(chosen, 1):
         _say(f"[{at}/{len(chosen)}] {one.name}: {one.what}, {one.count} times")
         results.append(_run(one, options.seed, options.data))
-        _say(f"    {_in_short(results[-1])}")
+        _say("\n".join(f"    {text}" for text in (_in_short(results[-1]), *results[-1].verdict.complaints)))
         if options.report is not None:
             _write(options.report, table(results))
     print(table(results))

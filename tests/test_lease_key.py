@@ -51,3 +51,13 @@ async def test_a_bucket_that_was_lost_never_says_an_old_revision_again(connectio
     with pytest.raises(ConflictError):
         await ours.put(held)
     assert await ours.read() == Lease("n2", "n2-boot", taken)
+
+
+async def test_processes_that_start_in_the_same_moment_make_one_bucket(connection: Connection) -> None:
+    async def begin(number: int) -> None:
+        await asyncio.sleep(number / 2_000)
+        await key_of(connection, f"n{number}").ensure()
+
+    for _ in range(10):
+        await asyncio.gather(*(begin(number) for number in range(8)))
+        await connection.api(f"STREAM.DELETE.{NAMES.lease}")

@@ -22,6 +22,7 @@ from holdfast.settings import LogSettings
 
 log = structlog.get_logger(__name__)
 
+_STREAM_IN_USE = 10058
 _STREAM_NOT_FOUND = 10059
 _MESSAGE_NOT_FOUND = 10037
 _MS_IN_NS = 1_000_000
@@ -74,7 +75,12 @@ class LeaseKey:
         except ApiError as error:
             if error.code != _STREAM_NOT_FOUND:
                 raise
-            await self._connection.api(f"STREAM.CREATE.{self._bucket}", self._configuration())
+            try:
+                await self._connection.api(f"STREAM.CREATE.{self._bucket}", self._configuration())
+            except ApiError as conflict:
+                if conflict.code != _STREAM_IN_USE:
+                    raise
+                return True  # another process made it in this moment, with a first revision of its own
             log.info("lease-bucket-made", bucket=self._bucket)
             return True
         if found.get("max_msgs_per_subject") != 1 or found.get("subjects") != [f"$KV.{self._bucket[3:]}.>"]:

@@ -188,7 +188,7 @@ def test_what_is_kept_of_others_is_bounded_and_forgotten() -> None:
     assert all(len(peer.open) <= 4 for peer in one.pulses.peers.values())
     one.go_to(64 * 20)
     assert len(one.pulses.digests.newest(100)) == 4
-    told = decode_pulse(one.pulses.speak(one.core, "following", settled=True))
+    told = decode_pulse(one.pulses.speak(one.core, "following", 1.0, settled=True))
     assert len(told.digests) == 2
     one.now_s = 100.0
     assert one.pulses.told(one.now_s) == []

@@ -37,12 +37,19 @@ class Forwarder:
     """The follower's side."""
 
     def __init__(
-        self, connection: Connection, mailbox: Mailbox, progress: Progress, leader: Leader, settings: NodeSettings
+        self,
+        connection: Connection,
+        mailbox: Mailbox,
+        progress: Progress,
+        leader: Leader,
+        leader_clock: Callable[[], int],
+        settings: NodeSettings,
     ) -> None:
         self._connection = connection
         self._mailbox = mailbox
         self._progress = progress
         self._leader = leader
+        self._leader_clock = leader_clock
         self._settings = settings
         self._queue: deque[Command] = deque()
         self._queued_bytes = 0
@@ -167,7 +174,8 @@ class Forwarder:
 
     async def _ask(self, subject: str, commands: list[Command], within_s: float) -> list[Told]:
         left_ms = max(1, int(within_s * 1000) - self._settings.forward_margin_ms)
-        question = encode(Commands(left_ms, [Asked(*command.request) for command in commands]))
+        asked = [Asked(*command.request) for command in commands]
+        question = encode(Commands(left_ms, asked, self._leader_clock()))
         reply = decode_reply(await self._mailbox.ask(subject, question, within_s))
         if reply.problem:
             return [Told(0, b"", 0, reply.problem, reply.outcome)] * len(commands)

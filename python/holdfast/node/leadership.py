@@ -97,6 +97,7 @@ class Leadership:
         self._changing: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self.commands_total = 0
+        self.late_total = 0
 
     def begin(self, epoch: int) -> None:
         """The process leads `epoch`: listen."""
@@ -159,8 +160,17 @@ class Leadership:
 
     def _decide(self, message: Msg, question: Commands) -> None:
         settings = self._settings
+        now_ms = int(asyncio.get_running_loop().time() * 1000)
         left_ms = min(max(1, question.left_ms), settings.command_deadline_ms)
-        deadline_ms = int(asyncio.get_running_loop().time() * 1000) + left_ms
+        if question.asked_ms:
+            left_ms -= max(0, now_ms - question.asked_ms)
+            if left_ms <= 0:
+                # Whoever asked has given up, may have asked again and been refused: done now, it would be done behind
+                # their back.
+                self.late_total += len(question.requests)
+                self._reply(message, _NOT_LEADING)
+                return
+        deadline_ms = now_ms + left_ms
         group = _Group(len(question.requests), lambda told: self._reply(message, Reply(told=told)))
         self.commands_total += len(question.requests)
         for at, asked in enumerate(question.requests):

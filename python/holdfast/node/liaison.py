@@ -57,7 +57,7 @@ class Liaison:
         self.freshness = Freshness(node)
         self.receptions = Receptions(node)
         self._mailbox = Mailbox(connection, node)
-        self.forwarder = Forwarder(connection, self._mailbox, self.progress, self._leader, node)
+        self.forwarder = Forwarder(connection, self._mailbox, self.progress, self._leader, self._leader_clock, node)
         self._leadership = Leadership(connection, names, self._mailbox, protocol, self.receptions, wake, node)
         publisher = InPublisher(connection, names.incoming, settings.log)
         self.facts = FactsDoor(
@@ -204,6 +204,7 @@ class Liaison:
             "commands_forwarded_total": self.forwarder.forwarded_total,
             "commands_forwarded_unknown_total": self.forwarder.unknown_total,
             "commands_taken_from_others_total": self._leadership.commands_total,
+            "commands_too_late_total": self._leadership.late_total,
             "forwards_in_flight": self.forwarder.in_flight,
             "forwards_waiting": self.forwarder.waiting,
             "facts_waiting": len(self.facts),
@@ -231,9 +232,15 @@ class Liaison:
             return None
         return self._names.lead_subject(core.node, core.epoch)
 
+    def _leader_clock(self) -> int:
+        """What the leader's own clock says now, or a little earlier; 0 where that is not known. Milliseconds."""
+        core = self._protocol.core
+        return self.pulses.clock_of(core.node, asyncio.get_running_loop().time()) if core is not None else 0
+
     async def _speak(self) -> None:
         protocol = self._protocol
-        payload = self.pulses.speak(protocol.core, protocol.role.value, settled=not protocol.speculating)
+        now_s = asyncio.get_running_loop().time()
+        payload = self.pulses.speak(protocol.core, protocol.role.value, now_s, settled=not protocol.speculating)
         try:
             await self._connection.publish(self._names.pulse_subject, payload)
         except UnreachableError as fault:

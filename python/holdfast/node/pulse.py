@@ -8,7 +8,7 @@ Who is wrong? Nobody can tell from two digests. A process whose state differs fr
 leader counts itself wrong when two others agree with each other and not with it. Both say so.
 """
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,6 +24,7 @@ from holdfast.settings import NodeSettings
 log = structlog.get_logger(__name__)
 
 CAUSE = "digest-differs"
+_CLOCKS_KEPT = 8  # pulses; clocks drift, so the best of the newest few
 _AGREEING_MIN = 2  # others against a leader
 
 
@@ -37,6 +38,9 @@ class Peer:
     told: bool = False  # its difference was alarmed
     open: dict[int, str] = field(default_factory=dict)  # its digests at sequences that this process has not reached
     compared_upto: int = 0
+    clock_offsets: deque[int] = field(
+        default_factory=lambda: deque(maxlen=_CLOCKS_KEPT)
+    )  # its clock less ours, or less
 
 
 class Digests:
@@ -96,14 +100,26 @@ class Pulses:
         self.comparisons_total = 0
         self.differences_total = 0
 
-    def speak(self, core: Core | None, role: str, *, settled: bool) -> bytes:
+    def speak(self, core: Core | None, role: str, now_s: float, *, settled: bool) -> bytes:
         """The process's pulse."""
+        clock_ms = int(now_s * 1000)
         if core is None:
-            return encode_pulse(Pulse(self._node, self._boot, role, 0, 0))
+            return encode_pulse(Pulse(self._node, self._boot, role, 0, 0, clock_ms=clock_ms))
         digests = self.digests.newest(self._settings.digests_sent_max)
         if settled and (not digests or digests[-1][0] != core.sequence):
             digests.append((core.sequence, core.digest()))
-        return encode_pulse(Pulse(self._node, self._boot, role, core.epoch, core.sequence, digests))
+        return encode_pulse(Pulse(self._node, self._boot, role, core.epoch, core.sequence, digests, clock_ms))
+
+    def clock_of(self, node: str, now_s: float) -> int:
+        """What another process's monotonic clock says now, or a little earlier (a pulse is some time on its way); ms.
+
+        0 where that is not known.
+        """
+        peers = [peer for peer in self.peers.values() if peer.pulse.node == node and peer.clock_offsets]
+        if not peers:
+            return 0
+        peer = max(peers, key=lambda one: one.heard_s)
+        return max(0, int(now_s * 1000) + max(peer.clock_offsets))
 
     def hear(self, payload: bytes, now_s: float, core: Core | None, *, settled: bool) -> Pulse | None:
         """Another process's pulse; None for an own one, and for what is none."""
@@ -127,6 +143,8 @@ class Pulses:
             self.next_s = now_s  # so that a newcomer need not wait to know who is here
         peer.pulse = pulse
         peer.heard_s = now_s
+        if pulse.clock_ms:
+            peer.clock_offsets.append(pulse.clock_ms - int(now_s * 1000))
         for sequence, digest in pulse.digests[-self._settings.digests_sent_max - 1 :]:
             if sequence > peer.compared_upto:
                 peer.open[sequence] = digest

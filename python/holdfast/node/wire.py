@@ -33,10 +33,15 @@ class Asked(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Commands(msgspec.Struct, frozen=True, array_like=True, tag="commands"):
-    """Commands in order of arrival; the one who asks waits `left_ms` more."""
+    """Commands in order of arrival; the one who asks waits `left_ms` more.
+
+    `asked_ms`: when that was, by the leader's own clock as its pulses tell it, or a little earlier; 0: not known. By it
+    the leader knows a question that was long on its way, whose sender has given up on it and may have asked again.
+    """
 
     left_ms: int
     requests: list[Asked]
+    asked_ms: int = 0
 
 
 class Taken(msgspec.Struct, frozen=True, array_like=True, tag="taken"):
@@ -85,6 +90,7 @@ class Pulse(msgspec.Struct, frozen=True, omit_defaults=True):
     epoch: int
     sequence: int
     digests: list[tuple[int, str]] = []
+    clock_ms: int = 0  # of the speaker, monotonic
 
 
 encode = msgspec.msgpack.Encoder().encode

@@ -190,11 +190,11 @@ async def test_each_role_can_do_its_work_and_no_more(deployed: Deployed, tmp_pat
         await operator.close()
     async with connected(deployed.endpoint("node")) as connection:  # as a gateway on this cluster shares its snapshots
         shared = SharedSnapshots(connection, Names("main"), THREE.snapshots, THREE.log)
-        for at in range(THREE.snapshots.shared_kept + 1):
+        for at in range(THREE.snapshots.shared_retained + 1):
             (tmp_path / f"main-{at}.hfsnap").write_bytes(os.urandom(300_000))
             await shared.put(tmp_path / f"main-{at}.hfsnap")
         newest, *others = await shared.names()
-        assert len(others) == THREE.snapshots.shared_kept - 1, "the oldest was let go"
+        assert len(others) == THREE.snapshots.shared_retained - 1, "the oldest was let go"
         await shared.fetch(newest, tmp_path / "fetched")
         assert (tmp_path / "fetched").read_bytes() == (tmp_path / newest).read_bytes()
     assert deployed.violations("erp"), "the servers write violations down"

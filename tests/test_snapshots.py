@@ -154,7 +154,7 @@ async def test_nothing_new_is_no_reason_for_another_one(server: EmbeddedServer, 
 
 
 async def test_they_are_taken_by_themselves_and_the_oldest_go(server: EmbeddedServer, tmp_path: Path) -> None:
-    often = replace(SETTINGS.snapshots, every_batches=5, look_ms=20, pulse_wait_ms=0, kept=2)
+    often = replace(SETTINGS.snapshots, every_batches=5, look_ms=20, pulse_wait_ms=0, retained=2)
     settings = replace(SETTINGS, snapshots=often)
     snapshotter = Snapshotter(tmp_path, "main", server.endpoint, settings, shared=False)
     await snapshotter.open()
@@ -254,7 +254,7 @@ async def test_a_new_node_on_an_empty_disk_starts_from_a_shared_one(server: Embe
     assert newest is not None
     async with connected(endpoint) as connection:
         shared = SharedSnapshots(connection, NAMES, SETTINGS.snapshots, SETTINGS.log)
-        assert len(await shared.names()) == SETTINGS.snapshots.shared_kept
+        assert len(await shared.names()) == SETTINGS.snapshots.shared_retained
         assert (await shared.names())[0] == newest.snapshot.path.name
     alarms: list[Alarm] = []
     core = await rebuilt(endpoint, tmp_path / "new", alarms, shared=True)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter, validators
 
 from holdfast.cli.console import COULD_NOT_RUN, DONE, CouldNotRunError, remarks
-from holdfast.settings import GatewaySettings, LogSettings, Settings, SupervisorSettings
+from holdfast.settings import GatewaySettings, LogSettings, Settings
 
 if TYPE_CHECKING:
     from holdfast.supervisor.run import Announcement, Plan
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 PRIVATE = 0o700
 REPLICAS_OF_A_CLUSTER = 3
 CONNECTIONS_MAX = GatewaySettings().connections_max
-WORKERS_MAX = SupervisorSettings().workers_max
 FILES_BESIDE_CONNECTIONS = 512
 NAME_CHARS_MAX = 64
 
@@ -62,7 +61,7 @@ NatsCreds = Annotated[
 Workers = Annotated[
     int,
     Parameter(
-        validator=validators.Number(gte=1, lte=WORKERS_MAX),
+        validator=validators.Number(gte=1, lte=64),
         help="Processes that share the port. Each holds the whole state; one leads.",
     ),
 ]

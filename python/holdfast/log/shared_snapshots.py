@@ -71,7 +71,7 @@ class SharedSnapshots:
                 with _Paced(io.FileIO(path)) as file:
                     file.pause_s = self._settings.shared_part_pause_ms / 1000
                     await bucket.put(path.name, file, ObjectMeta(name=path.name, options=options))
-                for old in (await self._names(bucket))[self._settings.shared_kept :]:
+                for old in (await self._names(bucket))[self._settings.shared_retained :]:
                     await bucket.delete(old)
         except _FAULTS as fault:
             raise self._failed("could not be put", fault) from fault

@@ -157,7 +157,7 @@ class SnapshotStore:
 
         What lies beyond was made on a log that was longer: it may be again.
         """
-        gone = [found for found in self.sequences() if found <= upto][self._settings.kept :]
+        gone = [found for found in self.sequences() if found <= upto][self._settings.retained :]
         for sequence in gone:
             self.path_of(sequence).unlink(missing_ok=True)
         return gone
@@ -168,7 +168,7 @@ class SnapshotStore:
         aside = path.with_suffix(f"{SUFFIX}.damaged")
         with contextlib.suppress(FileNotFoundError):  # another process was faster
             path.rename(aside)
-        for old in sorted(self._all(f"{SUFFIX}.damaged"))[: -self._settings.set_aside_kept or None]:
+        for old in sorted(self._all(f"{SUFFIX}.damaged"))[: -self._settings.damaged_retained or None]:
             old.unlink(missing_ok=True)
         return aside
 

@@ -128,7 +128,7 @@ def configurations(names: Names, settings: LogSettings) -> list[dict[str, Any]]:
             "subjects": [f"hf.{names.scope}.dlq.*"],
             "max_bytes": settings.dead_bytes_max,
             "max_msg_size": settings.dead_message_bytes_max,
-            "max_age": settings.dead_kept_ms * _MS_IN_NS,
+            "max_age": settings.dead_age_ms_max * _MS_IN_NS,
             "duplicate_window": settings.dead_duplicate_window_ms * _MS_IN_NS,
             "deny_delete": False,
             "allow_direct": False,

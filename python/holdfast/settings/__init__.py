@@ -1,0 +1,41 @@
+"""Every limit of the system, by name; which of them a user can set, how, and what is in force.
+
+Role: one place where a bound on a queue, batch, body, page, cache or wait is found and changed. In: a TOML file,
+environment variables, options. Out: frozen sections that the other modules read. Always: units come last in a name;
+each default is a value that works on one small machine; nothing here is mutable. `definition` says what a setting is;
+`log`, `node`, `storage`, `gateway` and `rules` define them; `catalogue` finds one by name; `sources` reads, `resolve`
+decides, `reference` writes the documents.
+"""
+
+from dataclasses import dataclass, field
+
+from holdfast.settings.gateway import GatewaySettings, ServeSettings, SupervisorSettings
+from holdfast.settings.log import LogSettings
+from holdfast.settings.node import NodeSettings
+from holdfast.settings.rules import RuleSettings
+from holdfast.settings.storage import JournalSettings, SnapshotSettings
+
+__all__ = [
+    "GatewaySettings",
+    "JournalSettings",
+    "LogSettings",
+    "NodeSettings",
+    "RuleSettings",
+    "ServeSettings",
+    "Settings",
+    "SnapshotSettings",
+    "SupervisorSettings",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the processes of a gateway work with. What `serve` runs, and where, is not among it: ServeSettings."""
+
+    log: LogSettings = field(default_factory=LogSettings)
+    node: NodeSettings = field(default_factory=NodeSettings)
+    journal: JournalSettings = field(default_factory=JournalSettings)
+    gateway: GatewaySettings = field(default_factory=GatewaySettings)
+    supervisor: SupervisorSettings = field(default_factory=SupervisorSettings)
+    snapshots: SnapshotSettings = field(default_factory=SnapshotSettings)
+    rules: RuleSettings = field(default_factory=RuleSettings)

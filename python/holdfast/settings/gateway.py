@@ -1,0 +1,151 @@
+"""Settings of the process that `serve` is, of its HTTP side, and of how it keeps its children running.
+
+In: nothing. Out: ServeSettings, GatewaySettings, SupervisorSettings. Always: units last; each bound inclusive.
+"""
+
+from dataclasses import dataclass
+
+from holdfast.settings.definition import public, section
+from holdfast.settings.units import GIB, HOUR_MS, KIB, MIB, MINUTE_MS, SECOND_MS
+
+
+@section("serve", "What `holdfast serve` runs, and where. Each has an option of its own.")
+@dataclass(frozen=True, slots=True)
+class ServeSettings:
+    """What `holdfast serve` runs, and where."""
+
+    data: str = public(
+        "",
+        "Data directory: the log, the keys, the owner key, the journal and the snapshots. Required.",
+        path=True,
+        unset="none",
+        also="HOLDFAST_DATA",
+        flag="--data",
+    )
+    host: str = public("127.0.0.1", "Address to listen on.", flag="--host")
+    port: int = public(8080, "Port to listen on. 0 takes a free one.", lowest=0, highest=65_535, flag="--port")
+    auth: str = public(
+        "on",
+        "Whether calls need an API key. `off` is for an address of this machine's loopback only.",
+        choices=("on", "off"),
+        flag="--auth",
+    )
+    workers: int = public(
+        1,
+        "Processes that share the port. Each holds the whole state; one leads.",
+        lowest=1,
+        highest=64,
+        unit="processes",
+        flag="--workers",
+    )
+    nats: str = public(
+        "",
+        "NATS with JetStream, `nats://user:password@host:4222[,...]`.",
+        unset="none: `serve` starts a nats-server of its own",
+        also="HOLDFAST_NATS",
+        flag="--nats",
+        secret=True,
+    )
+    scope: str = public("main", "Inventory universe: letters, digits, `_` and `-`.", flag="--scope")
+    node: str = public(
+        "n1",
+        "Name of this machine in the log, another one on each: letters, digits, `_` and `-`.",
+        also="HOLDFAST_NODE",
+        flag="--node",
+    )
+    log_level: str = public(
+        "info", "What is logged.", choices=("debug", "info", "warning", "error"), flag="--log-level"
+    )
+    loop: str = public("uvloop", "Event loop of the workers.", choices=("uvloop", "asyncio"), flag="--loop")
+
+
+@section("gateway", "The HTTP side of each worker.")
+@dataclass(frozen=True, slots=True)
+class GatewaySettings:
+    """The HTTP side."""
+
+    body_bytes_max: int = public(1 * MIB, "Body of a command. Beyond it: 413.", lowest=KIB, highest=MIB)
+    facts_body_bytes_max: int = public(
+        8 * MIB, "Body of a call with facts or policies. Beyond it: 413.", lowest=KIB, highest=256 * MIB
+    )
+    facts_message_bytes_max: int = 256 * KIB
+    body_timeout_ms: int = public(
+        5 * SECOND_MS, "How long the body of a command may take to arrive. After it: 408.", lowest=100, highest=HOUR_MS
+    )
+    facts_body_timeout_ms: int = public(
+        30 * SECOND_MS,
+        "How long the body of a call with facts or policies may take to arrive. After it: 408.",
+        lowest=100,
+        highest=HOUR_MS,
+    )
+    bodies_bytes_max: int = public(
+        128 * MIB,
+        "Memory for all bodies that are still arriving, together. Beyond it: 503 `overloaded`.",
+        lowest=MIB,
+        highest=64 * GIB,
+    )
+    header_line_bytes_max: int = public(
+        4 * KIB, "Length of the request line. Beyond it: 400.", lowest=KIB, highest=64 * KIB
+    )
+    header_field_bytes_max: int = public(4 * KIB, "Length of one header. Beyond it: 400.", lowest=KIB, highest=64 * KIB)
+    headers_max: int = public(64, "Headers of one request. Beyond it: 400.", lowest=16, highest=1_000, unit="headers")
+    keepalive_ms: int = public(15 * SECOND_MS, "How long an idle connection stays open.", lowest=100, highest=HOUR_MS)
+    lingering_ms: int = 2 * SECOND_MS
+    connections_max: int = public(
+        4_096,
+        "Connections of one worker. Beyond it, new ones are answered 503.",
+        lowest=1,
+        highest=1_000_000,
+        unit="connections",
+        flag="--connections-max",
+    )
+    connections_refused_max: int = 256  # beyond `connections_max`: answered 503; beyond these, closed without a word
+    requests_in_flight_max: int = public(
+        8_192,
+        "Requests under way in one worker. Beyond it: 503 `overloaded`, reporting first, checkout last.",
+        lowest=1,
+        highest=1_000_000,
+        unit="requests",
+    )
+    retry_after_s: int = 1
+    backlog: int = public(
+        1_024,
+        "Connections that the kernel holds until a worker accepts them.",
+        lowest=1,
+        highest=65_535,
+        unit="connections",
+    )
+    shutdown_ms: int = public(
+        10 * SECOND_MS,
+        "How long a worker that stops waits for requests that are under way.",
+        lowest=0,
+        highest=10 * MINUTE_MS,
+    )
+
+
+@section("supervisor", "The process that keeps the workers and the nats-server running.")
+@dataclass(frozen=True, slots=True)
+class SupervisorSettings:
+    """The process that keeps the others running."""
+
+    watch_ms: int = 50
+    message_bytes_max: int = 64 * KIB
+
+    # A child that dies is started again at once; the next time after a wait that doubles, until one has lasted.
+    restart_first_ms: int = 100
+    restart_wait_ms_max: int = public(
+        5 * SECOND_MS,
+        "Longest wait before a worker that keeps dying is started again.",
+        lowest=100,
+        highest=10 * MINUTE_MS,
+    )
+    lasting_ms: int = 10 * SECOND_MS
+    deaths_until_loud: int = 3
+
+    stop_ms: int = public(
+        22 * SECOND_MS,
+        "How long a worker may take to stop; then it is killed. Longer than `gateway.shutdown_ms` and `node.drain_ms` "
+        "together; what stops `serve` (systemd, a container) has to wait longer than this.",
+        lowest=SECOND_MS,
+        highest=HOUR_MS,
+    )

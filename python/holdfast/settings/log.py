@@ -1,0 +1,171 @@
+"""Settings of the streams, of the connection to NATS, and of the nats-server that `serve` starts.
+
+In: nothing. Out: LogSettings. Always: sizes of streams count when a stream is made; later they are changed in NATS.
+"""
+
+from dataclasses import dataclass
+
+from holdfast.settings.definition import public, section
+from holdfast.settings.units import DAY_MS, GIB, HOUR_MS, KIB, MIB, MINUTE_MS, SECOND_MS, TIB
+
+_STREAM_BYTES_MAX = 1024 * TIB
+
+
+@section("log", "The streams, the connection to NATS, and the nats-server that `serve` starts.")
+@dataclass(frozen=True, slots=True)
+class LogSettings:
+    """The streams, the connection to NATS, and the embedded server."""
+
+    # Streams: bounds of one scope. A full IN or LOG refuses (503 log-unavailable); it never drops what is old.
+    replicas: int = public(
+        1,
+        "Copies of each stream when it is made; an existing one is changed with `nats stream edit`. "
+        "1 where `serve` starts its own nats-server.",
+        lowest=1,
+        highest=5,
+        unit="copies",
+        unset="1, or 3 where `serve.nats` names several servers",
+        flag="--replicas",
+    )
+    in_bytes_max: int = public(
+        16 * GIB,
+        "Size of the stream IN when it is made. A full IN refuses facts; checkout goes on.",
+        lowest=16 * MIB,
+        highest=_STREAM_BYTES_MAX,
+    )
+    log_bytes_max: int = public(
+        64 * GIB,
+        "Size of the stream LOG when it is made. A full LOG refuses everything that changes the state.",
+        lowest=64 * MIB,
+        highest=_STREAM_BYTES_MAX,
+    )
+    dead_bytes_max: int = public(
+        1 * GIB,
+        "Size of the stream of dead letters when it is made.",
+        lowest=16 * MIB,
+        highest=_STREAM_BYTES_MAX,
+    )
+    dead_age_ms_max: int = public(
+        30 * DAY_MS,
+        "How long a dead letter stays. The same on every process of a scope; an existing stream is changed with "
+        "`nats stream edit` first.",
+        lowest=MINUTE_MS,
+        highest=3650 * DAY_MS,
+    )
+    in_duplicate_window_ms: int = public(
+        10 * MINUTE_MS,
+        "How long IN remembers message ids when it is made: the same message sent again within this time is dropped.",
+        lowest=SECOND_MS,
+        highest=DAY_MS,
+    )
+    in_message_bytes_max: int = 512 * KIB
+    log_message_bytes_max: int = 1 * MIB
+    dead_message_bytes_max: int = 1 * MIB
+    dead_duplicate_window_ms: int = 10 * MINUTE_MS
+
+    # An external NATS: files, where it asks for them. Empty: none.
+    tls_ca: str = public(
+        "",
+        "Certificate authority that signs the NATS servers' certificates (PEM file).",
+        path=True,
+        unset="none",
+        also="HOLDFAST_NATS_CA",
+        flag="--nats-ca",
+    )
+    tls_certificate: str = public(
+        "",
+        "Client certificate, where the NATS servers ask for one (PEM file).",
+        path=True,
+        unset="none",
+        also="HOLDFAST_NATS_CERT",
+        flag="--nats-cert",
+    )
+    tls_key: str = public(
+        "",
+        "Private key of the client certificate (PEM file).",
+        path=True,
+        unset="none",
+        also="HOLDFAST_NATS_KEY",
+        flag="--nats-key",
+    )
+    credentials: str = public(
+        "",
+        "NATS credentials file, instead of a user in `serve.nats`.",
+        path=True,
+        unset="none",
+        also="HOLDFAST_NATS_CREDS",
+        flag="--nats-creds",
+    )
+
+    # What a NATS server must be.
+    server_version_min: tuple[int, int] = (2, 10)
+    server_version_replicas_min: tuple[int, int] = (2, 11)  # before: two fenced writers could both be acknowledged
+    server_version_wanted: tuple[int, int] = (2, 14)
+
+    # The connection. Short pings find a dead server; reconnecting never gives up.
+    connect_timeout_ms: int = 2 * SECOND_MS
+    connect_patience_ms: int = public(
+        10 * SECOND_MS,
+        "How long a start waits for NATS to accept the connection before it gives up.",
+        lowest=SECOND_MS,
+        highest=HOUR_MS,
+    )
+    reconnect_wait_ms: int = 100
+    ping_interval_ms: int = 2 * SECOND_MS
+    pings_outstanding_max: int = 2
+    request_timeout_ms: int = 1_500
+    api_timeout_ms: int = 5 * SECOND_MS
+    stream_patience_ms: int = public(
+        30 * SECOND_MS,
+        "How long a start waits for a NATS cluster to elect a leader for each stream.",
+        lowest=SECOND_MS,
+        highest=HOUR_MS,
+    )
+
+    # Reading a stream: what may be on its way or wait here, not yet taken.
+    read_ahead_messages_max: int = 512
+    read_ahead_bytes_max: int = 16 * MIB
+    pull_messages_max: int = 128
+    pull_expires_ms: int = 30 * SECOND_MS
+    pull_heartbeat_ms: int = 1 * SECOND_MS
+    reader_silence_ms: int = 4 * SECOND_MS
+    reader_retry_ms: int = 200
+    consumer_idle_ms: int = 60 * SECOND_MS
+
+    # Publishing to IN and to the dead letters.
+    in_publish_deadline_ms: int = 5 * SECOND_MS
+    dead_queued_max: int = 10_000
+    dead_retry_ms: int = 1_500
+
+    # The embedded server.
+    server_payload_bytes_max: int = 1 * MIB
+    server_memory_bytes_max: int = 64 * MIB
+    server_log_bytes_max: int = public(
+        8 * MIB,
+        "Size at which the log file of the own nats-server is rotated.",
+        lowest=64 * KIB,
+        highest=GIB,
+    )
+    server_log_files_max: int = public(
+        3, "Log files of the own nats-server that stay.", lowest=1, highest=100, unit="files"
+    )
+    server_start_timeout_ms: int = public(
+        5 * MINUTE_MS,
+        "How long the own nats-server may take to start. A large store that was not closed cleanly is read through.",
+        lowest=SECOND_MS,
+        highest=DAY_MS,
+    )
+    server_stop_timeout_ms: int = 10 * SECOND_MS
+    server_watch_ms: int = 50
+    server_health_ms: int = 2 * SECOND_MS
+    server_health_failures_max: int = 5
+    server_restart_first_ms: int = 50
+    server_restart_wait_ms_max: int = 5 * SECOND_MS
+    server_restarts_max: int = 20  # in a row, none of which lasted
+    server_free_bytes_min: int = public(
+        4 * MIB,
+        "Free disk space below which the own nats-server is not restarted: it could not write.",
+        lowest=MIB,
+        highest=TIB,
+    )
+    orphan_timeout_ms: int = 10 * SECOND_MS

@@ -314,3 +314,14 @@ async def test_workers_share_a_nats_that_runs_already(tmp_path: Path) -> None:
             shared = {(await Api(served.port)("GET", "/v1/state")).json["pid"] for _ in range(60)}
             assert shared == pids, "the kernel spreads connections over them"
             assert await asyncio.to_thread(served.stop) == 0
+
+
+async def test_one_with_a_rest_factor_rests_longer_than_it_lived_but_not_for_ever() -> None:
+    with structlog.testing.capture_logs() as told:
+        argv = (sys.executable, "-S", "-c", "import time; time.sleep(0.1); raise SystemExit(9)")
+        child = Child(ChildSpec("snapshots", argv, rest_factor=3, rest_ms_max=350), QUICK)
+        child.start()
+        await until(lambda: child.deaths_total >= 2)
+        await child.kill()
+    waits = [line["again_in_ms"] for line in told if line["event"] == "child-lost"]
+    assert all(300 <= wait <= 350 for wait in waits[:2]), waits

@@ -21,7 +21,8 @@ from holdfast.log.tasks import ended
 from holdfast.node.events import Alarm
 from holdfast.node.replay import rebuild
 from holdfast.node.runner import Node
-from holdfast.node.snapshots import Digests, SnapshotDiffersError, Snapshotter, keep_taking
+from holdfast.node.snapshot_schedule import Schedule
+from holdfast.node.snapshots import Digests, SnapshotDiffersError, Snapshotter
 from holdfast.node.starting import Starting
 from holdfast.node.verify import verify
 from holdfast.node.wire import Pulse, encode_pulse
@@ -163,7 +164,7 @@ async def test_they_are_taken_by_themselves_and_the_oldest_go(server: EmbeddedSe
     try:
         async with leading(server.endpoint, tmp_path / "n1") as node:
             await stocked(node)
-            keeping = asyncio.create_task(keep_taking(snapshotter, settings))
+            keeping = asyncio.create_task(Schedule(snapshotter, settings).run())
             seen: set[int] = set()
             for round_number in range(4):
                 newest = max(seen, default=0)

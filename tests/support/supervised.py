@@ -1,7 +1,8 @@
 """`holdfast serve` with settings that no option reaches: what is waited for is short, and limits are small.
 
-In: DIR PORT, and a JSON object: fields of LogSettings under `log`, of NodeSettings under `node`, and `workers`. Out: a
-gateway, as `holdfast serve --auth off` runs it. Always: nothing but settings differs from the real thing.
+In: DIR PORT, and a JSON object: fields of LogSettings under `log`, of NodeSettings under `node`, of SnapshotSettings
+under `snapshots`, and `workers`. Out: a gateway, as `holdfast serve --auth off` runs it. Always: nothing but settings
+differs from the real thing.
 """
 
 import asyncio
@@ -22,6 +23,7 @@ def main() -> None:
         settings,
         log=replace(settings.log, **changes.get("log", {})),
         node=replace(settings.node, **changes.get("node", {})),
+        snapshots=replace(settings.snapshots, **changes.get("snapshots", {})),
     )
     configure_logs("info", process="supervisor")
     directory.mkdir(parents=True, exist_ok=True)

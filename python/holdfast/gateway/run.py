@@ -29,7 +29,7 @@ from holdfast.log.connection import endpoint_of
 from holdfast.log.streams import Names
 from holdfast.node.runner import Node
 from holdfast.node.starting import Starting
-from holdfast.supervisor.channel import Assignment, Channel, Listening, LogState, WorkerDied
+from holdfast.supervisor.channel import Assignment, Channel, Listening, LogState, SnapshotCounts, WorkerDied
 
 OWN_HOST = "127.0.0.1"
 GONE = 3
@@ -127,6 +127,10 @@ async def _hear(node: Node[Engine], channel: Channel) -> None:
     async for message in channel.heard():
         if isinstance(message, LogState):
             node.log_fault = message.fault
+        elif isinstance(message, SnapshotCounts):
+            node.counted.snapshots_taken = message.taken_total
+            node.counted.snapshots_failed = message.failed_total
+            node.counted.snapshot_failures_in_a_row = message.failures_in_a_row
         elif isinstance(message, WorkerDied):
             node.heard_death(message.node)
     log.critical("supervisor-gone")

@@ -1,6 +1,7 @@
 """The snapshot process, as the supervisor starts it: `python -m holdfast.gateway.snapshots DIR`, a channel its stdin.
 
-In: an assignment. Out: exit status 0 when told to stop, 2 when it could not go on, with the reason on the channel.
+In: an assignment. Out: each attempt's outcome on the channel; exit status 0 when told to stop, 2 when it could not go
+on, with the reason on the channel.
 Always: it serves nobody and is niced; it begins only when a gateway has had time to start; the end of the supervisor is
 its end.
 """
@@ -15,7 +16,7 @@ from pathlib import Path
 
 from holdfast.gateway.logs import configure_logs
 from holdfast.settings import SupervisorSettings
-from holdfast.supervisor.channel import Assignment, Channel, Failed, ParentGoneError, inherited
+from holdfast.supervisor.channel import Assignment, Channel, Failed, Outcome, ParentGoneError, SnapshotTried, inherited
 
 DONE, COULD_NOT_RUN, GONE = 0, 2, 3
 
@@ -37,7 +38,8 @@ async def _life(assignment: Assignment, channel: Channel) -> int:
     # Only now: loading takes a core for a while, and a gateway starts beside.
     from holdfast.log.connection import endpoint_of
     from holdfast.log.errors import LogFault
-    from holdfast.node.snapshots import Snapshotter, keep_taking
+    from holdfast.node.snapshot_schedule import Schedule
+    from holdfast.node.snapshots import Snapshotter
 
     told = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, told.set)
@@ -50,12 +52,16 @@ async def _life(assignment: Assignment, channel: Channel) -> int:
         settings,
         shared=assignment.shares_snapshots,
     )
+
+    def tried(outcome: Outcome) -> None:
+        channel.tell(SnapshotTried(outcome))
+
     why = ""
     try:
         await snapshotter.open()
         tasks = [
             asyncio.create_task(told.wait()),
-            asyncio.create_task(keep_taking(snapshotter, settings)),
+            asyncio.create_task(Schedule(snapshotter, settings, tried).run()),
             asyncio.create_task(_gone(channel)),
         ]
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)

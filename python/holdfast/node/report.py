@@ -30,6 +30,10 @@ class Counters:
     rejected: int = 0
     batches: int = 0
     appends_refused: int = 0
+    # Of the process that takes snapshots, since the supervisor started.
+    snapshots_taken: int = 0
+    snapshots_failed: int = 0
+    snapshot_failures_in_a_row: int = 0
     alarms: Counter[str] = field(default_factory=Counter)
     roles: Counter[Role] = field(default_factory=Counter)
 
@@ -43,6 +47,9 @@ class Counters:
             "appends_refused_total": self.appends_refused,
             "dead_letters_total": dead.stored_total,
             "dead_letters_lost_total": dead.lost_total,
+            "snapshots_taken_total": self.snapshots_taken,
+            "snapshots_failed_total": self.snapshots_failed,
+            "snapshot_failures_in_a_row": self.snapshot_failures_in_a_row,
             "times_leading_total": self.roles[Role.LEADING],
             "commands_waiting": len(protocol.queues.commands),
             "incoming_waiting": protocol.queues.incoming_waiting,

@@ -15,11 +15,11 @@ import msgspec
 import structlog
 from nats.aio.msg import Msg
 
-from holdfast._core import Engine, SnapshotError
+from holdfast._core import Engine
 from holdfast.log.append import get_message
 from holdfast.log.chain import chain_hash
 from holdfast.log.connection import Connection, Endpoint
-from holdfast.log.errors import LogFault, SnapshotFault
+from holdfast.log.errors import SnapshotFault
 from holdfast.log.shared_snapshots import SharedSnapshots
 from holdfast.log.snapshots import Snapshot
 from holdfast.log.streams import Names, stream_state
@@ -224,26 +224,3 @@ class Snapshotter:
             await shared.put(snapshot.path)
         except SnapshotFault as fault:
             self.alarm(Alarm("snapshot-not-shared", str(fault)))
-
-
-async def keep_taking(snapshotter: Snapshotter, settings: Settings) -> None:
-    """Take one after so many batches or so long, for ever. What goes wrong is told, and tried again later."""
-    bounds = settings.snapshots
-    loop = asyncio.get_running_loop()
-    last_s = loop.time()
-    while True:
-        await asyncio.sleep(bounds.look_ms / 1000)
-        try:
-            new = await snapshotter.batches_since()
-            is_due = (loop.time() - last_s) * 1000 >= bounds.every_ms
-            if new <= 0 or not (is_due or new >= bounds.every_batches):
-                continue
-            await snapshotter.take()
-            await snapshotter.trim()
-        except SnapshotDiffersError as fault:
-            snapshotter.alarm(Alarm("snapshot-differs", str(fault)))
-            await asyncio.sleep(bounds.retry_ms / 1000)
-        except (LogFault, SnapshotError, OSError) as fault:
-            snapshotter.alarm(Alarm("snapshot-not-taken", f"{type(fault).__name__}: {fault}"))
-            await asyncio.sleep(bounds.retry_ms / 1000)
-        last_s = loop.time()

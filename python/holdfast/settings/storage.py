@@ -65,8 +65,14 @@ class SnapshotSettings:
     start_ms: int = 5 * SECOND_MS  # not while a gateway starts
     look_ms: int = 1 * SECOND_MS
     retry_ms: int = public(
-        60 * SECOND_MS, "How long after a snapshot that failed the next one is tried.", lowest=SECOND_MS, highest=DAY_MS
+        60 * SECOND_MS,
+        "How long after a snapshot that failed the next one is tried; twice as long after each further failure, up to "
+        "15 minutes, and never sooner than 20 times what the attempt took.",
+        lowest=SECOND_MS,
+        highest=DAY_MS,
     )
+    retry_ms_max: int = 15 * MINUTE_MS
+    retry_rest_factor: int = 20  # so that failing attempts cost at most one part in 21 (5 %) of a core
     niceness: int = public(
         10, "Niceness of the process that takes them, added to that of `serve`.", lowest=0, highest=19, unit="nice"
     )

@@ -9,7 +9,7 @@ import asyncio
 import os
 import socket
 from collections.abc import AsyncIterator
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import msgspec
 
@@ -17,6 +17,8 @@ from holdfast.settings import Settings
 
 _LENGTH_BYTES = 4
 _INHERITED = 0  # stdin
+
+Outcome: TypeAlias = Literal["taken", "failed"]  # of an attempt to take a snapshot
 
 
 class Assignment(msgspec.Struct, frozen=True):
@@ -70,8 +72,29 @@ class Failed(msgspec.Struct, frozen=True, tag=True):
     why: str
 
 
-Message: TypeAlias = Assignment | LogState | WorkerDied | Listening | Failed
-_decoder = msgspec.json.Decoder(LogState | WorkerDied | Listening | Failed)
+class SnapshotTried(msgspec.Struct, frozen=True, tag=True):
+    """From the process that takes snapshots: an attempt is over."""
+
+    outcome: Outcome
+
+
+class SnapshotCounts(msgspec.Struct, frozen=True, tag=True):
+    """To a worker, for its metrics: attempts to take a snapshot since the supervisor started, and how they ended."""
+
+    taken_total: int = 0
+    failed_total: int = 0
+    failures_in_a_row: int = 0
+
+    def after(self, outcome: Outcome) -> "SnapshotCounts":
+        """With one more attempt."""
+        if outcome == "taken":
+            return SnapshotCounts(self.taken_total + 1, self.failed_total, 0)
+        return SnapshotCounts(self.taken_total, self.failed_total + 1, self.failures_in_a_row + 1)
+
+
+Heard: TypeAlias = LogState | WorkerDied | Listening | Failed | SnapshotTried | SnapshotCounts
+Message: TypeAlias = Assignment | Heard
+_decoder = msgspec.json.Decoder(Heard)
 _assignments = msgspec.json.Decoder(Assignment)
 
 
@@ -102,7 +125,7 @@ class Channel:
         writer.write(encoded(message))
         return True
 
-    async def heard(self) -> AsyncIterator[LogState | WorkerDied | Listening | Failed]:
+    async def heard(self) -> AsyncIterator[Heard]:
         """What the other one says, until it is gone. Raises msgspec.DecodeError for what is no message."""
         assert self._reader is not None, "Invariant: opened"
         try:

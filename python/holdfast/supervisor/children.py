@@ -22,7 +22,17 @@ import structlog
 from holdfast.log.store import die_with_parent
 from holdfast.log.tasks import ended
 from holdfast.settings import SupervisorSettings
-from holdfast.supervisor.channel import Assignment, Channel, Failed, Listening, LogState, WorkerDied
+from holdfast.supervisor.channel import (
+    Assignment,
+    Channel,
+    Failed,
+    Listening,
+    LogState,
+    Outcome,
+    SnapshotCounts,
+    SnapshotTried,
+    WorkerDied,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -34,19 +44,26 @@ class ChildSpec:
     """What to keep running. `argv` holds no secret: that comes with the assignment, on stdin.
 
     `restart`: "always", or "on-failure" (exit status 0 means that it is done). `niceness` is added to ours.
+    `rest_factor`: after a death it rests at least so many times as long as it lived, at most `rest_ms_max`; 0: no rest.
     """
 
     name: str
     argv: tuple[str, ...]
     restart: Literal["always", "on-failure"] = "always"
     niceness: int = 0
+    rest_factor: int = 0
+    rest_ms_max: int = 0
 
 
 class Child:
     """One spec, and the process that runs for it now."""
 
     def __init__(
-        self, spec: ChildSpec, settings: SupervisorSettings, changed: Callable[["Child"], None] | None = None
+        self,
+        spec: ChildSpec,
+        settings: SupervisorSettings,
+        changed: Callable[["Child"], None] | None = None,
+        snapshot_tried: Callable[[Outcome], None] | None = None,
     ) -> None:
         self.spec = spec
         self.deaths_total = 0
@@ -54,6 +71,8 @@ class Child:
         self.failed_first: str | None = None
         self._settings = settings
         self._changed = changed or (lambda _: None)
+        self._snapshot_tried = snapshot_tried or (lambda _: None)
+        self._snapshot_counts = SnapshotCounts()
         self._assignment: asyncio.Future[Assignment] = asyncio.get_running_loop().create_future()
         self._log_state = LogState("")
         self._process: subprocess.Popen[bytes] | None = None
@@ -82,6 +101,12 @@ class Child:
         self._log_state = state
         if self._channel is not None and self._assignment.done():
             self._channel.tell(state)
+
+    def tell_snapshot_counts(self, counts: SnapshotCounts) -> None:
+        """Say how the snapshots go, likewise."""
+        self._snapshot_counts = counts
+        if self._channel is not None and self._assignment.done():
+            self._channel.tell(counts)
 
     def tell_death(self, death: WorkerDied) -> None:
         """Say that another one died. A process that starts later has no use for it."""
@@ -185,6 +210,8 @@ class Child:
             if self._assignment.done():
                 channel.tell(self._assignment.result())
                 channel.tell(self._log_state)
+                if self._snapshot_counts != SnapshotCounts():
+                    channel.tell(self._snapshot_counts)
             await hearing
         finally:
             await ended(hearing)
@@ -197,6 +224,8 @@ class Child:
                 elif isinstance(message, Listening):
                     self.listening = message
                     self._changed(self)
+                elif isinstance(message, SnapshotTried):
+                    self._snapshot_tried(message.outcome)
         except msgspec.DecodeError as fault:
             log.error("child-not-understood", child=self.spec.name, why=str(fault))
             self._signal(signal.SIGKILL)
@@ -208,6 +237,7 @@ class Child:
         self._deaths = 1 if lasted_ms >= settings.lasting_ms else self._deaths + 1
         shift = min(self._deaths - 2, 16)
         wait_ms = min(settings.restart_first_ms << shift, settings.restart_wait_ms_max) if shift >= 0 else 0
+        wait_ms = max(wait_ms, min(int(lasted_ms * self.spec.rest_factor), self.spec.rest_ms_max))
         why = self._why or _ending(status)
         if self.failed_first is None:
             self.failed_first = why

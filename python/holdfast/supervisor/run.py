@@ -22,7 +22,7 @@ from holdfast.log.tasks import ended
 from holdfast.settings import Settings
 from holdfast.supervisor import record
 from holdfast.supervisor.address import Reserved, reserve
-from holdfast.supervisor.channel import Assignment, LogState, WorkerDied
+from holdfast.supervisor.channel import Assignment, LogState, Outcome, SnapshotCounts, WorkerDied
 from holdfast.supervisor.children import Child, ChildSpec
 from holdfast.supervisor.record import WORKER_MODULE, GatewayRecord, WorkerRecord
 
@@ -65,7 +65,10 @@ class Plan:
         snapshots = self.settings.snapshots
         if snapshots.every_batches > 0:
             argv = (sys.executable, "-m", SNAPSHOTS_MODULE, place)
-            children.append(ChildSpec(SNAPSHOTS, argv, niceness=snapshots.niceness))
+            # One that ends while it takes a snapshot (killed for its memory, say) must not do so again and again.
+            factor, ms_max = snapshots.retry_rest_factor, snapshots.retry_ms_max
+            spec = ChildSpec(SNAPSHOTS, argv, niceness=snapshots.niceness, rest_factor=factor, rest_ms_max=ms_max)
+            children.append(spec)
         return children
 
 
@@ -118,6 +121,8 @@ class Supervisor:
         self._nodes = set(plan.nodes())
         self._children: list[Child] = []
         self._server: EmbeddedServer | None = None
+        self._snapshot_counts = SnapshotCounts()
+        self._snapshot_deaths = 0
         self._no_start: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._url = _url(plan.host, shared.port)
 
@@ -125,7 +130,7 @@ class Supervisor:
         """Until told to stop, or until going on makes no sense."""
         # The children first: they load their programs while the log starts.
         for spec in self._plan.children():
-            child = Child(spec, self._plan.settings.supervisor, self._on_change)
+            child = Child(spec, self._plan.settings.supervisor, self._on_change, self._on_snapshot_tried)
             child.start()
             self._children.append(child)
         stopping = asyncio.create_task(told.wait())
@@ -190,6 +195,9 @@ class Supervisor:
 
     def _on_change(self, child: Child) -> None:
         """A child listens, or died."""
+        if child.spec.name == SNAPSHOTS and child.deaths_total > self._snapshot_deaths:
+            self._snapshot_deaths = child.deaths_total
+            self._on_snapshot_tried("failed")
         if child.listening is None and child.spec.name in self._nodes:
             for other in self._children:
                 if other is not child and other.spec.name in self._nodes:
@@ -218,6 +226,12 @@ class Supervisor:
             self._announced = True
             keys = max(one.listening.keys for one in listening if one.listening is not None)
             self._announce(Announcement(self._url, found.workers, keys))
+
+    def _on_snapshot_tried(self, outcome: Outcome) -> None:
+        self._snapshot_counts = self._snapshot_counts.after(outcome)
+        for child in self._children:
+            if child.spec.name in self._nodes:
+                child.tell_snapshot_counts(self._snapshot_counts)
 
     def _on_fault(self, fault: str) -> None:
         """The nats-server is in trouble, or out of it."""

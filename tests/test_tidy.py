@@ -33,16 +33,30 @@ TEXT = {".py", ".pyi", ".rs", ".md", ".toml", ".sh", ".yml", ".yaml", ".json", "
 # Who may import whom: a part names the parts below it. What is not named here is above everything else (cli).
 BELOW: dict[str, set[str]] = {
     "_core": set(),
-    "settings": set(),
     "contracts": set(),
-    "log": {"contracts", "settings"},
-    "supervisor": {"log", "settings"},
-    "node": {"supervisor", "log", "contracts", "settings", "_core"},
-    "gateway": {"supervisor", "node", "log", "contracts", "settings", "_core"},
+    "errors": set(),
+    "logs": set(),
+    "settings": set(),
+    "tasks": set(),
+    "protocol": {"settings"},
+    "nats": {"protocol", "errors", "settings", "tasks"},
+    "nats_server": {"nats", "errors", "settings", "tasks"},
+    "storage": {"errors", "settings"},
+    "supervisor": {"nats_server", "errors", "settings", "tasks"},
+    "peers": {"nats", "protocol", "errors", "settings", "tasks", "_core"},
+    "node": {"peers", "nats", "storage", "protocol", "errors", "settings", "tasks", "_core"},
+    "recovery": {
+        *{"supervisor", "node", "peers", "nats", "nats_server", "storage", "protocol"},
+        *{"errors", "logs", "settings", "tasks", "_core"},
+    },
+    "gateway": {"supervisor", "node", "nats", "protocol", "contracts", "errors", "logs", "settings", "_core"},
     "client": {"contracts", "settings"},
-    "adapters": {"client", "log", "contracts", "settings"},
-    "rehearsal": {"client", "log", "contracts", "settings"},
-    "demonstration": {"rehearsal", "client", "contracts", "settings"},
+    "adapters": {"client", "contracts", "settings"},
+    "rehearsal": {"client", "nats_server", "contracts", "settings"},
+    "demonstration": {
+        *{"rehearsal", "client", "node", "nats", "nats_server"},
+        *{"contracts", "errors", "settings", "_core"},
+    },
 }
 
 

@@ -16,8 +16,8 @@ from typing import Any
 import orjson
 
 from holdfast._core import Engine
-from holdfast.log.connection import Connection
-from holdfast.log.follow import StreamReader
+from holdfast.nats.connection import Connection
+from holdfast.nats.stream_reader import StreamReader
 from holdfast.settings import LogSettings
 from tests.faults.history import History
 

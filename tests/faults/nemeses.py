@@ -19,8 +19,8 @@ from typing import TypeAlias
 
 import orjson
 
-from holdfast.log.cluster import LocalCluster
-from holdfast.log.errors import LogFault
+from holdfast.errors import LogFault
+from holdfast.nats_server.cluster import LocalCluster
 from holdfast.settings import NodeSettings
 from tests.faults.service import Service
 from tests.support.servers import ROOT

@@ -14,7 +14,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from holdfast.log.cluster import LocalCluster
+from holdfast.nats_server.cluster import LocalCluster
 from holdfast.settings import LogSettings
 from tests.faults import damage, nemeses
 from tests.faults.checker import Verdict, judge, read_log

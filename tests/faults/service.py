@@ -20,10 +20,10 @@ from typing import IO, Any, Self
 import aiohttp
 import orjson
 
-from holdfast.log.connection import Connection, Endpoint
-from holdfast.log.embedded import runtime_of
-from holdfast.log.errors import LogFault
-from holdfast.log.streams import Names
+from holdfast.errors import LogFault
+from holdfast.nats.connection import Connection, Endpoint
+from holdfast.nats.streams import Names
+from holdfast.nats_server.server import runtime_of
 from holdfast.settings import LogSettings
 from holdfast.supervisor.record import gateway_of
 from tests.support.servers import ROOT, is_alive

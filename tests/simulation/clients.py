@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from holdfast.node.core import Request
-from holdfast.node.events import Outcome
+from holdfast.protocol.core import Request
+from holdfast.protocol.messages import Outcome
 
 if TYPE_CHECKING:
     from tests.simulation.process import Process

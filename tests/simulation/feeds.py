@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from holdfast.node import events as e
+from holdfast.protocol import messages as e
 
 if TYPE_CHECKING:
     from tests.simulation.process import Process

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from holdfast._core import Engine
-from holdfast.node import events as e
+from holdfast.protocol import messages as e
 from tests.simulation.clients import SKUS, Attempt, Operation
 from tests.simulation.history import History
 from tests.simulation.ledger import Ledger

@@ -1,6 +1,6 @@
 """Each process's own copy of LOG, on a disk that outlives it.
 
-Role: what holdfast.node.keeping does with holdfast.log.journal, on simulated time. In: Keep, and what a rebuild reads.
+Role: what `node.journal_writer` does with `storage.journal`, on simulated time. In: Keep, and what a rebuild reads.
 Out: Quarantined, Lifted; where the journal ends. Always: what was kept stays, in every life of the process; what still
 waited to be written as it was killed is lost; two copies that differ are told, and nothing is kept after that.
 """
@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from holdfast.log.chain import START, after
-from holdfast.node import events as e
+from holdfast.protocol import messages as e
+from holdfast.storage.chain import START, after
 
 if TYPE_CHECKING:
     from tests.simulation.process import Process

@@ -1,7 +1,7 @@
 """The lease's key, and what processes hear of each other.
 
 Role: a KV bucket with one key that ends by age, compared by revision; questions to every process that can be reached.
-In: the effects of holdfast.node.membership. Out: their events, lost, late, or from a server that is behind. Always: a
+In: the effects of `protocol.membership`. Out: their events, lost, late, or from a server that is behind. Always: a
 put goes through only with the revision of what is there; a process that is paused, cut off or dead says nothing.
 """
 
@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from holdfast.log.lease import Lease
-from holdfast.node import events as e
+from holdfast.protocol import messages as e
+from holdfast.protocol.log_types import Lease
 
 if TYPE_CHECKING:
     from tests.simulation.process import Process

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from holdfast.node.core import Core
-from holdfast.node.protocol import Protocol
+from holdfast.protocol.core import Core
+from holdfast.protocol.leader import Protocol
 from tests.simulation import wrong_appends as appends
 from tests.simulation import wrong_roles as roles
 from tests.simulation.weather import Plan, plan

@@ -1,6 +1,6 @@
 """One gateway process: the real protocol, and a simulated hand for each of its effects.
 
-Role: what holdfast.node.runner does on asyncio, on simulated time. In: events from the server and the feeds, commands,
+Role: what holdfast.node.node does on asyncio, on simulated time. In: events from the server and the feeds, commands,
 signals (kill, stop, pause). Out: the protocol's effects, carried out. Always: an effect that it does not know ends the
 simulation loudly; what a killed process was still to hear never reaches the next life of it; a paused one hears
 everything later, in order.
@@ -12,8 +12,8 @@ from collections.abc import Callable
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from holdfast.node import events as e
-from holdfast.node.protocol import Protocol
+from holdfast.protocol import messages as e
+from holdfast.protocol.leader import Protocol
 from tests.simulation.feeds import InFeed, LogFeed
 from tests.simulation.journal import Journal
 

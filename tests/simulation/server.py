@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from holdfast.log.append import Refusal
-from holdfast.node import events as e
+from holdfast.protocol import messages as e
+from holdfast.protocol.log_types import Refusal
 
 if TYPE_CHECKING:
     from tests.simulation.process import Process

@@ -16,8 +16,8 @@ from random import Random
 from typing import Any
 
 from holdfast._core import Engine
-from holdfast.node.core import Core
-from holdfast.node.protocol import Protocol
+from holdfast.protocol.core import Core
+from holdfast.protocol.leader import Protocol
 from tests.simulation.clients import Erp, Shopper
 from tests.simulation.faults import Faults
 from tests.simulation.invariants import Invariants

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from holdfast._core import Engine
-from holdfast.log.append import Refusal
-from holdfast.node import events as e
-from holdfast.node.flight import Flight, Verdict
-from holdfast.node.protocol import Protocol
+from holdfast.protocol import messages as e
+from holdfast.protocol.leader import Protocol
+from holdfast.protocol.log_types import Refusal
+from holdfast.protocol.pending_append import Flight, Verdict
 
 
 class CoreAround:

@@ -10,14 +10,14 @@ from __future__ import annotations
 import orjson
 
 from holdfast._core import Engine
-from holdfast.log.lease import Lease
-from holdfast.node import events as e
-from holdfast.node.clocks import Clocks
-from holdfast.node.core import Incoming
-from holdfast.node.evidence import Evidence
-from holdfast.node.flight import Flight, Verdict
-from holdfast.node.protocol import Protocol
-from holdfast.node.queues import Queues
+from holdfast.protocol import messages as e
+from holdfast.protocol.clocks import Clocks
+from holdfast.protocol.core import Incoming
+from holdfast.protocol.leader import Protocol
+from holdfast.protocol.log_types import Lease
+from holdfast.protocol.pending_append import Flight, Verdict
+from holdfast.protocol.quarantine import Evidence
+from holdfast.protocol.queues import Queues
 from tests.simulation.wrong_appends import CoreAround
 
 

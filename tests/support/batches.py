@@ -5,7 +5,7 @@ In: how many, how long. Out: messages as the core would write their heads.
 
 import json
 
-from holdfast.log.chain import NO_CHAIN, chain_hash
+from holdfast.storage.chain import NO_CHAIN, chain_hash
 
 
 def chained(count: int, scope: str = "main", size: int = 0, node: str = "n1") -> list[bytes]:

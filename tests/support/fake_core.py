@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from holdfast.node.core import Incoming, Reception, Request
+from holdfast.protocol.core import Incoming, Reception, Request
 
 
 @dataclass

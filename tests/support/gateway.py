@@ -16,7 +16,7 @@ from holdfast._core import Engine
 from holdfast.gateway.app import Gateway
 from holdfast.gateway.gate import Gate, LoopbackGate
 from holdfast.gateway.ports import Answer, Channels, Family, ReadCall
-from holdfast.node.errors import Unavailable
+from holdfast.protocol.errors import Unavailable
 from holdfast.settings import GatewaySettings
 
 AS_OF = b'{"sequence":7,"age_ms":0,"mode":"live"}'

@@ -9,8 +9,8 @@ import json
 from pathlib import Path
 
 from holdfast._core import Engine
-from holdfast.log.snapshots import FORMAT_MAX
-from holdfast.node.core import Incoming, Request
+from holdfast.protocol.core import Incoming, Request
+from holdfast.storage.snapshot_files import FORMAT_MAX
 from tests.support.histories import PickBySeed
 from tests.support.playing import History
 

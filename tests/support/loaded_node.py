@@ -10,8 +10,8 @@ import os
 import sys
 from pathlib import Path
 
-from holdfast.log.embedded import EmbeddedServer
-from holdfast.node.errors import Unavailable
+from holdfast.nats_server.server import EmbeddedServer
+from holdfast.protocol.errors import Unavailable
 from holdfast.settings import Settings
 from tests.support.servers import leading, put_body, stocked
 

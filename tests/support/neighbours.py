@@ -6,8 +6,8 @@ goes through only on the expected revision; what is held ends after its time.
 
 from collections.abc import Callable
 
-from holdfast.log.lease import Lease
-from holdfast.node import events as e
+from holdfast.protocol import messages as e
+from holdfast.protocol.log_types import Lease
 
 MEMBERSHIP = (e.ReadLease, e.PutLease, e.ReleaseLease, e.AskPeers, e.ReadEnds)
 

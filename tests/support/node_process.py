@@ -15,9 +15,9 @@ import time
 from pathlib import Path
 
 from holdfast._core import Engine
-from holdfast.log.connection import endpoint_of
-from holdfast.node.errors import Unavailable
-from holdfast.node.runner import Node
+from holdfast.nats.connection import endpoint_of
+from holdfast.node.node import Node
+from holdfast.protocol.errors import Unavailable
 from holdfast.settings import LogSettings
 from tests.support.servers import OWNER_KEY, put
 

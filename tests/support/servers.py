@@ -17,10 +17,10 @@ from typing import Any
 import orjson
 
 from holdfast._core import Engine
-from holdfast.log.connection import Connection, Endpoint
-from holdfast.log.embedded import EmbeddedServer, runtime_of
-from holdfast.log.store import Runtime
-from holdfast.node.runner import Node
+from holdfast.nats.connection import Connection, Endpoint
+from holdfast.nats_server.server import EmbeddedServer, runtime_of
+from holdfast.nats_server.store import Runtime
+from holdfast.node.node import Node
 from holdfast.settings import NodeSettings, Settings
 
 OWNER_KEY = b"k" * 32

@@ -11,7 +11,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from holdfast.gateway.logs import configure_logs
+from holdfast.logs import configure_logs
 from holdfast.settings import Settings
 from holdfast.supervisor.run import Plan, supervise
 

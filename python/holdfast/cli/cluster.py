@@ -33,7 +33,7 @@ def cluster(
     kill -9 $(cat DIR/s2/nats/nats-server.pid)     # it comes back; nothing is lost
     ```
     """
-    from holdfast.log.errors import LogFault
+    from holdfast.errors import LogFault
 
     if servers % 2 == 0:
         raise CouldNotRunError(
@@ -47,8 +47,8 @@ def cluster(
 
 
 async def _run(data: Path, size: int) -> int:
-    from holdfast.log.cluster import LocalCluster
-    from holdfast.log.store import write_private
+    from holdfast.nats_server.cluster import LocalCluster
+    from holdfast.nats_server.store import write_private
     from holdfast.settings import LogSettings
 
     told = asyncio.Event()

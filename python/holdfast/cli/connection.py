@@ -13,7 +13,7 @@ from cyclopts import Parameter
 from holdfast.cli.console import CouldNotRunError
 from holdfast.client import ClientError, ProblemError, UnreachableError
 from holdfast.client.errors import ForbiddenError, UnauthenticatedError, UnknownSkuError
-from holdfast.log.errors import LogFault
+from holdfast.errors import LogFault
 from holdfast.rehearsal.orders import UnreadableError
 from holdfast.rehearsal.own_gateway import GatewayStartError
 from holdfast.rehearsal.stage import RejectedError

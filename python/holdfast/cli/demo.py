@@ -20,8 +20,8 @@ from holdfast.cli.connection import could_not_run
 from holdfast.cli.console import DONE, FOUND_WRONG, CouldNotRunError, Json, remarks, write_json
 from holdfast.cli.demo_view import SaleScreen, curl_lines, document, show_story
 from holdfast.cli.stopping import stop_on_sigterm
+from holdfast.demonstration.checkpoints import checkpoints
 from holdfast.demonstration.show import Story, play
-from holdfast.node.checkpoints import checkpoints
 from holdfast.rehearsal.own_gateway import OwnGateway
 
 PORT_WANTED = 8080

@@ -18,15 +18,15 @@ from holdfast.cli.connection import could_not_run
 from holdfast.cli.console import DONE, FOUND_WRONG, Json, number, remarks, results, write_json
 from holdfast.cli.live import LiveWatcher
 from holdfast.cli.serve import NatsCa, NatsCert, NatsCreds, NatsKey, named_file
-from holdfast.log.connection import Connection, endpoint_of
-from holdfast.log.streams import Names, ensure_streams
-from holdfast.node.mending import Mender, Proof
-from holdfast.node.repair import Examination, Plan, examine, plan
-from holdfast.node.verify import endpoint_at
+from holdfast.nats.connection import Connection, endpoint_of
+from holdfast.nats.streams import Names, ensure_streams
+from holdfast.recovery.repair import Mender, Proof
+from holdfast.recovery.repair_plan import Examination, Plan, examine, plan
+from holdfast.recovery.verify import endpoint_at
 from holdfast.settings import LogSettings, Settings
 
 if TYPE_CHECKING:
-    from holdfast.node.repair import Tell
+    from holdfast.recovery.repair_plan import Tell
 
 Consent = Callable[[Examination, Plan], bool]
 

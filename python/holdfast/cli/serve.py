@@ -138,8 +138,8 @@ def named_file(path: Path | None) -> str:
 
 def _supervised(plan: "Plan") -> str:
     """Until it is over; why, where nobody told it to stop."""
-    from holdfast.gateway.logs import configure_logs
-    from holdfast.log.errors import LogFault
+    from holdfast.errors import LogFault
+    from holdfast.logs import configure_logs
     from holdfast.supervisor.run import StartError, supervise
 
     configure_logs(plan.log_level, process="supervisor")

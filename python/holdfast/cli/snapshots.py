@@ -14,11 +14,11 @@ from rich.table import Table
 from holdfast._core import Engine, SnapshotError
 from holdfast.cli.connection import could_not_run
 from holdfast.cli.console import DONE, FOUND_WRONG, Json, number, remarks, results, write_json
-from holdfast.log.errors import SnapshotFault
-from holdfast.log.snapshots import Snapshot, SnapshotStore
-from holdfast.node.snapshots import SnapshotDiffersError, Snapshotter
-from holdfast.node.verify import endpoint_at
+from holdfast.errors import SnapshotFault
+from holdfast.recovery.snapshotter import SnapshotDiffersError, Snapshotter
+from holdfast.recovery.verify import endpoint_at
 from holdfast.settings import Settings
+from holdfast.storage.snapshot_files import Snapshot, SnapshotStore
 
 
 def snapshots(

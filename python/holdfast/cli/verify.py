@@ -16,8 +16,8 @@ from holdfast.cli.console import DONE, FOUND_WRONG, Json, number, remarks, resul
 from holdfast.cli.live import LiveWatcher
 from holdfast.client import NO_RETRY, Client, ClientError
 from holdfast.node.replay import ReplayProgress
-from holdfast.node.verify import AskGateway, VerifyReport
-from holdfast.node.verify import verify as rebuild_and_compare
+from holdfast.recovery.verify import AskGateway, VerifyReport
+from holdfast.recovery.verify import verify as rebuild_and_compare
 from holdfast.supervisor.record import gateway_of
 
 

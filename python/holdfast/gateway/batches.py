@@ -16,7 +16,7 @@ from holdfast.gateway.idempotency import CONFLICT, part_of
 from holdfast.gateway.keyring import Key
 from holdfast.gateway.ports import Answer, Node
 from holdfast.gateway.refusals import Refusal, named
-from holdfast.node.errors import Unavailable
+from holdfast.protocol.errors import Unavailable
 
 
 async def answer_batch(node: Node, body: bytes, key: Key, idempotency_key: str | None = None) -> Answer:

@@ -25,7 +25,7 @@ from holdfast.gateway.queries import MIN_SEQUENCE, min_sequence
 from holdfast.gateway.refusals import Refusal, named, overloaded
 from holdfast.gateway.replies import Reply
 from holdfast.gateway.router import Route, Router
-from holdfast.node.errors import Unavailable
+from holdfast.protocol.errors import Unavailable
 from holdfast.settings import GatewaySettings
 
 RATE_BURST_S = 1.0

@@ -25,10 +25,10 @@ from holdfast._core import Engine
 from holdfast.gateway.app import Gateway
 from holdfast.gateway.gate import KeyGate, LoopbackGate
 from holdfast.gateway.keyring import Keyring
-from holdfast.log.connection import endpoint_of
-from holdfast.log.streams import Names
-from holdfast.node.runner import Node
-from holdfast.node.starting import Starting
+from holdfast.nats.connection import endpoint_of
+from holdfast.nats.streams import Names
+from holdfast.node.bootstrap import Starting
+from holdfast.node.node import Node
 from holdfast.supervisor.channel import Assignment, Channel, Listening, LogState, SnapshotCounts, WorkerDied
 
 OWN_HOST = "127.0.0.1"

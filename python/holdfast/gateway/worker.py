@@ -11,9 +11,9 @@ import sys
 
 import uvloop
 
-from holdfast.gateway.logs import configure_logs
+from holdfast.errors import LogFault
 from holdfast.gateway.run import GONE, work
-from holdfast.log.errors import LogFault
+from holdfast.logs import configure_logs
 from holdfast.settings import SupervisorSettings
 from holdfast.supervisor.channel import Assignment, Channel, Failed, ParentGoneError, inherited
 

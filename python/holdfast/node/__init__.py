@@ -1,5 +1,5 @@
 """One process's part in a scope: follow the log, lead it, answer from memory.
 
-Role: `protocol` decides what to do (pure), `runner` does it (asyncio), `replay` rebuilds, `verify` proves.
-Always: only this package holds an engine.
+Role: `node` does what the protocol decides (asyncio), `replay` rebuilds, `bootstrap` chooses where a rebuild begins,
+`journal_writer` keeps the node's own copy of LOG. Always: a node holds one engine.
 """

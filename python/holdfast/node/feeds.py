@@ -8,13 +8,13 @@ for another place; a reader that fails for good is reported, not retried in sile
 import asyncio
 from collections.abc import Callable, Iterator
 
-from holdfast.log.connection import Connection
-from holdfast.log.errors import LogFault
-from holdfast.log.follow import Entry, StreamReader
-from holdfast.log.streams import Names
-from holdfast.log.tasks import ended
-from holdfast.node.events import Broken, CaughtUp, Event, Fetched, FetchIn, Followed
+from holdfast.errors import LogFault
+from holdfast.nats.connection import Connection
+from holdfast.nats.stream_reader import Entry, StreamReader
+from holdfast.nats.streams import Names
+from holdfast.protocol.messages import Broken, CaughtUp, Event, Fetched, FetchIn, Followed
 from holdfast.settings import Settings
+from holdfast.tasks import ended
 
 
 class LogFeed:

@@ -11,18 +11,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeAlias, TypeVar
 
-from holdfast.node.core import Core
-from holdfast.node.errors import Unavailable
+from holdfast.peers.freshness import as_of
+from holdfast.protocol.core import Core
+from holdfast.protocol.errors import Unavailable
 from holdfast.settings import NodeSettings
 
 CoreT = TypeVar("CoreT", bound=Core)
 # (status, body, LOG sequence that it reflects)
 Answer: TypeAlias = tuple[int, bytes, int]
-
-
-def as_of(sequence: int, age_ms: int, mode: str) -> bytes:
-    """The `as_of` object that answers carry."""
-    return b'{"sequence":%d,"age_ms":%d,"mode":"%s"}' % (sequence, age_ms, mode.encode())
 
 
 @dataclass(frozen=True, slots=True)

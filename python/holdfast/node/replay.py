@@ -10,9 +10,9 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from holdfast.log.connection import Connection
-from holdfast.log.follow import StreamReader
-from holdfast.node.core import Core
+from holdfast.nats.connection import Connection
+from holdfast.nats.stream_reader import StreamReader
+from holdfast.protocol.core import Core
 from holdfast.settings import Settings
 
 

@@ -12,11 +12,11 @@ from typing import Any
 
 import msgspec
 
-from holdfast.log.append import Refusal
-from holdfast.log.connection import Connection
-from holdfast.log.dead_letters import DeadLetters
-from holdfast.node.events import Role
-from holdfast.node.protocol import Protocol
+from holdfast.nats.connection import Connection
+from holdfast.nats.dead_letters import DeadLetters
+from holdfast.protocol.leader import Protocol
+from holdfast.protocol.log_types import Refusal
+from holdfast.protocol.messages import Role
 from holdfast.settings import NodeSettings
 
 _SLOW_APPEND_MS = 1_000

@@ -4,9 +4,9 @@ In: answers and rejections from the protocol. Out: futures resolved. Always: eac
 its client went, is passed over.
 """
 
-from holdfast.node import events as e
-from holdfast.node.errors import Unavailable
 from holdfast.node.report import Counters
+from holdfast.protocol import messages as e
+from holdfast.protocol.errors import Unavailable
 
 
 class Waiters:

@@ -18,7 +18,7 @@ from typing import Self
 import orjson
 
 from holdfast.client import NO_RETRY, Client, ClientError
-from holdfast.log.store import die_with_parent
+from holdfast.nats_server.store import die_with_parent
 
 LOG_TAIL_LINES = 15
 START_TIMEOUT_S = 120.0

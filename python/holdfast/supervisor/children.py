@@ -19,8 +19,7 @@ from typing import Any, Literal
 import msgspec
 import structlog
 
-from holdfast.log.store import die_with_parent
-from holdfast.log.tasks import ended
+from holdfast.nats_server.store import die_with_parent
 from holdfast.settings import SupervisorSettings
 from holdfast.supervisor.channel import (
     Assignment,
@@ -33,6 +32,7 @@ from holdfast.supervisor.channel import (
     SnapshotTried,
     WorkerDied,
 )
+from holdfast.tasks import ended
 
 log = structlog.get_logger(__name__)
 

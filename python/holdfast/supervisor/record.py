@@ -13,8 +13,8 @@ from pathlib import Path
 
 import msgspec
 
-from holdfast.log.errors import StoreInUseError
-from holdfast.log.store import try_lock, write_private
+from holdfast.errors import StoreInUseError
+from holdfast.nats_server.store import try_lock, write_private
 
 LOCK_FILE = "gateway.lock"
 RECORD_FILE = "gateway.json"

@@ -18,22 +18,22 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from holdfast.log.tasks import ended
 from holdfast.settings import Settings
 from holdfast.supervisor import record
 from holdfast.supervisor.address import Reserved, reserve
 from holdfast.supervisor.channel import Assignment, LogState, Outcome, SnapshotCounts, WorkerDied
 from holdfast.supervisor.children import Child, ChildSpec
 from holdfast.supervisor.record import WORKER_MODULE, GatewayRecord, WorkerRecord
+from holdfast.tasks import ended
 
 if TYPE_CHECKING:
-    from holdfast.log.embedded import EmbeddedServer
+    from holdfast.nats_server.server import EmbeddedServer
 
 log = structlog.get_logger(__name__)
 
 OWN_HOST = "127.0.0.1"
 SNAPSHOTS = "snapshots"
-SNAPSHOTS_MODULE = "holdfast.gateway.snapshots"
+SNAPSHOTS_MODULE = "holdfast.recovery.snapshot_process"
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +151,7 @@ class Supervisor:
         if self._plan.nats is not None:
             return self._plan.nats
         # Only now: the client that it brings along takes longer to load than all else here.
-        from holdfast.log.embedded import EmbeddedServer
+        from holdfast.nats_server.server import EmbeddedServer
 
         self._server = EmbeddedServer(self._plan.directory, self._plan.settings.log)
         self._server.watch(self._on_fault)

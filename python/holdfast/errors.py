@@ -1,0 +1,122 @@
+"""What can go wrong with the log.
+
+Role: the one exception tree of the log, its server and the files beside it. Always: each says what happened and what to
+do next, in one line.
+"""
+
+
+class LogFault(Exception):  # noqa: N818 - the root; what is raised is a leaf
+    """Anything that the log, or the way to it, got wrong."""
+
+
+class UnreachableError(LogFault):
+    """No answer from NATS: not connected, timed out, or nobody answers. It proves nothing about what is stored."""
+
+
+class NotDeliveredError(UnreachableError):
+    """Certainly nobody received it: it was not sent, or nobody listens there."""
+
+
+class ApiError(LogFault):
+    """The JetStream API answered with an error."""
+
+    def __init__(self, call: str, status: int, code: int, description: str) -> None:
+        super().__init__(f"{call}: {description} (status {status}, code {code})")
+        self.status = status
+        self.code = code
+        self.description = description
+
+
+class ConflictError(LogFault):
+    """A value has another revision than the one that was to be replaced: read it, then decide anew."""
+
+
+class GapError(LogFault):
+    """A message that must be there cannot be read. Never skipped: restore the stream, or rebuild from a snapshot."""
+
+    def __init__(self, stream: str, wanted: int, found: int) -> None:
+        super().__init__(
+            f"{stream}: message {wanted} is missing, the next one is {found}; "
+            "the stream was purged or lost messages: restore it from a backup before going on"
+        )
+        self.stream = stream
+        self.wanted = wanted
+        self.found = found
+
+
+class StreamMismatchError(LogFault):
+    """A stream of that name exists and is not what the log needs."""
+
+
+class ServerUnfitError(LogFault):
+    """The NATS server is too old, or has no JetStream."""
+
+
+class StoreInUseError(LogFault):
+    """Another process owns the store directory. Two servers on one store lose data, so this one does not start."""
+
+
+class ServerStartError(LogFault):
+    """The embedded nats-server did not come up."""
+
+
+class JournalFault(LogFault):
+    """Anything about a node's journal."""
+
+
+class JournalInUseError(JournalFault):
+    """Another process keeps this journal."""
+
+
+class JournalDamagedError(JournalFault):
+    """Bytes of the journal are not as they were written, and it is no torn tail."""
+
+    def __init__(self, segment: str, offset: int, why: str) -> None:
+        super().__init__(
+            f"the journal is damaged: {segment} at byte {offset}: {why}; stop the gateway and run "
+            "`holdfast repair --data DIR`, which checks it against the log and writes it anew"
+        )
+        self.segment = segment
+        self.offset = offset
+        self.why = why
+
+
+class JournalDiffersError(JournalFault):
+    """LOG has other bytes at a sequence than were kept: one of the two was altered."""
+
+    def __init__(self, sequence: int) -> None:
+        super().__init__(f"the log has other bytes at {sequence} than this node's journal kept")
+        self.sequence = sequence
+
+
+class JournalGapError(JournalFault):
+    """A message was to be kept that does not follow the journal's end."""
+
+    def __init__(self, wanted: int, found: int) -> None:
+        super().__init__(f"the journal wants message {wanted} next, not {found}")
+        self.wanted = wanted
+        self.found = found
+
+
+class JournalFullError(JournalFault):
+    """The journal has reached its bound; older segments can go once they are archived (settings.journal.bytes_max)."""
+
+
+class SnapshotFault(LogFault):
+    """Anything about a snapshot: use an older one, or replay LOG."""
+
+
+class SnapshotUnreadableError(SnapshotFault):
+    """A file is no snapshot, or its header is damaged."""
+
+
+class SnapshotTooNewError(SnapshotFault):
+    """A newer holdfast wrote it. It is not damaged: leave it there."""
+
+
+class SnapshotsInUseError(SnapshotFault):
+    """Another process takes a snapshot in this directory right now; it will be done soon."""
+
+
+class ArchiveError(LogFault):
+    """The archive lacks something, or a file of it is not what was written."""

@@ -1,0 +1,149 @@
+"""The lease's key: who is to lead, in a NATS KV bucket that forgets.
+
+Role: read and put one key. In: the revision that a put replaces. Out: what the key holds, the new revision, or a
+conflict. Always: a put never goes through without the expected revision; reads go to the bucket's leader, never to a
+replica; the bucket is in memory and ends each value by its own age (docs/adr/0007), so a lost bucket is made again and
+means no more than a lost lease: nothing that matters rests on it.
+"""
+
+import base64
+import time
+from typing import Any
+
+import msgspec
+import structlog
+
+from holdfast.errors import ApiError, ConflictError, LogFault, StreamMismatchError, UnreachableError
+from holdfast.nats.appender import Stored, parse_reply
+from holdfast.nats.connection import Connection
+from holdfast.nats.streams import Names
+from holdfast.protocol.log_types import Lease, Refusal
+from holdfast.settings import LogSettings
+
+log = structlog.get_logger(__name__)
+
+_STREAM_IN_USE = 10058
+_STREAM_NOT_FOUND = 10059
+_MESSAGE_NOT_FOUND = 10037
+_MS_IN_NS = 1_000_000
+_VALUE_BYTES_MAX = 1_024
+_BUCKET_BYTES_MAX = 64 * 1_024
+
+
+class _Value(msgspec.Struct):
+    node: str | None = None
+    boot: str = ""
+
+
+class LeaseKey:
+    """The key of one scope, as one life of one process puts it."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        names: Names,
+        node: str,
+        boot: str,
+        settings: LogSettings,
+        ttl_ms: int,
+        call_ms: int,
+    ) -> None:
+        self._connection = connection
+        self._bucket = names.lease
+        self._key = names.lease_subject
+        self._held = msgspec.json.encode(_Value(node, boot))
+        self._settings = settings
+        self._ttl_ms = ttl_ms
+        self._call_ms = call_ms
+
+    async def ensure(self) -> bool:
+        """Make the bucket if it is missing, give it our time to live if it has another; True when it was made.
+
+        Raises StreamMismatchError when what is there is no bucket for a lease; UnreachableError, ApiError.
+        """
+        try:
+            found: dict[str, Any] = (await self._connection.api(f"STREAM.INFO.{self._bucket}"))["config"]
+        except ApiError as error:
+            if error.code != _STREAM_NOT_FOUND:
+                raise
+            try:
+                await self._connection.api(f"STREAM.CREATE.{self._bucket}", self._configuration())
+            except ApiError as conflict:
+                if conflict.code != _STREAM_IN_USE:
+                    raise
+                return True  # another process made it in this moment, with a first revision of its own
+            log.info("lease-bucket-made", bucket=self._bucket)
+            return True
+        if found.get("max_msgs_per_subject") != 1 or found.get("subjects") != [f"$KV.{self._bucket[3:]}.>"]:
+            raise StreamMismatchError(
+                f"stream {self._bucket} is no bucket for a lease; delete it, holdfast makes it again at once"
+            )
+        age = self._ttl_ms * _MS_IN_NS
+        if found.get("max_age") != age:
+            log.warning("lease-time-changed", bucket=self._bucket, from_ms=found.get("max_age", 0) // _MS_IN_NS)
+            changed = found | {"max_age": age, "duplicate_window": age}
+            await self._connection.api(f"STREAM.UPDATE.{self._bucket}", changed)
+        return False
+
+    async def read(self) -> Lease | None:
+        """What the key holds; None when nothing. Raises LogFault when nobody answers."""
+        try:
+            answer = await self._connection.api(f"STREAM.MSG.GET.{self._bucket}", {"last_by_subj": self._key})
+        except ApiError as error:
+            if error.code == _STREAM_NOT_FOUND:
+                await self.ensure()
+            elif error.code != _MESSAGE_NOT_FOUND:
+                raise
+            return None
+        message = answer["message"]
+        try:
+            value = msgspec.json.decode(base64.b64decode(message.get("data", "")), type=_Value)
+        except msgspec.DecodeError:
+            value = _Value()  # a deletion, or an operator's hand: nobody's
+        return Lease(value.node or None, value.boot, message["seq"])
+
+    async def put(self, expected: int) -> int:
+        """Put our name while the key's revision is `expected`; the new revision. Raises ConflictError, LogFault."""
+        return await self._put(self._held, expected)
+
+    async def release(self, expected: int) -> int:
+        """Put nobody, likewise."""
+        return await self._put(msgspec.json.encode(_Value()), expected)
+
+    async def _put(self, value: bytes, expected: int) -> int:
+        headers = {"Nats-Expected-Last-Subject-Sequence": str(expected)}
+        try:
+            answer = await self._connection.request(self._key, value, self._call_ms, headers)
+        except UnreachableError:
+            if await self.ensure():  # nobody answered because the server came up again without what is in memory
+                raise ConflictError(f"{self._bucket} was made anew") from None
+            raise
+        reply = parse_reply(self._bucket, 0, answer.data, None)
+        if isinstance(reply, Stored):
+            return reply.sequence
+        if reply.refusal is Refusal.WRONG_SEQUENCE:
+            raise ConflictError(f"{self._key}: {reply.detail}")
+        raise LogFault(f"{self._key}: {reply.detail}")
+
+    def _configuration(self) -> dict[str, Any]:
+        age = self._ttl_ms * _MS_IN_NS
+        return {
+            "name": self._bucket,
+            "subjects": [f"$KV.{self._bucket[3:]}.>"],
+            "storage": "memory",
+            "retention": "limits",
+            "discard": "new",
+            "num_replicas": self._settings.replicas,
+            "max_age": age,
+            "duplicate_window": age,
+            "max_msgs": -1,
+            "max_msgs_per_subject": 1,
+            "first_seq": int(time.time() * 1_000),  # a bucket that was lost never says an old revision again
+            "max_bytes": _BUCKET_BYTES_MAX,
+            "max_msg_size": _VALUE_BYTES_MAX,
+            "max_consumers": -1,
+            "deny_delete": True,
+            "deny_purge": False,
+            "allow_rollup_hdrs": True,
+            "allow_direct": False,
+        }

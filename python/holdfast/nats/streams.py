@@ -1,0 +1,248 @@
+"""The streams of one scope: their names, their exact configuration, and the check that an existing one agrees.
+
+Role: make IN, LOG and DLQ where they are missing; refuse to run on anything else. In: a scope and settings. Out:
+streams that are safe to append to. Always: file storage, discard new, no max age (DLQ: 30 days), no compression, no
+rollup, no per-message expiry; LOG and IN deny deletes; LOG is never read from a replica that may be behind.
+"""
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from holdfast.errors import ApiError, ServerUnfitError, StreamMismatchError, UnreachableError
+from holdfast.nats.connection import Connection
+from holdfast.settings import LogSettings
+
+log = structlog.get_logger(__name__)
+
+_STREAM_NOT_FOUND = 10059
+_NO_ROOM = {10023, 10028, 10047}
+_MS_IN_NS = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """Streams and subjects of a scope."""
+
+    scope: str
+
+    @property
+    def incoming(self) -> str:
+        """The IN stream: facts as they arrive."""
+        return f"HF_{self.scope}_IN"
+
+    @property
+    def log(self) -> str:
+        """The LOG stream: batches, the order itself."""
+        return f"HF_{self.scope}_LOG"
+
+    @property
+    def dead(self) -> str:
+        """The DLQ stream: what could not be taken, and why."""
+        return f"HF_{self.scope}_DLQ"
+
+    @property
+    def snapshots(self) -> str:
+        """The object store of shared snapshots."""
+        return f"HF_{self.scope}_SNAP"
+
+    @property
+    def log_subject(self) -> str:
+        """The only subject of LOG."""
+        return f"hf.{self.scope}.log"
+
+    @property
+    def pulse_subject(self) -> str:
+        """Where each process says once a second how it is. No stream has it."""
+        return f"hf.{self.scope}.pulse"
+
+    def lead_subject(self, node: str, epoch: int) -> str:
+        """Where the leader of `epoch` takes what others forward; nobody else listens there. No stream has it."""
+        return f"hf.{self.scope}.lead.{node}.{epoch}"
+
+    @property
+    def lease(self) -> str:
+        """The stream behind the KV bucket of the lease."""
+        return f"KV_HF_{self.scope}_LEASE"
+
+    @property
+    def lease_subject(self) -> str:
+        """The lease's key."""
+        return f"$KV.HF_{self.scope}_LEASE.leader"
+
+    @property
+    def peers_subject(self) -> str:
+        """Where every process of the scope says how far it is."""
+        return f"hf.{self.scope}.peers"
+
+    def incoming_subject(self, family: str, source: str | None) -> str:
+        """`hf.main.in.erp.acme`; the policy family has no source token."""
+        tail = family if source is None else f"{family}.{source}"
+        return f"hf.{self.scope}.in.{tail}"
+
+    def dead_subject(self, incoming_subject: str) -> str:
+        """The dead letters of the family that `incoming_subject` belongs to."""
+        tokens = incoming_subject.split(".")
+        return f"hf.{self.scope}.dlq.{tokens[3] if len(tokens) > 3 else 'unknown'}"
+
+
+def configurations(names: Names, settings: LogSettings) -> list[dict[str, Any]]:
+    """The three streams, as the JetStream API wants them."""
+    common: dict[str, Any] = {
+        "storage": "file",
+        "retention": "limits",
+        "discard": "new",
+        "compression": "none",
+        "num_replicas": settings.replicas,
+        "max_msgs": -1,
+        "max_consumers": -1,
+        "max_age": 0,
+        "allow_rollup_hdrs": False,
+        "deny_purge": False,
+    }
+    return [
+        common
+        | {
+            "name": names.incoming,
+            "subjects": [f"hf.{names.scope}.in.erp.*", f"hf.{names.scope}.in.woo.*", f"hf.{names.scope}.in.policy"],
+            "max_bytes": settings.in_bytes_max,
+            "max_msg_size": settings.in_message_bytes_max,
+            "duplicate_window": settings.in_duplicate_window_ms * _MS_IN_NS,
+            "deny_delete": True,
+            "allow_direct": False,
+        },
+        common
+        | {
+            "name": names.log,
+            "subjects": [names.log_subject],
+            "max_bytes": settings.log_bytes_max,
+            "max_msg_size": settings.log_message_bytes_max,
+            "deny_delete": True,
+            "allow_direct": False,
+        },
+        common
+        | {
+            "name": names.dead,
+            "subjects": [f"hf.{names.scope}.dlq.*"],
+            "max_bytes": settings.dead_bytes_max,
+            "max_msg_size": settings.dead_message_bytes_max,
+            "max_age": settings.dead_age_ms_max * _MS_IN_NS,
+            "duplicate_window": settings.dead_duplicate_window_ms * _MS_IN_NS,
+            "deny_delete": False,
+            "allow_direct": False,
+        },
+    ]
+
+
+# What must be exactly so. Sizes, replicas and windows are an operator's to change.
+_MUST_AGREE = ("storage", "retention", "discard", "compression", "max_age", "deny_delete", "allow_direct")
+# Features that would rewrite, drop, reorder or renumber messages, and the value that means "off".
+_MUST_BE_OFF: dict[str, tuple[Any, ...]] = {
+    "allow_rollup_hdrs": (None, False),
+    "allow_msg_ttl": (None, False),
+    "allow_msg_counter": (None, False),
+    "allow_msg_schedules": (None, False),
+    "discard_new_per_subject": (None, False),
+    "no_ack": (None, False),
+    "sealed": (None, False),
+    "mirror": (None,),
+    "sources": (None, []),
+    "republish": (None,),
+    "subject_transform": (None,),
+    "persist_mode": (None, "", "default"),
+    "max_msgs": (None, -1, 0),
+    "max_msgs_per_subject": (None, -1, 0),
+}
+
+
+def contradictions(wanted: dict[str, Any], found: dict[str, Any]) -> list[str]:
+    """What about an existing stream makes it unfit, in words; empty when it will do."""
+    wrong = [
+        f"{name} is {found.get(name)!r}, must be {wanted[name]!r}"
+        for name in _MUST_AGREE
+        if (found.get(name) or None) != (wanted[name] or None)
+        and not (name == "compression" and found.get(name) in {None, "", "none"})
+    ]
+    wrong += [
+        f"{name} is {found[name]!r}, must be off" for name, off in _MUST_BE_OFF.items() if found.get(name) not in off
+    ]
+    if sorted(found.get("subjects") or []) != sorted(wanted["subjects"]):
+        wrong.append(f"subjects are {found.get('subjects')}, must be {wanted['subjects']}")
+    size = found.get("max_msg_size", -1)
+    if size != -1 and size < wanted["max_msg_size"]:
+        wrong.append(f"max_msg_size is {size}, must be at least {wanted['max_msg_size']}")
+    if found.get("num_replicas", 1) < wanted["num_replicas"]:
+        wrong.append(f"num_replicas is {found.get('num_replicas')}, must be at least {wanted['num_replicas']}")
+    return wrong
+
+
+async def ensure_streams(connection: Connection, names: Names, settings: LogSettings, *, create: bool = True) -> None:
+    """Make what is missing (unless `create` is False) and check what is there.
+
+    Raises StreamMismatchError, ServerUnfitError, ApiError or UnreachableError.
+    """
+    await connection.check_server(settings.replicas)
+    for wanted in configurations(names, settings):
+        found = await _configuration(connection, wanted["name"], settings.stream_patience_ms)
+        if found is None:
+            if not create:
+                raise StreamMismatchError(
+                    f"there is no stream {wanted['name']}; nothing was ever stored under this scope here"
+                )
+            found = await _create(connection, wanted)
+            log.info("stream-made", stream=wanted["name"])
+        wrong = contradictions(wanted, found)
+        if wrong:
+            raise StreamMismatchError(
+                f"stream {wanted['name']} exists and is not safe to use: {'; '.join(wrong)}. "
+                "Change it with `nats stream edit`, or use another scope."
+            )
+
+
+async def _create(connection: Connection, wanted: dict[str, Any]) -> dict[str, Any]:
+    try:
+        made: dict[str, Any] = (await connection.api(f"STREAM.CREATE.{wanted['name']}", wanted))["config"]
+    except ApiError as error:
+        if error.code in _NO_ROOM:
+            raise ServerUnfitError(
+                f"stream {wanted['name']} may grow to {wanted['max_bytes']:,} bytes, more than the NATS server sets "
+                "aside: raise `max_file_store` in its jetstream block, or the account's limit"
+            ) from error
+        raise
+    return made
+
+
+async def _configuration(connection: Connection, stream: str, patience_ms: int) -> dict[str, Any] | None:
+    """What a stream is like; None when there is none. A cluster that just came up elects its leader first."""
+    deadline_s = time.monotonic() + patience_ms / 1000
+    while True:
+        try:
+            found: dict[str, Any] = (await connection.api(f"STREAM.INFO.{stream}"))["config"]
+        except ApiError as error:
+            if error.code == _STREAM_NOT_FOUND:
+                return None
+            raise
+        except UnreachableError:
+            if not connection.connected or time.monotonic() >= deadline_s:
+                raise
+            log.info("stream-awaited", stream=stream)
+        else:
+            return found
+
+
+@dataclass(frozen=True, slots=True)
+class StreamState:
+    """A stream as its leader, or one that believes it is, reports it: a hint, never evidence."""
+
+    first_sequence: int
+    last_sequence: int
+    messages: int
+    bytes: int
+
+
+async def stream_state(connection: Connection, stream: str) -> StreamState:
+    """How much a stream says it holds."""
+    state = (await connection.api(f"STREAM.INFO.{stream}"))["state"]
+    return StreamState(state["first_seq"], state["last_seq"], state["messages"], state["bytes"])

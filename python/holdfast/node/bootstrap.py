@@ -1,0 +1,173 @@
+"""Which state a rebuild starts from: the newest snapshot that can be used, else the empty one.
+
+Role: find it, restore it, and see that it belongs to LOG as it is. In: local snapshots, shared ones, LOG. Out: a core;
+LOG from its sequence on has still to be replayed. Always: a snapshot is used only when its digest was counted anew and
+LOG's message at its sequence (where LOG still has it) is the one that its chain names; one that cannot be used is told
+and passed over, down to the empty state, from which LOG alone gives the same.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, TypeVar
+
+import structlog
+
+from holdfast._core import SnapshotError
+from holdfast.errors import (
+    SnapshotFault,
+    SnapshotsInUseError,
+    SnapshotTooNewError,
+    SnapshotUnreadableError,
+    UnreachableError,
+)
+from holdfast.nats.appender import get_message
+from holdfast.nats.connection import Connection
+from holdfast.nats.shared_snapshots import SharedSnapshots
+from holdfast.nats.streams import Names, StreamState, stream_state
+from holdfast.protocol.messages import Alarm
+from holdfast.settings import Settings
+from holdfast.storage.chain import chain_hash
+from holdfast.storage.snapshot_files import Snapshot, SnapshotHeader, SnapshotStore, read_header
+
+log = structlog.get_logger(__name__)
+
+CoreT = TypeVar("CoreT")
+
+UNUSABLE = (SnapshotFault, SnapshotError, OSError)
+
+
+@dataclass(frozen=True, slots=True)
+class Misfit:
+    """Why a snapshot is none of LOG as it is, and whether it never will be."""
+
+    why: str
+    for_ever: bool
+
+
+class Starting(Generic[CoreT]):
+    """Restores cores of one scope. `restore` takes a path and proves the digest; `new` makes an empty core."""
+
+    def __init__(
+        self,
+        directory: Path,
+        names: Names,
+        settings: Settings,
+        new: Callable[[], CoreT],
+        restore: Callable[[str], CoreT],
+        *,
+        shared: bool,
+    ) -> None:
+        self.store = SnapshotStore(directory / "snapshots", names.scope, settings.snapshots)
+        self._names = names
+        self._settings = settings
+        self._new = new
+        self._restore = restore
+        self._shared = shared
+
+    async def core(self, connection: Connection, alarm: Callable[[Alarm], None]) -> CoreT:
+        """The core to replay LOG into. Raises UnreachableError, ApiError."""
+        state = await stream_state(connection, self._names.log)
+        for sequence in await asyncio.to_thread(self.store.sequences):
+            snapshot = await self._readable(sequence, alarm)
+            if snapshot is None:
+                continue
+            misfit = await self._misfit(connection, snapshot.header, state)
+            if misfit is not None:
+                alarm(Alarm("snapshot-does-not-fit", f"{snapshot.path.name}: {misfit.why}"))
+                if misfit.for_ever:
+                    await asyncio.to_thread(self.store.set_aside, sequence)
+                continue
+            core = await self._restored(snapshot, alarm)
+            if core is not None:
+                return core
+        if self._shared:
+            core = await self._from_shared(connection, state, alarm)
+            if core is not None:
+                return core
+        return self._new()
+
+    async def _readable(self, sequence: int, alarm: Callable[[Alarm], None]) -> Snapshot | None:
+        """One with its header. What is no snapshot goes out of the way; what a newer version wrote stays."""
+        try:
+            return await asyncio.to_thread(self.store.at, sequence)
+        except SnapshotUnreadableError as fault:
+            aside = await asyncio.to_thread(self.store.set_aside, sequence)
+            alarm(Alarm("snapshot-damaged", f"{fault}; it is now {aside.name}, and an older one is tried"))
+        except (SnapshotTooNewError, OSError) as fault:
+            alarm(Alarm("snapshot-unreadable", str(fault)))
+        return None
+
+    async def _restored(self, snapshot: Snapshot, alarm: Callable[[Alarm], None]) -> CoreT | None:
+        try:
+            core = await asyncio.to_thread(self._restore, str(snapshot.path))
+        except SnapshotError as fault:
+            aside = await asyncio.to_thread(self.store.set_aside, snapshot.header.sequence)
+            alarm(Alarm("snapshot-damaged", f"{fault}; it is now {aside.name}, and an older one is tried"))
+            return None
+        except OSError as fault:
+            alarm(Alarm("snapshot-unreadable", f"{snapshot.path.name}: {fault}"))
+            return None
+        log.info("snapshot-restored", sequence=snapshot.header.sequence, bytes=snapshot.size_bytes)
+        return core
+
+    async def _from_shared(
+        self, connection: Connection, state: StreamState, alarm: Callable[[Alarm], None]
+    ) -> CoreT | None:
+        shared = SharedSnapshots(connection, self._names, self._settings.snapshots, self._settings.log)
+        try:
+            for name in await shared.names():
+                core = await self._one_shared(shared, name, connection, state, alarm)
+                if core is not None:
+                    return core
+        except SnapshotFault as fault:
+            alarm(Alarm("shared-snapshots-unusable", str(fault)))
+        return None
+
+    async def _one_shared(
+        self,
+        shared: SharedSnapshots,
+        name: str,
+        connection: Connection,
+        state: StreamState,
+        alarm: Callable[[Alarm], None],
+    ) -> CoreT | None:
+        try:
+            with self.store.taking():
+                part = self.store.directory / f"{name}.part"
+                await shared.fetch(name, part)
+                header = await asyncio.to_thread(read_header, part, self._settings.snapshots.header_bytes_max)
+                misfit = await self._misfit(connection, header, state)
+                if misfit is not None:
+                    alarm(Alarm("snapshot-does-not-fit", f"shared {name}: {misfit.why}"))
+                    return None
+                core = await asyncio.to_thread(self.store.prove, part, self._restore)
+                await asyncio.to_thread(self.store.admit, part, header.sequence)
+        except SnapshotsInUseError:
+            raise
+        except UNUSABLE as fault:
+            alarm(Alarm("snapshot-damaged", f"shared {name}: {fault}"))
+            return None
+        log.info("snapshot-restored", sequence=header.sequence, shared=name)
+        return core
+
+    async def _misfit(self, connection: Connection, header: SnapshotHeader, state: StreamState) -> Misfit | None:
+        """Why this snapshot is none of this LOG; None when it is one. Raises UnreachableError."""
+        sequence = header.sequence
+        if header.scope != self._names.scope:
+            return Misfit(f"it is of scope {header.scope}", for_ever=True)
+        if sequence > state.last_sequence:
+            why = f"the log ends at {state.last_sequence}, before its sequence {sequence}: did the log lose its end?"
+            return Misfit(why, for_ever=False)
+        if state.first_sequence > sequence + 1:
+            return Misfit(f"the log begins at {state.first_sequence}, after its sequence {sequence}", for_ever=True)
+        if state.first_sequence > sequence:
+            return None
+        message = await get_message(connection, self._names.log, sequence)
+        if message is None:
+            raise UnreachableError(f"{self._names.log}: message {sequence} cannot be read now")
+        if chain_hash(message) != header.chain:
+            why = f"the log has another message at {sequence} than the one that it was made after"
+            return Misfit(why, for_ever=True)
+        return None

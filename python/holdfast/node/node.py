@@ -1,0 +1,388 @@
+"""One process's part in a scope, on asyncio.
+
+Role: do what the protocol wants done: appends, reads of streams, timers, answers. In: commands, reads and facts from
+the gateway. Out: answers, each with the stored LOG sequence that it reflects, or Unavailable. Always: everything runs
+on one event loop; commands of one turn share one decide; a command costs a tuple and a future, no task and no timer
+of its own; reads that wait run after a commit and before the next decide.
+"""
+
+import asyncio
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Generic, Literal, cast
+
+import structlog
+
+from holdfast.errors import LogFault
+from holdfast.nats.appender import Appender, Refused, Stored, get_message
+from holdfast.nats.connection import Connection, Endpoint
+from holdfast.nats.dead_letters import DeadLetters
+from holdfast.nats.streams import Names, ensure_streams
+from holdfast.node.bootstrap import Starting
+from holdfast.node.feeds import InFeed, LogFeed
+from holdfast.node.journal_writer import Keeper
+from holdfast.node.reads import Answer, CoreT, Reads
+from holdfast.node.replay import Progress, ReplayProgress
+from holdfast.node.report import Counters, not_ready, state_of
+from holdfast.node.waiters import Waiters
+from holdfast.peers.cluster import Liaison
+from holdfast.peers.fact_submitter import FactsOutcome
+from holdfast.peers.membership_io import Peers
+from holdfast.protocol import messages as e
+from holdfast.protocol.core import Request
+from holdfast.protocol.errors import Unavailable
+from holdfast.protocol.leader import Protocol
+from holdfast.settings import Settings
+from holdfast.tasks import ended
+
+log = structlog.get_logger(__name__)
+
+
+class Node(Generic[CoreT]):
+    """The face that the gateway uses."""
+
+    def __init__(
+        self,
+        scope: str,
+        endpoint: Endpoint,
+        new_core: Callable[[], CoreT],
+        settings: Settings | None = None,
+        *,
+        name: str = "n1",
+        rules: bytes = b"{}",
+        directory: Path | None = None,
+        starting: Starting[CoreT] | None = None,
+        on_progress: Progress | None = None,
+    ) -> None:
+        self.names = Names(scope)
+        self.settings = settings or Settings()
+        self.counted = Counters()
+        self.reason = "starting"
+        self.log_fault = ""  # what whoever runs the log's server says is wrong with it
+        self.replay_progress: ReplayProgress | None = None
+        self._new_core = new_core
+        self._starting = starting
+        self._on_progress = on_progress
+        self._protocol = Protocol(name, rules, self.settings.node, boot=secrets.token_hex(8))
+        self._connection = Connection(endpoint, self.settings.log, f"holdfast {scope} {name}")
+        self._feed_connection = Connection(endpoint, self.settings.log, f"holdfast {scope} {name} feed")
+        self._appender = Appender(self._connection, self.names, self._on_append_reply)
+        self._dead = DeadLetters(self._connection, self.names, self.settings.log)
+        self._log_feed = LogFeed(self._feed_connection, self.names, self.settings, self._from_log)
+        self._in_feed = InFeed(self._feed_connection, self.names, self.settings, self._drive)
+        journal = None if directory is None else directory / "journal" / name
+        self.keeper = Keeper(journal, self._feed_connection, self.names, self.settings, self._drive, self._alarm)
+        self._peers = Peers(
+            self._connection,
+            self.names,
+            self.settings,
+            self._protocol,
+            lambda: self.keeper.end,
+            self._drive,
+            self._spawn,
+        )
+        self._reads: Reads[CoreT] = Reads(self.settings.node)
+        self.liaison = Liaison(
+            self._connection, self.names, self._protocol, self.settings, self._wake, self._drive, self._alarm
+        )
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks_ending: set[asyncio.Task[None]] = set()
+        self._ticker: asyncio.TimerHandle | None = None
+        self._turn_scheduled = False
+        self._halted: asyncio.Future[str] | None = None
+        self._waiters = Waiters(self.counted, self.settings.node.retry_after_s)
+        self._performers = self._make_performers()
+
+    def _make_performers(self) -> dict[type[Any], Callable[[Any], None]]:
+        return {
+            e.Answer: self._waiters.answer,
+            e.Reject: self._waiters.reject,
+            e.Committed: self._committed,
+            e.Keep: self.keeper.keep,
+            e.Received: lambda effect: self.liaison.receptions.tell(effect.receptions, effect.sequence),
+            e.Append: lambda effect: self._appender.send(effect.append_id, effect.message, effect.expected),
+            e.PublishDead: lambda effect: self._dead.put(effect.letters),
+            e.FetchIn: self._in_feed.fetch,
+            e.ReadMessage: lambda effect: self._spawn(self._read_back(effect.sequence)),
+            e.Follow: lambda effect: self._log_feed.follow(effect.after),
+            e.StopFollowing: self._stop_following,
+            e.Rebuild: lambda effect: self._spawn(self._rebuild(effect.reason)),
+            e.RoleChanged: self._role_changed,
+            e.Alarm: self._alarm,
+            e.Halt: self._halt,
+            **self._peers.performers,
+        }
+
+    # ---- life
+
+    async def start(self) -> None:
+        """Connect, check the streams, and begin to replay LOG in the background.
+
+        Raises UnreachableError, ServerUnfitError or StreamMismatchError. `wait_ready` waits for the rest.
+        """
+        self._loop = asyncio.get_running_loop()
+        self._halted = self._loop.create_future()
+        await self._connection.open()
+        await self._feed_connection.open()
+        await ensure_streams(self._connection, self.names, self.settings.log)
+        await self._appender.open()
+        await self._dead.open()
+        await self.keeper.open()
+        await self.liaison.open()
+        await self._peers.open()
+        self._connection.watch(self._on_connection)
+        self._feed_connection.watch(self._on_feed_connection)
+        self._drive(self._clock(e.Tick))
+        self._perform(self._protocol.start())
+        self._ticker = self._loop.call_later(self.settings.node.tick_ms / 1000, self._tick)
+
+    async def wait_ready(self) -> None:
+        """Until requests are answered. Raises RuntimeError when the node halted instead."""
+        while self.ready():
+            if self._halted is not None and self._halted.done():
+                raise RuntimeError(f"the node halted: {self._halted.result()}")
+            await asyncio.sleep(0.01)
+
+    async def halted(self) -> str:
+        """Wait until going on could make things worse; why. The process should then exit."""
+        assert self._halted is not None, "Invariant: started"
+        return await asyncio.shield(self._halted)
+
+    async def stop(self, drain: bool = True) -> None:
+        """Finish what is here (at most `drain_ms`), or do not; then let go of the log."""
+        self._drive(e.Stop())
+        self.liaison.stop()
+        deadline_s = time.monotonic() + self.settings.node.drain_ms / 1000
+        parts = (self._protocol, self.liaison.forwarder)
+        while drain and not all(part.idle for part in parts) and time.monotonic() < deadline_s:  # noqa: ASYNC110
+            await asyncio.sleep(self.settings.node.tick_ms / 1000)
+        self._perform(self._protocol.leave())
+        await self._peers.until_left()
+        if self._ticker is not None:
+            self._ticker.cancel()
+        self._protocol.role = e.Role.HALTED
+        self._stop_following(e.StopFollowing())
+        await asyncio.wait({*self._tasks_ending, self._loop.create_task(ended(*self._tasks))})
+        self._reads.refuse_all("no-leader")
+        self._waiters.reject(e.Reject(self._protocol.abandon(), e.Problem.NO_LEADER, e.Outcome.UNKNOWN))
+        await self.liaison.close(drain=drain)
+        await self._dead.close(self.settings.log.request_timeout_ms / 1000 if drain else 0)
+        await self.keeper.close()
+        await self._feed_connection.close()
+        await self._connection.close()
+
+    # ---- what the gateway calls
+
+    def submit(
+        self,
+        verb: str,
+        reservation: str,
+        body: bytes,
+        channels: tuple[str, ...] | None,
+        by: str | None,
+        key: str | None = None,
+    ) -> asyncio.Future[Answer]:
+        """Have one command decided, here or by the leader; resolved when LOG has what it became.
+
+        `key`: the idempotency key, or what names one part of a request under it (gateway/idempotency.py). Raises
+        Unavailable, or the future does.
+        """
+        request: Request = (verb, reservation, body, channels, by)
+        if key is not None:
+            request = (verb, reservation, body, channels, by, key)
+        loop = self._loop
+        future: asyncio.Future[Answer] = loop.create_future()
+        deadline_ms = int(loop.time() * 1000) + self.settings.node.command_deadline_ms
+        protocol = self._protocol
+        command = e.Command(request, future, deadline_ms)
+        refused = protocol.submit(command)
+        if refused is not None:
+            self.liaison.take(command, refused)
+        self._wake()
+        return future
+
+    def read_now(self, call: Callable[[CoreT, bytes], tuple[int, bytes]]) -> Answer | None:
+        """Run a read at once; None while a batch is under way (then await `read`). Raises Unavailable."""
+        protocol = self._protocol
+        if protocol.speculating:
+            return None
+        core = protocol.core
+        if core is None:
+            raise Unavailable("no-leader", "not-done", self.settings.node.retry_after_s)
+        status, body = call(cast("CoreT", core), self.liaison.told(core.sequence))
+        return status, body, core.sequence
+
+    async def read(self, call: Callable[[CoreT, bytes], tuple[int, bytes]], *, degradable: bool = True) -> Answer:
+        """Run a read now, or after the batch under way is stored.
+
+        When that takes longer than `read_patience_ms`: marked degraded, or refused unless `degradable` (a reservation
+        that is not stored yet must not be told).
+        """
+        answer = self.read_now(call)
+        if answer is not None:
+            return answer
+        return await self._reads.wait(call, int(self._loop.time() * 1000), degradable=degradable)
+
+    async def facts(
+        self,
+        family: Literal["erp", "woo", "policy"],
+        source: str,
+        messages: list[bytes],
+        wait: Literal["log", "received"],
+    ) -> FactsOutcome:
+        """Send messages of facts through IN; wait until LOG, or only IN, has them. Raises Unavailable."""
+        if self._protocol.quarantine:  # what is sent to an IN that lost its end would never be taken
+            raise Unavailable.of(e.Problem.LOG_UNAVAILABLE, e.Outcome.NOT_DONE, self.settings.node.retry_after_s)
+        subject = self.names.incoming_subject(family, None if family == "policy" else source)
+        return await self.liaison.facts.send(subject, messages, await_log=wait == "log")
+
+    async def reach(self, sequence: int) -> None:
+        """Until this process holds LOG up to `sequence`, at most `read_deadline_ms`. Raises Unavailable."""
+        if sequence > self.liaison.progress.sequence:
+            await self.liaison.reach(sequence)
+
+    def state(self) -> dict[str, Any]:
+        """Who we are and how far. `digest` is None while a batch is under way: read it with `read` then."""
+        lag = self.liaison.lag(self._log_feed.end)
+        return state_of(self._protocol, self.names.scope, lag, self._in_feed.end) | self.liaison.state()
+
+    def heard_death(self, node: str) -> None:
+        """The process of that name is gone for certain: nobody has to wait until its lease runs out."""
+        self._drive(e.HolderDied(node))
+
+    def log_ails(self) -> bool:
+        """Whether the log is known to take nothing: somebody said so, it does itself, or there is no way to it."""
+        return bool(self.log_fault) or self._protocol.log_refuses or not self._connection.connected
+
+    def ready(self) -> list[str]:
+        """Why not to send requests here; empty: do."""
+        reasons = not_ready(self._protocol, self._connection, self.reason, self.log_fault, self.settings.node)
+        return [*reasons, *self.liaison.not_ready()]
+
+    def counters(self) -> Mapping[str, float]:
+        """Figures by name; those that only grow end in `_total`."""
+        own = self.counted.figures(self._protocol, self._dead, len(self._reads))
+        return {**own, **self.liaison.figures(self._log_feed.end), **self.keeper.figures()}
+
+    # ---- driving the protocol
+
+    def _clock(self, kind: type[e.Tick] | type[e.Turn]) -> e.Tick | e.Turn:
+        return kind(int(self._loop.time() * 1000), int(time.time() * 1000))
+
+    def _drive(self, event: e.Event) -> None:
+        self._perform(self._protocol.handle(event))
+        self._wake()
+
+    def _from_log(self, event: e.Event) -> None:
+        self._drive(event)
+        if isinstance(event, e.CaughtUp):
+            self.liaison.caught_up(event.sequence)
+        self.liaison.settled()
+
+    def _wake(self) -> None:
+        if not self._turn_scheduled and self._protocol.wants_turn:
+            self._turn_scheduled = True
+            self._loop.call_soon(self._turn)
+
+    def _turn(self) -> None:
+        self._turn_scheduled = False
+        self._perform(self._protocol.handle(self._clock(e.Turn)))
+
+    def _tick(self) -> None:
+        self._ticker = self._loop.call_later(self.settings.node.tick_ms / 1000, self._tick)
+        self._drive(self._clock(e.Tick))
+        if self._reads and self._protocol.core is not None:
+            self._reads.run_late(cast("CoreT", self._protocol.core), int(self._loop.time() * 1000))
+        self.liaison.tick()
+
+    def _perform(self, effects: list[e.Effect]) -> None:
+        for effect in effects:
+            self._performers[type(effect)](effect)
+
+    def _on_append_reply(self, reply: Stored | Refused) -> None:
+        if isinstance(reply, Stored):
+            self._perform(self._protocol.handle(e.AppendStored(reply.append_id, reply.sequence)))
+            if self._protocol.wants_turn:  # at once: what has gathered goes out while the answers are being written
+                self._turn()
+        else:
+            self.counted.appends_refused += 1
+            self._drive(e.AppendRefused(reply.append_id, reply.refusal, reply.detail))
+
+    # ---- doing
+
+    def _committed(self, effect: e.Committed) -> None:
+        self.counted.batches += 1
+        self.liaison.settled()
+        if self._reads and self._protocol.core is not None:
+            self._reads.run_all(cast("CoreT", self._protocol.core), self.liaison.told(effect.sequence))
+
+    def _spawn(self, work: Any) -> None:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _read_back(self, sequence: int) -> None:
+        self._drive(e.MessageRead(sequence, await get_message(self._connection, self.names.log, sequence)))
+
+    async def _rebuild(self, reason: str) -> None:
+        log.info("rebuild", why=reason)
+        try:
+            starting = self._starting
+            core = await starting.core(self._feed_connection, self._alarm) if starting else self._new_core()
+            progress = await self.keeper.rebuild(core, self._note_progress)
+        except LogFault as fault:
+            self._drive(e.RebuildFailed(str(fault)))
+        except asyncio.CancelledError:
+            raise
+        except BaseException as fault:  # noqa: BLE001 - fail-stop; a panic in the core is no Exception
+            self._drive(e.Broken(f"replay: {type(fault).__name__}: {fault}"))
+        else:
+            log.info("rebuilt", sequence=progress.sequence, facts_per_s=int(progress.facts_per_s))
+            self._drive(e.Rebuilt(core, self.keeper.end))
+            self.liaison.rebuilt()
+
+    def _note_progress(self, progress: ReplayProgress) -> None:
+        self.replay_progress = progress
+        if self._on_progress is not None:
+            self._on_progress(progress)
+
+    def _stop_following(self, _effect: e.StopFollowing) -> None:
+        for ending in (self._log_feed.stop(), self._in_feed.stop()):
+            if ending is not None:
+                self._tasks_ending.add(ending)
+                ending.add_done_callback(self._tasks_ending.discard)
+
+    def _role_changed(self, effect: e.RoleChanged) -> None:
+        self.reason = effect.reason
+        self.counted.roles[effect.role] += 1
+        log.info("role", role=effect.role.value, why=effect.reason)
+        self.liaison.role_changed(effect.role)
+        if self._protocol.core is None:
+            self._reads.refuse_all("no-leader")
+
+    def _alarm(self, effect: e.Alarm) -> None:
+        self.counted.alarms[effect.name] += 1
+        log.error("alarm", alarm=effect.name, detail=effect.detail)
+
+    def _halt(self, effect: e.Halt) -> None:
+        log.critical("halt", why=effect.reason)
+        self.liaison.receptions.refuse_all()
+        if self._halted is not None and not self._halted.done():
+            self._halted.set_result(effect.reason)
+
+    def _on_connection(self, connected: bool, why: str) -> None:
+        log.info("log-connection", connected=connected, why=why)
+        self.liaison.freshness.connection(connected, self._loop.time())
+        if connected:
+            self._drive(e.Connected())
+        elif why == "closed":
+            self._drive(e.Broken(f"NATS closed the connection for good: {self._connection.last_fault}"))
+
+    def _on_feed_connection(self, connected: bool, why: str) -> None:
+        if not connected and why == "closed":
+            self._drive(e.Broken(f"NATS closed the connection for good: {self._feed_connection.last_fault}"))
+
+
+__all__ = ["Answer", "FactsOutcome", "Node", "Unavailable"]

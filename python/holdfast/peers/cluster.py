@@ -1,0 +1,261 @@
+"""One process among the others of its scope.
+
+Role: hold together what speaks with other processes beside the log: commands and questions sent on to the leader, the
+leader's door, pulses, and how far and how fresh this process is by them. In: what the runner sees happen. Out: answers,
+`as_of`, reasons not to send requests here. Always: everything on one event loop; a process that leads never asks
+another; a settled core is looked at only between batches.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import structlog
+from nats.aio.msg import Msg
+
+from holdfast.errors import UnreachableError
+from holdfast.nats.connection import Connection
+from holdfast.nats.fact_publisher import InPublisher
+from holdfast.nats.streams import Names
+from holdfast.peers.command_server import Leadership
+from holdfast.peers.fact_submitter import FactsDoor
+from holdfast.peers.forwarding import Forwarder
+from holdfast.peers.freshness import Freshness, Progress
+from holdfast.peers.heartbeat import CAUSE, Peer, Pulses
+from holdfast.peers.receipts import Receptions
+from holdfast.peers.rpc import Mailbox
+from holdfast.protocol.errors import Unavailable
+from holdfast.protocol.leader import Protocol
+from holdfast.protocol.messages import Alarm, Command, Event, Lifted, Outcome, Problem, Quarantined, Role
+from holdfast.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+_CLOSE_S = 1.0
+
+
+class Liaison:
+    """Everything beside the log."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        names: Names,
+        protocol: Protocol,
+        settings: Settings,
+        wake: Callable[[], None],
+        drive: Callable[[Event], None],
+        alarm: Callable[[Alarm], None],
+    ) -> None:
+        node = settings.node
+        self._connection = connection
+        self._names = names
+        self._protocol = protocol
+        self._settings = node
+        self._drive = drive
+        self.progress = Progress(node)
+        self.freshness = Freshness(node)
+        self.receptions = Receptions(node)
+        self._mailbox = Mailbox(connection, node)
+        self.forwarder = Forwarder(connection, self._mailbox, self.progress, self._leader, self._leader_clock, node)
+        self._leadership = Leadership(connection, names, self._mailbox, protocol, self.receptions, wake, node)
+        publisher = InPublisher(connection, names.incoming, settings.log)
+        self.facts = FactsDoor(
+            publisher, self.receptions, self._mailbox, self.progress, self._leads, self._leader, node
+        )
+        self.pulses = Pulses(protocol.node, protocol.boot, node, lambda *told: alarm(Alarm(*told)), self._judge)
+        self._stopping = False
+        self._speaking: asyncio.Task[None] | None = None
+
+    # ---- life
+
+    async def open(self) -> None:
+        """Listen for answers and for the others."""
+        await self._mailbox.open()
+        await self._connection.listen(self._names.pulse_subject, self._on_pulse)
+
+    def stop(self) -> None:
+        """Take nothing more from other processes; what is here may finish."""
+        self._stopping = True
+        self._leadership.end()
+
+    async def close(self, *, drain: bool) -> None:
+        """Whoever still waits is told what is known."""
+        self.facts.stopping = True
+        self.receptions.refuse_all()
+        await self.forwarder.close()
+        await self._leadership.close(_CLOSE_S if drain else 0)
+        self._mailbox.close()
+        if self._speaking is not None:
+            await asyncio.wait([self._speaking])
+        if drain:
+            await self._speak()  # halted: the others need not wait for its silence
+
+    # ---- what the runner sees happen
+
+    def tick(self) -> None:
+        """Time passed."""
+        loop = asyncio.get_running_loop()
+        self.forwarder.sweep(int(loop.time() * 1000))
+        if loop.time() >= self.pulses.next_s and (self._speaking is None or self._speaking.done()):
+            self.pulses.next_s = loop.time() + self._settings.pulse_ms / 1000
+            self._speaking = loop.create_task(self._speak())
+
+    def role_changed(self, role: Role) -> None:
+        """The protocol is something else now."""
+        core = self._protocol.core
+        self.pulses.next_s = 0.0  # the others should know at once
+        if role is Role.LEADING and core is not None:
+            self.receptions.lead(core.in_upto)
+            self._leadership.begin(core.epoch)
+            self.forwarder.lead(self._protocol.submit)
+        else:
+            self._leadership.end()
+            self.receptions.refuse_all()
+
+    def settled(self) -> None:
+        """The core may be at a new sequence."""
+        core = self._protocol.core
+        if core is not None:
+            self.progress.reached(core.sequence)
+            if not self._protocol.speculating:
+                self.pulses.reached(core)
+
+    def caught_up(self, sequence: int) -> None:
+        """The log has said that it ends at `sequence`."""
+        core = self._protocol.core
+        if core is not None and core.sequence >= sequence:
+            self.freshness.complete(asyncio.get_running_loop().time())
+
+    def rebuilt(self) -> None:
+        """There is a new core."""
+        self.pulses.rebuilt()
+        self.settled()
+
+    # ---- what the gateway asks
+
+    def take(self, command: Command, refused: tuple[Problem, Outcome]) -> None:
+        """A command that this process cannot decide: send it on. Raises Unavailable."""
+        if refused[0] is not Problem.NO_LEADER or self._stopping:
+            raise Unavailable.of(*refused, self._settings.retry_after_s)
+        self.forwarder.take(command)
+
+    def told(self, sequence: int) -> bytes:
+        """The `as_of` of an answer that reflects `sequence`."""
+        sound = not self._protocol.quarantine
+        return self.freshness.told(
+            sequence, asyncio.get_running_loop().time(), leading=self._protocol.may_decide, sound=sound
+        )
+
+    async def reach(self, sequence: int) -> None:
+        """Until this process holds LOG up to `sequence`. Raises Unavailable after `read_deadline_ms`."""
+        if await self.progress.wait(sequence, self._settings.read_deadline_ms / 1000):
+            return
+        problem = "overloaded" if self._connection.connected else "log-unavailable"
+        detail = (
+            f"This process holds LOG up to {self.progress.sequence}, not yet {sequence}: "
+            "send the request again after Retry-After, or to another process."
+        )
+        raise Unavailable(problem, "not-done", self._settings.retry_after_s, detail)
+
+    def not_ready(self) -> list[str]:
+        """Why not to send requests to a process that follows."""
+        reasons = []
+        if self._protocol.role is Role.FOLLOWING and not self._protocol.quarantine:
+            loop = asyncio.get_running_loop()
+            if self._leader() is None or self.leading_peer() is None:
+                reasons.append("following, but the leader that the log names is not heard")
+            elif not self.freshness.live(loop.time()):
+                reasons.append(f"following, {self.freshness.age_ms(loop.time())} ms behind the leader")
+        return reasons
+
+    def leading_peer(self) -> Peer | None:
+        """The process that LOG names as leader, when it was heard of late and says so itself."""
+        core = self._protocol.core
+        if core is None:
+            return None
+        oldest_s = asyncio.get_running_loop().time() - self._settings.live_age_ms_max / 1000
+        for peer in self.pulses.peers.values():
+            pulse = peer.pulse
+            if pulse.role == Role.LEADING.value and (pulse.node, pulse.epoch) == (core.node, core.epoch):
+                return peer if peer.heard_s >= oldest_s else None
+        return None
+
+    def lag(self, log_end: int) -> int:
+        """How many LOG messages this process is known to be behind."""
+        core = self._protocol.core
+        if core is None or self._leads():
+            return 0
+        peer = self.leading_peer()
+        return max(0, log_end - core.sequence, peer.pulse.sequence - core.sequence if peer is not None else 0)
+
+    def state(self) -> dict[str, Any]:
+        """Who this process is, who leads, and the others as last heard."""
+        core = self._protocol.core
+        return {
+            "node": self._protocol.node,
+            "leader": core.node if core is not None and core.node else None,
+            "peers": self.pulses.told(asyncio.get_running_loop().time()),
+        }
+
+    def figures(self, log_end: int) -> Mapping[str, float]:
+        """By name; those that only grow end in `_total`."""
+        return {
+            "commands_forwarded_total": self.forwarder.forwarded_total,
+            "commands_forwarded_unknown_total": self.forwarder.unknown_total,
+            "commands_taken_from_others_total": self._leadership.commands_total,
+            "commands_too_late_total": self._leadership.late_total,
+            "forwards_in_flight": self.forwarder.in_flight,
+            "forwards_waiting": self.forwarder.waiting,
+            "facts_waiting": len(self.facts),
+            "facts_awaited_by_others": len(self.receptions),
+            "sequence_waits": len(self.progress),
+            "lag": self.lag(log_end),
+            "age_ms": 0 if self._leads() else self.freshness.age_ms(asyncio.get_running_loop().time()),
+            "peers": len(self.pulses.peers),
+            "pulses_heard_total": self.pulses.heard_total,
+            "digest_comparisons_total": self.pulses.comparisons_total,
+            "digest_differences_total": self.pulses.differences_total,
+            "digest_differs": bool(self.pulses.differs),
+        }
+
+    # ---- inside
+
+    def _leads(self) -> bool:
+        return self._protocol.role is Role.LEADING
+
+    def _leader(self) -> str | None:
+        """Where the leader that LOG names listens."""
+        protocol = self._protocol
+        core = protocol.core
+        if core is None or self._leads() or core.node in {"", protocol.node}:
+            return None
+        return self._names.lead_subject(core.node, core.epoch)
+
+    def _leader_clock(self) -> int:
+        """What the leader's own clock says now, or a little earlier; 0 where that is not known. Milliseconds."""
+        core = self._protocol.core
+        return self.pulses.clock_of(core.node, asyncio.get_running_loop().time()) if core is not None else 0
+
+    async def _speak(self) -> None:
+        protocol = self._protocol
+        now_s = asyncio.get_running_loop().time()
+        payload = self.pulses.speak(protocol.core, protocol.role.value, now_s, settled=not protocol.speculating)
+        try:
+            await self._connection.publish(self._names.pulse_subject, payload)
+        except UnreachableError as fault:
+            log.debug("no-pulse", why=str(fault))
+
+    async def _on_pulse(self, message: Msg) -> None:
+        protocol = self._protocol
+        core = protocol.core
+        now_s = asyncio.get_running_loop().time()
+        pulse = self.pulses.hear(message.data, now_s, core, settled=not protocol.speculating)
+        if pulse is None or core is None or pulse.role != Role.LEADING.value:
+            return
+        if (pulse.node, pulse.epoch) == (core.node, core.epoch) and pulse.sequence <= core.sequence:
+            self.freshness.complete(now_s)
+
+    def _judge(self, detail: str | None) -> None:
+        event = Lifted(CAUSE) if detail is None else Quarantined(CAUSE, detail)
+        asyncio.get_running_loop().call_soon(self._drive, event)  # not in the midst of another event's effects

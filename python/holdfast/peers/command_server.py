@@ -1,0 +1,197 @@
+"""The leader's door for other processes of the scope.
+
+Role: listen on the subject of the own epoch while leading; have forwarded commands decided like local ones; tell what
+became of IN messages. In: questions of `holdfast.peers.wire`. Out: replies. Always: nothing is taken for another epoch,
+and nothing while not leading: that is answered not-done; each command of a question gets its own answer, and the reply
+goes out when all have one.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import msgspec
+import structlog
+from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
+
+from holdfast.nats.connection import Connection
+from holdfast.nats.streams import Names
+from holdfast.peers.receipts import Receptions
+from holdfast.peers.rpc import Mailbox
+from holdfast.peers.wire import STILL_WAITING, Became, Commands, Reply, Taken, Told, decode_question, encode
+from holdfast.protocol.errors import Unavailable
+from holdfast.protocol.leader import Protocol
+from holdfast.protocol.messages import Command, Outcome, Problem, Role
+from holdfast.settings import NodeSettings
+from holdfast.tasks import ended
+
+log = structlog.get_logger(__name__)
+
+_NOT_LEADING = Reply("no-leader", "not-done")
+
+
+class _Group:
+    """The commands of one question."""
+
+    def __init__(self, size: int, done: Callable[[list[Told]], None]) -> None:
+        self.told: list[Told] = [Told(0, b"", 0, "no-leader", "unknown")] * size
+        self._left = size
+        self._done = done
+
+    def tell(self, at: int, told: Told) -> None:
+        """The answer to the command at that place."""
+        self.told[at] = told
+        self._left -= 1
+        if not self._left:
+            self._done(self.told)
+
+
+class _Waiter:
+    """Stands where a local command has its future: the same three calls."""
+
+    __slots__ = ("_at", "_group", "_told")
+
+    def __init__(self, group: _Group, at: int) -> None:
+        self._group = group
+        self._at = at
+        self._told = False
+
+    def done(self) -> bool:
+        """Whether it was answered."""
+        return self._told
+
+    def set_result(self, answer: tuple[int, bytes, int]) -> None:
+        """It was decided."""
+        self._told = True
+        self._group.tell(self._at, Told(*answer))
+
+    def set_exception(self, fault: Unavailable) -> None:
+        """It was not, or nobody knows."""
+        self._told = True
+        self._group.tell(self._at, Told(0, b"", 0, fault.problem, fault.outcome))
+
+
+class Leadership:
+    """The leader's side."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        names: Names,
+        mailbox: Mailbox,
+        protocol: Protocol,
+        receptions: Receptions,
+        wake: Callable[[], None],
+        settings: NodeSettings,
+    ) -> None:
+        self._connection = connection
+        self._names = names
+        self._mailbox = mailbox
+        self._protocol = protocol
+        self._receptions = receptions
+        self._wake = wake
+        self._settings = settings
+        self._epoch: int | None = None
+        self._subscription: Subscription | None = None
+        self._changing: asyncio.Task[None] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.commands_total = 0
+        self.late_total = 0
+
+    def begin(self, epoch: int) -> None:
+        """The process leads `epoch`: listen."""
+        self._epoch = epoch
+        self._change(epoch)
+
+    def end(self) -> None:
+        """It leads no more, or goes: listen no more."""
+        if self._epoch is not None:
+            self._epoch = None
+            self._change(None)
+
+    async def close(self, within_s: float) -> None:
+        """Send the replies that are ready, then let go."""
+        self.end()
+        if self._tasks and within_s > 0:
+            await asyncio.wait(self._tasks, timeout=within_s)
+        await ended(*self._tasks)
+
+    def _change(self, epoch: int | None) -> None:
+        self._changing = asyncio.get_running_loop().create_task(self._listen(epoch, self._changing))
+        self._keep(self._changing)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        self._keep(asyncio.get_running_loop().create_task(work))
+
+    def _keep(self, task: asyncio.Task[None]) -> None:
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _listen(self, epoch: int | None, before: asyncio.Task[None] | None) -> None:
+        """One change of what is listened to at a time, in order; an error ends with the connection that had it."""
+        if before is not None:
+            await asyncio.wait([before])
+        try:
+            if self._subscription is not None:
+                subscription, self._subscription = self._subscription, None
+                await subscription.unsubscribe()
+            if epoch is not None and epoch == self._epoch:
+                subject = self._names.lead_subject(self._protocol.node, epoch)
+                self._subscription = await self._connection.listen(subject, self._on_message)
+        except Exception as fault:  # noqa: BLE001 - the client's: it is closing, and forgets every subscription anyway
+            log.warning("leadership-not-announced", epoch=epoch, why=str(fault))
+
+    async def _on_message(self, message: Msg) -> None:
+        epoch = int(message.subject.rpartition(".")[2])
+        try:
+            question = decode_question(message.data)
+        except msgspec.MsgspecError as fault:
+            log.error("unreadable-question", why=str(fault))
+            self._reply(message, _NOT_LEADING)
+            return
+        core = self._protocol.core
+        if self._protocol.role is not Role.LEADING or core is None or core.epoch != epoch:
+            self._reply(message, _NOT_LEADING)
+        elif isinstance(question, Commands):
+            self._decide(message, question)
+        else:
+            self._spawn(self._tell_taken(message, question))
+
+    def _decide(self, message: Msg, question: Commands) -> None:
+        settings = self._settings
+        now_ms = int(asyncio.get_running_loop().time() * 1000)
+        left_ms = min(max(1, question.left_ms), settings.command_deadline_ms)
+        if question.asked_ms:
+            left_ms -= max(0, now_ms - question.asked_ms)
+            if left_ms <= 0:
+                # Whoever asked has given up, may have asked again and been refused: done now, it would be done behind
+                # their back.
+                self.late_total += len(question.requests)
+                self._reply(message, _NOT_LEADING)
+                return
+        deadline_ms = now_ms + left_ms
+        group = _Group(len(question.requests), lambda told: self._reply(message, Reply(told=told)))
+        self.commands_total += len(question.requests)
+        for at, asked in enumerate(question.requests):
+            waiter = _Waiter(group, at)
+            refused: tuple[Problem, Outcome] | None = self._protocol.submit(Command(asked.request, waiter, deadline_ms))
+            if refused is not None:
+                waiter.set_exception(Unavailable.of(*refused, settings.retry_after_s))
+        self._wake()
+
+    async def _tell_taken(self, message: Msg, question: Taken) -> None:
+        within_s = min(question.left_ms, self._settings.facts_deadline_ms) / 1000
+        try:
+            found = await self._receptions.taken(question.sequences, within_s)
+        except TimeoutError:
+            reply = Reply(STILL_WAITING, "unknown")
+        except Unavailable as fault:
+            reply = Reply(fault.problem, fault.outcome)
+        else:
+            reply = Reply(became=[Became(accepted, rejected, at) for (_, accepted, rejected), at in found])
+        self._reply(message, reply)
+
+    def _reply(self, message: Msg, reply: Reply) -> None:
+        if message.reply:
+            self._spawn(self._mailbox.answer(message.reply, encode(reply)))

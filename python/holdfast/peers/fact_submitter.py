@@ -1,0 +1,143 @@
+"""Facts through IN, from any process of the scope.
+
+Role: publish messages of facts, and find out what became of each fact, from this process when it leads, else from the
+one that does. In: messages. Out: counts, refusals by index in the whole body, and a sequence. Always: bounded; asking
+again is harmless, so it is repeated across a change of leaders; once a message may be in IN, the outcome of a failure
+is unknown.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import msgspec
+
+from holdfast._core import well_formed
+from holdfast.errors import LogFault, UnreachableError
+from holdfast.nats.fact_publisher import InFullError, InPublisher
+from holdfast.peers.forwarding import Leader, held
+from holdfast.peers.freshness import Progress
+from holdfast.peers.receipts import Receptions
+from holdfast.peers.rpc import Mailbox
+from holdfast.peers.wire import STILL_WAITING, Taken, decode_reply, encode
+from holdfast.protocol.errors import Unavailable
+from holdfast.settings import NodeSettings
+
+Results = list[tuple[int, list[tuple[int, str]]]]
+
+
+@dataclass(frozen=True, slots=True)
+class FactsOutcome:
+    """How many facts were taken, which were not and why, and the sequence (LOG's, or IN's when only IN was awaited)."""
+
+    accepted: int
+    rejected: list[tuple[int, str]]
+    sequence: int
+
+
+class FactsDoor:
+    """Sends facts and awaits what becomes of them."""
+
+    def __init__(
+        self,
+        publisher: InPublisher,
+        receptions: Receptions,
+        mailbox: Mailbox,
+        progress: Progress,
+        leads: Callable[[], bool],
+        leader: Leader,
+        settings: NodeSettings,
+    ) -> None:
+        self._publisher = publisher
+        self._receptions = receptions
+        self._mailbox = mailbox
+        self._progress = progress
+        self._leads = leads
+        self._leader = leader
+        self._settings = settings
+        self._waiting = 0
+        self.stopping = False
+
+    def __len__(self) -> int:
+        return self._waiting
+
+    async def send(self, subject: str, messages: list[bytes], *, await_log: bool) -> FactsOutcome:
+        """Publish in order; wait for LOG if asked to. Raises Unavailable."""
+        if self._waiting + len(messages) > self._settings.facts_waiting_max:
+            raise self._unavailable("overloaded", "not-done")
+        self._waiting += len(messages)
+        try:
+            sequences = await self._publish(subject, messages)
+            if not await_log:
+                return _sum([well_formed(message) for message in messages], sequences[-1] if sequences else 0)
+            return await self._await_log(sequences)
+        finally:
+            self._waiting -= len(messages)
+
+    async def _publish(self, subject: str, messages: list[bytes]) -> list[int]:
+        sequences: list[int] = []
+        try:
+            for message in messages:
+                sequences += [await self._publisher.publish(subject, message)]
+        except InFullError as fault:
+            raise self._unavailable("log-unavailable", "unknown" if sequences else "not-done") from fault
+        except UnreachableError as fault:
+            raise self._unavailable("log-unavailable", "unknown") from fault
+        return sequences
+
+    async def _await_log(self, sequences: list[int]) -> FactsOutcome:
+        if not sequences:
+            return FactsOutcome(0, [], self._progress.sequence)
+        loop = asyncio.get_running_loop()
+        deadline_s = loop.time() + self._settings.facts_deadline_ms / 1000
+        why = "log-unavailable"
+        while (left_s := deadline_s - loop.time()) > 0:
+            try:
+                results, sequence = await self._ask(sequences, left_s)
+            except TimeoutError:
+                why = "log-unavailable"
+            except Unavailable as fault:
+                why = fault.problem
+                if why != "no-leader" or self.stopping:
+                    raise self._unavailable(why, "unknown") from fault
+                await asyncio.sleep(min(left_s, self._settings.facts_ask_again_ms / 1000))
+            else:
+                await held(self._progress, sequence, self._settings.forward_apply_wait_ms / 1000)
+                return _sum(results, sequence)
+        raise self._unavailable(why, "unknown")
+
+    async def _ask(self, sequences: list[int], within_s: float) -> tuple[Results, int]:
+        """Whoever leads now. Raises Unavailable."""
+        if self._leads():
+            stored = await self._receptions.taken(sequences, within_s)
+            return [(accepted, rejected) for (_, accepted, rejected), _ in stored], stored[-1][1]
+        subject = self._leader()
+        if subject is None:
+            raise self._unavailable("no-leader", "unknown")
+        # A leader that dies says nothing: ask again when it could have said that it still waits.
+        patience_s = min(within_s, self._settings.command_deadline_ms / 1000)
+        question = Taken(max(1, int(patience_s * 1000) - self._settings.forward_margin_ms), sequences)
+        try:
+            reply = decode_reply(await self._mailbox.ask(subject, encode(question), patience_s))
+        except (LogFault, msgspec.MsgspecError) as fault:
+            raise self._unavailable("no-leader", "unknown") from fault
+        if reply.problem == STILL_WAITING:
+            raise TimeoutError
+        if reply.problem or len(reply.became) != len(sequences):
+            raise self._unavailable(reply.problem or "log-unavailable", "unknown")
+        return [(one.accepted, one.rejected) for one in reply.became], reply.became[-1].sequence
+
+    def _unavailable(self, problem: str, outcome: str) -> Unavailable:
+        return Unavailable(problem, outcome, self._settings.retry_after_s)
+
+
+def _sum(results: Results, sequence: int) -> FactsOutcome:
+    """One outcome of several messages: indexes count on from one to the next."""
+    accepted_all = 0
+    rejected_all: list[tuple[int, str]] = []
+    offset = 0
+    for accepted, rejected in results:
+        accepted_all += accepted
+        rejected_all += [(offset + max(0, index), why) for index, why in rejected]
+        offset += accepted + len(rejected)
+    return FactsOutcome(accepted_all, rejected_all, sequence)

@@ -1,0 +1,101 @@
+"""How far this process is, for those who wait for it, and how fresh what it tells is.
+
+Role: wake who waits for a LOG sequence; say `as_of`. In: each sequence as it is applied or committed, and each moment
+at which this process was known to hold all of LOG. Out: futures, and the `as_of` of an answer. Always: bounded; whoever
+waits has a deadline; `live` is said only by the leader, and by a follower that held all of LOG at most
+`live_age_ms_max` ago.
+"""
+
+import asyncio
+import heapq
+import itertools
+
+from holdfast.protocol.errors import Unavailable
+from holdfast.settings import NodeSettings
+
+_STALE_ENTRIES = 64
+
+
+class Progress:
+    """Who waits for which sequence."""
+
+    def __init__(self, settings: NodeSettings) -> None:
+        self._settings = settings
+        self._heap: list[tuple[int, int, asyncio.Future[None]]] = []
+        self._numbers = itertools.count()
+        self._waiting = 0
+        self.sequence = 0
+
+    def __len__(self) -> int:
+        return self._waiting
+
+    def reached(self, sequence: int) -> None:
+        """The process holds LOG up to `sequence`."""
+        self.sequence = sequence
+        while self._heap and self._heap[0][0] <= sequence:
+            future = heapq.heappop(self._heap)[2]
+            if not future.done():
+                future.set_result(None)
+
+    async def wait(self, sequence: int, within_s: float) -> bool:
+        """Until this process holds LOG up to `sequence`; False when it takes longer. Raises Unavailable: too many."""
+        if sequence <= self.sequence:
+            return True
+        if self._waiting >= self._settings.reads_waiting_max:
+            raise Unavailable("overloaded", "not-done", self._settings.retry_after_s)
+        if len(self._heap) > 2 * self._waiting + _STALE_ENTRIES:  # those who gave up
+            self._heap = [entry for entry in self._heap if not entry[2].done()]
+            heapq.heapify(self._heap)
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        heapq.heappush(self._heap, (sequence, next(self._numbers), future))
+        self._waiting += 1
+        try:
+            async with asyncio.timeout(within_s):
+                await future
+        except TimeoutError:
+            return False
+        finally:
+            self._waiting -= 1
+        return True
+
+
+def as_of(sequence: int, age_ms: int, mode: str) -> bytes:
+    """The `as_of` object that answers carry."""
+    return b'{"sequence":%d,"age_ms":%d,"mode":"%s"}' % (sequence, age_ms, mode.encode())
+
+
+class Freshness:
+    """`as_of`. Times are the event loop's, in seconds."""
+
+    def __init__(self, settings: NodeSettings) -> None:
+        self._settings = settings
+        self._complete_s = 0.0
+        self._lost_s: float | None = None
+        self._leader: tuple[int, bytes] = (-1, b"")
+
+    def complete(self, now_s: float) -> None:
+        """The process holds all that LOG has: the log, or the leader, has just said where LOG ends."""
+        self._complete_s = max(self._complete_s, now_s)
+
+    def connection(self, connected: bool, now_s: float) -> None:
+        """The way to the log opened, or closed."""
+        self._lost_s = None if connected else (self._lost_s or now_s)
+
+    def age_ms(self, now_s: float) -> int:
+        """For how long this process has not been known to hold all of LOG."""
+        return max(0, int((now_s - self._complete_s) * 1000))
+
+    def live(self, now_s: float) -> bool:
+        """Whether what a follower tells may be called live."""
+        return self._lost_s is None and self.age_ms(now_s) <= self._settings.live_age_ms_max
+
+    def told(self, sequence: int, now_s: float, *, leading: bool, sound: bool) -> bytes:
+        """The `as_of` of an answer that reflects `sequence`; what is not `sound` is stale at any age."""
+        if not leading or not sound:
+            return as_of(sequence, self.age_ms(now_s), "live" if sound and self.live(now_s) else "stale")
+        if self._lost_s is not None:
+            return as_of(sequence, int((now_s - self._lost_s) * 1000), "stale")
+        self._complete_s = now_s
+        if sequence != self._leader[0]:
+            self._leader = (sequence, as_of(sequence, 0, "live"))
+        return self._leader[1]

@@ -1,0 +1,230 @@
+"""Each process's pulse: who it is, how far it is, and digests that others can compare with theirs.
+
+Role: publish once a second, hear the others, compare. In: the settled core, and pulses. Out: pulses, peers heard, and
+differences. Always: a digest is taken only of a settled core (never ahead of LOG) and compared only with one at the
+same sequence; each (process, sequence) is compared once; digests, peers and what is kept of either are bounded.
+
+Who is wrong? Nobody can tell from two digests. A process whose state differs from the leader's counts itself wrong; a
+leader counts itself wrong when two others agree with each other and not with it. Both say so.
+"""
+
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+import structlog
+
+from holdfast.peers.wire import Pulse, decode_pulse, encode_pulse
+from holdfast.protocol.core import Core
+from holdfast.protocol.messages import Role
+from holdfast.settings import NodeSettings
+
+log = structlog.get_logger(__name__)
+
+CAUSE = "digest-differs"
+_CLOCKS_KEPT = 8  # pulses; clocks drift, so the best of the newest few
+_AGREEING_MIN = 2  # others against a leader
+
+
+@dataclass(slots=True)
+class Peer:
+    """Another process, as last heard."""
+
+    pulse: Pulse
+    heard_s: float
+    digest: str = "unknown"  # "same" or "differs" at the newest sequence that was compared
+    told: bool = False  # its difference was alarmed
+    open: dict[int, str] = field(default_factory=dict)  # its digests at sequences that this process has not reached
+    compared_upto: int = 0
+    clock_offsets: deque[int] = field(
+        default_factory=lambda: deque(maxlen=_CLOCKS_KEPT)
+    )  # its clock less ours, or less
+
+
+class Digests:
+    """The process's own digests, at every `digest_every`th sequence."""
+
+    def __init__(self, settings: NodeSettings) -> None:
+        self._every = settings.digest_every
+        self._kept_max = settings.digests_kept_max
+        self._kept: OrderedDict[int, str] = OrderedDict()
+
+    def note(self, core: Core) -> bool:
+        """The core is settled: remember its digest if others can compare it. Whether it was."""
+        sequence = core.sequence
+        if sequence % self._every or sequence in self._kept:
+            return False
+        self._kept[sequence] = core.digest()
+        if len(self._kept) > self._kept_max:
+            self._kept.popitem(last=False)
+        return True
+
+    def at(self, sequence: int) -> str | None:
+        """Of the state after LOG sequence `sequence`."""
+        return self._kept.get(sequence)
+
+    def newest(self, count: int) -> list[tuple[int, str]]:
+        """The last ones, ascending."""
+        return list(self._kept.items())[-count:]
+
+    def forget(self) -> None:
+        """The core was thrown away."""
+        self._kept.clear()
+
+
+class Pulses:
+    """Speaks and listens. Times are the event loop's, in seconds."""
+
+    def __init__(
+        self,
+        node: str,
+        boot: str,
+        settings: NodeSettings,
+        alarm: Callable[[str, str], None],
+        judge: Callable[[str | None], None],
+    ) -> None:
+        self._node = node
+        self._boot = boot
+        self._settings = settings
+        self._alarm = alarm
+        self._judge = judge
+        self._against: dict[str, str] = {}  # boot -> the digest it has instead of ours, at `_against_at`
+        self._against_at = 0
+        self.digests = Digests(settings)
+        self.peers: dict[str, Peer] = {}
+        self.next_s = 0.0
+        self.differs = ""  # why this process counts itself wrong; "" when it does not
+        self.heard_total = 0
+        self.comparisons_total = 0
+        self.differences_total = 0
+
+    def speak(self, core: Core | None, role: str, now_s: float, *, settled: bool) -> bytes:
+        """The process's pulse."""
+        clock_ms = int(now_s * 1000)
+        if core is None:
+            return encode_pulse(Pulse(self._node, self._boot, role, 0, 0, clock_ms=clock_ms))
+        digests = self.digests.newest(self._settings.digests_sent_max)
+        if settled and (not digests or digests[-1][0] != core.sequence):
+            digests.append((core.sequence, core.digest()))
+        return encode_pulse(Pulse(self._node, self._boot, role, core.epoch, core.sequence, digests, clock_ms))
+
+    def clock_of(self, node: str, now_s: float) -> int:
+        """What another process's monotonic clock says now, or a little earlier (a pulse is some time on its way); ms.
+
+        0 where that is not known.
+        """
+        peers = [peer for peer in self.peers.values() if peer.pulse.node == node and peer.clock_offsets]
+        if not peers:
+            return 0
+        peer = max(peers, key=lambda one: one.heard_s)
+        return max(0, int(now_s * 1000) + max(peer.clock_offsets))
+
+    def hear(self, payload: bytes, now_s: float, core: Core | None, *, settled: bool) -> Pulse | None:
+        """Another process's pulse; None for an own one, and for what is none."""
+        try:
+            pulse = decode_pulse(payload)
+        except msgspec.MsgspecError as fault:
+            log.warning("unreadable-pulse", why=str(fault))
+            return None
+        if pulse.boot == self._boot:
+            return None
+        self.heard_total += 1
+        self._forget_silent(now_s)
+        if pulse.role == Role.HALTED.value:
+            self._forget(pulse.boot)
+            return None
+        peer = self.peers.get(pulse.boot)
+        if peer is None:
+            if len(self.peers) >= self._settings.pulse_peers_max:
+                return pulse
+            peer = self.peers[pulse.boot] = Peer(pulse, now_s)
+            self.next_s = now_s  # so that a newcomer need not wait to know who is here
+        peer.pulse = pulse
+        peer.heard_s = now_s
+        if pulse.clock_ms:
+            peer.clock_offsets.append(pulse.clock_ms - int(now_s * 1000))
+        for sequence, digest in pulse.digests[-self._settings.digests_sent_max - 1 :]:
+            if sequence > peer.compared_upto:
+                peer.open[sequence] = digest
+        while len(peer.open) > self._settings.digests_kept_max:
+            del peer.open[min(peer.open)]
+        self._compare(peer, core, settled=settled)
+        return pulse
+
+    def reached(self, core: Core) -> None:
+        """The core is settled at a new sequence."""
+        if self.digests.note(core):
+            for peer in self.peers.values():
+                self._compare(peer, core, settled=True)
+
+    def rebuilt(self) -> None:
+        """A new core: nothing is known of it yet."""
+        self.digests.forget()
+        for peer in self.peers.values():
+            peer.open.clear()
+
+    def told(self, now_s: float) -> list[dict[str, Any]]:
+        """The others, by name."""
+        self._forget_silent(now_s)
+        peers = sorted(self.peers.values(), key=lambda peer: (peer.pulse.node, peer.pulse.boot))
+        return [
+            {
+                "node": peer.pulse.node,
+                "boot": peer.pulse.boot,
+                "role": peer.pulse.role,
+                "epoch": peer.pulse.epoch,
+                "sequence": peer.pulse.sequence,
+                "age_ms": max(0, int((now_s - peer.heard_s) * 1000)),
+                "digest": peer.digest,
+            }
+            for peer in peers
+        ]
+
+    def _compare(self, peer: Peer, core: Core | None, *, settled: bool) -> None:
+        if core is None:
+            return
+        holds = core.sequence
+        for sequence in sorted(sequence for sequence in peer.open if sequence <= holds):
+            theirs = peer.open.pop(sequence)
+            own = self.digests.at(sequence)
+            if own is None and settled and sequence == holds:
+                own = core.digest()
+            if own is not None and sequence > peer.compared_upto:
+                peer.compared_upto = sequence
+                self.comparisons_total += 1
+                self._note(peer, sequence, own, theirs)
+
+    def _note(self, peer: Peer, sequence: int, own: str, theirs: str) -> None:
+        peer.digest = "same" if own == theirs else "differs"
+        leads = peer.pulse.role == Role.LEADING.value
+        if own == theirs:
+            peer.told = False
+            self._against.pop(peer.pulse.boot, None)
+            if self.differs and (leads or not self._against):
+                self.differs = ""
+                self._judge(None)
+            return
+        self.differences_total += 1
+        detail = f"at {sequence} this process has {own}, {peer.pulse.node} ({peer.pulse.role}) has {theirs}"
+        if not peer.told:
+            peer.told = True
+            self._alarm(CAUSE, detail)
+        if sequence != self._against_at:
+            self._against = {} if sequence > self._against_at else self._against
+            self._against_at = max(sequence, self._against_at)
+        self._against[peer.pulse.boot] = theirs
+        agreeing = sum(other == theirs for other in self._against.values())
+        if not self.differs and (leads or agreeing >= _AGREEING_MIN):
+            self.differs = detail
+            self._judge(detail)
+
+    def _forget_silent(self, now_s: float) -> None:
+        silent = self._settings.pulse_silent_ms / 1000
+        for boot in [boot for boot, peer in self.peers.items() if now_s - peer.heard_s > silent]:
+            self._forget(boot)
+
+    def _forget(self, boot: str) -> None:
+        self.peers.pop(boot, None)
+        self._against.pop(boot, None)

@@ -1,0 +1,99 @@
+"""Questions to another process over core NATS, with answers that may come in several messages.
+
+Role: send one message and wait for its whole answer; send an answer, cut where it is too large for one message. In: a
+subject and bytes. Out: bytes, or an exception that says what is known. Always: a question is sent once; only "nobody
+listens there" and "it was not sent" count as not delivered, all else is unknown; what is put together is bounded.
+"""
+
+import asyncio
+import contextlib
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from nats.aio.msg import Msg
+
+from holdfast.errors import NotDeliveredError, UnreachableError
+from holdfast.nats.connection import Connection
+from holdfast.settings import NodeSettings
+
+_NO_RESPONDERS = "503"
+
+
+@dataclass(slots=True)
+class _Answer:
+    future: asyncio.Future[bytes]
+    parts: list[bytes] = field(default_factory=list)
+    size: int = 0
+
+
+class Mailbox:
+    """One process's own inbox for answers."""
+
+    def __init__(self, connection: Connection, settings: NodeSettings) -> None:
+        self._connection = connection
+        self._settings = settings
+        self._inbox = ""
+        self._numbers = itertools.count(1)
+        self._waiting: dict[int, _Answer] = {}
+
+    async def open(self) -> None:
+        """Listen for answers."""
+        self._inbox = self._connection.new_inbox()
+        await self._connection.listen(f"{self._inbox}.>", self._on_message)
+
+    def close(self) -> None:
+        """No answer will come any more."""
+        for answer in self._waiting.values():
+            if not answer.future.done():
+                answer.future.set_exception(UnreachableError("this process stops"))
+
+    async def ask(self, subject: str, payload: bytes, timeout_s: float) -> bytes:
+        """The whole answer. Raises NotDeliveredError (certainly nobody got it) or UnreachableError (not known)."""
+        if len(payload) > self._connection.payload_bytes_max:
+            raise NotDeliveredError(f"{subject}: {len(payload)} bytes are more than NATS takes in one message")
+        number = next(self._numbers)
+        answer = _Answer(asyncio.get_running_loop().create_future())
+        self._waiting[number] = answer
+        try:
+            try:
+                await self._connection.publish(subject, payload, f"{self._inbox}.{number}")
+            except UnreachableError as fault:
+                raise NotDeliveredError(str(fault)) from fault
+            async with asyncio.timeout(timeout_s):
+                return await answer.future
+        except TimeoutError as fault:
+            raise UnreachableError(f"{subject}: no answer within {timeout_s:.1f} s") from fault
+        finally:
+            del self._waiting[number]
+
+    async def answer(self, reply: str, payload: bytes) -> None:
+        """Answer a question, in as many messages as it takes. An answer that cannot be sent is dropped."""
+        parts = list(_cut(payload, self._settings.answer_part_bytes_max))
+        with contextlib.suppress(UnreachableError):
+            for at, part in enumerate(parts, start=1):
+                await self._connection.publish(f"{reply}.{at}.{len(parts)}", part)
+
+    async def _on_message(self, message: Msg) -> None:
+        number, *place = message.subject.removeprefix(self._inbox + ".").split(".")
+        answer = self._waiting.get(int(number))
+        if answer is None or answer.future.done():
+            return
+        if not place:
+            status = (message.headers or {}).get("Status")
+            nobody = NotDeliveredError("nobody listens there")
+            unfit = UnreachableError(f"an answer of status {status}")
+            answer.future.set_exception(nobody if status == _NO_RESPONDERS else unfit)
+            return
+        at, parts = int(place[0]), int(place[1])
+        answer.parts.append(message.data)
+        answer.size += len(message.data)
+        if at != len(answer.parts) or answer.size > self._settings.answer_bytes_max:
+            answer.future.set_exception(UnreachableError(f"part {at} of {parts} of an answer does not fit"))
+        elif at == parts:
+            answer.future.set_result(b"".join(answer.parts))
+
+
+def _cut(payload: bytes, size: int) -> Iterator[bytes]:
+    for at in range(0, max(1, len(payload)), size):
+        yield payload[at : at + size]

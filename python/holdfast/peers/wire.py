@@ -1,0 +1,100 @@
+"""What the processes of one scope say to each other beside the log.
+
+Role: the messages on `hf.<scope>.lead.<node>.<epoch>` (MessagePack, written by a process that follows, answered by the
+one that leads) and on `hf.<scope>.pulse` (JSON, so that any NATS tool can read it). Always: arrays and objects may grow
+at their end, and readers pass over what they do not know, so that versions may be mixed while they are replaced.
+"""
+
+from typing import TypeAlias
+
+import msgspec
+
+from holdfast.protocol.core import Request
+
+STILL_WAITING = "still-waiting"
+"""In the place of a problem: the leader has not taken all of these IN messages yet. Ask again."""
+
+
+class Asked(msgspec.Struct, frozen=True, array_like=True):
+    """A command, field by field as in `Request`; the idempotency key may be missing at the end."""
+
+    verb: str
+    reservation: str
+    body: bytes
+    channels: tuple[str, ...] | None
+    by: str | None
+    key: str | None = None
+
+    @property
+    def request(self) -> Request:
+        """As the core takes it."""
+        plain = (self.verb, self.reservation, self.body, self.channels, self.by)
+        return plain if self.key is None else (*plain, self.key)
+
+
+class Commands(msgspec.Struct, frozen=True, array_like=True, tag="commands"):
+    """Commands in order of arrival; the one who asks waits `left_ms` more.
+
+    `asked_ms`: when that was, by the leader's own clock as its pulses tell it, or a little earlier; 0: not known. By it
+    the leader knows a question that was long on its way, whose sender has given up on it and may have asked again.
+    """
+
+    left_ms: int
+    requests: list[Asked]
+    asked_ms: int = 0
+
+
+class Taken(msgspec.Struct, frozen=True, array_like=True, tag="taken"):
+    """What became of these IN messages? The one who asks waits `left_ms` more."""
+
+    left_ms: int
+    sequences: list[int]
+
+
+Question: TypeAlias = Commands | Taken
+
+
+class Told(msgspec.Struct, frozen=True, array_like=True):
+    """One command's answer: (status, body, LOG sequence), or `problem` and `outcome` where there is none."""
+
+    status: int
+    body: bytes
+    sequence: int
+    problem: str = ""
+    outcome: str = ""
+
+
+class Became(msgspec.Struct, frozen=True, array_like=True):
+    """One IN message, taken into LOG at `sequence`: how many facts were accepted, which were rejected and why."""
+
+    accepted: int
+    rejected: list[tuple[int, str]]
+    sequence: int
+
+
+class Reply(msgspec.Struct, frozen=True, array_like=True):
+    """As many as were asked, in that order; or a `problem` with its `outcome` that holds for all of them."""
+
+    problem: str = ""
+    outcome: str = ""
+    told: list[Told] = []
+    became: list[Became] = []
+
+
+class Pulse(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One process, once a second. `digests`: of the state at LOG sequences at which others can compare theirs."""
+
+    node: str
+    boot: str
+    role: str
+    epoch: int
+    sequence: int
+    digests: list[tuple[int, str]] = []
+    clock_ms: int = 0  # of the speaker, monotonic
+
+
+encode = msgspec.msgpack.Encoder().encode
+decode_question = msgspec.msgpack.Decoder(Question).decode
+decode_reply = msgspec.msgpack.Decoder(Reply).decode
+encode_pulse = msgspec.json.Encoder().encode
+decode_pulse = msgspec.json.Decoder(Pulse).decode

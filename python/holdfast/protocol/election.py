@@ -1,0 +1,251 @@
+"""Whether this process should try to lead now: the lease, as one process sees it.
+
+Role: everything about liveness, nothing about safety (the fence decides who leads; this only keeps processes from
+fighting over it, and lets a leader know that it may have been followed by another). In: what the lease's key was seen
+to hold, what became of puts, failures, time. Out: reads and puts of the key; whether it is held, and until when for
+certain. Always: one call of the key at a time; a put names the revision that it replaces; what is held counts from
+before the put was sent; a holder whose key has stood still for its whole time is over by our own clock, however late
+the server is with it.
+"""
+
+from random import Random
+
+from holdfast.protocol.log_types import Lease
+from holdfast.protocol.messages import Effect, LeaseFailed, LeasePut, LeaseRead, PutLease, ReadLease, ReleaseLease
+from holdfast.settings import NodeSettings
+
+_NOBODY = Lease(None, "", 0)
+
+
+class Candidacy:
+    """One process's claim to lead."""
+
+    def __init__(self, node: str, boot: str, settings: NodeSettings, random: Random) -> None:
+        self._node = node
+        self._boot = boot
+        self._settings = settings
+        self._random = random
+        self.caught_up = False
+        self.held = False  # by this life of this process, as far as is known
+        self._revision = 0
+        self._good_until_ms = 0
+        self._since_ms = 0  # held from here on, or leading until here
+        self._seen: Lease | None = None  # while not held: what the key holds
+        self._seen_ms = 0
+        self._dead: str | None = None  # a process that is gone; what the key holds by it is looked at next
+        self._over: Lease | None = None  # what the key holds, by a process that is gone
+        self._others = False  # another process was seen to hold it
+        self._call_id = 0
+        self._call: Effect | None = None
+        self._called_ms = 0
+        self._read_ms = 0  # not before these
+        self._put_ms = 0
+        self._doubt = False  # held, but a put met another revision
+        self._take_ms: int | None = None
+        self._has_led = False
+        self._foreign = False
+        self._at_ms = 0
+        self._failures = 0
+
+    # ---- what others ask
+
+    @property
+    def holder(self) -> str | None:
+        """Who else holds the lease, as last seen."""
+        if self.held or self._seen is None or self._seen.node == self._node:
+            return None
+        return self._seen.node
+
+    @property
+    def returns_soon(self) -> bool:
+        """We are about to lead (again): commands may wait for that, up to their deadline."""
+        return self.held or (self._has_led and not self._foreign and self.holder is None)
+
+    def good(self, mono_ms: int) -> bool:
+        """Whether the lease is certainly still ours."""
+        return self.held and mono_ms < self._good_until_ms
+
+    def open(self, mono_ms: int) -> bool:
+        """Whether the lease is ours, or may be taken now."""
+        seen = self._seen
+        if self.held or seen is None:
+            return self.held
+        return (
+            seen.node in {None, self._node}
+            or seen == self._over
+            or mono_ms >= self._seen_ms + self._settings.lease_ttl_ms
+        )
+
+    @property
+    def settled(self) -> bool:
+        """Not held, and nothing under way."""
+        return not self.held and self._call is None
+
+    def unused(self, mono_ms: int) -> bool:
+        """Held for long without leading: another process may do better."""
+        return self.held and mono_ms >= self._since_ms + self._settings.lease_unused_ms
+
+    def may_claim(self, mono_ms: int) -> bool:
+        """Whether to try to lead: we know LOG's end, and did not just fail."""
+        return self.caught_up and mono_ms >= self._at_ms
+
+    # ---- what happened around it
+
+    def leads(self) -> None:
+        """Our lead batch is stored."""
+        self._has_led = True
+        self._foreign = False
+
+    def proven(self, mono_ms: int) -> None:
+        """A batch of ours is stored: failures before it are forgotten."""
+        self._failures = 0
+        self._since_ms = mono_ms
+
+    def saw_lead(self, node: str) -> None:
+        """The newest lead batch is by `node`."""
+        self._foreign = self._has_led and node != self._node
+
+    def back_off(self, mono_ms: int) -> None:
+        """We were fenced, or the log did not answer: wait longer each time."""
+        wait_ms = self._settings.lead_retry_first_ms << min(self._failures, 16)
+        self._failures += 1
+        self._at_ms = mono_ms + min(wait_ms, self._settings.lead_retry_ms_max)
+
+    def died(self, node: str, mono_ms: int) -> None:
+        """The process of that name is gone: its hold on the lease ends with it. A later life of it holds it anew."""
+        if not self.held:
+            self._dead = node
+            self._read_ms = mono_ms
+
+    def connected(self, mono_ms: int) -> None:
+        """NATS can be asked again."""
+        self._read_ms = min(self._read_ms, mono_ms)
+        self._put_ms = min(self._put_ms, mono_ms)
+
+    # ---- the key
+
+    def pursue(self, mono_ms: int, wanted: bool, effects: list[Effect]) -> None:
+        """Look at the key, take it, renew it or give it back, as is due."""
+        if self._call is not None:
+            if mono_ms < self._called_ms + self._settings.lease_call_ms:
+                return
+            self._failed(mono_ms, conflict=False)
+        if self.held:
+            if not wanted:
+                self.release(mono_ms, effects)
+            elif self._doubt:
+                self._read_if_due(mono_ms, effects)
+            elif mono_ms >= self._put_ms:
+                self._send(PutLease(self._next_id(), self._revision), mono_ms, effects)
+        elif wanted and self._may_take(mono_ms):
+            assert self._seen is not None, "Invariant: what is open was seen"
+            self._send(PutLease(self._next_id(), self._seen.revision), mono_ms, effects)
+        else:
+            self._read_if_due(mono_ms, effects)
+
+    def release(self, mono_ms: int, effects: list[Effect]) -> None:
+        """Give the lease back, when it is ours."""
+        if self.held:
+            self.held = False
+            self._seen = None
+            self._send(ReleaseLease(self._next_id(), self._revision), mono_ms, effects)
+
+    def on_read(self, event: LeaseRead, mono_ms: int) -> None:
+        """What the key holds."""
+        if self._call is None or event.call_id != self._call_id:
+            return
+        self._call = None
+        lease = event.lease or _NOBODY
+        if lease.node == self._node and lease.boot == self._boot:
+            self._adopt(lease.revision, mono_ms)
+            return
+        self.held = self._doubt = False
+        if self._dead is not None:
+            self._over = lease if lease.node == self._dead else None
+            self._dead = None
+        if lease != self._seen:
+            self._seen, self._seen_ms = lease, mono_ms
+        if lease.node not in {None, self._node}:
+            self._others = True
+        self._read_ms = mono_ms + self._settings.lease_poll_ms
+        if self._others and lease.node is not None:
+            self._watch_closely(mono_ms)
+
+    def on_put(self, event: LeasePut, mono_ms: int) -> None:
+        """Our put was stored."""
+        call, sent_ms = self._call, self._called_ms
+        if call is None or event.call_id != self._call_id:
+            return
+        self._call = None
+        self._revision = event.revision
+        self._doubt = False
+        if isinstance(call, ReleaseLease):
+            self._seen, self._seen_ms = Lease(None, "", event.revision), mono_ms
+            return
+        settings = self._settings
+        if not self.held:
+            self._since_ms = mono_ms
+        self.held = True
+        self._seen = None
+        self._take_ms = None
+        self._good_until_ms = sent_ms + settings.lease_ttl_ms - settings.lease_margin_ms
+        self._put_ms = sent_ms + settings.lease_ttl_ms // 3
+
+    def on_failed(self, event: LeaseFailed, mono_ms: int) -> None:
+        """A read or a put had no success."""
+        if self._call is not None and event.call_id == self._call_id:
+            self._failed(mono_ms, conflict=event.conflict)
+
+    def _failed(self, mono_ms: int, *, conflict: bool) -> None:
+        call, self._call = self._call, None
+        retry_ms = mono_ms + self._settings.lease_retry_ms
+        if isinstance(call, ReadLease):
+            self._read_ms = retry_ms
+            return
+        self._put_ms = retry_ms
+        if conflict or not self.held:  # whether it was stored is not known: look
+            self._doubt = self.held
+            self._seen = None
+            self._read_ms = mono_ms if conflict else retry_ms
+
+    def _adopt(self, revision: int, mono_ms: int) -> None:
+        """A put of ours was stored though we did not hear of it. Since when is not known: renew at once."""
+        if not self.held:
+            self._since_ms = mono_ms
+        self.held = True
+        self._doubt = False
+        self._revision = revision
+        self._seen = None
+        self._put_ms = mono_ms
+
+    def _may_take(self, mono_ms: int) -> bool:
+        if not self.open(mono_ms):
+            self._take_ms = None
+            return False
+        if self._take_ms is None:
+            seen = self._seen
+            # Survivors of one process are few, and a put names the revision: two at once do no harm.
+            own = seen is not None and (seen.node == self._node or seen == self._over)
+            alone = own or not self._others  # nobody to collide with, as far as we have seen
+            self._take_ms = mono_ms + (0 if alone else self._random.randint(0, self._settings.lease_jitter_ms_max))
+        return mono_ms >= self._take_ms
+
+    def _watch_closely(self, mono_ms: int) -> None:
+        """Look again when its time is over; often, once it has missed a renewal."""
+        settings = self._settings
+        still_ms = mono_ms - self._seen_ms
+        if still_ms >= settings.lease_ttl_ms // 2:
+            self._read_ms = mono_ms + settings.lease_poll_late_ms
+        self._read_ms = min(self._read_ms, max(mono_ms + 1, self._seen_ms + settings.lease_ttl_ms))
+
+    def _read_if_due(self, mono_ms: int, effects: list[Effect]) -> None:
+        if mono_ms >= self._read_ms:
+            self._send(ReadLease(self._next_id()), mono_ms, effects)
+
+    def _next_id(self) -> int:
+        self._call_id += 1
+        return self._call_id
+
+    def _send(self, call: Effect, mono_ms: int, effects: list[Effect]) -> None:
+        self._call, self._called_ms = call, mono_ms
+        effects.append(call)

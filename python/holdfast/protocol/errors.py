@@ -1,0 +1,29 @@
+"""Why a node gives no answer.
+
+Role: the one exception that the gateway turns into a 503. Always: it says what is known about the request.
+"""
+
+from holdfast.protocol.messages import Outcome, Problem
+
+
+class Unavailable(Exception):  # noqa: N818 - the name of the state that it tells
+    """No answer from the state machine.
+
+    `problem` is "no-leader", "log-unavailable" or "overloaded"; `outcome` is "not-done" (it certainly was not and
+    never will be) or "unknown" (it may be; the same request sent again gets the one true answer). `detail` says more
+    than the problem's usual one.
+    """
+
+    def __init__(
+        self, problem: str, outcome: str = "not-done", retry_after_s: float = 1.0, detail: str | None = None
+    ) -> None:
+        super().__init__(f"{problem} ({outcome})")
+        self.problem = problem
+        self.outcome = outcome
+        self.retry_after_s = retry_after_s
+        self.detail = detail
+
+    @classmethod
+    def of(cls, problem: Problem, outcome: Outcome, retry_after_s: float) -> "Unavailable":
+        """From the protocol's words."""
+        return cls(problem.value, outcome.value, retry_after_s)

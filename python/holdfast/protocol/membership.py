@@ -1,0 +1,144 @@
+"""What processes of one scope learn of each other, and what keeps one of them from leading.
+
+Role: the part of the protocol's vocabulary (`messages` has the rest, and names all of it) that is about the
+lease, the peers and the quarantine. Always: plain values. A lease is a hint about who is alive; what is heard of peers
+and of a stream's end is a reason to wait or to stop, never a reason to go on: only the fenced append proves who leads.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from holdfast.protocol.log_types import Lease
+
+
+@dataclass(frozen=True, slots=True)
+class PeerReport:
+    """What one process says of itself. `chain` and `journal_chain` are 64 hex digits, "" where there is none."""
+
+    node: str
+    boot: str
+    sequence: int  # of the newest LOG message that its core holds; 0 without a core
+    chain: str
+    in_upto: int
+    epoch: int
+    role: str
+    journal_sequence: int = 0
+    journal_chain: str = ""
+
+
+# ---- events
+
+
+@dataclass(frozen=True, slots=True)
+class HolderDied:
+    """Whoever keeps the process of that name running has seen it end."""
+
+    node: str
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseRead:
+    """What the key holds; None when it holds nothing, or what it held is past its time."""
+
+    call_id: int
+    lease: Lease | None
+
+
+@dataclass(frozen=True, slots=True)
+class LeasePut:
+    """The put was stored, at this revision."""
+
+    call_id: int
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseFailed:
+    """A read or a put had no success. `conflict`: the key's revision is not the expected one."""
+
+    call_id: int
+    conflict: bool
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class PeersHeard:
+    """Everything that was answered in time. A process that does not answer says nothing."""
+
+    call_id: int
+    peers: Sequence[PeerReport]
+
+
+@dataclass(frozen=True, slots=True)
+class EndsRead:
+    """Where LOG and IN are said to end; None where nobody answered. Hints: they may come from a deposed server."""
+
+    call_id: int
+    log_end: int | None
+    in_end: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantined:
+    """Something was found on which this process must not lead. It stands until Lifted with the same cause.
+
+    Causes: "log-shorter", "log-altered", "journal-damaged", "in-shorter", "digest-differs".
+    """
+
+    cause: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lifted:
+    """The evidence for a cause that Quarantined told is good again."""
+
+    cause: str
+
+
+MembershipEvent: TypeAlias = (
+    HolderDied | LeaseRead | LeasePut | LeaseFailed | PeersHeard | EndsRead | Quarantined | Lifted
+)
+
+# ---- effects
+
+
+@dataclass(frozen=True, slots=True)
+class ReadLease:
+    """Read the lease's key, then send LeaseRead or LeaseFailed."""
+
+    call_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class PutLease:
+    """Put our name and life while the key's revision is `expected` (0: it holds nothing); LeasePut or LeaseFailed."""
+
+    call_id: int
+    expected: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseLease:
+    """Put nobody while the key's revision is `expected`; LeasePut or LeaseFailed."""
+
+    call_id: int
+    expected: int
+
+
+@dataclass(frozen=True, slots=True)
+class AskPeers:
+    """Ask every process of the scope for its report, gather for a moment, then send PeersHeard."""
+
+    call_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReadEnds:
+    """Ask where LOG and IN end, then send EndsRead."""
+
+    call_id: int
+
+
+MembershipEffect: TypeAlias = ReadLease | PutLease | ReleaseLease | AskPeers | ReadEnds

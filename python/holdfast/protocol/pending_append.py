@@ -1,0 +1,87 @@
+"""The one append that is under way.
+
+Role: repeat the identical bytes under the identical expectation until there is evidence of what LOG holds at E+1.
+In: replies, bytes read back, time. Out: a verdict, or what to send or read next.
+Always: only a success naming E+1, or the bytes of message E+1, give a verdict other than UNKNOWN; new content for the
+same E is never sent.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from holdfast.protocol.core import Reception
+from holdfast.protocol.log_types import Refusal
+from holdfast.protocol.messages import Append, Command, ReadMessage
+from holdfast.settings import NodeSettings
+
+
+class Verdict(Enum):
+    """What is known about message E+1."""
+
+    STORED = "stored"  # it is ours
+    FENCED = "fenced"  # it is somebody else's; ours can never be stored
+    UNKNOWN = "unknown"  # no evidence within the deadline
+    IMPOSSIBLE = "impossible"  # stored, but not at E+1: the fence does not hold
+
+
+@dataclass(slots=True)
+class Flight:
+    """A batch that was sent, and those who wait for it."""
+
+    append_id: int
+    message: bytes
+    expected: int
+    claim: bool
+    began_ms: int
+    deadline_ms: int
+    lead_limit_ms: int
+    resend_ms: int
+    commands: Sequence[Command] = ()
+    answers: Sequence[tuple[int, bytes]] = ()
+    receptions: Sequence[Reception] = ()
+    told: int = 0  # how many of `commands`, from the first, were already told "unknown"
+    attempts: int = 1
+    refusal: Refusal | None = None
+    reading: bool = False
+
+    def on_stored(self, sequence: int) -> Verdict:
+        """A success acknowledgement for this append."""
+        return Verdict.STORED if sequence == self.expected + 1 else Verdict.IMPOSSIBLE
+
+    def on_bytes(self, message: bytes) -> Verdict:
+        """Message E+1 was read."""
+        return Verdict.STORED if message == self.message else Verdict.FENCED
+
+    def on_refused(self, refusal: Refusal, mono_ms: int, settings: NodeSettings) -> ReadMessage | None:
+        """No success. Look at E+1, or wait and repeat."""
+        self.refusal = refusal
+        if refusal is Refusal.WRONG_SEQUENCE:
+            if self.reading:
+                return None
+            self.reading = True
+            self.resend_ms = mono_ms + settings.append_timeout_ms
+            return ReadMessage(self.expected + 1)
+        if refusal is Refusal.FULL:
+            # The server is there, and says what to do something about. To throw the core away and rebuild it would help
+            # nobody: reads go on from it, and this batch is stored as soon as there is room.
+            self.deadline_ms = mono_ms + settings.append_deadline_ms
+        slow = refusal in {Refusal.FULL, Refusal.STRANGE}
+        self.resend_ms = mono_ms + (settings.append_full_retry_ms if slow else settings.append_retry_ms)
+        return None
+
+    def on_unread(self, mono_ms: int, settings: NodeSettings) -> None:
+        """Message E+1 could not be read. That proves nothing."""
+        self.reading = False
+        self.resend_ms = mono_ms + settings.read_back_retry_ms
+
+    def on_time(self, mono_ms: int, settings: NodeSettings) -> Append | Verdict | None:
+        """Repeat when it is time to; give up at the deadline."""
+        if mono_ms >= self.deadline_ms:
+            return Verdict.UNKNOWN
+        if mono_ms < self.resend_ms:
+            return None
+        self.attempts += 1
+        self.reading = False
+        self.resend_ms = mono_ms + settings.append_timeout_ms
+        return Append(self.append_id, self.message, self.expected)

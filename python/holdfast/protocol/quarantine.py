@@ -1,0 +1,210 @@
+"""What speaks against leading on LOG as it is: a quarantine, its causes, and what lifts them.
+
+Role: ask the other processes, and the streams, what they hold; compare it with what this process knows; keep the causes
+why it must not lead. In: reports of peers, the ends of LOG and IN as they are said to be, the end of the own journal,
+what others found (`Quarantined`, `Lifted`). Out: questions, alarms, and whether a candidate may claim. Always: what is
+missing here but was seen by somebody is waited for first (a follower may be a moment ahead, a server's figure may be
+stale), then it is a cause; nothing is ever concluded from silence; what is remembered is bounded.
+"""
+
+from holdfast.protocol.core import Core
+from holdfast.protocol.messages import Alarm, AskPeers, Effect, EndsRead, Lifted, PeersHeard, Quarantined, ReadEnds
+from holdfast.settings import NodeSettings
+
+LOG_SHORTER, LOG_ALTERED, IN_SHORTER = "log-shorter", "log-altered", "in-shorter"
+_NEVER_MS = -(1 << 62)
+
+
+class Evidence:
+    """One process's doubts about LOG and IN."""
+
+    def __init__(self, boot: str, settings: NodeSettings) -> None:
+        self._boot = boot
+        self._settings = settings
+        self._told: dict[str, str] = {}  # causes that came from outside, and go from there
+        self._found: dict[str, str] = {}  # causes found here
+        self._chains: dict[int, str] = {}  # of the newest messages that the core took
+        self._ahead: dict[str, tuple[int, str]] = {}  # who holds a message that LOG has not shown us: which, its chain
+        self._altered: dict[str, str] = {}  # who knows another chain hash
+        self._ahead_ms: int | None = None  # since when
+        self._log_short: tuple[int, str] | None = None  # since when LOG is said to end too early
+        self._in_short: tuple[int, str] | None = None
+        self._call_id = 0
+        self._asked_peers: tuple[int, int] | None = None  # (call id, when) of what is not answered
+        self._asked_ends: tuple[int, int, int, int] | None = None  # and the core's sequence and in_upto then
+        self._peers_ms = _NEVER_MS  # when the newest answer was asked for
+        self._ends_ms = _NEVER_MS
+
+    # ---- what others ask
+
+    @property
+    def quarantine(self) -> dict[str, str]:
+        """Cause: detail, of everything that stands."""
+        return self._found | self._told
+
+    @property
+    def tip(self) -> tuple[int, str]:
+        """The newest message that the core took, and the chain hash there."""
+        return next(reversed(self._chains.items()), (0, ""))
+
+    def clear(self, mono_ms: int) -> bool:
+        """Whether a candidate may claim: everyone was heard a moment ago, and nothing is open."""
+        oldest_ms = mono_ms - self._settings.evidence_fresh_ms
+        heard = self._peers_ms >= oldest_ms and self._ends_ms >= oldest_ms
+        open_ends = self._ahead or self._log_short or self._in_short or self._found or self._told
+        return heard and not open_ends
+
+    # ---- what this process knows
+
+    def restart(self, core: Core, journal_end: tuple[int, str] | None, stored_upto: int) -> None:
+        """A new core."""
+        self._chains.clear()
+        self.took(core)
+        self._asked_ends = None
+        self._ends_ms = _NEVER_MS
+        self._log_short = self._in_short = None
+        if stored_upto > core.sequence:
+            self._hear("this process, which acknowledged it", stored_upto, "")
+        if journal_end is not None:
+            self._hear("this process's journal", *journal_end)
+
+    def took(self, core: Core) -> None:
+        """The core has one message more."""
+        self._chains[core.sequence] = core.chain
+        if len(self._chains) > self._settings.chains_remembered_max:
+            del self._chains[next(iter(self._chains))]
+
+    def stored(self) -> None:
+        """LOG acknowledged a batch of ours at its end: it is not too short, whatever was said."""
+        self._log_short = None
+
+    def fetched(self) -> None:
+        """IN gave messages after the last one taken."""
+        self._in_short = None
+
+    def forget_peers(self) -> None:
+        """What they said before does not count any more."""
+        self._peers_ms = _NEVER_MS
+        self._asked_peers = None
+
+    # ---- asking
+
+    def pursue(self, mono_ms: int, core: Core | None, *, candidate: bool, effects: list[Effect]) -> None:
+        """Ask what is due: all of it before claiming and while quarantined, else the streams now and then."""
+        settings = self._settings
+        every_ms = settings.evidence_every_ms
+        if candidate:
+            every_ms = settings.evidence_fresh_ms // 2
+        elif self._found:
+            every_ms = settings.evidence_again_ms
+        if self._log_short or self._in_short or self._ahead:
+            every_ms = min(every_ms, settings.evidence_retry_ms)
+        if (candidate or self._found) and self._due(self._asked_peers, self._peers_ms, every_ms, mono_ms):
+            self._call_id += 1
+            self._asked_peers = (self._call_id, mono_ms)
+            effects.append(AskPeers(self._call_id))
+        if core is not None and self._due(self._asked_ends, self._ends_ms, every_ms, mono_ms):
+            self._call_id += 1
+            self._asked_ends = (self._call_id, mono_ms, core.sequence, core.in_upto)
+            effects.append(ReadEnds(self._call_id))
+
+    def _due(self, asked: tuple[int, ...] | None, heard_ms: int, every_ms: int, mono_ms: int) -> bool:
+        if asked is not None:
+            return mono_ms >= asked[1] + self._settings.evidence_call_ms
+        return mono_ms >= heard_ms + every_ms
+
+    # ---- hearing
+
+    def on_peers(self, event: PeersHeard) -> None:
+        """What the others hold."""
+        if self._asked_peers is None or event.call_id != self._asked_peers[0]:
+            return
+        self._peers_ms = self._asked_peers[1]
+        self._asked_peers = None
+        for peer in event.peers:
+            if peer.boot != self._boot:
+                self._hear(peer.node, peer.sequence, peer.chain)
+                self._hear(f"the journal of {peer.node}", peer.journal_sequence, peer.journal_chain)
+
+    def on_ends(self, event: EndsRead, mono_ms: int) -> None:
+        """Where the streams are said to end, against what was known when they were asked."""
+        asked = self._asked_ends
+        if asked is None or event.call_id != asked[0]:
+            return
+        self._asked_ends = None
+        _, asked_ms, sequence, in_upto = asked
+        if event.log_end is None or event.in_end is None:
+            return
+        self._ends_ms = asked_ms
+        self._log_short = _since(
+            self._log_short, mono_ms, event.log_end < sequence, f"LOG ends at {event.log_end}, {sequence} was read"
+        )
+        self._in_short = _since(
+            self._in_short, mono_ms, event.in_end < in_upto, f"IN ends at {event.in_end}, LOG has taken {in_upto}"
+        )
+
+    def on_quarantined(self, event: Quarantined, effects: list[Effect]) -> None:
+        """Somebody else found something."""
+        if self._told.get(event.cause) != event.detail and event.cause not in self._found:
+            effects.append(Alarm("quarantine", f"{event.cause}: {event.detail}"))
+        self._told[event.cause] = event.detail
+
+    def on_lifted(self, event: Lifted) -> None:
+        """It is good again."""
+        self._told.pop(event.cause, None)
+
+    def _hear(self, who: str, sequence: int, chain: str) -> None:
+        if sequence <= 0 or (who not in self._ahead and len(self._ahead) >= self._settings.peers_max):
+            return
+        if sequence > self._ahead.get(who, (0, ""))[0]:
+            self._ahead[who] = (sequence, chain)
+
+    # ---- judging
+
+    def judge(self, mono_ms: int, core: Core | None, *, caught_up: bool, effects: list[Effect]) -> None:
+        """Compare what was heard with what the core holds now; causes come and go."""
+        if core is None:
+            return
+        for who, (sequence, chain) in list(self._ahead.items()):
+            if sequence <= core.sequence:
+                del self._ahead[who]
+                self._compare(who, sequence, chain)
+        if not self._ahead:
+            self._ahead_ms = None
+        elif self._ahead_ms is None and caught_up:
+            self._ahead_ms = mono_ms
+        patience_ms = self._settings.evidence_patience_ms
+        detail = ""
+        if self._ahead_ms is not None and mono_ms >= self._ahead_ms + patience_ms:
+            who, (sequence, _) = max(self._ahead.items(), key=lambda one: one[1][0])
+            detail = f"LOG shows nothing after {core.sequence}, but {who} holds {sequence}"
+        elif self._log_short is not None and mono_ms >= self._log_short[0] + patience_ms:
+            detail = self._log_short[1]
+        self._set(LOG_SHORTER, detail, effects)
+        in_short = self._in_short is not None and mono_ms >= self._in_short[0] + patience_ms
+        self._set(IN_SHORTER, self._in_short[1] if in_short and self._in_short is not None else "", effects)
+        self._set(LOG_ALTERED, "; ".join(self._altered[who] for who in sorted(self._altered)), effects)
+
+    def _compare(self, who: str, sequence: int, chain: str) -> None:
+        known = self._chains.get(sequence)
+        if known is None or not chain:
+            return
+        if known == chain:
+            self._altered.pop(who, None)
+        elif len(self._altered) < self._settings.peers_max:
+            self._altered[who] = f"at {sequence} {who} has the chain hash {chain[:16]}, this process {known[:16]}"
+
+    def _set(self, cause: str, detail: str, effects: list[Effect]) -> None:
+        if not detail:
+            self._found.pop(cause, None)
+        else:
+            if cause not in self.quarantine:
+                effects.append(Alarm("quarantine", f"{cause}: {detail}"))
+            self._found[cause] = detail
+
+
+def _since(before: tuple[int, str] | None, mono_ms: int, holds: bool, detail: str) -> tuple[int, str] | None:
+    """Since when something holds, without a break."""
+    if not holds:
+        return None
+    return (before[0] if before is not None else mono_ms), detail

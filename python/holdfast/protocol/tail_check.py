@@ -1,0 +1,64 @@
+"""Whether LOG still has the message that the next one is to follow.
+
+Role: after the way to NATS was away, read the newest message that the core took, and compare. In: messages as the core
+takes them, reconnections, what was read. Out: what to read next, and whether LOG has other bytes there. Always: the
+fence compares a count alone, and a server that came up again may have lost its tail and got another one's message in
+its place; until the very bytes are read, nothing is decided or appended on them; absence proves nothing.
+"""
+
+from enum import Enum
+
+from holdfast.protocol.messages import MessageRead, ReadMessage
+from holdfast.settings import NodeSettings
+
+
+class Ground(Enum):
+    """What a read says."""
+
+    SAME = "same"
+    OTHER = "other"
+    UNKNOWN = "unknown"
+
+
+class Footing:
+    """The newest message of one process's core."""
+
+    def __init__(self, settings: NodeSettings) -> None:
+        self._settings = settings
+        self._sequence = 0
+        self._message: bytes | None = None
+        self._read_ms = 0
+        self.doubtful = False
+
+    def clear(self) -> None:
+        """A new core: it is what LOG gave."""
+        self._sequence = 0
+        self._message = None
+        self.doubtful = False
+
+    def stand_on(self, sequence: int, message: bytes, *, fits: bool = True) -> None:
+        """The core has taken this one. One that does not fit may be the very sign that what was there has changed."""
+        if self.doubtful and not fits:
+            return
+        self.doubtful = False
+        self._sequence = sequence
+        self._message = message
+
+    def shake(self, mono_ms: int) -> None:
+        """The way to NATS was away."""
+        self.doubtful = self._message is not None
+        self._read_ms = mono_ms
+
+    def pursue(self, mono_ms: int) -> ReadMessage | None:
+        """Look, or look again."""
+        if not self.doubtful or mono_ms < self._read_ms:
+            return None
+        self._read_ms = mono_ms + self._settings.footing_retry_ms
+        return ReadMessage(self._sequence)
+
+    def on_read(self, event: MessageRead) -> Ground:
+        """What LOG has there."""
+        if not self.doubtful or event.sequence != self._sequence or event.message is None:
+            return Ground.UNKNOWN
+        self.doubtful = False
+        return Ground.SAME if event.message == self._message else Ground.OTHER

@@ -1,0 +1,316 @@
+"""What is wrong with a log, told from the journals that were kept beside it.
+
+Role: compare LOG with every journal under a data directory, message by message, and say what to do. In: a connection
+and journals. Out: findings in plain words, and a plan (`repair` carries it out). Always: it only reads;
+LOG and the journals are trusted for nothing but their bytes and the chain in them; where two histories both chain there
+is no plan, for a person has to decide.
+"""
+
+import asyncio
+import itertools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from holdfast.nats.connection import Connection
+from holdfast.nats.stream_reader import Entry, StreamReader
+from holdfast.nats.streams import Names, StreamState, stream_state
+from holdfast.settings import Settings
+from holdfast.storage.chain import START, Position, after
+from holdfast.storage.journal_reader import Kept, find_kept
+
+Tell = Callable[[str, int, int], None]  # what is being done, how far, of how many
+_HOLES_TOLD_MAX = 20
+
+
+@dataclass(slots=True)
+class Comparison:
+    """One journal beside LOG."""
+
+    kept: Kept
+    differs_at: int | None = None
+    log_fits: bool = False  # at `differs_at`: LOG's message continues the history before it
+    kept_fits: bool = False  # at `differs_at`: the journal's does
+    _cursor: Iterator[tuple[int, bytes]] | None = None
+
+    @property
+    def forked(self) -> bool:
+        """Two histories that both chain."""
+        return self.differs_at is not None and self.log_fits and self.kept_fits
+
+    def compare(self, entry: Entry, before: Position | None) -> None:
+        """Look at one LOG message; `before` is where the history stands before it, where that is known."""
+        kept = self.kept
+        if self.differs_at is not None or not kept.first <= entry.sequence <= kept.end.sequence:
+            return
+        if self._cursor is None:
+            self._cursor = kept.messages(entry.sequence - 1)
+        for sequence, message in self._cursor:
+            if sequence < entry.sequence:  # LOG has a hole
+                continue
+            if message != entry.payload:
+                self.differs_at = sequence
+                self.log_fits = before is None or _continues(before, kept.scope, entry.payload)
+                self.kept_fits = before is None or _continues(before, kept.scope, message)
+            return
+
+
+def _continues(before: Position, scope: str, message: bytes) -> bool:
+    return after(before, scope, message).batch > before.batch
+
+
+@dataclass(slots=True)
+class Examination:
+    """LOG and the journals, as they are."""
+
+    scope: str
+    log: StreamState
+    incoming: StreamState
+    comparisons: list[Comparison]
+    begins: int  # the sequence from which on LOG ought to be whole: 1, unless snapshots let it be cut
+    holes: list[tuple[int, int]] = field(default_factory=list)  # first and last of sequences that LOG lacks inside
+    position: Position | None = None  # LOG's, at its end or before its first hole; None where its beginning is unknown
+    voids: int = 0
+
+
+@dataclass(slots=True)
+class Plan:
+    """What is wrong, in plain words, and what would put it right."""
+
+    findings: list[str] = field(default_factory=list)
+    steps: list[str] = field(default_factory=list)
+    append_from: Kept | None = None  # put what LOG lacks at its end back from this journal
+    recreate_from: Kept | None = None  # write LOG anew from this journal
+    recreate_first: int = 1  # beginning with this sequence
+    set_aside: list[Kept] = field(default_factory=list)  # journals that are no copy of this log
+    fill_in_upto: int = 0  # IN is to reach this sequence
+    undecided: str = ""  # what a person has to decide first
+
+    @property
+    def sound(self) -> bool:
+        """Nothing is wrong."""
+        return not self.findings
+
+
+async def examine(
+    connection: Connection, data: Path, scope: str, settings: Settings, tell: Tell | None = None
+) -> Examination:
+    """Read LOG and every journal, whole. Raises LogFault when LOG cannot be read at all."""
+    names = Names(scope)
+    journals = await asyncio.to_thread(find_kept, data, scope)
+    log = await stream_state(connection, names.log)
+    incoming = await stream_state(connection, names.incoming)
+    first = log.first_sequence if log.messages else log.last_sequence + 1
+    kept_from = min((kept.first for kept in journals), default=first)
+    cut = any((data / "snapshots").glob(f"{scope}-*"))
+    begins = first if cut else min(first, kept_from)
+    found = Examination(scope, log, incoming, [Comparison(kept) for kept in journals], begins)
+    found.position = await asyncio.to_thread(_position_before, begins, journals)
+    if log.messages:
+        await _read_log(connection, names, found, settings, tell)
+    elif begins < first:
+        found.holes.append((begins, first - 1))
+    return found
+
+
+def _position_before(first: int, journals: list[Kept]) -> Position | None:
+    """Where the history stands before LOG's first message."""
+    if first == 1:
+        return START
+    for kept in journals:
+        if kept.before.sequence < first <= kept.end.sequence + 1:
+            position = kept.before
+            for sequence, message in kept.messages():
+                if sequence >= first:
+                    break
+                position = after(position, kept.scope, message)
+            return position
+    return None
+
+
+async def _read_log(
+    connection: Connection, names: Names, found: Examination, settings: Settings, tell: Tell | None
+) -> None:
+    reader = StreamReader(connection, names.log, found.log.first_sequence - 1, settings.log, gaps_allowed=True)
+    wanted = found.begins
+    await reader.open()
+    try:
+        await reader.wait_end()
+        while not reader.at_end:
+            entries = await reader.take(settings.node.replay_chunk_messages_max, settings.node.replay_chunk_bytes_max)
+            wanted = await asyncio.to_thread(_look, found, entries, wanted)
+            if tell is not None:
+                tell("comparing the log with the journals", wanted - 1, found.log.last_sequence)
+    finally:
+        await reader.close()
+    if wanted <= found.log.last_sequence:
+        found.holes.append((wanted, found.log.last_sequence))
+
+
+def _look(found: Examination, entries: list[Entry], wanted: int) -> int:
+    """One run of LOG messages, off the event loop; the sequence that comes next."""
+    for entry in entries:
+        if entry.sequence != wanted and len(found.holes) < _HOLES_TOLD_MAX:
+            found.holes.append((wanted, entry.sequence - 1))
+        before = None if found.holes else found.position
+        for comparison in found.comparisons:
+            comparison.compare(entry, before)
+        if before is not None:
+            found.position = after(before, found.scope, entry.payload)
+            found.voids += found.position.batch == before.batch
+        wanted = entry.sequence + 1
+    return wanted
+
+
+def plan(found: Examination, trust: str | None = None) -> Plan:
+    """What to do. `trust`: "log", or the node whose journal is right, where a person has decided. Reads journals."""
+    made = Plan()
+    best = _choose(found, made, trust)
+    ends = found.log.last_sequence if not found.holes or made.recreate_from else found.holes[0][0] - 1
+    _judge_damage(found, made, max(ends, best.kept.end.sequence if best is not None else 0), trust)
+    return made
+
+
+def _choose(found: Examination, made: Plan, trust: str | None) -> Comparison | None:
+    """Plan all but what becomes of damaged journals; the journal that counts."""
+    whole = [one for one in found.comparisons if not one.kept.damage]
+    differing = [one for one in whole if one.differs_at is not None]
+    made.findings += [_difference(one) for one in differing]
+    if trust == "log":
+        _set_aside(made, [one.kept for one in differing], "the log counts")
+        whole, differing = [one for one in whole if one.differs_at is None], []
+    trusted = [one for one in whole if one.kept.node == trust]
+    if trust not in {None, "log"} and not trusted:
+        made.undecided = f"There is no sound journal of a node {trust!r} to trust."
+    elif not trusted:
+        made.undecided = _fork(whole, differing)
+    if made.undecided:
+        return None
+    best = max(trusted or differing or whole, key=lambda one: one.kept.end.sequence, default=None)
+    if best is None:
+        made.undecided = _holes_alone(found, made)
+        _judge_incoming(found, made, found.position)
+        return None
+    if trusted:
+        parted = [one.kept for one in whole if one is not best and _parting(one.kept, best.kept) is not None]
+        _set_aside(made, parted, f"the journal of {trust} counts")
+    if found.holes or best.differs_at is not None:
+        _plan_recreation(found, made, best)
+    elif best.kept.end.sequence > found.log.last_sequence:
+        _plan_suffix(found, made, best.kept)
+    _judge_incoming(found, made, best.kept.end if best.kept.end.sequence >= found.log.last_sequence else found.position)
+    return best
+
+
+def _holes_alone(found: Examination, made: Plan) -> str:
+    for first, last in found.holes:
+        made.findings.append(f"The log lacks messages {first} to {last} in its middle.")
+    return "No sound journal has what the log lacks: restore the log from a backup." if found.holes else ""
+
+
+def _set_aside(made: Plan, journals: list[Kept], why: str) -> None:
+    made.set_aside += journals
+    made.steps += [
+        f"Set the journal of {kept.node} aside, because {why}; the node begins a new one." for kept in journals
+    ]
+
+
+def _judge_damage(found: Examination, made: Plan, upto: int, trust: str | None) -> None:
+    """Journals that are damaged can go once the log is known to have all that they had: it does up to `upto`."""
+    for one in found.comparisons:
+        kept = one.kept
+        if not kept.damage:
+            continue
+        made.findings.append(f"The journal of {kept.node} is damaged: {kept.damage}.")
+        if trust is not None or (kept.known_upto <= upto and one.differs_at is None):
+            _set_aside(made, [kept], "it is damaged, and the log has what it had")
+        else:
+            made.undecided = made.undecided or (
+                f"The damaged journal of {kept.node} is known to have had messages up to {kept.known_upto}, and "
+                f"nothing sound here goes beyond {upto}. Restore the log from a backup that has them; or, where they "
+                "are to be given up, `--trust log`."
+            )
+
+
+def _difference(one: Comparison) -> str:
+    says = {
+        (True, True): "both continue the history before it: two histories",
+        (True, False): "the log's continues the history before it, the journal's does not",
+        (False, True): "the journal's continues the history before it, the log's does not: the log was altered",
+        (False, False): "neither continues the history before it",
+    }[one.log_fits, one.kept_fits]
+    return f"At {one.differs_at} the log has other bytes than the journal of {one.kept.node}; {says}."
+
+
+def _fork(whole: list[Comparison], differing: list[Comparison]) -> str:
+    """What a person must decide; "" when nothing is."""
+    for one in differing:
+        if one.log_fits:
+            return (
+                f"Two histories part at {one.differs_at}. The journal of {one.kept.node} has one, up to "
+                f"{one.kept.end.sequence}; the log has the other. Whatever was answered from the one that is given up "
+                f"(orders, holds, stock) is undone. Decide which counts: `--trust {one.kept.node} --recreate` or "
+                "`--trust log`."
+            )
+    ahead = sorted((one.kept for one in whole), key=lambda kept: kept.end.sequence)
+    for shorter, longer in itertools.pairwise(ahead):
+        at = _parting(shorter, longer)
+        if at is not None:
+            return (
+                f"The journals of {shorter.node} (up to {shorter.end.sequence}) and {longer.node} (up to "
+                f"{longer.end.sequence}) have other bytes at {at}, which the log does not have. Decide which counts: "
+                f"`--trust {shorter.node}` or `--trust {longer.node}`."
+            )
+    return ""
+
+
+def _parting(shorter: Kept, longer: Kept) -> int | None:
+    """Where two journals first differ; None where they agree as far as both go."""
+    begin = max(shorter.first, longer.first) - 1
+    pairs = zip(shorter.messages(begin), longer.messages(begin), strict=False)
+    return next((mine[0] for mine, other in pairs if mine != other), None)
+
+
+def _plan_suffix(found: Examination, made: Plan, kept: Kept) -> None:
+    first, last = found.log.last_sequence + 1, kept.end.sequence
+    made.findings.append(
+        f"The log ends at {found.log.last_sequence}; the journal of {kept.node} has messages up to {last}: "
+        f"the log lost {last - first + 1:,} at its end."
+    )
+    if kept.first > first:
+        made.undecided = f"No journal has messages {first} to {kept.first - 1}: restore the log from a backup first."
+        return
+    made.append_from = kept
+    made.steps.append(f"Append messages {first} to {last} from the journal of {kept.node}, byte by byte, and prove it.")
+
+
+def _plan_recreation(found: Examination, made: Plan, one: Comparison) -> None:
+    kept = one.kept
+    for first, last in found.holes:
+        made.findings.append(f"The log lacks messages {first} to {last} in its middle.")
+    if kept.first > found.begins:
+        made.undecided = (
+            f"The journal of {kept.node} begins at {kept.first}, the log at {found.begins}: "
+            "it cannot be written anew from that alone. Restore the log from a backup."
+        )
+        return
+    made.recreate_from, made.recreate_first = kept, found.begins
+    made.steps.append(
+        "What is wrong lies inside the log, where nothing can be put back in place. With `--recreate`: copy the log to "
+        f"a file, delete the stream, write it anew from the journal of {kept.node}, same sequences, and prove it."
+    )
+
+
+def _judge_incoming(found: Examination, made: Plan, end: Position | None) -> None:
+    wanted = end.in_upto if end is not None else 0
+    if found.incoming.last_sequence >= wanted:
+        return
+    missing = wanted - found.incoming.last_sequence
+    made.findings.append(
+        f"IN ends at {found.incoming.last_sequence}, but the log has taken it in up to {wanted}: new facts would get "
+        "sequences that count as taken."
+    )
+    made.fill_in_upto = wanted
+    made.steps.append(
+        f"Fill IN with {missing:,} empty messages, which nobody reads, so that new facts come after {wanted}."
+    )

@@ -1,0 +1,89 @@
+"""The snapshot process, as the supervisor starts it: `python -m holdfast.recovery.snapshot_process DIR`.
+
+In: an assignment, on the channel that is its stdin. Out: each attempt's outcome on that channel; exit status 0 when
+told to stop, 2 when it could not go on, with the reason on the channel. Always: it serves nobody and is niced; it
+begins only when a gateway has had time to start; the end of the supervisor is its end.
+"""
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+from holdfast.logs import configure_logs
+from holdfast.settings import SupervisorSettings
+from holdfast.supervisor.channel import Assignment, Channel, Failed, Outcome, ParentGoneError, SnapshotTried, inherited
+
+DONE, COULD_NOT_RUN, GONE = 0, 2, 3
+
+
+def main() -> int:
+    """One life."""
+    try:
+        assignment, channel = inherited(SupervisorSettings().message_bytes_max)
+    except ParentGoneError as gone:
+        print(f"holdfast: {gone}", file=sys.stderr)  # noqa: T201 - there is no log yet
+        return GONE
+    configure_logs(assignment.log_level, node=assignment.node)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(DONE))
+    time.sleep(assignment.settings.snapshots.start_ms / 1000)
+    return asyncio.run(_life(assignment, channel))
+
+
+async def _life(assignment: Assignment, channel: Channel) -> int:
+    # Only now: loading takes a core for a while, and a gateway starts beside.
+    from holdfast.errors import LogFault
+    from holdfast.nats.connection import endpoint_of
+    from holdfast.recovery.snapshot_schedule import Schedule
+    from holdfast.recovery.snapshotter import Snapshotter
+
+    told = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, told.set)
+    await channel.open()
+    settings = assignment.settings
+    snapshotter = Snapshotter(
+        Path(assignment.directory),
+        assignment.scope,
+        endpoint_of(assignment.nats, settings.log),
+        settings,
+        shared=assignment.shares_snapshots,
+    )
+
+    def tried(outcome: Outcome) -> None:
+        channel.tell(SnapshotTried(outcome))
+
+    why = ""
+    try:
+        await snapshotter.open()
+        tasks = [
+            asyncio.create_task(told.wait()),
+            asyncio.create_task(Schedule(snapshotter, settings, tried).run()),
+            asyncio.create_task(_gone(channel)),
+        ]
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in tasks:
+            task.cancel()
+        why = next((str(task.exception()) for task in done if task.exception() is not None), "")
+    except (LogFault, OSError, ValueError) as fault:
+        why = str(fault)
+    await snapshotter.close()
+    if why:
+        channel.tell(Failed(why))
+    with contextlib.suppress(OSError):
+        await channel.close()
+    # A thread may still be writing or restoring: what it leaves is a part that the next one removes.
+    sys.stderr.flush()
+    os._exit(COULD_NOT_RUN if why else DONE)
+
+
+async def _gone(channel: Channel) -> None:
+    async for _ in channel.heard():
+        pass  # how the log is, matters to those who serve
+    os._exit(GONE)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

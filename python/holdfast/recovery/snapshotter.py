@@ -1,0 +1,226 @@
+"""Taking snapshots, beside the processes that serve.
+
+Role: restore the newest snapshot, apply what LOG got since, compare the digest with those that other processes tell of
+the same sequence, write the next one and prove it. In: local snapshots, the journal, LOG, pulses. Out: files, and
+alarms. Always: each snapshot is a verification of the one before and of what lies between; where a digest differs
+nothing is written; one state is in memory at a time, and none between two rounds; it only reads LOG.
+"""
+
+import asyncio
+from collections import OrderedDict
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import structlog
+from nats.aio.msg import Msg
+
+from holdfast._core import Engine
+from holdfast.errors import SnapshotFault
+from holdfast.nats.appender import get_message
+from holdfast.nats.connection import Connection, Endpoint
+from holdfast.nats.shared_snapshots import SharedSnapshots
+from holdfast.nats.streams import Names, stream_state
+from holdfast.node.bootstrap import Starting
+from holdfast.node.replay import Replay
+from holdfast.peers.wire import decode_pulse
+from holdfast.protocol.messages import Alarm
+from holdfast.recovery.trim import Trimmed, trim
+from holdfast.settings import Settings
+from holdfast.storage.chain import chain_hash
+from holdfast.storage.snapshot_files import Snapshot
+
+log = structlog.get_logger(__name__)
+
+_FIT_TRIES_MAX = 100
+
+
+class SnapshotDiffersError(SnapshotFault):
+    """The state that the snapshot before and LOG give is not the state that another process has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A proven snapshot. `from_sequence`: of the one before, else 0. `compared_with`: who told the same digest."""
+
+    snapshot: Snapshot
+    from_sequence: int
+    compared_with: tuple[str, ...]
+
+
+class Digests:
+    """What other processes say of their state: digests by LOG sequence, and by process."""
+
+    def __init__(self, kept_max: int) -> None:
+        self._kept_max = kept_max
+        self._told: OrderedDict[int, dict[str, str]] = OrderedDict()
+
+    async def hear(self, message: Msg) -> None:
+        """A pulse."""
+        try:
+            pulse = decode_pulse(message.data)
+        except msgspec.MsgspecError as fault:
+            log.warning("unreadable-pulse", why=str(fault))
+            return
+        for sequence, digest in pulse.digests:
+            self._told.setdefault(sequence, {})[pulse.node] = digest
+        while len(self._told) > self._kept_max:
+            self._told.popitem(last=False)
+
+    def first(self, since: int) -> int | None:
+        """The earliest sequence, from `since` on, of which a digest is known."""
+        return min((sequence for sequence in self._told if sequence >= since), default=None)
+
+    def at(self, sequence: int) -> dict[str, str]:
+        """By process."""
+        return self._told.get(sequence, {})
+
+
+class Snapshotter:
+    """Takes one snapshot after the other. `open` first; `close` in the end."""
+
+    def __init__(self, directory: Path, scope: str, endpoint: Endpoint, settings: Settings, *, shared: bool) -> None:
+        self.names = Names(scope)
+        self._settings = settings
+        self._shared = shared
+        self._connection = Connection(endpoint, settings.log, f"holdfast {scope} snapshots")
+        self._digests = Digests(settings.node.digests_kept_max)
+        self.starting: Starting[Engine] = Starting(
+            directory,
+            self.names,
+            settings,
+            lambda: Engine(scope),
+            lambda path: Engine.restore(scope, None, path),
+            shared=shared,
+        )
+
+    async def open(self) -> None:
+        """Raises UnreachableError."""
+        await self._connection.open()
+        await self._connection.listen(self.names.pulse_subject, self._digests.hear)
+
+    async def close(self) -> None:
+        """Let go of the log."""
+        await self._connection.close()
+
+    def alarm(self, alarm: Alarm) -> None:
+        """Told to whoever reads the log."""
+        log.error("alarm", alarm=alarm.name, detail=alarm.detail)
+
+    async def batches_since(self) -> int:
+        """How many messages LOG has after the newest snapshot. Raises UnreachableError, ApiError."""
+        sequences = await asyncio.to_thread(self.starting.store.sequences)
+        state = await stream_state(self._connection, self.names.log)
+        return state.last_sequence - max((one for one in sequences if one <= state.last_sequence), default=0)
+
+    async def take(self) -> Taken | None:
+        """Take one now; None when LOG has nothing new.
+
+        Raises SnapshotDiffersError, SnapshotFault, SnapshotError, GapError, UnreachableError, ApiError, OSError.
+        """
+        store = self.starting.store
+        with store.taking():
+            core = await self.starting.core(self._connection, self.alarm)
+            began_at = core.sequence
+            if not await self._advance(core):
+                return None
+            compared = self._compare(core)
+            sequence, digest = core.sequence, core.digest()
+            part = store.part(sequence)
+            try:
+                await asyncio.to_thread(core.snapshot, str(part))
+                del core  # one state at a time
+                proven = await asyncio.to_thread(store.prove, part, self._restored)
+                if proven != (sequence, digest):
+                    raise SnapshotDiffersError(
+                        f"{part.name} was read back as {proven}, written as {(sequence, digest)}"
+                    )
+                snapshot = await asyncio.to_thread(store.admit, part, sequence)
+            finally:
+                part.unlink(missing_ok=True)
+        log.info(
+            "snapshot-taken",
+            sequence=sequence,
+            from_sequence=began_at,
+            digest=digest,
+            bytes=snapshot.size_bytes,
+            compared_with=compared,
+        )
+        if self._shared:
+            await self._share(snapshot)
+        return Taken(snapshot, began_at, compared)
+
+    def _restored(self, path: str) -> tuple[int, str]:
+        engine = Engine.restore(self.names.scope, None, path)
+        return engine.sequence, engine.digest()
+
+    async def _advance(self, core: Engine) -> bool:
+        """Apply what LOG has, and on to where a digest is known of another process; whether there was anything."""
+        end = (await stream_state(self._connection, self.names.log)).last_sequence
+        if end <= core.sequence:
+            return False
+        replay = Replay(self._connection, self.names.log, core, self._settings)
+        await replay.open()
+        try:
+            await replay.upto(end)
+            await replay.upto(await self._known_soon(end))
+            # It must be found again by the message at its sequence: a void one is none of the chain.
+            for _ in range(_FIT_TRIES_MAX):
+                message = await get_message(self._connection, self.names.log, core.sequence)
+                if message is not None and chain_hash(message) == core.chain:
+                    return True
+                await replay.upto(core.sequence + 1)
+        finally:
+            await replay.close()
+        raise SnapshotFault(f"no message up to {core.sequence} continues the chain: run `holdfast verify`")
+
+    async def _known_soon(self, end: int) -> int:
+        """A sequence from `end` on of which a digest is told within `pulse_wait_ms`; else `end`."""
+        deadline = asyncio.get_running_loop().time() + self._settings.snapshots.pulse_wait_ms / 1000
+        while asyncio.get_running_loop().time() < deadline:
+            if (known := self._digests.first(end)) is not None:
+                return known
+            await asyncio.sleep(self._settings.node.pulse_ms / 10_000)
+        return end
+
+    def _compare(self, core: Engine) -> tuple[str, ...]:
+        """With what others say. Raises SnapshotDiffersError."""
+        wrong = core.check()
+        if wrong:
+            raise SnapshotDiffersError(f"at {core.sequence}: {wrong[0]}")
+        told = self._digests.at(core.sequence)
+        mine = core.digest()
+        others = {node: digest for node, digest in told.items() if digest != mine}
+        if others:
+            raise SnapshotDiffersError(
+                f"at {core.sequence} the snapshot before and the log give digest {mine}, but {others} was told: "
+                "run `holdfast verify --data DIR`, which says who is right"
+            )
+        return tuple(sorted(told))
+
+    async def trim(self) -> Trimmed | None:
+        """Cut LOG and IN below the second newest snapshot, if enough lies there; None when it does not.
+
+        Both snapshots are proven once more before. Raises LogFault, SnapshotError, OSError; then nothing was cut.
+        """
+        bound = self._settings.snapshots.trim_batches_min
+        store = self.starting.store
+        sequences = (await asyncio.to_thread(store.sequences))[:2]
+        if bound <= 0 or len(sequences) < 2:
+            return None
+        state = await stream_state(self._connection, self.names.log)
+        if sequences[1] - state.first_sequence < bound:
+            return None
+        for sequence in sequences:
+            if (await asyncio.to_thread(self._restored, str(store.path_of(sequence))))[0] != sequence:
+                raise SnapshotFault(f"{store.path_of(sequence)} is of another sequence: nothing is cut")
+        header = (await asyncio.to_thread(store.at, sequences[1])).header
+        data = store.directory.parent
+        return await trim(self._connection, data, self.names.scope, header.sequence, header.in_upto, self._settings)
+
+    async def _share(self, snapshot: Snapshot) -> None:
+        shared = SharedSnapshots(self._connection, self.names, self._settings.snapshots, self._settings.log)
+        try:
+            await shared.put(snapshot.path)
+        except SnapshotFault as fault:
+            self.alarm(Alarm("snapshot-not-shared", str(fault)))

@@ -1,0 +1,88 @@
+"""Cutting LOG and IN below what snapshots and the archive have.
+
+Role: archive what the journals kept up to a sequence, then let LOG and IN go of it. In: a data directory, and the
+sequence of the second newest proven snapshot. Out: what was archived and cut. Always: nothing is cut that is not
+archived and proven, nor the message of the snapshot itself, by which it is found again in LOG; twice does no harm.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from holdfast.errors import ArchiveError
+from holdfast.nats.appender import get_message
+from holdfast.nats.connection import Connection
+from holdfast.nats.streams import Names, stream_state
+from holdfast.settings import Settings
+from holdfast.storage.archive import Archive
+from holdfast.storage.chain import START, Position
+from holdfast.storage.journal_reader import Kept, find_kept
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Trimmed:
+    """What became of it. `log_first` and `in_first`: the streams begin there now."""
+
+    archived_upto: int
+    log_first: int
+    in_first: int
+
+
+def archive_upto(data: Path, scope: str, sequence: int, settings: Settings) -> Position:
+    """Have the archive reach a sequence, from a journal that has what it lacks; where the archive ends. Blocking.
+
+    Raises ArchiveError where no sound journal has it, JournalDamagedError, OSError.
+    """
+    archive = Archive(data / "archive", scope)
+    position = archive.end() or START
+    while position.sequence < sequence:
+        kept = _with(find_kept(data, scope), position, sequence)
+        messages = ((at, message) for at, message in kept.messages(position.sequence) if at <= sequence)
+        position = archive.add(position, messages, settings.journal.archive_bytes_max)
+        log.info("archived", upto=position.sequence)
+    return position
+
+
+def _with(journals: list[Kept], position: Position, sequence: int) -> Kept:
+    """A journal that goes on where the archive ends."""
+    for kept in journals:
+        if kept.first <= position.sequence + 1 and kept.end.sequence >= sequence:
+            return kept
+    raise ArchiveError(
+        f"no sound journal here has messages {position.sequence + 1} to {sequence}: nothing is archived, nothing is cut"
+    )
+
+
+async def trim(
+    connection: Connection, data: Path, scope: str, second_newest: int, in_upto: int, settings: Settings
+) -> Trimmed:
+    """Archive up to `second_newest`, the sequence of the second newest proven snapshot, and cut LOG and IN below it.
+
+    `in_upto`: the IN sequence that this snapshot has taken in. Raises ArchiveError, UnreachableError, ApiError,
+    OSError; then nothing was cut that is not archived.
+    """
+    names = Names(scope)
+    end = await asyncio.to_thread(archive_upto, data, scope, second_newest, settings)
+    # The archive and LOG are of one history: the same bytes where both still have them.
+    newest = await asyncio.to_thread(_newest, data, scope)
+    there = await get_message(connection, names.log, newest[0])
+    if there is not None and there != newest[1]:
+        raise ArchiveError(
+            f"at {newest[0]} the log has other bytes than the archive: nothing is cut; `holdfast repair`"
+        )
+    if there is None and (await stream_state(connection, names.log)).first_sequence <= newest[0]:
+        raise ArchiveError(f"the log does not give message {newest[0]}: nothing is cut")
+    await connection.api(f"STREAM.PURGE.{names.log}", {"seq": min(second_newest, end.sequence)})
+    await connection.api(f"STREAM.PURGE.{names.incoming}", {"seq": min(in_upto, end.in_upto) + 1})
+    log_state, in_state = await stream_state(connection, names.log), await stream_state(connection, names.incoming)
+    log.info("trimmed", log_first=log_state.first_sequence, in_first=in_state.first_sequence, archived=end.sequence)
+    return Trimmed(end.sequence, log_state.first_sequence, in_state.first_sequence)
+
+
+def _newest(data: Path, scope: str) -> tuple[int, bytes]:
+    archive = Archive(data / "archive", scope)
+    return next(iter(archive.messages(archive.upto - 1)))

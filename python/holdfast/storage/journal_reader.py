@@ -1,0 +1,116 @@
+"""Reading a journal that another process may be keeping.
+
+Role: a journal as it stands on the disk, without its lock and unchanged: what it holds, whether that is sound, and the
+messages again. In: a directory. Out: where the history ends, damage in words, messages. Always: read only; an
+end that is being written, or was torn, is taken for the end; damage anywhere else is told, with how far the journal is
+good and how far it is known to have gone.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from holdfast.errors import JournalDamagedError
+from holdfast.storage.chain import Position, after
+from holdfast.storage.segments import (
+    Segment,
+    Stop,
+    last_record_after,
+    list_paths,
+    list_segments,
+    read_header,
+    read_records,
+)
+
+_READ_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """One node's journal of one scope, as it was when it was read."""
+
+    node: str
+    directory: Path
+    scope: str
+    first: int  # the oldest sequence kept
+    before: Position  # where the history stands before it
+    end: Position  # where it stands after the newest good message
+    known_upto: int  # the highest sequence that it is known to have had; beyond `end` where it is damaged
+    damage: str  # "" when there is none
+
+    def messages(self, after_sequence: int = 0) -> Iterator[tuple[int, bytes]]:
+        """(sequence, bytes) after a sequence, up to `end`. Raises JournalDamagedError."""
+        segments, _ = _segments(self.directory, self.scope)
+        for segment, upto in zip(
+            segments, [*(s.before.sequence for s in segments[1:]), self.end.sequence], strict=True
+        ):
+            if upto <= after_sequence or segment.first > self.end.sequence:
+                continue
+            with segment.path.open("rb", buffering=_READ_BYTES) as file:
+                try:
+                    for record in read_records(segment, file, skip_upto=after_sequence):
+                        if record.sequence > self.end.sequence:
+                            return
+                        if record.sequence > after_sequence:
+                            yield record.sequence, record.payload
+                except Stop as stop:
+                    if stop.why and segment is not segments[-1]:
+                        raise JournalDamagedError(segment.path.name, stop.offset, stop.why) from stop
+
+
+def _segments(directory: Path, scope: str) -> tuple[list[Segment], str]:
+    """The segments up to the first whose header is damaged, and that damage."""
+    try:
+        return list_segments(directory, scope)[0], ""
+    except JournalDamagedError as fault:
+        good: list[Segment] = []
+        for path in list_paths(directory, scope):
+            segment = None if path.name == fault.segment else read_header(path, scope)
+            if segment is None:
+                break
+            good.append(segment)
+        return good, f"{fault.segment} at byte {fault.offset}: {fault.why}"
+
+
+def read_kept(directory: Path, scope: str) -> Kept | None:
+    """Read a whole journal; None where none is kept. Blocking, and as long as reading its bytes takes."""
+    segments, damage = _segments(directory, scope)
+    newest = max((int(path.stem[-20:]) for path in list_paths(directory, scope)), default=1) - 1
+    if not segments:
+        return None if not damage else Kept(directory.name, directory, scope, 1, Position(), Position(), newest, damage)
+    position = segments[0].before
+    for segment in segments:
+        if segment.before != position:
+            damage = damage or f"{segment.path.name} does not go on where the one before ends ({position.sequence})"
+            break
+        position, why, later = _follow(segment, scope, last=segment is segments[-1])
+        newest = max(newest, later, position.sequence)
+        if why:
+            damage = f"{segment.path.name}: {why}"
+            break
+    first = segments[0]
+    known = newest if damage else position.sequence
+    return Kept(directory.name, directory, scope, first.first, first.before, position, known, damage)
+
+
+def _follow(segment: Segment, scope: str, *, last: bool) -> tuple[Position, str, int]:
+    """(where the history stands after the segment, damage, the sequence of a whole record behind the damage)."""
+    position = segment.before
+    with segment.path.open("rb", buffering=_READ_BYTES) as file:
+        try:
+            for record in read_records(segment, file):
+                position = after(position, scope, record.payload)
+        except Stop as stop:
+            if not stop.why:
+                return position, "", 0
+            later = last_record_after(file, stop.offset, position.sequence + 1) or 0
+            if last and not later:
+                return position, "", 0
+            return position, f"at byte {stop.offset}: {stop.why}", later
+    raise AssertionError("Invariant: reading records ends with Stop")
+
+
+def find_kept(data: Path, scope: str) -> list[Kept]:
+    """Every journal of a scope under a data directory."""
+    found = [read_kept(path, scope) for path in sorted((data / "journal").glob("*")) if path.is_dir()]
+    return [kept for kept in found if kept is not None]

@@ -1,0 +1,38 @@
+"""A forwarded command that was long on its way: by the leader's own clock, as its pulses tell it, its time is over."""
+
+import asyncio
+
+from nats.aio.msg import Msg
+
+from holdfast.nats_server.server import EmbeddedServer
+from holdfast.peers import wire
+from tests.peers.test_forwarding import read, server
+from tests.support.servers import connected, put_body, stocked, together, until
+
+__all__ = ["server"]
+
+
+async def test_what_was_too_long_on_its_way_is_not_done(server: EmbeddedServer) -> None:
+    """`make faults` found it: a server stood still with a command in it; its sender was refused elsewhere meanwhile."""
+    async with together(server.endpoint) as (leader, follower), connected(server.endpoint) as connection:
+        await stocked(leader)
+        subject = f"hf.main.lead.{leader.state()['node']}.{leader.state()['epoch']}"
+        await until(lambda: follower.liaison._leader_clock() > 0)
+        now_ms = int(asyncio.get_running_loop().time() * 1000)
+        assert now_ms - 500 <= follower.liaison._leader_clock() <= now_ms, "never ahead of the leader's own"
+        asked = [wire.Asked("put", "late", put_body(("S1", 1)), None, None)]
+        inbox = connection.new_inbox()
+        replies: list[wire.Reply] = []
+
+        async def note(message: Msg) -> None:
+            replies.append(wire.decode_reply(message.data))
+
+        await connection.listen(f"{inbox}.>", note)
+        await connection.publish(subject, wire.encode(wire.Commands(900, asked, now_ms - 1_000)), inbox)
+        await until(lambda: len(replies) == 1)
+        assert (replies[0].problem, replies[0].outcome) == ("no-leader", "not-done")
+        assert read(leader, "late")[0] == 404
+        assert leader.counters()["commands_too_late_total"] == 1
+        await connection.publish(subject, wire.encode(wire.Commands(900, asked, now_ms)), inbox)
+        await until(lambda: len(replies) == 2)
+        assert replies[1].told[0].status == 201

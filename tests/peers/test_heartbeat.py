@@ -1,0 +1,233 @@
+"""Pulses: each process hears the others and compares digests at the same sequence; a difference is not kept quiet."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from holdfast._core import Engine
+from holdfast.nats_server.server import EmbeddedServer
+from holdfast.node.node import Node
+from holdfast.peers.heartbeat import Pulses
+from holdfast.peers.wire import Pulse, decode_pulse, encode_pulse
+from holdfast.protocol.errors import Unavailable
+from holdfast.settings import NodeSettings
+from tests.support.servers import OWNER_KEY, embedded, put, quick_settings, stocked, together, until
+
+QUICK = {"pulse_ms": 100, "digest_every": 8}
+
+
+@pytest.fixture
+async def server(tmp_path: Path) -> AsyncIterator[EmbeddedServer]:
+    async with embedded(tmp_path) as server:
+        yield server
+
+
+class Tampered:
+    """A core whose memory was damaged: once `damaged`, its digest is not what LOG makes of it."""
+
+    def __init__(self) -> None:
+        self._engine = Engine("main", OWNER_KEY)
+        self.damaged = False
+
+    def digest(self) -> str:
+        digest = self._engine.digest()
+        return digest[::-1] if self.damaged else digest
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._engine, name)
+
+
+async def test_processes_that_hold_the_same_agree_at_every_comparable_sequence(server: EmbeddedServer) -> None:
+    async with together(server.endpoint, quick_settings(**QUICK), ("n1", "n2", "n3")) as nodes:
+        leader = nodes[0]
+        await stocked(leader)
+        for at in range(60):
+            await put(nodes[at % 3], f"r{at}", ("S1", 1))
+        reached = leader.state()["sequence"] // 8 * 8
+        assert reached >= 56
+        for node in nodes:
+            peers = node.liaison.pulses.peers
+            await until(
+                lambda peers=peers: (  # type: ignore[misc]
+                    len(peers) == 2 and all(peer.compared_upto >= reached for peer in peers.values())
+                )
+            )
+            counters = node.counters()
+            assert counters["digest_comparisons_total"] >= 2 * (reached // 8 - 1)
+            assert counters["digest_differences_total"] == 0
+            told = node.state()["peers"]
+            assert {peer["digest"] for peer in told} == {"same"}
+            assert {peer["node"] for peer in told} == {other.state()["node"] for other in nodes if other is not node}
+            assert node.ready() == []
+
+
+async def test_a_tampered_follower_is_alarmed_on_both_sides_and_takes_no_writes(server: EmbeddedServer) -> None:
+    cores: list[tuple[str, Tampered]] = []
+
+    def made(name: str) -> Tampered:
+        core = Tampered()
+        cores.append((name, core))
+        return core
+
+    async with together(
+        server.endpoint,
+        quick_settings(**QUICK),
+        cores={"n1": lambda: made("n1"), "n2": lambda: made("n2")},
+    ) as (leader, follower):
+        await stocked(leader)
+        follows = follower.state()["node"]
+        [core for name, core in cores if name == follows][-1].damaged = True
+        for at in range(20):
+            await put(leader, f"r{at}", ("S1", 1))
+        await until(lambda: "digest-differs" in follower.state()["quarantine"])
+        for node in (leader, follower):
+            await until(lambda node=node: node.counters().get("alarm_digest_differs_total", 0) > 0)  # type: ignore[misc]
+            assert node.counters()["digest_differences_total"] > 0
+        assert any("digest-differs" in reason for reason in follower.ready())
+        with pytest.raises(Unavailable) as told:
+            await put(follower, "r99", ("S1", 1))
+        assert (told.value.problem, told.value.outcome) == ("log-unavailable", "not-done")
+        answer = follower.read_now(lambda _, as_of: (200, as_of))
+        assert answer is not None
+        assert b'"stale"' in answer[1], "reads go on, marked"
+        assert leader.ready() == [], "one that differs does not stop a leader"
+        assert (await put(leader, "r99", ("S1", 1)))[0] == 201
+        alarms = leader.counters()["alarm_digest_differs_total"]
+        await asyncio.sleep(0.5)
+        assert leader.counters()["alarm_digest_differs_total"] == alarms, "alarmed once, not at each pulse"
+
+
+class Settled:
+    """A core at some sequence, with some digest."""
+
+    def __init__(self) -> None:
+        self.sequence = 0
+        self.epoch = 1
+        self.node = "n1"
+        self.value = "own"
+
+    def digest(self) -> str:
+        return f"{self.value}-{self.sequence}"
+
+
+class Listener:
+    """Pulses of one process, with what it raised."""
+
+    def __init__(self, **settings: int) -> None:
+        self.alarms: list[tuple[str, str]] = []
+        self.verdicts: list[str | None] = []
+        self.pulses = Pulses(
+            "n1", "b1", NodeSettings(**settings), lambda *told: self.alarms.append(told), self.verdicts.append
+        )
+        self.core: Any = Settled()
+        self.now_s = 0.0
+
+    def go_to(self, sequence: int) -> None:
+        while self.core.sequence < sequence:
+            self.core.sequence += 1
+            self.pulses.reached(self.core)
+
+    def hear(self, boot: str, role: str, *digests: tuple[int, str], settled: bool = True) -> None:
+        pulse = Pulse(f"n-{boot}", boot, role, 1, digests[-1][0] if digests else 0, list(digests))
+        self.pulses.hear(encode_pulse(pulse), self.now_s, self.core, settled=settled)
+
+
+def test_a_digest_is_compared_once_this_process_has_come_so_far() -> None:
+    one = Listener()
+    one.go_to(100)
+    one.hear("b2", "leading", (64, "own-64"), (128, "own-128"), (150, "own-150"))
+    assert one.pulses.comparisons_total == 1
+    one.go_to(128)
+    assert one.pulses.comparisons_total == 2, "compared as it gets there"
+    one.hear("b2", "leading", (64, "other"), (128, "own-128"))
+    assert one.pulses.comparisons_total == 2, "each sequence once"
+    one.go_to(150)
+    one.hear("b2", "leading", (128, "own-128"), (150, "own-150"))
+    assert one.pulses.comparisons_total == 3, "and at the sequence at which both stand still"
+    one.hear("b2", "leading", (151, "own-151"), settled=False)
+    assert (one.alarms, one.verdicts) == ([], [])
+
+
+def test_who_differs_from_the_leader_counts_itself_wrong_until_it_agrees_again() -> None:
+    one = Listener()
+    one.go_to(64)
+    one.hear("b2", "leading", (64, "other-64"))
+    assert [name for name, _ in one.alarms] == ["digest-differs"]
+    assert len(one.verdicts) == 1
+    assert "at 64" in str(one.verdicts[0])
+    one.go_to(128)
+    one.hear("b2", "leading", (128, "other-128"))
+    assert len(one.alarms) == len(one.verdicts) == 1, "said once while it lasts"
+    one.go_to(192)
+    one.hear("b3", "following", (192, "own-192"))
+    assert len(one.verdicts) == 1, "another that follows is no proof"
+    one.hear("b2", "leading", (192, "own-192"))
+    assert one.verdicts[1:] == [None]
+
+
+def test_a_leader_counts_itself_wrong_only_when_two_others_agree_against_it() -> None:
+    one = Listener()
+    one.go_to(64)
+    one.hear("b2", "following", (64, "other"))
+    one.hear("b3", "following", (64, "third"))
+    assert (len(one.alarms), one.verdicts) == (2, [])
+    one.go_to(128)
+    one.hear("b2", "following", (128, "other"))
+    one.hear("b3", "following", (128, "other"))
+    assert len(one.verdicts) == 1
+
+
+def test_what_is_kept_of_others_is_bounded_and_forgotten() -> None:
+    one = Listener(pulse_peers_max=3, digests_kept_max=4, digests_sent_max=2)
+    for at in range(2, 9):
+        one.hear(f"b{at}", "following", *((64 * n, "x") for n in range(1, 30)))
+    assert len(one.pulses.peers) == 3
+    assert all(len(peer.open) <= 4 for peer in one.pulses.peers.values())
+    one.go_to(64 * 20)
+    assert len(one.pulses.digests.newest(100)) == 4
+    told = decode_pulse(one.pulses.speak(one.core, "following", 1.0, settled=True))
+    assert len(told.digests) == 2
+    one.now_s = 100.0
+    assert one.pulses.told(one.now_s) == []
+    one.hear("b9", "following")
+    assert [peer["node"] for peer in one.pulses.told(one.now_s)] == ["n-b9"]
+    one.hear("b9", "halted")
+    assert one.pulses.told(one.now_s) == [], "a process that goes says so"
+
+
+def test_what_is_no_pulse_and_an_own_one_are_passed_over() -> None:
+    one = Listener()
+    for payload in (b"", b"{}", b"[1]", b'{"node":1}', encode_pulse(Pulse("n1", "b1", "leading", 1, 5))):
+        assert one.pulses.hear(payload, 0.0, one.core, settled=True) is None
+    assert one.pulses.peers == {}
+
+
+async def test_a_core_ahead_of_the_log_is_never_told(server: EmbeddedServer) -> None:
+    seen: list[tuple[bool, int]] = []
+
+    class Watched:
+        def __init__(self) -> None:
+            self._engine = Engine("main", OWNER_KEY)
+
+        def digest(self) -> str:
+            seen.append((self._engine.pending, self._engine.sequence))
+            return self._engine.digest()
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._engine, name)
+
+    node: Node[Any] = Node("main", server.endpoint, Watched, quick_settings(pulse_ms=25, digest_every=2))
+    await node.start()
+    try:
+        await node.wait_ready()
+        await stocked(node)
+        await asyncio.gather(*(put(node, f"r{at}", ("S1", 1)) for at in range(5)))
+        for at in range(60):
+            await put(node, f"q{at}", ("S1", 1))
+        assert len({sequence for _, sequence in seen}) > 20
+        assert not any(pending for pending, _ in seen)
+    finally:
+        await node.stop(drain=False)

@@ -1,4 +1,4 @@
-"""Starting again at a million SKUs, and what taking a snapshot costs who is buying meanwhile.
+"""Bootstrap again at a million SKUs, and what taking a snapshot costs who is buying meanwhile.
 
     python benchmarks/restart.py [--skus 1000000] [--tail 100000] [--seconds 20] [--rate 200] [--keep DIR] [--json]
 

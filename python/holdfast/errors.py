@@ -5,11 +5,11 @@ do next, in one line.
 """
 
 
-class LogFault(Exception):  # noqa: N818 - the root; what is raised is a leaf
+class LogError(Exception):
     """Anything that the log, or the way to it, got wrong."""
 
 
-class UnreachableError(LogFault):
+class UnreachableError(LogError):
     """No answer from NATS: not connected, timed out, or nobody answers. It proves nothing about what is stored."""
 
 
@@ -17,7 +17,7 @@ class NotDeliveredError(UnreachableError):
     """Certainly nobody received it: it was not sent, or nobody listens there."""
 
 
-class ApiError(LogFault):
+class ApiError(LogError):
     """The JetStream API answered with an error."""
 
     def __init__(self, call: str, status: int, code: int, description: str) -> None:
@@ -27,11 +27,11 @@ class ApiError(LogFault):
         self.description = description
 
 
-class ConflictError(LogFault):
+class ConflictError(LogError):
     """A value has another revision than the one that was to be replaced: read it, then decide anew."""
 
 
-class GapError(LogFault):
+class GapError(LogError):
     """A message that must be there cannot be read. Never skipped: restore the stream, or rebuild from a snapshot."""
 
     def __init__(self, stream: str, wanted: int, found: int) -> None:
@@ -44,31 +44,31 @@ class GapError(LogFault):
         self.found = found
 
 
-class StreamMismatchError(LogFault):
+class StreamMismatchError(LogError):
     """A stream of that name exists and is not what the log needs."""
 
 
-class ServerUnfitError(LogFault):
+class ServerUnfitError(LogError):
     """The NATS server is too old, or has no JetStream."""
 
 
-class StoreInUseError(LogFault):
+class StoreInUseError(LogError):
     """Another process owns the store directory. Two servers on one store lose data, so this one does not start."""
 
 
-class ServerStartError(LogFault):
+class ServerStartError(LogError):
     """The embedded nats-server did not come up."""
 
 
-class JournalFault(LogFault):
+class JournalError(LogError):
     """Anything about a node's journal."""
 
 
-class JournalInUseError(JournalFault):
+class JournalInUseError(JournalError):
     """Another process keeps this journal."""
 
 
-class JournalDamagedError(JournalFault):
+class JournalDamagedError(JournalError):
     """Bytes of the journal are not as they were written, and it is no torn tail."""
 
     def __init__(self, segment: str, offset: int, why: str) -> None:
@@ -81,7 +81,7 @@ class JournalDamagedError(JournalFault):
         self.why = why
 
 
-class JournalDiffersError(JournalFault):
+class JournalDiffersError(JournalError):
     """LOG has other bytes at a sequence than were kept: one of the two was altered."""
 
     def __init__(self, sequence: int) -> None:
@@ -89,7 +89,7 @@ class JournalDiffersError(JournalFault):
         self.sequence = sequence
 
 
-class JournalGapError(JournalFault):
+class JournalGapError(JournalError):
     """A message was to be kept that does not follow the journal's end."""
 
     def __init__(self, wanted: int, found: int) -> None:
@@ -98,25 +98,25 @@ class JournalGapError(JournalFault):
         self.found = found
 
 
-class JournalFullError(JournalFault):
+class JournalFullError(JournalError):
     """The journal has reached its bound; older segments can go once they are archived (settings.journal.bytes_max)."""
 
 
-class SnapshotFault(LogFault):
+class SnapshotStoreError(LogError):
     """Anything about a snapshot: use an older one, or replay LOG."""
 
 
-class SnapshotUnreadableError(SnapshotFault):
+class SnapshotUnreadableError(SnapshotStoreError):
     """A file is no snapshot, or its header is damaged."""
 
 
-class SnapshotTooNewError(SnapshotFault):
+class SnapshotTooNewError(SnapshotStoreError):
     """A newer holdfast wrote it. It is not damaged: leave it there."""
 
 
-class SnapshotsInUseError(SnapshotFault):
+class SnapshotsInUseError(SnapshotStoreError):
     """Another process takes a snapshot in this directory right now; it will be done soon."""
 
 
-class ArchiveError(LogFault):
+class ArchiveError(LogError):
     """The archive lacks something, or a file of it is not what was written."""

@@ -10,7 +10,7 @@ from typing import Any
 _REPEAT_S = 0.1
 
 
-async def ended(*tasks: asyncio.Task[Any] | None) -> None:
+async def cancel_and_wait(*tasks: asyncio.Task[Any] | None) -> None:
     """Cancel, and wait until each is done; what they raise is theirs."""
     while waiting := [task for task in tasks if task is not None and not task.done()]:
         for task in waiting:

@@ -19,7 +19,7 @@ from typing import TypeAlias
 
 import orjson
 
-from holdfast.errors import LogFault
+from holdfast.errors import LogError
 from holdfast.nats_server.cluster import LocalCluster
 from holdfast.settings import NodeSettings
 from tests.faults.service import Service
@@ -58,7 +58,7 @@ async def force_takeover(service: Service, chance: random.Random) -> None:
     leader = await service.leader()
     other = chance.choice([worker for worker in service.workers() if worker.node != leader.node])
     async with service.log() as connection:
-        with contextlib.suppress(LogFault):
+        with contextlib.suppress(LogError):
             await connection.request(LEASE_SUBJECT, orjson.dumps({"node": other.node, "boot": "0" * 16}), 2_000)
     async with asyncio.timeout(10 * TTL_S):
         while (await service.leader()).node == leader.node:  # noqa: ASYNC110 - another process is waited for
@@ -164,7 +164,7 @@ async def cluster_is_whole(cluster: LocalCluster, patience_s: float = 90.0) -> N
             seen = replicas = info["cluster"]["replicas"]
             if len(replicas) == 2 and all(one.get("current") and not one.get("offline") for one in replicas):
                 return
-        except (LogFault, KeyError) as fault:
+        except (LogError, KeyError) as fault:
             seen = fault
         await asyncio.sleep(0.2)
     raise AssertionError(f"the cluster did not become whole in {patience_s:.0f} s: {seen}")

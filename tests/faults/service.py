@@ -20,7 +20,7 @@ from typing import IO, Any, Self
 import aiohttp
 import orjson
 
-from holdfast.errors import LogFault
+from holdfast.errors import LogError
 from holdfast.nats.connection import Connection, Endpoint
 from holdfast.nats.streams import Names
 from holdfast.nats_server.server import runtime_of
@@ -164,7 +164,7 @@ class Service:
         deadline_s = time.monotonic() + patience_s
         names = Names("main")
         while time.monotonic() < deadline_s:
-            with contextlib.suppress(LogFault, AssertionError):
+            with contextlib.suppress(LogError, AssertionError):
                 async with self.log() as connection:
                     answer = await connection.api(f"STREAM.MSG.GET.{names.log}", {"last_by_subj": names.log_subject})
                 node = newest_node(answer)

@@ -174,18 +174,18 @@ async def test_the_client_asks_for_what_it_was_told(tmp_path: Path) -> None:
 async def test_when_the_leader_goes_503_no_leader_and_then_the_one_true_answer(tmp_path: Path) -> None:
     async with pair(tmp_path, quick_settings(command_deadline_ms=500, lease_ttl_ms=1_000)) as both:
         await both.at_leader.facts(level("S1", 10))
-        mailbox: Any = both.leader.liaison._mailbox
+        rpc: Any = both.leader.cluster._rpc
         held: list[str] = []
 
         async def lost(reply: str, _payload: bytes) -> None:
             held.append(reply)
 
-        mailbox.answer = lost  # what it answers is lost, as when it dies
+        rpc.answer = lost  # what it answers is lost, as when it dies
         answer = await both.at_follower.reserve(("S1", 4), reservation="r1")
         assert (answer.status, answer.problem, answer.json["outcome"]) == (503, "no-leader", "unknown")
         assert answer.headers["retry-after"] == "1"
         assert len(held) == 1, "it was sent once"
-        both.leader.liaison.stop()
+        both.leader.cluster.stop()
         await asyncio.sleep(0.1)
         answer = await both.at_follower.reserve(("S1", 1), reservation="r2")
         assert (answer.status, answer.problem, answer.json["outcome"]) == (503, "no-leader", "not-done")

@@ -15,7 +15,7 @@ from holdfast.errors import UnreachableError
 from holdfast.nats.appender import Appender, Refused, Stored, get_message, parse_reply
 from holdfast.nats.connection import Connection
 from holdfast.nats.dead_letters import DeadLetters
-from holdfast.nats.fact_publisher import InFullError, InPublisher
+from holdfast.nats.fact_publisher import FactPublisher, InFullError
 from holdfast.nats.streams import Names, ensure_streams, stream_state
 from holdfast.nats_server.server import EmbeddedServer
 from holdfast.protocol.log_types import DeadLetter, Refusal
@@ -124,7 +124,7 @@ def test_anything_but_a_clean_success_is_a_refusal(payload: bytes, status: str |
 
 
 async def test_in_stores_a_document_once_under_its_id(log: Log) -> None:
-    publisher = InPublisher(log.connection, NAMES.incoming, LogSettings())
+    publisher = FactPublisher(log.connection, NAMES.incoming, LogSettings())
     first = await publisher.publish("hf.main.in.erp.acme", b'{"facts":[]}', "delivery-1")
     assert await publisher.publish("hf.main.in.erp.acme", b'{"facts":[]}', "delivery-1") == first == 1
     assert await publisher.publish("hf.main.in.erp.acme", b'{"facts":[]}') == 2
@@ -136,7 +136,7 @@ async def test_in_says_when_there_is_no_answer(log: Log) -> None:
     await log.server.stop()
     settings = replace(LogSettings(), in_publish_deadline_ms=300)
     with pytest.raises(UnreachableError):
-        await InPublisher(log.connection, NAMES.incoming, settings).publish("hf.main.in.erp.acme", b"{}")
+        await FactPublisher(log.connection, NAMES.incoming, settings).publish("hf.main.in.erp.acme", b"{}")
 
 
 async def test_dead_letters_carry_the_raw_bytes_and_say_why_and_where(log: Log) -> None:

@@ -15,7 +15,7 @@ import trustme
 from nats.aio.client import Client
 
 from holdfast._core import Engine
-from holdfast.errors import LogFault, UnreachableError
+from holdfast.errors import LogError, UnreachableError
 from holdfast.nats.connection import Connection, Endpoint, Tls, endpoint_of
 from holdfast.nats.shared_snapshots import SharedSnapshots
 from holdfast.nats.streams import Names
@@ -137,7 +137,7 @@ async def node_of(deployed: Deployed) -> AsyncIterator[Node[Engine]]:
             try:
                 await node.start()
                 break
-            except LogFault:
+            except LogError:
                 await node.stop(drain=False)
                 await asyncio.sleep(0.5)
         await node.wait_ready()

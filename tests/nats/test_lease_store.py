@@ -8,7 +8,7 @@ import pytest
 
 from holdfast.errors import ConflictError
 from holdfast.nats.connection import Connection
-from holdfast.nats.lease_store import LeaseKey
+from holdfast.nats.lease_store import LeaseStore
 from holdfast.nats.streams import Names
 from holdfast.protocol.log_types import Lease
 from holdfast.settings import LogSettings
@@ -23,8 +23,8 @@ async def connection(tmp_path: Path) -> AsyncIterator[Connection]:
         yield connection
 
 
-def key_of(connection: Connection, node: str) -> LeaseKey:
-    return LeaseKey(connection, NAMES, node, f"{node}-boot", LogSettings(), 60_000, 1_000)
+def key_of(connection: Connection, node: str) -> LeaseStore:
+    return LeaseStore(connection, NAMES, node, f"{node}-boot", LogSettings(), 60_000, 1_000)
 
 
 async def test_a_put_replaces_the_revision_that_it_names_and_no_other(connection: Connection) -> None:

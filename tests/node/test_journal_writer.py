@@ -90,7 +90,7 @@ async def test_it_keeps_what_log_has_over_restarts(server: EmbeddedServer, tmp_p
             for at in range(20):
                 await put(node, f"s{life}-{at}", ("S2", 1))
             await until(lambda node=node: node.counters()["journal_lag"] == 0)  # type: ignore[misc]
-            end = node.keeper.end
+            end = node.journal_writer.end
             assert end is not None
             assert end[0] == node.state()["sequence"]
     async with connected(server.endpoint) as connection:

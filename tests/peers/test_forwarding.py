@@ -181,7 +181,7 @@ async def test_facts_are_answered_across_a_change_of_leaders(server: EmbeddedSer
 async def test_without_a_leader_it_is_not_done_and_said_at_once(server: EmbeddedServer) -> None:
     async with together(server.endpoint) as (leader, follower):
         await stocked(leader)
-        leader.liaison.stop()  # as the first step of its end: it takes nothing more from others
+        leader.cluster.stop()  # as the first step of its end: it takes nothing more from others
         await asyncio.sleep(0.1)
         began = asyncio.get_running_loop().time()
         with pytest.raises(Unavailable) as told:
@@ -195,19 +195,19 @@ class Mute:
     """Keeps a leader from being heard: its answers to others are held back."""
 
     def __init__(self, node: Node[Engine]) -> None:
-        self._mailbox: Any = node.liaison._mailbox
-        self._answer = self._mailbox.answer
+        self._rpc: Any = node.cluster._rpc
+        self._answer = self._rpc.answer
         self.held = 0
 
     async def _hold(self, _reply: str, _payload: bytes) -> None:
         self.held += 1
 
     def __enter__(self) -> Self:
-        self._mailbox.answer = self._hold
+        self._rpc.answer = self._hold
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._mailbox.answer = self._answer
+        self._rpc.answer = self._answer
 
 
 async def test_when_the_answer_is_lost_the_outcome_is_unknown_and_a_repeat_gets_the_one_true_answer(
@@ -234,7 +234,7 @@ async def test_a_leader_that_stepped_down_takes_nothing(server: EmbeddedServer) 
         epoch = leader.state()["epoch"]
         name = leader.state()["node"]
         question = wire.encode(wire.Commands(1_000, [wire.Asked("put", "r1", put_body(("S1", 1)), None, None)]))
-        handler: Any = leader.liaison._leadership._on_message
+        handler: Any = leader.cluster._command_server._on_message
         replies: list[wire.Reply] = []
 
         async def note(message: Msg) -> None:
@@ -267,7 +267,7 @@ async def test_a_follower_that_comes_to_lead_decides_what_it_had_not_sent(server
     async with together(server.endpoint) as (leader, follower):
         await stocked(leader)
         asked = [follower.submit("put", f"r{at}", put_body(("S1", 1)), None, None) for at in range(3)]
-        forwarder = follower.liaison.forwarder
+        forwarder = follower.cluster.forwarder
         assert forwarder.waiting == 3
         taken: list[str] = []
 
@@ -282,7 +282,7 @@ async def test_a_follower_that_comes_to_lead_decides_what_it_had_not_sent(server
 
 
 async def test_a_follower_tells_how_fresh_it_is(server: EmbeddedServer) -> None:
-    settings = quick_settings(pulse_ms=100, live_age_ms_max=400)
+    settings = quick_settings(heartbeat_ms=100, live_age_ms_max=400)
     async with together(server.endpoint, settings) as (leader, follower):
         await stocked(leader, on_hand=5)
         sequence = leader.state()["sequence"]
@@ -298,7 +298,7 @@ async def test_a_follower_tells_how_fresh_it_is(server: EmbeddedServer) -> None:
         as_of = told(follower)
         assert (as_of["mode"], as_of["sequence"]) == ("live", sequence), "the leader's pulse says that LOG ends here"
         assert as_of["age_ms"] <= 400
-        leader.liaison.pulses.next_s = float("inf")  # no pulse, no batch: where LOG ends is not known any more
+        leader.cluster.pulses.next_s = float("inf")  # no pulse, no batch: where LOG ends is not known any more
         await until(lambda: told(follower)["mode"] == "stale")
         assert told(follower)["age_ms"] > 400
         assert any("heard" in reason or "behind" in reason for reason in follower.ready())
@@ -318,7 +318,7 @@ async def test_waiting_for_a_sequence_has_an_end(server: EmbeddedServer) -> None
             await follower.reach(sequence + 5)
         assert f"up to {sequence + 1}" in (told.value.detail or "")
         await leader.reach(sequence + 1)
-        assert len(follower.liaison.progress) == 0
+        assert len(follower.cluster.applied_index) == 0
 
 
 async def test_load_through_both_keeps_every_answer_true(server: EmbeddedServer) -> None:

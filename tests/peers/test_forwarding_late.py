@@ -17,9 +17,9 @@ async def test_what_was_too_long_on_its_way_is_not_done(server: EmbeddedServer) 
     async with together(server.endpoint) as (leader, follower), connected(server.endpoint) as connection:
         await stocked(leader)
         subject = f"hf.main.lead.{leader.state()['node']}.{leader.state()['epoch']}"
-        await until(lambda: follower.liaison._leader_clock() > 0)
+        await until(lambda: follower.cluster._leader_clock() > 0)
         now_ms = int(asyncio.get_running_loop().time() * 1000)
-        assert now_ms - 500 <= follower.liaison._leader_clock() <= now_ms, "never ahead of the leader's own"
+        assert now_ms - 500 <= follower.cluster._leader_clock() <= now_ms, "never ahead of the leader's own"
         asked = [wire.Asked("put", "late", put_body(("S1", 1)), None, None)]
         inbox = connection.new_inbox()
         replies: list[wire.Reply] = []

@@ -1,4 +1,4 @@
-"""Pulses: each process hears the others and compares digests at the same sequence; a difference is not kept quiet."""
+"""Heartbeats: each process hears the others and compares digests at the same sequence; a difference is alarmed."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -10,13 +10,13 @@ import pytest
 from holdfast._core import Engine
 from holdfast.nats_server.server import EmbeddedServer
 from holdfast.node.node import Node
-from holdfast.peers.heartbeat import Pulses
-from holdfast.peers.wire import Pulse, decode_pulse, encode_pulse
+from holdfast.peers.heartbeat import Heartbeats
+from holdfast.peers.wire import Heartbeat, decode_heartbeat, encode_heartbeat
 from holdfast.protocol.errors import Unavailable
 from holdfast.settings import NodeSettings
 from tests.support.servers import OWNER_KEY, embedded, put, quick_settings, stocked, together, until
 
-QUICK = {"pulse_ms": 100, "digest_every": 8}
+QUICK = {"heartbeat_ms": 100, "digest_every": 8}
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ async def test_processes_that_hold_the_same_agree_at_every_comparable_sequence(s
         reached = leader.state()["sequence"] // 8 * 8
         assert reached >= 56
         for node in nodes:
-            peers = node.liaison.pulses.peers
+            peers = node.cluster.pulses.peers
             await until(
                 lambda peers=peers: (  # type: ignore[misc]
                     len(peers) == 2 and all(peer.compared_upto >= reached for peer in peers.values())
@@ -114,12 +114,12 @@ class Settled:
 
 
 class Listener:
-    """Pulses of one process, with what it raised."""
+    """Heartbeats of one process, with what it raised."""
 
     def __init__(self, **settings: int) -> None:
         self.alarms: list[tuple[str, str]] = []
         self.verdicts: list[str | None] = []
-        self.pulses = Pulses(
+        self.pulses = Heartbeats(
             "n1", "b1", NodeSettings(**settings), lambda *told: self.alarms.append(told), self.verdicts.append
         )
         self.core: Any = Settled()
@@ -131,8 +131,8 @@ class Listener:
             self.pulses.reached(self.core)
 
     def hear(self, boot: str, role: str, *digests: tuple[int, str], settled: bool = True) -> None:
-        pulse = Pulse(f"n-{boot}", boot, role, 1, digests[-1][0] if digests else 0, list(digests))
-        self.pulses.hear(encode_pulse(pulse), self.now_s, self.core, settled=settled)
+        pulse = Heartbeat(f"n-{boot}", boot, role, 1, digests[-1][0] if digests else 0, list(digests))
+        self.pulses.hear(encode_heartbeat(pulse), self.now_s, self.core, settled=settled)
 
 
 def test_a_digest_is_compared_once_this_process_has_come_so_far() -> None:
@@ -181,14 +181,14 @@ def test_a_leader_counts_itself_wrong_only_when_two_others_agree_against_it() ->
 
 
 def test_what_is_kept_of_others_is_bounded_and_forgotten() -> None:
-    one = Listener(pulse_peers_max=3, digests_kept_max=4, digests_sent_max=2)
+    one = Listener(heartbeat_peers_max=3, digests_kept_max=4, digests_sent_max=2)
     for at in range(2, 9):
         one.hear(f"b{at}", "following", *((64 * n, "x") for n in range(1, 30)))
     assert len(one.pulses.peers) == 3
     assert all(len(peer.open) <= 4 for peer in one.pulses.peers.values())
     one.go_to(64 * 20)
     assert len(one.pulses.digests.newest(100)) == 4
-    told = decode_pulse(one.pulses.speak(one.core, "following", 1.0, settled=True))
+    told = decode_heartbeat(one.pulses.speak(one.core, "following", 1.0, settled=True))
     assert len(told.digests) == 2
     one.now_s = 100.0
     assert one.pulses.told(one.now_s) == []
@@ -200,7 +200,7 @@ def test_what_is_kept_of_others_is_bounded_and_forgotten() -> None:
 
 def test_what_is_no_pulse_and_an_own_one_are_passed_over() -> None:
     one = Listener()
-    for payload in (b"", b"{}", b"[1]", b'{"node":1}', encode_pulse(Pulse("n1", "b1", "leading", 1, 5))):
+    for payload in (b"", b"{}", b"[1]", b'{"node":1}', encode_heartbeat(Heartbeat("n1", "b1", "leading", 1, 5))):
         assert one.pulses.hear(payload, 0.0, one.core, settled=True) is None
     assert one.pulses.peers == {}
 
@@ -219,7 +219,7 @@ async def test_a_core_ahead_of_the_log_is_never_told(server: EmbeddedServer) -> 
         def __getattr__(self, name: str) -> Any:
             return getattr(self._engine, name)
 
-    node: Node[Any] = Node("main", server.endpoint, Watched, quick_settings(pulse_ms=25, digest_every=2))
+    node: Node[Any] = Node("main", server.endpoint, Watched, quick_settings(heartbeat_ms=25, digest_every=2))
     await node.start()
     try:
         await node.wait_ready()

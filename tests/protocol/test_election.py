@@ -7,7 +7,7 @@ from holdfast.protocol.log_types import Refusal
 from holdfast.settings import NodeSettings
 from tests.support.driver import BOUNDS, Driver, appended, holder, passing
 from tests.support.fake_core import replayed
-from tests.support.neighbours import LeaseKey
+from tests.support.neighbours import LeaseStore
 
 TTL_MS = NodeSettings().lease_ttl_ms
 MARGIN_MS = NodeSettings().lease_margin_ms
@@ -41,7 +41,7 @@ def test_it_takes_the_lease_before_it_claims() -> None:
 
 
 def test_while_another_holds_the_lease_it_follows() -> None:
-    key = LeaseKey()
+    key = LeaseStore()
     key.force("b", "boot of b", 1_000)
     driver = Driver(key=key).caught_up()
     for _ in range(10):
@@ -51,7 +51,7 @@ def test_while_another_holds_the_lease_it_follows() -> None:
 
 
 def test_when_its_holder_is_silent_the_lease_is_taken_within_its_time_and_half_a_second() -> None:
-    key = LeaseKey()
+    key = LeaseStore()
     key.force("b", "boot of b", 1_000)
     driver = Driver(key=key).caught_up()
     put_ms = driver.mono_ms
@@ -62,7 +62,7 @@ def test_when_its_holder_is_silent_the_lease_is_taken_within_its_time_and_half_a
 
 
 def test_a_server_that_is_late_with_the_end_of_a_lease_delays_nobody() -> None:
-    key = LeaseKey(ttl_ms=3_600_000)
+    key = LeaseStore(ttl_ms=3_600_000)
     key.force("b", "boot of b", 1_000)
     driver = Driver(key=key).caught_up()
     put_ms = driver.mono_ms
@@ -74,7 +74,7 @@ def test_a_server_that_is_late_with_the_end_of_a_lease_delays_nobody() -> None:
 def test_candidates_wait_a_random_while_so_that_they_do_not_collide() -> None:
     taken = set()
     for name in "acdefgh":
-        key = LeaseKey()
+        key = LeaseStore()
         key.force("b", "boot of b", 1_000)
         driver = Driver(key=key, name=name).caught_up()
         while not driver.all_of(e.Append):
@@ -84,7 +84,7 @@ def test_candidates_wait_a_random_while_so_that_they_do_not_collide() -> None:
 
 
 def test_a_lease_of_an_earlier_life_of_its_own_is_taken_at_once() -> None:
-    key = LeaseKey()
+    key = LeaseStore()
     key.force("a", "an earlier boot", 1_000)
     driver = Driver(key=key).caught_up()
     assert driver.role == "claiming"

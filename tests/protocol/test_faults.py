@@ -20,7 +20,7 @@ from holdfast.protocol.leader import Protocol
 from holdfast.protocol.log_types import Refusal
 from holdfast.settings import NodeSettings
 from tests.support.fake_core import replayed
-from tests.support.neighbours import LeaseKey, Neighbours
+from tests.support.neighbours import LeaseStore, Neighbours
 
 BOUNDS = NodeSettings(
     append_deadline_ms=1_000,
@@ -48,7 +48,7 @@ class MisbehavingLog(RuleBasedStateMachine):
         self.follow: int | None = None
         self.rebuilding = False
         self.calls: list[e.Effect] = []  # of the lease's key, the peers and the streams' ends, not answered yet
-        self.key = LeaseKey(BOUNDS.lease_ttl_ms)
+        self.key = LeaseStore(BOUNDS.lease_ttl_ms)
         self.lives = 0
         self.mono_ms = 0
         self.named = 0

@@ -11,10 +11,10 @@ import pytest
 from holdfast.nats.connection import Connection, Endpoint
 from holdfast.nats_server.server import EmbeddedServer
 from holdfast.protocol.errors import Unavailable
-from holdfast.recovery.repair import Mender, Proof, RepairError
+from holdfast.recovery.repair import Proof, Repairer, RepairError
 from holdfast.recovery.repair_plan import Examination, Plan, examine, plan
 from holdfast.settings import Settings
-from holdfast.storage.journal_reader import read_kept
+from holdfast.storage.journal_reader import read_journal_view
 from holdfast.storage.segments import read_copied
 from tests.node.test_journal_writer import NAMES, keeping, kept, leads, log_messages, rewrite_log
 from tests.support.batches import batch_after
@@ -40,10 +40,10 @@ async def looked(connection: Connection, data: Path, trust: str | None = None) -
     return found, await asyncio.to_thread(plan, found, trust)
 
 
-async def mended(connection: Connection, data: Path, trust: str | None = None) -> tuple[Proof, Mender]:
+async def mended(connection: Connection, data: Path, trust: str | None = None) -> tuple[Proof, Repairer]:
     _, made = await looked(connection, data, trust)
-    mender = Mender(connection, data, "main", SETTINGS)
-    return await mender.carry_out(made), mender
+    repairer = Repairer(connection, data, "main", SETTINGS)
+    return await repairer.carry_out(made), repairer
 
 
 @asynccontextmanager
@@ -65,7 +65,7 @@ async def test_a_whole_log_is_sound(tmp_path: Path) -> None:
         assert made.steps == []
         assert found.position is not None
         assert found.position.sequence == len(messages)
-        proof = await Mender(connection, tmp_path, "main", SETTINGS).prove(found.comparisons[0].kept)
+        proof = await Repairer(connection, tmp_path, "main", SETTINGS).prove(found.comparisons[0].kept)
         assert (proof.sequence, proof.digest) == (len(messages), digest)
 
 
@@ -139,11 +139,11 @@ async def test_a_log_altered_inside_is_written_anew_and_the_old_one_kept(tmp_pat
         await rewrite_log(connection, altered)
         found, made = await looked(connection, tmp_path)
         assert made.recreate_from is not None or made.undecided
-        proof, mender = await mended(connection, tmp_path, trust="n1")
+        proof, repairer = await mended(connection, tmp_path, trust="n1")
         assert await log_messages(connection) == messages
         assert proof.digest == digest
-        assert mender.backup is not None
-        with mender.backup.open("rb") as file:
+        assert repairer.backup is not None
+        with repairer.backup.open("rb") as file:
             assert [message for _, message in read_copied(file)] == altered
         assert found.comparisons[0].differs_at == 5
 
@@ -189,7 +189,7 @@ async def test_two_histories_are_a_persons_to_decide(tmp_path: Path) -> None:
         assert made.append_from is made.recreate_from is None
         assert next(one for one in found.comparisons if one.kept.node == "n1").forked
         with pytest.raises(RepairError):
-            await Mender(connection, tmp_path, "main", SETTINGS).carry_out(made)
+            await Repairer(connection, tmp_path, "main", SETTINGS).carry_out(made)
         assert await log_messages(connection) == other
         await mended(connection, tmp_path, trust="log")
         assert await log_messages(connection) == other
@@ -204,10 +204,10 @@ async def test_a_person_may_decide_for_a_journal(tmp_path: Path) -> None:
         async with keeping(endpoint, tmp_path, name="n2") as node:
             await leads(node)
             await put(node, "other", ("S2", 1))
-        proof, mender = await mended(connection, tmp_path, trust="n1")
+        proof, repairer = await mended(connection, tmp_path, trust="n1")
         assert await log_messages(connection) == messages
         assert proof.digest == digest
-        assert mender.backup is not None
+        assert repairer.backup is not None
         assert not list((tmp_path / "journal" / "n2").glob("*.hfjournal")), "the other history is set aside"
 
 
@@ -261,9 +261,9 @@ async def test_somebody_who_writes_meanwhile_stops_the_repair(tmp_path: Path) ->
     async with server_with_work(tmp_path) as (connection, messages, _, _):
         await rewrite_log(connection, messages[:-4])
         await connection.request(NAMES.log_subject, batch_after("0" * 64, 99), 2_000)
-        mender = Mender(connection, tmp_path, "main", SETTINGS)
+        repairer = Repairer(connection, tmp_path, "main", SETTINGS)
         with pytest.raises(RepairError, match="somebody else"):
-            await mender._append(NAMES.log, NAMES.log_subject, len(messages) - 3, messages[-4])
+            await repairer._append(NAMES.log, NAMES.log_subject, len(messages) - 3, messages[-4])
 
 
 async def test_a_journal_that_is_being_written_is_read(tmp_path: Path) -> None:
@@ -273,7 +273,7 @@ async def test_a_journal_that_is_being_written_is_read(tmp_path: Path) -> None:
         for at in range(5):
             await put(node, f"r{at}", ("S1", 1))
         await until(lambda: node.counters()["journal_lag"] == 0)
-        found = read_kept(tmp_path / "journal" / "n1", "main")
+        found = read_journal_view(tmp_path / "journal" / "n1", "main")
         assert found is not None
-        assert (found.end.sequence, found.end.chain) == node.keeper.end
+        assert (found.end.sequence, found.end.chain) == node.journal_writer.end
         assert len(list(found.messages())) == found.end.sequence

@@ -17,16 +17,22 @@ import structlog
 
 from holdfast.nats.connection import Endpoint
 from holdfast.nats.streams import Names
-from holdfast.peers.wire import Pulse, encode_pulse
+from holdfast.peers.wire import Heartbeat, encode_heartbeat
 from holdfast.recovery.snapshot_schedule import Outcome, Schedule
 from holdfast.recovery.snapshotter import Snapshotter
 from holdfast.settings import Settings
-from holdfast.tasks import ended
+from holdfast.tasks import cancel_and_wait
 from tests.support.gateway import ask
 from tests.support.served import Served, serving
 from tests.support.servers import connected, embedded, leading, stocked, until
 
-QUICK: dict[str, Any] = {"every_batches": 1, "look_ms": 10, "pulse_wait_ms": 100, "retry_ms": 50, "retry_ms_max": 400}
+QUICK: dict[str, Any] = {
+    "every_batches": 1,
+    "look_ms": 10,
+    "heartbeat_wait_ms": 100,
+    "retry_ms": 50,
+    "retry_ms_max": 400,
+}
 SETTINGS = replace(Settings(), snapshots=replace(Settings().snapshots, **QUICK))
 FIGURE = re.compile(
     r"^holdfast_node_snapshots?_(taken_total|failed_total|failures_in_a_row)\{.*\} (\S+)$", re.MULTILINE
@@ -59,14 +65,14 @@ async def test_a_log_of_which_no_snapshot_can_be_taken_is_tried_ever_later_and_a
                 assert _alarms(told) == ["snapshot-differs"]
                 async with leading(server.endpoint):  # LOG goes on beyond what the other process spoke of
                     await until(lambda: outcomes["taken"] >= 1)
-                await until(lambda: snapshotter.starting.store.sequences() != [])
-                newest = snapshotter.starting.store.sequences()[0]
+                await until(lambda: snapshotter.bootstrap.store.sequences() != [])
+                newest = snapshotter.bootstrap.store.sequences()[0]
                 await _say_another_digest(server.endpoint, newest + 1)
                 async with leading(server.endpoint):
                     pass
                 await until(lambda: _alarms(told) == ["snapshot-differs"] * 2)
         finally:
-            await ended(running)
+            await cancel_and_wait(running)
             await snapshotter.close()
 
 
@@ -86,9 +92,9 @@ def _timed(snapshotter: Snapshotter, began: list[float], worked_s: list[float]) 
 
 async def _say_another_digest(endpoint: Endpoint, sequence: int) -> None:
     """As a process that has another state would."""
-    wrong = Pulse("n9", "0" * 16, "following", 1, sequence, [(sequence, "f" * 32)])
+    wrong = Heartbeat("n9", "0" * 16, "following", 1, sequence, [(sequence, "f" * 32)])
     async with connected(endpoint) as connection:
-        await connection.publish(Names("main").pulse_subject, encode_pulse(wrong))
+        await connection.publish(Names("main").heartbeat_subject, encode_heartbeat(wrong))
         await asyncio.sleep(0.2)
 
 
@@ -101,7 +107,7 @@ async def test_the_metrics_count_what_was_taken_and_what_failed(tmp_path: Path) 
     snapshots = tmp_path / "store" / "snapshots"
     snapshots.parent.mkdir()
     snapshots.write_text("in the way of the directory")
-    changes = {"snapshots": QUICK | {"start_ms": 0}, "node": {"pulse_ms": 200}}
+    changes = {"snapshots": QUICK | {"start_ms": 0}, "node": {"heartbeat_ms": 200}}
     with serving(tmp_path, changes=changes) as served:
         failing = await _figures(served, lambda figures: figures["failures_in_a_row"] >= 2)
         assert failing["taken_total"] == 0

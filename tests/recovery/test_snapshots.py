@@ -16,22 +16,22 @@ from holdfast.nats.connection import Endpoint
 from holdfast.nats.shared_snapshots import SharedSnapshots
 from holdfast.nats.streams import Names
 from holdfast.nats_server.server import EmbeddedServer
-from holdfast.node.bootstrap import Starting
+from holdfast.node.bootstrap import Bootstrap
 from holdfast.node.node import Node
 from holdfast.node.replay import rebuild
-from holdfast.peers.wire import Pulse, encode_pulse
+from holdfast.peers.wire import Heartbeat, encode_heartbeat
 from holdfast.protocol.messages import Alarm
 from holdfast.recovery.snapshot_schedule import Schedule
 from holdfast.recovery.snapshotter import Digests, SnapshotDiffersError, Snapshotter
 from holdfast.recovery.verify import verify
 from holdfast.settings import Settings, SnapshotSettings
 from holdfast.storage.snapshot_files import FORMAT_MAX, SnapshotStore, read_header
-from holdfast.tasks import ended
+from holdfast.tasks import cancel_and_wait
 from tests.support.servers import OWNER_KEY, connected, embedded, put, stocked, until
 from tests.support.serving import holdfast, running_gateway
 
 NAMES = Names("main")
-SETTINGS = replace(Settings(), snapshots=replace(SnapshotSettings(), pulse_wait_ms=1_500))
+SETTINGS = replace(Settings(), snapshots=replace(SnapshotSettings(), heartbeat_wait_ms=1_500))
 
 
 @pytest.fixture
@@ -40,11 +40,11 @@ async def server(tmp_path: Path) -> AsyncIterator[EmbeddedServer]:
         yield running
 
 
-def starting(directory: Path, *, shared: bool = False) -> Starting[Engine]:
+def starting(directory: Path, *, shared: bool = False) -> Bootstrap[Engine]:
     def restore(path: str) -> Engine:
         return Engine.restore("main", OWNER_KEY, path)
 
-    return Starting(directory, NAMES, SETTINGS, lambda: Engine("main", OWNER_KEY), restore, shared=shared)
+    return Bootstrap(directory, NAMES, SETTINGS, lambda: Engine("main", OWNER_KEY), restore, shared=shared)
 
 
 @asynccontextmanager
@@ -56,7 +56,7 @@ async def leading(endpoint: Endpoint, directory: Path, *, shared: bool = False) 
         lambda: Engine("main", OWNER_KEY),
         SETTINGS,
         directory=directory,
-        starting=starting(directory, shared=shared),
+        bootstrap=starting(directory, shared=shared),
     )
     await node.start()
     try:
@@ -137,13 +137,13 @@ async def test_a_digest_that_differs_is_told_and_nothing_is_written(server: Embe
     async with leading(server.endpoint, tmp_path / "n1") as node, taking(server.endpoint, tmp_path) as snapshotter:
         await stocked(node)
         sequence = node.state()["sequence"]
-        wrong = Pulse("n9", "0" * 16, "following", 1, sequence, [(sequence, "f" * 32)])
+        wrong = Heartbeat("n9", "0" * 16, "following", 1, sequence, [(sequence, "f" * 32)])
         async with connected(server.endpoint) as connection:
-            await connection.publish(NAMES.pulse_subject, encode_pulse(wrong))
+            await connection.publish(NAMES.heartbeat_subject, encode_heartbeat(wrong))
             await asyncio.sleep(0.2)
             with pytest.raises(SnapshotDiffersError, match="n9"):
                 await snapshotter.take()
-        assert snapshotter.starting.store.sequences() == []
+        assert snapshotter.bootstrap.store.sequences() == []
 
 
 async def test_nothing_new_is_no_reason_for_another_one(server: EmbeddedServer, tmp_path: Path) -> None:
@@ -155,12 +155,12 @@ async def test_nothing_new_is_no_reason_for_another_one(server: EmbeddedServer, 
 
 
 async def test_they_are_taken_by_themselves_and_the_oldest_go(server: EmbeddedServer, tmp_path: Path) -> None:
-    often = replace(SETTINGS.snapshots, every_batches=5, look_ms=20, pulse_wait_ms=0, retained=2)
+    often = replace(SETTINGS.snapshots, every_batches=5, look_ms=20, heartbeat_wait_ms=0, retained=2)
     settings = replace(SETTINGS, snapshots=often)
     snapshotter = Snapshotter(tmp_path, "main", server.endpoint, settings, shared=False)
     await snapshotter.open()
     keeping: asyncio.Task[None] | None = None
-    store = snapshotter.starting.store
+    store = snapshotter.bootstrap.store
     try:
         async with leading(server.endpoint, tmp_path / "n1") as node:
             await stocked(node)
@@ -174,7 +174,7 @@ async def test_they_are_taken_by_themselves_and_the_oldest_go(server: EmbeddedSe
         assert len(seen) >= 4
         assert len(store.sequences()) == 2
     finally:
-        await ended(keeping)
+        await cancel_and_wait(keeping)
         await snapshotter.close()
 
 
@@ -280,8 +280,8 @@ async def test_what_is_heard_of_digests_is_bounded() -> None:
 
     digests = Digests(kept_max=10)
     for sequence in range(100):
-        pulse = Pulse("n1", "0" * 16, "leading", 1, sequence, [(sequence, f"{sequence:032x}")])
-        await digests.hear(Message(encode_pulse(pulse)))  # type: ignore[arg-type]
+        pulse = Heartbeat("n1", "0" * 16, "leading", 1, sequence, [(sequence, f"{sequence:032x}")])
+        await digests.hear(Message(encode_heartbeat(pulse)))  # type: ignore[arg-type]
     await digests.hear(Message(b"no pulse"))  # type: ignore[arg-type]
     assert digests.first(0) == 90
     assert digests.first(100) is None
@@ -315,7 +315,7 @@ async def test_verify_compares_with_each_snapshot_that_it_passes(server: Embedde
 async def test_the_log_is_cut_below_the_second_newest_one_and_nothing_is_lost(
     server: EmbeddedServer, tmp_path: Path
 ) -> None:
-    settings = replace(SETTINGS, snapshots=replace(SETTINGS.snapshots, trim_batches_min=2, pulse_wait_ms=0))
+    settings = replace(SETTINGS, snapshots=replace(SETTINGS.snapshots, trim_batches_min=2, heartbeat_wait_ms=0))
     snapshotter = Snapshotter(tmp_path, "main", server.endpoint, settings, shared=False)
     await snapshotter.open()
     try:
@@ -326,7 +326,7 @@ async def test_the_log_is_cut_below_the_second_newest_one_and_nothing_is_lost(
             assert await snapshotter.trim() is None, "one alone proves too little"
             await worked(node, "two")
             await snapshotter.take()
-            await until(lambda: node.keeper.lag == 0)
+            await until(lambda: node.journal_writer.lag == 0)
             trimmed = await snapshotter.trim()
             await worked(node, "three")
             end = node.state()["sequence"]

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from holdfast.protocol import messages as e
-from holdfast.storage.chain import START, after
+from holdfast.storage.chain import START, advance
 
 if TYPE_CHECKING:
     from tests.simulation.process import Process
@@ -86,7 +86,7 @@ class Journal:
                     self._found["log-altered"] = f"message {sequence} is not what was kept"
             else:
                 self.kept.append(message)
-                self._position = after(self._position, "main", message)
+                self._position = advance(self._position, "main", message)
 
     def rebuilt(self, messages: Sequence[bytes]) -> None:
         """LOG was read up to what it was said to hold."""

@@ -162,7 +162,7 @@ def _settings(random: Random) -> NodeSettings:
         evidence_again_ms=500,
         evidence_retry_ms=100,
         evidence_call_ms=300,
-        footing_retry_ms=50,
+        tail_check_retry_ms=50,
         evidence_patience_ms=random.choice((400, 800)),
         rebuild_retry_ms=random.choice((50, 200)),
     )

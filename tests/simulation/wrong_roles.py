@@ -16,7 +16,7 @@ from holdfast.protocol.core import Incoming
 from holdfast.protocol.leader import Protocol
 from holdfast.protocol.log_types import Lease
 from holdfast.protocol.pending_append import Flight, Verdict
-from holdfast.protocol.quarantine import Evidence
+from holdfast.protocol.quarantine import Quarantine
 from holdfast.protocol.queues import Queues
 from tests.simulation.wrong_appends import CoreAround
 
@@ -66,7 +66,7 @@ class IgnoresItsLease(Protocol):
         return self.role is e.Role.LEADING and not self.quarantine
 
 
-class HearsNoPeers(Evidence):
+class HearsNoPeers(Quarantine):
     """Takes no notice of what other processes hold."""
 
     def on_peers(self, event: e.PeersHeard) -> None:

@@ -16,7 +16,7 @@ from holdfast.recovery.trim import archive_upto, trim
 from holdfast.recovery.verify import verify
 from holdfast.settings import JournalSettings, Settings
 from holdfast.storage.archive import Archive
-from holdfast.storage.chain import START, Position, after
+from holdfast.storage.chain import START, Position, advance
 from tests.node.test_journal_writer import NAMES, keeping, kept, leads, log_messages
 from tests.recovery.test_repair import filled
 from tests.storage.test_journal import scratch
@@ -47,7 +47,7 @@ def test_what_was_archived_is_read_again(tmp_path: Path) -> None:
     assert list(archive.messages(7)) == list(counted(8))
     position = START
     for message in MESSAGES:
-        position = after(position, "main", message)
+        position = advance(position, "main", message)
     assert archive.check() == archive.end() == position
     assert not list(tmp_path.glob("*.part"))
 
@@ -140,7 +140,7 @@ async def test_a_node_lets_go_of_segments_that_are_archived(tmp_path: Path) -> N
             await filled_more(node, 0)
             files = len(list((tmp_path / "journal" / "n1").glob("*.hfjournal")))
             assert files > 3
-            end = node.keeper.end
+            end = node.journal_writer.end
             assert end is not None
             position: Position = await asyncio.to_thread(archive_upto, tmp_path, "main", end[0] - 2, SMALL)
             assert position.sequence == end[0] - 2

@@ -21,7 +21,7 @@ from holdfast.errors import (
     JournalInUseError,
 )
 from holdfast.settings import JournalSettings
-from holdfast.storage.chain import START, Position, after, chain_hash
+from holdfast.storage.chain import START, Position, advance, chain_hash
 from holdfast.storage.journal import Journal
 from tests.support.batches import batch_after, chained
 
@@ -79,7 +79,7 @@ def test_its_position_is_the_cores(tmp_path: Path) -> None:
     core.apply(4, messages[-1])
     position = START
     for message in messages:
-        position = after(position, "main", message)
+        position = advance(position, "main", message)
     assert position == Position(core.sequence, core.chain, core.batch, core.epoch, core.node, core.in_upto)
     with opened(tmp_path) as journal:
         journal.keep_many(1, messages)
@@ -151,7 +151,7 @@ def test_scopes_share_a_directory_and_nothing_else(tmp_path: Path) -> None:
 def test_it_goes_on_after_a_position_and_lets_go_of_old_segments(tmp_path: Path) -> None:
     position = START
     for message in MESSAGES[:6]:
-        position = after(position, "main", message)
+        position = advance(position, "main", message)
     with opened(tmp_path) as journal:
         journal.keep_many(1, MESSAGES[:3])
         journal.restart(position)

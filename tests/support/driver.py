@@ -10,7 +10,7 @@ from holdfast.protocol import messages as e
 from holdfast.protocol.leader import Protocol
 from holdfast.settings import NodeSettings
 from tests.support.fake_core import replayed
-from tests.support.neighbours import MEMBERSHIP, LeaseKey, Neighbours
+from tests.support.neighbours import MEMBERSHIP, LeaseStore, Neighbours
 
 BOUNDS = NodeSettings(commands_queued_max=5, decide_commands_max=3)
 EffectT = TypeVar("EffectT")
@@ -23,11 +23,11 @@ class Driver:
     `silent` is set nobody answers, and such effects are kept.
     """
 
-    def __init__(self, log: list[bytes] | None = None, key: LeaseKey | None = None, name: str = "a") -> None:
+    def __init__(self, log: list[bytes] | None = None, key: LeaseStore | None = None, name: str = "a") -> None:
         self.log = log if log is not None else []
         self.mono_ms = 1_000
         self.silent = False
-        self.neighbours = Neighbours(key or LeaseKey(), name, f"boot of {name}", lambda: len(self.log))
+        self.neighbours = Neighbours(key or LeaseStore(), name, f"boot of {name}", lambda: len(self.log))
         self.protocol = Protocol(name, b"{}", BOUNDS, boot=f"boot of {name}")
         self.effects: list[e.Effect] = self.protocol.start()
         self.handle(e.Tick(self.mono_ms, self.mono_ms))

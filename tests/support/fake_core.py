@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from holdfast.protocol.core import Incoming, Reception, Request
+from holdfast.protocol.core import Incoming, Receipt, Request
 
 
 @dataclass
@@ -19,7 +19,7 @@ class FakeDecision:
     commands_taken: int = 0
     incoming_taken: int = 0
     answers: list[tuple[int, bytes]] = field(default_factory=list)
-    received: list[Reception] = field(default_factory=list)
+    received: list[Receipt] = field(default_factory=list)
     dead: list[tuple[int, int, str, bytes]] = field(default_factory=list)
 
 

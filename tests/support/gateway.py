@@ -98,7 +98,7 @@ class StubNode:
         standing = {"sequence": self.sequence, "role": "leader", "lag_facts": 0, "node": "n1", "leader": "n1"}
         return standing | {"epoch": 1, "quarantine": {}, "peers": []}
 
-    def log_ails(self) -> bool:
+    def log_unwritable(self) -> bool:
         return self.ails
 
     def ready(self) -> list[str]:

@@ -12,7 +12,7 @@ from holdfast.protocol.log_types import Lease
 MEMBERSHIP = (e.ReadLease, e.PutLease, e.ReleaseLease, e.AskPeers, e.ReadEnds)
 
 
-class LeaseKey:
+class LeaseStore:
     """A bucket with one key."""
 
     def __init__(self, ttl_ms: int = 3_000) -> None:
@@ -45,7 +45,7 @@ class LeaseKey:
 class Neighbours:
     """Answers what one process asks."""
 
-    def __init__(self, key: LeaseKey, node: str, boot: str, log_end: Callable[[], int]) -> None:
+    def __init__(self, key: LeaseStore, node: str, boot: str, log_end: Callable[[], int]) -> None:
         self.key = key
         self.peers: list[e.PeerReport] = []
         self.log_end: Callable[[], int | None] = log_end

@@ -33,7 +33,7 @@ def cluster(
     kill -9 $(cat DIR/s2/nats/nats-server.pid)     # it comes back; nothing is lost
     ```
     """
-    from holdfast.errors import LogFault
+    from holdfast.errors import LogError
 
     if servers % 2 == 0:
         raise CouldNotRunError(
@@ -42,7 +42,7 @@ def cluster(
     try:
         data.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
         return asyncio.run(_run(data, servers))
-    except (LogFault, OSError) as error:
+    except (LogError, OSError) as error:
         raise CouldNotRunError(f"the cluster cannot be started: {error}") from error
 
 
@@ -54,7 +54,7 @@ async def _run(data: Path, size: int) -> int:
     told = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, told.set)
-    remarks.print(f"Starting {size} nats-servers under {data}; they choose a leader, which takes some seconds ...")
+    remarks.print(f"Bootstrap {size} nats-servers under {data}; they choose a leader, which takes some seconds ...")
     local = LocalCluster(data, LogSettings(replicas=size), size)
     await local.start()
     url_file = data / URL_FILE

@@ -13,14 +13,14 @@ from cyclopts import Parameter
 from holdfast.cli.console import CouldNotRunError
 from holdfast.client import ClientError, ProblemError, UnreachableError
 from holdfast.client.errors import ForbiddenError, UnauthenticatedError, UnknownSkuError
-from holdfast.errors import LogFault
+from holdfast.errors import LogError
 from holdfast.rehearsal.orders import UnreadableError
 from holdfast.rehearsal.own_gateway import GatewayStartError
 from holdfast.rehearsal.stage import RejectedError
 from holdfast.supervisor.record import gateway_of
 
 DEFAULT_URL = "http://127.0.0.1:8080"
-EXPECTED = (ClientError, LogFault, UnreadableError, GatewayStartError, RejectedError)
+EXPECTED = (ClientError, LogError, UnreadableError, GatewayStartError, RejectedError)
 
 Gateway = Annotated[
     str | None,

@@ -60,7 +60,7 @@ def demo(
 async def _run(data: Path | None, port: int | None, seconds: float, carts: float, *, leave: bool, as_json: bool) -> int:
     async with AsyncExitStack() as stack:
         directory = data or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="holdfast-demo-")))
-        remarks.print(f"Starting a gateway with a log of its own in {directory} ...", markup=False)
+        remarks.print(f"Bootstrap a gateway with a log of its own in {directory} ...", markup=False)
         gateway = await stack.enter_async_context(OwnGateway(directory, port or _free(PORT_WANTED)))
         remarks.print(f"The gateway is up on {gateway.url}. A flash sale of {seconds:g} s begins.", markup=False)
         with SaleScreen(round(seconds * carts)) as screen:

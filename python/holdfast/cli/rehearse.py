@@ -80,7 +80,7 @@ async def _run(options: Options, data: Path | None) -> Report:
         if options.url:
             return await run_rehearsal(options, watcher)
         directory = data or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="holdfast-")))
-        watcher.remark(f"Starting a gateway (log in {directory}) ...")
+        watcher.remark(f"Bootstrap a gateway (log in {directory}) ...")
         options.own = await stack.enter_async_context(OwnGateway(directory))
         options.url = options.own.url
         found = await run_rehearsal(options, watcher)

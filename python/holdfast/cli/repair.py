@@ -20,7 +20,7 @@ from holdfast.cli.live import LiveWatcher
 from holdfast.cli.serve import NatsCa, NatsCert, NatsCreds, NatsKey, named_file
 from holdfast.nats.connection import Connection, endpoint_of
 from holdfast.nats.streams import Names, ensure_streams
-from holdfast.recovery.repair import Mender, Proof
+from holdfast.recovery.repair import Proof, Repairer
 from holdfast.recovery.repair_plan import Examination, Plan, examine, plan
 from holdfast.recovery.verify import endpoint_at
 from holdfast.settings import LogSettings, Settings
@@ -112,11 +112,11 @@ async def _run(
                 made = await asyncio.to_thread(plan, found, trust)
             if not await asyncio.to_thread(consent, found, made):
                 return found, made, None, None
-            mender = Mender(connection, data, scope, settings)
+            repairer = Repairer(connection, data, scope, settings)
             with LiveWatcher("messages") as watcher:
-                mender.tell = _told(watcher)
-                proof = await mender.carry_out(made)
-            return found, made, proof, mender.backup
+                repairer.tell = _told(watcher)
+                proof = await repairer.carry_out(made)
+            return found, made, proof, repairer.backup
         finally:
             await connection.close()
 

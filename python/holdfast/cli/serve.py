@@ -138,7 +138,7 @@ def named_file(path: Path | None) -> str:
 
 def _supervised(plan: "Plan") -> str:
     """Until it is over; why, where nobody told it to stop."""
-    from holdfast.errors import LogFault
+    from holdfast.errors import LogError
     from holdfast.logs import configure_logs
     from holdfast.supervisor.run import StartError, supervise
 
@@ -149,7 +149,7 @@ def _supervised(plan: "Plan") -> str:
         plan.directory.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
         _allow_files(plan.settings.gateway.connections_max + FILES_BESIDE_CONNECTIONS)
         return asyncio.run(supervise(plan, lambda announcement: _announce(plan, announcement)))
-    except LogFault as error:
+    except LogError as error:
         raise CouldNotRunError(f"the log cannot be used: {error}") from error
     except StartError as error:
         raise CouldNotRunError(str(error)) from error

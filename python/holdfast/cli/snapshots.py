@@ -14,7 +14,7 @@ from rich.table import Table
 from holdfast._core import Engine, SnapshotError
 from holdfast.cli.connection import could_not_run
 from holdfast.cli.console import DONE, FOUND_WRONG, Json, number, remarks, results, write_json
-from holdfast.errors import SnapshotFault
+from holdfast.errors import SnapshotStoreError
 from holdfast.recovery.snapshotter import SnapshotDiffersError, Snapshotter
 from holdfast.recovery.verify import endpoint_at
 from holdfast.settings import Settings
@@ -85,7 +85,7 @@ def _row(store: SnapshotStore, sequence: int, *, prove: bool) -> dict[str, Any]:
             row["proven"] = (engine.sequence, engine.digest()) == (sequence, header.digest)
             wrong = engine.check_thoroughly()
             row["fault"] = wrong[0] if wrong else None
-    except (SnapshotFault, SnapshotError, OSError) as fault:
+    except (SnapshotStoreError, SnapshotError, OSError) as fault:
         row["fault"] = str(fault)
     return row
 

@@ -19,7 +19,7 @@ from holdfast.settings import Settings
 async def checkpoints(
     directory: Path, sequences: Iterable[int], scope: str = "main", settings: Settings | None = None
 ) -> dict[int, str]:
-    """The digest at each of the sequences. Raises LogFault when LOG cannot be read."""
+    """The digest at each of the sequences. Raises LogError when LOG cannot be read."""
     settings = settings or Settings()
     runtime = await asyncio.to_thread(runtime_of, directory)
     if runtime is None:

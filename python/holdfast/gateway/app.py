@@ -60,7 +60,7 @@ class Gateway:
         self.counters.know(route.name for route in self.routes)
         late.document = openapi.render_document(self.routes, holdfast.__version__)
         self.dispatcher = late.dispatcher = Dispatcher(
-            Router(self.routes), gate, self.counters, settings, node.reach, node.log_ails
+            Router(self.routes), gate, self.counters, settings, node.reach, node.log_unwritable
         )
         self._runner: web.ServerRunner | None = None
         self._beside: asyncio.Task[None] | None = None

@@ -15,7 +15,7 @@ from holdfast.contracts.problems import render_problem
 from holdfast.gateway.idempotency import CONFLICT, part_of
 from holdfast.gateway.keyring import Key
 from holdfast.gateway.ports import Answer, Node
-from holdfast.gateway.refusals import Refusal, named
+from holdfast.gateway.refusals import Refusal, effective_problem
 from holdfast.protocol.errors import Unavailable
 
 
@@ -37,7 +37,7 @@ async def answer_batch(node: Node, body: bytes, key: Key, idempotency_key: str |
     for (reservation, _), outcome in zip(requests, outcomes, strict=True):
         if isinstance(outcome, Unavailable):
             failures.append(outcome)
-            problem = named(outcome.problem, log_ails=node.log_ails())
+            problem = effective_problem(outcome.problem, log_unwritable=node.log_unwritable())
             status, answer = render_problem(problem, outcome=outcome.outcome)
         elif isinstance(outcome, BaseException):
             raise outcome

@@ -22,7 +22,7 @@ from holdfast.gateway.gate import Gate
 from holdfast.gateway.idempotency import HEADER, parse_key
 from holdfast.gateway.keyring import Key
 from holdfast.gateway.queries import MIN_SEQUENCE, min_sequence
-from holdfast.gateway.refusals import Refusal, named, overloaded
+from holdfast.gateway.refusals import Refusal, effective_problem, overloaded
 from holdfast.gateway.replies import Reply
 from holdfast.gateway.router import Route, Router
 from holdfast.protocol.errors import Unavailable
@@ -44,7 +44,7 @@ class Dispatcher:
         counters: Counters,
         settings: GatewaySettings,
         reach: Reach,
-        log_ails: Callable[[], bool],
+        log_unwritable: Callable[[], bool],
     ) -> None:
         self.draining = False
         self._resolve = router.resolve
@@ -54,7 +54,7 @@ class Dispatcher:
         self._retry_after_s = settings.retry_after_s
         self._bodies = BodyReader(settings.bodies_bytes_max, settings.retry_after_s)
         self._reach = reach
-        self._log_ails = log_ails
+        self._log_unwritable = log_unwritable
         self._told = 0
         most = settings.requests_in_flight_max
         # Reporting is refused first, checkout last; rank 0 (is it alive?) never.
@@ -129,7 +129,7 @@ class Dispatcher:
         return Reply(status, answer, self._told)
 
     def _unavailable(self, error: Unavailable) -> Reply:
-        problem = named(error.problem, log_ails=self._log_ails())
+        problem = effective_problem(error.problem, log_unwritable=self._log_unwritable())
         status, body = render_problem(problem, error.detail, outcome=error.outcome)
         seconds = max(1, round(error.retry_after_s))
         return Reply(status, body, self._told, headers=b"Retry-After: %d\r\n" % seconds if status == 503 else b"")

@@ -65,7 +65,7 @@ class Node(Protocol):
     def state(self) -> Mapping[str, Any]:
         """At least `sequence`, `role`, `lag_facts`, `node`, `leader`, `epoch`, `quarantine` and `peers`."""
 
-    def log_ails(self) -> bool:
+    def log_unwritable(self) -> bool:
         """Whether the log is known to take nothing just now."""
 
     def ready(self) -> list[str]:

@@ -95,7 +95,7 @@ def min_sequence(query: str) -> tuple[int, str]:
     return int(found), "&".join(rest)
 
 
-def none(query: str) -> None:
+def reject_query(query: str) -> None:
     """For calls without query parameters: raises Refusal 422 if there are any."""
     if query:
         fields(query, frozenset())

@@ -39,6 +39,6 @@ def overloaded(detail: str, *, retry_after_s: int, close: bool = False) -> Refus
     )
 
 
-def named(problem: str, *, log_ails: bool) -> str:
+def effective_problem(problem: str, *, log_unwritable: bool) -> str:
     """While the log takes nothing, that is why nobody leads, and what there is to do something about."""
-    return "log-unavailable" if problem == "no-leader" and log_ails else problem
+    return "log-unavailable" if problem == "no-leader" and log_unwritable else problem

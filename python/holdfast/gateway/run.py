@@ -27,7 +27,7 @@ from holdfast.gateway.gate import KeyGate, LoopbackGate
 from holdfast.gateway.keyring import Keyring
 from holdfast.nats.connection import endpoint_of
 from holdfast.nats.streams import Names
-from holdfast.node.bootstrap import Starting
+from holdfast.node.bootstrap import Bootstrap
 from holdfast.node.node import Node
 from holdfast.supervisor.channel import Assignment, Channel, Listening, LogState, SnapshotCounts, WorkerDied
 
@@ -52,7 +52,7 @@ class Serving:
 async def work(assignment: Assignment, channel: Channel) -> str:
     """Serve until told to stop. Returns why it ended: "" for a signal, else what made going on impossible.
 
-    Raises LogFault when the log cannot be used, OSError when the address cannot.
+    Raises LogError when the log cannot be used, OSError when the address cannot.
     """
     told = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -82,7 +82,7 @@ async def _serving(assignment: Assignment) -> AsyncIterator[Serving]:
         log.warning("slow_parser", detail="aiohttp lacks its C parser; install a wheel of it")
     secret = await asyncio.to_thread(owner_key, directory)
     scope = assignment.scope
-    starting = Starting(
+    bootstrap = Bootstrap(
         directory,
         Names(scope),
         settings,
@@ -95,7 +95,7 @@ async def _serving(assignment: Assignment) -> AsyncIterator[Serving]:
         endpoint_of(assignment.nats, settings.log),
         lambda: Engine(scope, secret),
         settings,
-        starting=starting,
+        bootstrap=bootstrap,
         name=assignment.node,
         directory=directory,
         rules=orjson.dumps(asdict(settings.rules)),

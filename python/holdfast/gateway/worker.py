@@ -11,7 +11,7 @@ import sys
 
 import uvloop
 
-from holdfast.errors import LogFault
+from holdfast.errors import LogError
 from holdfast.gateway.run import GONE, work
 from holdfast.logs import configure_logs
 from holdfast.settings import SupervisorSettings
@@ -36,7 +36,7 @@ def main() -> int:
 async def _life(assignment: Assignment, channel: Channel) -> int:
     try:
         why = await work(assignment, channel)
-    except LogFault as fault:
+    except LogError as fault:
         why = f"the log cannot be used: {fault}"
     except (OSError, ValueError) as fault:
         why = str(fault)

@@ -14,7 +14,7 @@ import msgspec
 import structlog
 from nats.aio.msg import Msg
 
-from holdfast.errors import ApiError, LogFault, UnreachableError
+from holdfast.errors import ApiError, LogError, UnreachableError
 from holdfast.nats.connection import Connection
 from holdfast.nats.streams import Names
 from holdfast.protocol.log_types import Refusal
@@ -134,7 +134,7 @@ async def get_message(connection: Connection, stream: str, sequence: int) -> byt
         if error.code != _MESSAGE_NOT_FOUND:
             log.warning("read-back-failed", stream=stream, sequence=sequence, why=str(error))
         return None
-    except LogFault as fault:
+    except LogError as fault:
         log.info("read-back-failed", stream=stream, sequence=sequence, why=str(fault))
         return None
     message = answer["message"]

@@ -22,7 +22,7 @@ from holdfast.nats.connection import Connection
 from holdfast.nats.streams import Names
 from holdfast.protocol.log_types import DeadLetter, Refusal
 from holdfast.settings import LogSettings
-from holdfast.tasks import ended
+from holdfast.tasks import cancel_and_wait
 
 log = structlog.get_logger(__name__)
 
@@ -79,7 +79,7 @@ class DeadLetters:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(patience_s):
                     await self._empty.wait()
-        await ended(self._repeater, *self._sending)
+        await cancel_and_wait(self._repeater, *self._sending)
 
     async def _send(self, numbers: Iterable[int]) -> None:
         for number in numbers:

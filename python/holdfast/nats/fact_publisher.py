@@ -11,7 +11,7 @@ import uuid
 
 import msgspec
 
-from holdfast.errors import LogFault, UnreachableError
+from holdfast.errors import LogError, UnreachableError
 from holdfast.nats.appender import Refused, is_duplicate, parse_reply
 from holdfast.nats.connection import Connection
 from holdfast.protocol.log_types import Refusal
@@ -20,7 +20,7 @@ from holdfast.settings import LogSettings
 _REPEAT_MS = 100
 
 
-class InFullError(LogFault):
+class InFullError(LogError):
     """IN refused the message and certainly has not stored it: no room left, or the message is too large."""
 
 
@@ -28,7 +28,7 @@ class _Ack(msgspec.Struct):
     seq: int = 0
 
 
-class InPublisher:
+class FactPublisher:
     """Publishes to one scope's IN."""
 
     def __init__(self, connection: Connection, stream: str, settings: LogSettings) -> None:

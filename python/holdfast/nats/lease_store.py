@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 import structlog
 
-from holdfast.errors import ApiError, ConflictError, LogFault, StreamMismatchError, UnreachableError
+from holdfast.errors import ApiError, ConflictError, LogError, StreamMismatchError, UnreachableError
 from holdfast.nats.appender import Stored, parse_reply
 from holdfast.nats.connection import Connection
 from holdfast.nats.streams import Names
@@ -35,7 +35,7 @@ class _Value(msgspec.Struct):
     boot: str = ""
 
 
-class LeaseKey:
+class LeaseStore:
     """The key of one scope, as one life of one process puts it."""
 
     def __init__(
@@ -86,7 +86,7 @@ class LeaseKey:
         return False
 
     async def read(self) -> Lease | None:
-        """What the key holds; None when nothing. Raises LogFault when nobody answers."""
+        """What the key holds; None when nothing. Raises LogError when nobody answers."""
         try:
             answer = await self._connection.api(f"STREAM.MSG.GET.{self._bucket}", {"last_by_subj": self._key})
         except ApiError as error:
@@ -103,7 +103,7 @@ class LeaseKey:
         return Lease(value.node or None, value.boot, message["seq"])
 
     async def put(self, expected: int) -> int:
-        """Put our name while the key's revision is `expected`; the new revision. Raises ConflictError, LogFault."""
+        """Put our name while the key's revision is `expected`; the new revision. Raises ConflictError, LogError."""
         return await self._put(self._held, expected)
 
     async def release(self, expected: int) -> int:
@@ -123,7 +123,7 @@ class LeaseKey:
             return reply.sequence
         if reply.refusal is Refusal.WRONG_SEQUENCE:
             raise ConflictError(f"{self._key}: {reply.detail}")
-        raise LogFault(f"{self._key}: {reply.detail}")
+        raise LogError(f"{self._key}: {reply.detail}")
 
     def _configuration(self) -> dict[str, Any]:
         age = self._ttl_ms * _MS_IN_NS

@@ -17,7 +17,7 @@ from nats.js.api import ObjectMeta, ObjectMetaOptions, ObjectStoreConfig, Storag
 from nats.js.errors import BucketNotFoundError, Error, NotFoundError
 from nats.js.object_store import ObjectStore
 
-from holdfast.errors import SnapshotFault
+from holdfast.errors import SnapshotStoreError
 from holdfast.nats.connection import Connection
 from holdfast.nats.streams import Names
 from holdfast.settings import LogSettings, SnapshotSettings
@@ -52,7 +52,7 @@ class SharedSnapshots:
         self._replicas = log_settings.replicas
 
     async def names(self) -> list[str]:
-        """What there is, the newest first. Raises SnapshotFault."""
+        """What there is, the newest first. Raises SnapshotStoreError."""
         try:
             bucket = await self._bucket(create=False)
             return await self._names(bucket) if bucket is not None else []
@@ -60,7 +60,7 @@ class SharedSnapshots:
             raise self._failed("could not be listed", fault) from fault
 
     async def put(self, path: Path) -> None:
-        """Share a proven snapshot, and let the oldest beyond those to be kept go. Raises SnapshotFault."""
+        """Share a proven snapshot, and let the oldest beyond those to be kept go. Raises SnapshotStoreError."""
         try:
             async with asyncio.timeout(self._settings.shared_timeout_ms / 1000):
                 bucket = await self._bucket(create=True)
@@ -77,12 +77,12 @@ class SharedSnapshots:
             raise self._failed("could not be put", fault) from fault
 
     async def fetch(self, name: str, into: Path) -> None:
-        """Write a shared snapshot to a new file. Raises SnapshotFault."""
+        """Write a shared snapshot to a new file. Raises SnapshotStoreError."""
         try:
             async with asyncio.timeout(self._settings.shared_timeout_ms / 1000):
                 bucket = await self._bucket(create=False)
                 if bucket is None:
-                    raise SnapshotFault(f"{self._bucket_name} does not exist")
+                    raise SnapshotStoreError(f"{self._bucket_name} does not exist")
                 with into.open("xb") as file:
                     await bucket.get(name, file)
         except _FAULTS as fault:
@@ -111,5 +111,5 @@ class SharedSnapshots:
             return []
         return sorted((entry.name for entry in listed if entry.name and not entry.deleted), reverse=True)
 
-    def _failed(self, what: str, fault: BaseException) -> SnapshotFault:
-        return SnapshotFault(f"shared snapshots in {self._bucket_name} {what}: {type(fault).__name__}: {fault}")
+    def _failed(self, what: str, fault: BaseException) -> SnapshotStoreError:
+        return SnapshotStoreError(f"shared snapshots in {self._bucket_name} {what}: {type(fault).__name__}: {fault}")

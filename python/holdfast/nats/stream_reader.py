@@ -17,11 +17,11 @@ import structlog
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
-from holdfast.errors import ApiError, GapError, LogFault
+from holdfast.errors import ApiError, GapError, LogError
 from holdfast.nats.appender import get_message
 from holdfast.nats.connection import Connection
 from holdfast.settings import LogSettings
-from holdfast.tasks import ended
+from holdfast.tasks import cancel_and_wait
 
 log = structlog.get_logger(__name__)
 
@@ -79,7 +79,7 @@ class StreamReader:
         self._skips = 0
         self._heard_s = 0.0
         self._renew = False
-        self._failure: LogFault | None = None
+        self._failure: LogError | None = None
         self._arrived = asyncio.Event()
         self._wake = asyncio.Event()
         self._subscription: Subscription | None = None
@@ -111,7 +111,7 @@ class StreamReader:
     async def close(self) -> None:
         """Stop, and leave nothing behind on the server."""
         self._connection.unwatch(self._on_connection)
-        await ended(self._task)
+        await cancel_and_wait(self._task)
         if self._subscription is not None:
             with contextlib.suppress(Exception):
                 await self._subscription.unsubscribe()
@@ -153,7 +153,7 @@ class StreamReader:
                 await self._serve()
             except ApiError as error:
                 log.warning("reader-renewed", stream=self._stream, why=str(error))
-            except LogFault as fault:
+            except LogError as fault:
                 log.info("reader-waits", stream=self._stream, why=str(fault))
             if self._skips > 1:
                 await self._judge_gap()
@@ -190,7 +190,7 @@ class StreamReader:
     async def _drop_consumer(self) -> None:
         if self._consumer:
             name, self._consumer = self._consumer, ""
-            with contextlib.suppress(LogFault):
+            with contextlib.suppress(LogError):
                 await self._connection.api(f"CONSUMER.DELETE.{self._stream}.{name}")
 
     async def _serve(self) -> None:

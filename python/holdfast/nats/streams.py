@@ -54,7 +54,7 @@ class Names:
         return f"hf.{self.scope}.log"
 
     @property
-    def pulse_subject(self) -> str:
+    def heartbeat_subject(self) -> str:
         """Where each process says once a second how it is. No stream has it."""
         return f"hf.{self.scope}.pulse"
 

@@ -12,7 +12,7 @@ import socket
 from contextlib import ExitStack
 from pathlib import Path
 
-from holdfast.errors import ApiError, LogFault, ServerStartError
+from holdfast.errors import ApiError, LogError, ServerStartError
 from holdfast.nats.connection import Connection, Endpoint
 from holdfast.nats_server.server import EmbeddedServer, Member
 from holdfast.settings import LogSettings
@@ -100,7 +100,7 @@ class LocalCluster:
                         await connection.api(f"STREAM.CREATE.{probe['name']}", probe)
                     except ApiError as fault:  # "no suitable peers", "no leader": not yet
                         last = str(fault)
-                    except LogFault as fault:
+                    except LogError as fault:
                         last = str(fault)
                     else:
                         await connection.api(f"STREAM.DELETE.{probe['name']}")

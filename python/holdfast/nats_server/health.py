@@ -9,7 +9,7 @@ import contextlib
 
 import msgspec
 
-from holdfast.errors import LogFault
+from holdfast.errors import LogError
 from holdfast.nats.connection import Connection, Endpoint
 from holdfast.settings import LogSettings
 
@@ -57,11 +57,11 @@ class HealthProbe:
         """Like `ask`, with no answer as a fault."""
         try:
             return (await self.ask())[1]
-        except LogFault as fault:
+        except LogError as fault:
             return str(fault)
 
     async def close(self) -> None:
         """Hang up."""
         if self._connection is not None:
-            with contextlib.suppress(LogFault):
+            with contextlib.suppress(LogError):
                 await self._connection.close()

@@ -23,13 +23,13 @@ from pathlib import Path
 import msgspec
 import structlog
 
-from holdfast.errors import LogFault, ServerStartError
+from holdfast.errors import LogError, ServerStartError
 from holdfast.nats.connection import Endpoint
 from holdfast.nats_server import store
 from holdfast.nats_server.health import HealthProbe
 from holdfast.nats_server.store import Runtime, StoreDirectory
 from holdfast.settings import LogSettings
-from holdfast.tasks import ended
+from holdfast.tasks import cancel_and_wait
 
 log = structlog.get_logger(__name__)
 
@@ -137,7 +137,7 @@ class EmbeddedServer:
 
     async def stop(self) -> None:
         """End the child cleanly and give the store back."""
-        await ended(self._watch)
+        await cancel_and_wait(self._watch)
         await self._end_child()
         self._store.release()
 
@@ -213,7 +213,7 @@ class EmbeddedServer:
                 if self._child.poll() is not None:
                     return self._store.last_error() or f"exit status {self._child.returncode}", ""
                 if _listens(self._port):
-                    with contextlib.suppress(LogFault):
+                    with contextlib.suppress(LogError):
                         server_id, fault = await probe.ask()
                         if not fault:
                             return "", server_id

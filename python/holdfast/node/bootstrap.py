@@ -16,8 +16,8 @@ import structlog
 
 from holdfast._core import SnapshotError
 from holdfast.errors import (
-    SnapshotFault,
     SnapshotsInUseError,
+    SnapshotStoreError,
     SnapshotTooNewError,
     SnapshotUnreadableError,
     UnreachableError,
@@ -35,18 +35,18 @@ log = structlog.get_logger(__name__)
 
 CoreT = TypeVar("CoreT")
 
-UNUSABLE = (SnapshotFault, SnapshotError, OSError)
+UNUSABLE = (SnapshotStoreError, SnapshotError, OSError)
 
 
 @dataclass(frozen=True, slots=True)
-class Misfit:
+class Mismatch:
     """Why a snapshot is none of LOG as it is, and whether it never will be."""
 
     why: str
-    for_ever: bool
+    permanent: bool
 
 
-class Starting(Generic[CoreT]):
+class Bootstrap(Generic[CoreT]):
     """Restores cores of one scope. `restore` takes a path and proves the digest; `new` makes an empty core."""
 
     def __init__(
@@ -73,10 +73,10 @@ class Starting(Generic[CoreT]):
             snapshot = await self._readable(sequence, alarm)
             if snapshot is None:
                 continue
-            misfit = await self._misfit(connection, snapshot.header, state)
-            if misfit is not None:
-                alarm(Alarm("snapshot-does-not-fit", f"{snapshot.path.name}: {misfit.why}"))
-                if misfit.for_ever:
+            mismatch = await self._mismatch(connection, snapshot.header, state)
+            if mismatch is not None:
+                alarm(Alarm("snapshot-does-not-fit", f"{snapshot.path.name}: {mismatch.why}"))
+                if mismatch.permanent:
                     await asyncio.to_thread(self.store.set_aside, sequence)
                 continue
             core = await self._restored(snapshot, alarm)
@@ -121,7 +121,7 @@ class Starting(Generic[CoreT]):
                 core = await self._one_shared(shared, name, connection, state, alarm)
                 if core is not None:
                     return core
-        except SnapshotFault as fault:
+        except SnapshotStoreError as fault:
             alarm(Alarm("shared-snapshots-unusable", str(fault)))
         return None
 
@@ -138,9 +138,9 @@ class Starting(Generic[CoreT]):
                 part = self.store.directory / f"{name}.part"
                 await shared.fetch(name, part)
                 header = await asyncio.to_thread(read_header, part, self._settings.snapshots.header_bytes_max)
-                misfit = await self._misfit(connection, header, state)
-                if misfit is not None:
-                    alarm(Alarm("snapshot-does-not-fit", f"shared {name}: {misfit.why}"))
+                mismatch = await self._mismatch(connection, header, state)
+                if mismatch is not None:
+                    alarm(Alarm("snapshot-does-not-fit", f"shared {name}: {mismatch.why}"))
                     return None
                 core = await asyncio.to_thread(self.store.prove, part, self._restore)
                 await asyncio.to_thread(self.store.admit, part, header.sequence)
@@ -152,16 +152,16 @@ class Starting(Generic[CoreT]):
         log.info("snapshot-restored", sequence=header.sequence, shared=name)
         return core
 
-    async def _misfit(self, connection: Connection, header: SnapshotHeader, state: StreamState) -> Misfit | None:
+    async def _mismatch(self, connection: Connection, header: SnapshotHeader, state: StreamState) -> Mismatch | None:
         """Why this snapshot is none of this LOG; None when it is one. Raises UnreachableError."""
         sequence = header.sequence
         if header.scope != self._names.scope:
-            return Misfit(f"it is of scope {header.scope}", for_ever=True)
+            return Mismatch(f"it is of scope {header.scope}", permanent=True)
         if sequence > state.last_sequence:
             why = f"the log ends at {state.last_sequence}, before its sequence {sequence}: did the log lose its end?"
-            return Misfit(why, for_ever=False)
+            return Mismatch(why, permanent=False)
         if state.first_sequence > sequence + 1:
-            return Misfit(f"the log begins at {state.first_sequence}, after its sequence {sequence}", for_ever=True)
+            return Mismatch(f"the log begins at {state.first_sequence}, after its sequence {sequence}", permanent=True)
         if state.first_sequence > sequence:
             return None
         message = await get_message(connection, self._names.log, sequence)
@@ -169,5 +169,5 @@ class Starting(Generic[CoreT]):
             raise UnreachableError(f"{self._names.log}: message {sequence} cannot be read now")
         if chain_hash(message) != header.chain:
             why = f"the log has another message at {sequence} than the one that it was made after"
-            return Misfit(why, for_ever=True)
+            return Mismatch(why, permanent=True)
         return None

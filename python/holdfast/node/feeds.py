@@ -8,13 +8,13 @@ for another place; a reader that fails for good is reported, not retried in sile
 import asyncio
 from collections.abc import Callable, Iterator
 
-from holdfast.errors import LogFault
+from holdfast.errors import LogError
 from holdfast.nats.connection import Connection
 from holdfast.nats.stream_reader import Entry, StreamReader
 from holdfast.nats.streams import Names
 from holdfast.protocol.messages import Broken, CaughtUp, Event, Fetched, FetchIn, Followed
 from holdfast.settings import Settings
-from holdfast.tasks import ended
+from holdfast.tasks import cancel_and_wait
 
 
 class LogFeed:
@@ -38,7 +38,7 @@ class LogFeed:
     def stop(self) -> asyncio.Task[None] | None:
         """Deliver nothing more; a task that is done when nothing of it is left."""
         task, self._task = self._task, None
-        return None if task is None else asyncio.get_running_loop().create_task(ended(task))
+        return None if task is None else asyncio.get_running_loop().create_task(cancel_and_wait(task))
 
     async def _run(self, after: int, previous: asyncio.Task[None] | None) -> None:
         if previous is not None:
@@ -57,7 +57,7 @@ class LogFeed:
                     if self._task is not asyncio.current_task():
                         break  # what came before asked for another place
                     self._drive(Followed(part[0].sequence, [entry.payload for entry in part]))
-        except LogFault as fault:
+        except LogError as fault:
             self._drive(Broken(str(fault)))
         finally:
             await reader.close()
@@ -98,7 +98,7 @@ class InFeed:
     def stop(self) -> asyncio.Task[None] | None:
         """Deliver nothing more; a task that is done when nothing of it is left."""
         task, self._task = self._task, None
-        return None if task is None else asyncio.get_running_loop().create_task(ended(task))
+        return None if task is None else asyncio.get_running_loop().create_task(cancel_and_wait(task))
 
     async def _run(self, wanted: asyncio.Queue[FetchIn]) -> None:
         reader: StreamReader | None = None
@@ -118,7 +118,7 @@ class InFeed:
                 self.gaps_total += reader.gaps_total
                 reader.gaps_total = 0
                 self._drive(Fetched(entries))
-        except LogFault as fault:
+        except LogError as fault:
             self._drive(Broken(str(fault)))
         finally:
             if reader is not None:

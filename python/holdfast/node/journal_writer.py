@@ -22,7 +22,7 @@ from holdfast.errors import (
     JournalDiffersError,
     JournalFullError,
     JournalGapError,
-    LogFault,
+    LogError,
 )
 from holdfast.nats.connection import Connection
 from holdfast.nats.stream_reader import StreamReader
@@ -34,7 +34,7 @@ from holdfast.settings import Settings
 from holdfast.storage.archive import Archive
 from holdfast.storage.chain import Position
 from holdfast.storage.journal import Journal
-from holdfast.tasks import ended
+from holdfast.tasks import cancel_and_wait
 
 log = structlog.get_logger(__name__)
 
@@ -42,7 +42,7 @@ Result = TypeVar("Result")
 _ADVICE = "run `holdfast repair --data DIR`, which says what is wrong and puts it right"
 
 
-class Keeper:
+class JournalWriter:
     """One node's journal, on an event loop. Without a directory there is none, and everything is let through."""
 
     def __init__(
@@ -93,9 +93,9 @@ class Keeper:
 
     async def close(self) -> None:
         """Write what waits, and let go."""
-        await ended(self._task)
+        await cancel_and_wait(self._task)
         if self._journal is not None:
-            with contextlib.suppress(OSError, LogFault):
+            with contextlib.suppress(OSError, LogError):
                 await self._write_queue()
             with contextlib.suppress(OSError):
                 await self._do(self._journal.close)
@@ -150,7 +150,7 @@ class Keeper:
             except (JournalDiffersError, JournalDamagedError) as fault:
                 self._stop_keeping(fault)
                 return
-            except (OSError, LogFault) as fault:
+            except (OSError, LogError) as fault:
                 self._tell_lag(fault)
                 await asyncio.sleep(settings.retry_ms / 1000)
                 self._work.set()

@@ -15,27 +15,27 @@ from typing import Any, Generic, Literal, cast
 
 import structlog
 
-from holdfast.errors import LogFault
+from holdfast.errors import LogError
 from holdfast.nats.appender import Appender, Refused, Stored, get_message
 from holdfast.nats.connection import Connection, Endpoint
 from holdfast.nats.dead_letters import DeadLetters
 from holdfast.nats.streams import Names, ensure_streams
-from holdfast.node.bootstrap import Starting
+from holdfast.node.bootstrap import Bootstrap
 from holdfast.node.feeds import InFeed, LogFeed
-from holdfast.node.journal_writer import Keeper
+from holdfast.node.journal_writer import JournalWriter
 from holdfast.node.reads import Answer, CoreT, Reads
 from holdfast.node.replay import Progress, ReplayProgress
 from holdfast.node.report import Counters, not_ready, state_of
 from holdfast.node.waiters import Waiters
-from holdfast.peers.cluster import Liaison
+from holdfast.peers.cluster import ClusterMember
 from holdfast.peers.fact_submitter import FactsOutcome
-from holdfast.peers.membership_io import Peers
+from holdfast.peers.membership_io import MembershipIo
 from holdfast.protocol import messages as e
 from holdfast.protocol.core import Request
 from holdfast.protocol.errors import Unavailable
 from holdfast.protocol.leader import Protocol
 from holdfast.settings import Settings
-from holdfast.tasks import ended
+from holdfast.tasks import cancel_and_wait
 
 log = structlog.get_logger(__name__)
 
@@ -53,7 +53,7 @@ class Node(Generic[CoreT]):
         name: str = "n1",
         rules: bytes = b"{}",
         directory: Path | None = None,
-        starting: Starting[CoreT] | None = None,
+        bootstrap: Bootstrap[CoreT] | None = None,
         on_progress: Progress | None = None,
     ) -> None:
         self.names = Names(scope)
@@ -63,7 +63,7 @@ class Node(Generic[CoreT]):
         self.log_fault = ""  # what whoever runs the log's server says is wrong with it
         self.replay_progress: ReplayProgress | None = None
         self._new_core = new_core
-        self._starting = starting
+        self._bootstrap = bootstrap
         self._on_progress = on_progress
         self._protocol = Protocol(name, rules, self.settings.node, boot=secrets.token_hex(8))
         self._connection = Connection(endpoint, self.settings.log, f"holdfast {scope} {name}")
@@ -73,18 +73,20 @@ class Node(Generic[CoreT]):
         self._log_feed = LogFeed(self._feed_connection, self.names, self.settings, self._from_log)
         self._in_feed = InFeed(self._feed_connection, self.names, self.settings, self._drive)
         journal = None if directory is None else directory / "journal" / name
-        self.keeper = Keeper(journal, self._feed_connection, self.names, self.settings, self._drive, self._alarm)
-        self._peers = Peers(
+        self.journal_writer = JournalWriter(
+            journal, self._feed_connection, self.names, self.settings, self._drive, self._alarm
+        )
+        self._membership_io = MembershipIo(
             self._connection,
             self.names,
             self.settings,
             self._protocol,
-            lambda: self.keeper.end,
+            lambda: self.journal_writer.end,
             self._drive,
             self._spawn,
         )
         self._reads: Reads[CoreT] = Reads(self.settings.node)
-        self.liaison = Liaison(
+        self.cluster = ClusterMember(
             self._connection, self.names, self._protocol, self.settings, self._wake, self._drive, self._alarm
         )
         self._tasks: set[asyncio.Task[None]] = set()
@@ -100,8 +102,8 @@ class Node(Generic[CoreT]):
             e.Answer: self._waiters.answer,
             e.Reject: self._waiters.reject,
             e.Committed: self._committed,
-            e.Keep: self.keeper.keep,
-            e.Received: lambda effect: self.liaison.receptions.tell(effect.receptions, effect.sequence),
+            e.Keep: self.journal_writer.keep,
+            e.Received: lambda effect: self.cluster.receipts.tell(effect.receipts, effect.sequence),
             e.Append: lambda effect: self._appender.send(effect.append_id, effect.message, effect.expected),
             e.PublishDead: lambda effect: self._dead.put(effect.letters),
             e.FetchIn: self._in_feed.fetch,
@@ -112,7 +114,7 @@ class Node(Generic[CoreT]):
             e.RoleChanged: self._role_changed,
             e.Alarm: self._alarm,
             e.Halt: self._halt,
-            **self._peers.performers,
+            **self._membership_io.performers,
         }
 
     # ---- life
@@ -129,9 +131,9 @@ class Node(Generic[CoreT]):
         await ensure_streams(self._connection, self.names, self.settings.log)
         await self._appender.open()
         await self._dead.open()
-        await self.keeper.open()
-        await self.liaison.open()
-        await self._peers.open()
+        await self.journal_writer.open()
+        await self.cluster.open()
+        await self._membership_io.open()
         self._connection.watch(self._on_connection)
         self._feed_connection.watch(self._on_feed_connection)
         self._drive(self._clock(e.Tick))
@@ -153,23 +155,23 @@ class Node(Generic[CoreT]):
     async def stop(self, drain: bool = True) -> None:
         """Finish what is here (at most `drain_ms`), or do not; then let go of the log."""
         self._drive(e.Stop())
-        self.liaison.stop()
+        self.cluster.stop()
         deadline_s = time.monotonic() + self.settings.node.drain_ms / 1000
-        parts = (self._protocol, self.liaison.forwarder)
+        parts = (self._protocol, self.cluster.forwarder)
         while drain and not all(part.idle for part in parts) and time.monotonic() < deadline_s:  # noqa: ASYNC110
             await asyncio.sleep(self.settings.node.tick_ms / 1000)
         self._perform(self._protocol.leave())
-        await self._peers.until_left()
+        await self._membership_io.until_left()
         if self._ticker is not None:
             self._ticker.cancel()
         self._protocol.role = e.Role.HALTED
         self._stop_following(e.StopFollowing())
-        await asyncio.wait({*self._tasks_ending, self._loop.create_task(ended(*self._tasks))})
+        await asyncio.wait({*self._tasks_ending, self._loop.create_task(cancel_and_wait(*self._tasks))})
         self._reads.refuse_all("no-leader")
         self._waiters.reject(e.Reject(self._protocol.abandon(), e.Problem.NO_LEADER, e.Outcome.UNKNOWN))
-        await self.liaison.close(drain=drain)
+        await self.cluster.close(drain=drain)
         await self._dead.close(self.settings.log.request_timeout_ms / 1000 if drain else 0)
-        await self.keeper.close()
+        await self.journal_writer.close()
         await self._feed_connection.close()
         await self._connection.close()
 
@@ -199,7 +201,7 @@ class Node(Generic[CoreT]):
         command = e.Command(request, future, deadline_ms)
         refused = protocol.submit(command)
         if refused is not None:
-            self.liaison.take(command, refused)
+            self.cluster.take(command, refused)
         self._wake()
         return future
 
@@ -211,7 +213,7 @@ class Node(Generic[CoreT]):
         core = protocol.core
         if core is None:
             raise Unavailable("no-leader", "not-done", self.settings.node.retry_after_s)
-        status, body = call(cast("CoreT", core), self.liaison.told(core.sequence))
+        status, body = call(cast("CoreT", core), self.cluster.told(core.sequence))
         return status, body, core.sequence
 
     async def read(self, call: Callable[[CoreT, bytes], tuple[int, bytes]], *, degradable: bool = True) -> Answer:
@@ -236,35 +238,35 @@ class Node(Generic[CoreT]):
         if self._protocol.quarantine:  # what is sent to an IN that lost its end would never be taken
             raise Unavailable.of(e.Problem.LOG_UNAVAILABLE, e.Outcome.NOT_DONE, self.settings.node.retry_after_s)
         subject = self.names.incoming_subject(family, None if family == "policy" else source)
-        return await self.liaison.facts.send(subject, messages, await_log=wait == "log")
+        return await self.cluster.facts.send(subject, messages, await_log=wait == "log")
 
     async def reach(self, sequence: int) -> None:
         """Until this process holds LOG up to `sequence`, at most `read_deadline_ms`. Raises Unavailable."""
-        if sequence > self.liaison.progress.sequence:
-            await self.liaison.reach(sequence)
+        if sequence > self.cluster.applied_index.sequence:
+            await self.cluster.reach(sequence)
 
     def state(self) -> dict[str, Any]:
         """Who we are and how far. `digest` is None while a batch is under way: read it with `read` then."""
-        lag = self.liaison.lag(self._log_feed.end)
-        return state_of(self._protocol, self.names.scope, lag, self._in_feed.end) | self.liaison.state()
+        lag = self.cluster.lag(self._log_feed.end)
+        return state_of(self._protocol, self.names.scope, lag, self._in_feed.end) | self.cluster.state()
 
     def heard_death(self, node: str) -> None:
         """The process of that name is gone for certain: nobody has to wait until its lease runs out."""
         self._drive(e.HolderDied(node))
 
-    def log_ails(self) -> bool:
+    def log_unwritable(self) -> bool:
         """Whether the log is known to take nothing: somebody said so, it does itself, or there is no way to it."""
         return bool(self.log_fault) or self._protocol.log_refuses or not self._connection.connected
 
     def ready(self) -> list[str]:
         """Why not to send requests here; empty: do."""
         reasons = not_ready(self._protocol, self._connection, self.reason, self.log_fault, self.settings.node)
-        return [*reasons, *self.liaison.not_ready()]
+        return [*reasons, *self.cluster.not_ready()]
 
     def counters(self) -> Mapping[str, float]:
         """Figures by name; those that only grow end in `_total`."""
         own = self.counted.figures(self._protocol, self._dead, len(self._reads))
-        return {**own, **self.liaison.figures(self._log_feed.end), **self.keeper.figures()}
+        return {**own, **self.cluster.figures(self._log_feed.end), **self.journal_writer.figures()}
 
     # ---- driving the protocol
 
@@ -278,8 +280,8 @@ class Node(Generic[CoreT]):
     def _from_log(self, event: e.Event) -> None:
         self._drive(event)
         if isinstance(event, e.CaughtUp):
-            self.liaison.caught_up(event.sequence)
-        self.liaison.settled()
+            self.cluster.caught_up(event.sequence)
+        self.cluster.settled()
 
     def _wake(self) -> None:
         if not self._turn_scheduled and self._protocol.wants_turn:
@@ -295,7 +297,7 @@ class Node(Generic[CoreT]):
         self._drive(self._clock(e.Tick))
         if self._reads and self._protocol.core is not None:
             self._reads.run_late(cast("CoreT", self._protocol.core), int(self._loop.time() * 1000))
-        self.liaison.tick()
+        self.cluster.tick()
 
     def _perform(self, effects: list[e.Effect]) -> None:
         for effect in effects:
@@ -314,9 +316,9 @@ class Node(Generic[CoreT]):
 
     def _committed(self, effect: e.Committed) -> None:
         self.counted.batches += 1
-        self.liaison.settled()
+        self.cluster.settled()
         if self._reads and self._protocol.core is not None:
-            self._reads.run_all(cast("CoreT", self._protocol.core), self.liaison.told(effect.sequence))
+            self._reads.run_all(cast("CoreT", self._protocol.core), self.cluster.told(effect.sequence))
 
     def _spawn(self, work: Any) -> None:
         task = self._loop.create_task(work)
@@ -329,10 +331,10 @@ class Node(Generic[CoreT]):
     async def _rebuild(self, reason: str) -> None:
         log.info("rebuild", why=reason)
         try:
-            starting = self._starting
-            core = await starting.core(self._feed_connection, self._alarm) if starting else self._new_core()
-            progress = await self.keeper.rebuild(core, self._note_progress)
-        except LogFault as fault:
+            bootstrap = self._bootstrap
+            core = await bootstrap.core(self._feed_connection, self._alarm) if bootstrap else self._new_core()
+            progress = await self.journal_writer.rebuild(core, self._note_progress)
+        except LogError as fault:
             self._drive(e.RebuildFailed(str(fault)))
         except asyncio.CancelledError:
             raise
@@ -340,8 +342,8 @@ class Node(Generic[CoreT]):
             self._drive(e.Broken(f"replay: {type(fault).__name__}: {fault}"))
         else:
             log.info("rebuilt", sequence=progress.sequence, facts_per_s=int(progress.facts_per_s))
-            self._drive(e.Rebuilt(core, self.keeper.end))
-            self.liaison.rebuilt()
+            self._drive(e.Rebuilt(core, self.journal_writer.end))
+            self.cluster.rebuilt()
 
     def _note_progress(self, progress: ReplayProgress) -> None:
         self.replay_progress = progress
@@ -358,7 +360,7 @@ class Node(Generic[CoreT]):
         self.reason = effect.reason
         self.counted.roles[effect.role] += 1
         log.info("role", role=effect.role.value, why=effect.reason)
-        self.liaison.role_changed(effect.role)
+        self.cluster.role_changed(effect.role)
         if self._protocol.core is None:
             self._reads.refuse_all("no-leader")
 
@@ -368,13 +370,13 @@ class Node(Generic[CoreT]):
 
     def _halt(self, effect: e.Halt) -> None:
         log.critical("halt", why=effect.reason)
-        self.liaison.receptions.refuse_all()
+        self.cluster.receipts.refuse_all()
         if self._halted is not None and not self._halted.done():
             self._halted.set_result(effect.reason)
 
     def _on_connection(self, connected: bool, why: str) -> None:
         log.info("log-connection", connected=connected, why=why)
-        self.liaison.freshness.connection(connected, self._loop.time())
+        self.cluster.freshness.connection(connected, self._loop.time())
         if connected:
             self._drive(e.Connected())
         elif why == "closed":

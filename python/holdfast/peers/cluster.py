@@ -15,15 +15,15 @@ from nats.aio.msg import Msg
 
 from holdfast.errors import UnreachableError
 from holdfast.nats.connection import Connection
-from holdfast.nats.fact_publisher import InPublisher
+from holdfast.nats.fact_publisher import FactPublisher
 from holdfast.nats.streams import Names
-from holdfast.peers.command_server import Leadership
-from holdfast.peers.fact_submitter import FactsDoor
+from holdfast.peers.command_server import CommandServer
+from holdfast.peers.fact_submitter import FactSubmitter
 from holdfast.peers.forwarding import Forwarder
-from holdfast.peers.freshness import Freshness, Progress
-from holdfast.peers.heartbeat import CAUSE, Peer, Pulses
-from holdfast.peers.receipts import Receptions
-from holdfast.peers.rpc import Mailbox
+from holdfast.peers.freshness import AppliedIndex, Freshness
+from holdfast.peers.heartbeat import CAUSE, Heartbeats, Peer
+from holdfast.peers.receipts import Receipts
+from holdfast.peers.rpc import Rpc
 from holdfast.protocol.errors import Unavailable
 from holdfast.protocol.leader import Protocol
 from holdfast.protocol.messages import Alarm, Command, Event, Lifted, Outcome, Problem, Quarantined, Role
@@ -34,7 +34,7 @@ log = structlog.get_logger(__name__)
 _CLOSE_S = 1.0
 
 
-class Liaison:
+class ClusterMember:
     """Everything beside the log."""
 
     def __init__(
@@ -53,17 +53,17 @@ class Liaison:
         self._protocol = protocol
         self._settings = node
         self._drive = drive
-        self.progress = Progress(node)
+        self.applied_index = AppliedIndex(node)
         self.freshness = Freshness(node)
-        self.receptions = Receptions(node)
-        self._mailbox = Mailbox(connection, node)
-        self.forwarder = Forwarder(connection, self._mailbox, self.progress, self._leader, self._leader_clock, node)
-        self._leadership = Leadership(connection, names, self._mailbox, protocol, self.receptions, wake, node)
-        publisher = InPublisher(connection, names.incoming, settings.log)
-        self.facts = FactsDoor(
-            publisher, self.receptions, self._mailbox, self.progress, self._leads, self._leader, node
+        self.receipts = Receipts(node)
+        self._rpc = Rpc(connection, node)
+        self.forwarder = Forwarder(connection, self._rpc, self.applied_index, self._leader, self._leader_clock, node)
+        self._command_server = CommandServer(connection, names, self._rpc, protocol, self.receipts, wake, node)
+        publisher = FactPublisher(connection, names.incoming, settings.log)
+        self.facts = FactSubmitter(
+            publisher, self.receipts, self._rpc, self.applied_index, self._leads, self._leader, node
         )
-        self.pulses = Pulses(protocol.node, protocol.boot, node, lambda *told: alarm(Alarm(*told)), self._judge)
+        self.pulses = Heartbeats(protocol.node, protocol.boot, node, lambda *told: alarm(Alarm(*told)), self._judge)
         self._stopping = False
         self._speaking: asyncio.Task[None] | None = None
 
@@ -71,21 +71,21 @@ class Liaison:
 
     async def open(self) -> None:
         """Listen for answers and for the others."""
-        await self._mailbox.open()
-        await self._connection.listen(self._names.pulse_subject, self._on_pulse)
+        await self._rpc.open()
+        await self._connection.listen(self._names.heartbeat_subject, self._on_pulse)
 
     def stop(self) -> None:
         """Take nothing more from other processes; what is here may finish."""
         self._stopping = True
-        self._leadership.end()
+        self._command_server.end()
 
     async def close(self, *, drain: bool) -> None:
         """Whoever still waits is told what is known."""
         self.facts.stopping = True
-        self.receptions.refuse_all()
+        self.receipts.refuse_all()
         await self.forwarder.close()
-        await self._leadership.close(_CLOSE_S if drain else 0)
-        self._mailbox.close()
+        await self._command_server.close(_CLOSE_S if drain else 0)
+        self._rpc.close()
         if self._speaking is not None:
             await asyncio.wait([self._speaking])
         if drain:
@@ -98,7 +98,7 @@ class Liaison:
         loop = asyncio.get_running_loop()
         self.forwarder.sweep(int(loop.time() * 1000))
         if loop.time() >= self.pulses.next_s and (self._speaking is None or self._speaking.done()):
-            self.pulses.next_s = loop.time() + self._settings.pulse_ms / 1000
+            self.pulses.next_s = loop.time() + self._settings.heartbeat_ms / 1000
             self._speaking = loop.create_task(self._speak())
 
     def role_changed(self, role: Role) -> None:
@@ -106,18 +106,18 @@ class Liaison:
         core = self._protocol.core
         self.pulses.next_s = 0.0  # the others should know at once
         if role is Role.LEADING and core is not None:
-            self.receptions.lead(core.in_upto)
-            self._leadership.begin(core.epoch)
+            self.receipts.lead(core.in_upto)
+            self._command_server.begin(core.epoch)
             self.forwarder.lead(self._protocol.submit)
         else:
-            self._leadership.end()
-            self.receptions.refuse_all()
+            self._command_server.end()
+            self.receipts.refuse_all()
 
     def settled(self) -> None:
         """The core may be at a new sequence."""
         core = self._protocol.core
         if core is not None:
-            self.progress.reached(core.sequence)
+            self.applied_index.reached(core.sequence)
             if not self._protocol.speculating:
                 self.pulses.reached(core)
 
@@ -149,11 +149,11 @@ class Liaison:
 
     async def reach(self, sequence: int) -> None:
         """Until this process holds LOG up to `sequence`. Raises Unavailable after `read_deadline_ms`."""
-        if await self.progress.wait(sequence, self._settings.read_deadline_ms / 1000):
+        if await self.applied_index.wait(sequence, self._settings.read_deadline_ms / 1000):
             return
         problem = "overloaded" if self._connection.connected else "log-unavailable"
         detail = (
-            f"This process holds LOG up to {self.progress.sequence}, not yet {sequence}: "
+            f"This process holds LOG up to {self.applied_index.sequence}, not yet {sequence}: "
             "send the request again after Retry-After, or to another process."
         )
         raise Unavailable(problem, "not-done", self._settings.retry_after_s, detail)
@@ -203,13 +203,13 @@ class Liaison:
         return {
             "commands_forwarded_total": self.forwarder.forwarded_total,
             "commands_forwarded_unknown_total": self.forwarder.unknown_total,
-            "commands_taken_from_others_total": self._leadership.commands_total,
-            "commands_too_late_total": self._leadership.late_total,
+            "commands_taken_from_others_total": self._command_server.commands_total,
+            "commands_too_late_total": self._command_server.late_total,
             "forwards_in_flight": self.forwarder.in_flight,
             "forwards_waiting": self.forwarder.waiting,
             "facts_waiting": len(self.facts),
-            "facts_awaited_by_others": len(self.receptions),
-            "sequence_waits": len(self.progress),
+            "facts_awaited_by_others": len(self.receipts),
+            "sequence_waits": len(self.applied_index),
             "lag": self.lag(log_end),
             "age_ms": 0 if self._leads() else self.freshness.age_ms(asyncio.get_running_loop().time()),
             "peers": len(self.pulses.peers),
@@ -242,7 +242,7 @@ class Liaison:
         now_s = asyncio.get_running_loop().time()
         payload = self.pulses.speak(protocol.core, protocol.role.value, now_s, settled=not protocol.speculating)
         try:
-            await self._connection.publish(self._names.pulse_subject, payload)
+            await self._connection.publish(self._names.heartbeat_subject, payload)
         except UnreachableError as fault:
             log.debug("no-pulse", why=str(fault))
 

@@ -17,14 +17,14 @@ from nats.aio.subscription import Subscription
 
 from holdfast.nats.connection import Connection
 from holdfast.nats.streams import Names
-from holdfast.peers.receipts import Receptions
-from holdfast.peers.rpc import Mailbox
+from holdfast.peers.receipts import Receipts
+from holdfast.peers.rpc import Rpc
 from holdfast.peers.wire import STILL_WAITING, Became, Commands, Reply, Taken, Told, decode_question, encode
 from holdfast.protocol.errors import Unavailable
 from holdfast.protocol.leader import Protocol
 from holdfast.protocol.messages import Command, Outcome, Problem, Role
 from holdfast.settings import NodeSettings
-from holdfast.tasks import ended
+from holdfast.tasks import cancel_and_wait
 
 log = structlog.get_logger(__name__)
 
@@ -72,24 +72,24 @@ class _Waiter:
         self._group.tell(self._at, Told(0, b"", 0, fault.problem, fault.outcome))
 
 
-class Leadership:
+class CommandServer:
     """The leader's side."""
 
     def __init__(
         self,
         connection: Connection,
         names: Names,
-        mailbox: Mailbox,
+        rpc: Rpc,
         protocol: Protocol,
-        receptions: Receptions,
+        receipts: Receipts,
         wake: Callable[[], None],
         settings: NodeSettings,
     ) -> None:
         self._connection = connection
         self._names = names
-        self._mailbox = mailbox
+        self._rpc = rpc
         self._protocol = protocol
-        self._receptions = receptions
+        self._receipts = receipts
         self._wake = wake
         self._settings = settings
         self._epoch: int | None = None
@@ -115,7 +115,7 @@ class Leadership:
         self.end()
         if self._tasks and within_s > 0:
             await asyncio.wait(self._tasks, timeout=within_s)
-        await ended(*self._tasks)
+        await cancel_and_wait(*self._tasks)
 
     def _change(self, epoch: int | None) -> None:
         self._changing = asyncio.get_running_loop().create_task(self._listen(epoch, self._changing))
@@ -183,7 +183,7 @@ class Leadership:
     async def _tell_taken(self, message: Msg, question: Taken) -> None:
         within_s = min(question.left_ms, self._settings.facts_deadline_ms) / 1000
         try:
-            found = await self._receptions.taken(question.sequences, within_s)
+            found = await self._receipts.taken(question.sequences, within_s)
         except TimeoutError:
             reply = Reply(STILL_WAITING, "unknown")
         except Unavailable as fault:
@@ -194,4 +194,4 @@ class Leadership:
 
     def _reply(self, message: Msg, reply: Reply) -> None:
         if message.reply:
-            self._spawn(self._mailbox.answer(message.reply, encode(reply)))
+            self._spawn(self._rpc.answer(message.reply, encode(reply)))

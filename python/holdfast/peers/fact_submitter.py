@@ -13,12 +13,12 @@ from dataclasses import dataclass
 import msgspec
 
 from holdfast._core import well_formed
-from holdfast.errors import LogFault, UnreachableError
-from holdfast.nats.fact_publisher import InFullError, InPublisher
+from holdfast.errors import LogError, UnreachableError
+from holdfast.nats.fact_publisher import FactPublisher, InFullError
 from holdfast.peers.forwarding import Leader, held
-from holdfast.peers.freshness import Progress
-from holdfast.peers.receipts import Receptions
-from holdfast.peers.rpc import Mailbox
+from holdfast.peers.freshness import AppliedIndex
+from holdfast.peers.receipts import Receipts
+from holdfast.peers.rpc import Rpc
 from holdfast.peers.wire import STILL_WAITING, Taken, decode_reply, encode
 from holdfast.protocol.errors import Unavailable
 from holdfast.settings import NodeSettings
@@ -35,23 +35,23 @@ class FactsOutcome:
     sequence: int
 
 
-class FactsDoor:
+class FactSubmitter:
     """Sends facts and awaits what becomes of them."""
 
     def __init__(
         self,
-        publisher: InPublisher,
-        receptions: Receptions,
-        mailbox: Mailbox,
-        progress: Progress,
+        publisher: FactPublisher,
+        receipts: Receipts,
+        rpc: Rpc,
+        applied_index: AppliedIndex,
         leads: Callable[[], bool],
         leader: Leader,
         settings: NodeSettings,
     ) -> None:
         self._publisher = publisher
-        self._receptions = receptions
-        self._mailbox = mailbox
-        self._progress = progress
+        self._receipts = receipts
+        self._rpc = rpc
+        self._applied_index = applied_index
         self._leads = leads
         self._leader = leader
         self._settings = settings
@@ -87,7 +87,7 @@ class FactsDoor:
 
     async def _await_log(self, sequences: list[int]) -> FactsOutcome:
         if not sequences:
-            return FactsOutcome(0, [], self._progress.sequence)
+            return FactsOutcome(0, [], self._applied_index.sequence)
         loop = asyncio.get_running_loop()
         deadline_s = loop.time() + self._settings.facts_deadline_ms / 1000
         why = "log-unavailable"
@@ -102,14 +102,14 @@ class FactsDoor:
                     raise self._unavailable(why, "unknown") from fault
                 await asyncio.sleep(min(left_s, self._settings.facts_ask_again_ms / 1000))
             else:
-                await held(self._progress, sequence, self._settings.forward_apply_wait_ms / 1000)
+                await held(self._applied_index, sequence, self._settings.forward_apply_wait_ms / 1000)
                 return _sum(results, sequence)
         raise self._unavailable(why, "unknown")
 
     async def _ask(self, sequences: list[int], within_s: float) -> tuple[Results, int]:
         """Whoever leads now. Raises Unavailable."""
         if self._leads():
-            stored = await self._receptions.taken(sequences, within_s)
+            stored = await self._receipts.taken(sequences, within_s)
             return [(accepted, rejected) for (_, accepted, rejected), _ in stored], stored[-1][1]
         subject = self._leader()
         if subject is None:
@@ -118,8 +118,8 @@ class FactsDoor:
         patience_s = min(within_s, self._settings.command_deadline_ms / 1000)
         question = Taken(max(1, int(patience_s * 1000) - self._settings.forward_margin_ms), sequences)
         try:
-            reply = decode_reply(await self._mailbox.ask(subject, encode(question), patience_s))
-        except (LogFault, msgspec.MsgspecError) as fault:
+            reply = decode_reply(await self._rpc.ask(subject, encode(question), patience_s))
+        except (LogError, msgspec.MsgspecError) as fault:
             raise self._unavailable("no-leader", "unknown") from fault
         if reply.problem == STILL_WAITING:
             raise TimeoutError

@@ -16,13 +16,13 @@ import structlog
 
 from holdfast.errors import NotDeliveredError, UnreachableError
 from holdfast.nats.connection import Connection
-from holdfast.peers.freshness import Progress
-from holdfast.peers.rpc import Mailbox
+from holdfast.peers.freshness import AppliedIndex
+from holdfast.peers.rpc import Rpc
 from holdfast.peers.wire import Asked, Commands, Told, decode_reply, encode
 from holdfast.protocol.errors import Unavailable
 from holdfast.protocol.messages import Command, Outcome, Problem
 from holdfast.settings import NodeSettings
-from holdfast.tasks import ended
+from holdfast.tasks import cancel_and_wait
 
 log = structlog.get_logger(__name__)
 
@@ -39,15 +39,15 @@ class Forwarder:
     def __init__(
         self,
         connection: Connection,
-        mailbox: Mailbox,
-        progress: Progress,
+        rpc: Rpc,
+        applied_index: AppliedIndex,
         leader: Leader,
         leader_clock: Callable[[], int],
         settings: NodeSettings,
     ) -> None:
         self._connection = connection
-        self._mailbox = mailbox
-        self._progress = progress
+        self._rpc = rpc
+        self._applied_index = applied_index
         self._leader = leader
         self._leader_clock = leader_clock
         self._settings = settings
@@ -108,7 +108,7 @@ class Forwarder:
 
     async def close(self) -> None:
         """The process goes: whoever still waits is told what is known."""
-        await ended(*self._tasks)
+        await cancel_and_wait(*self._tasks)
         while self._queue:
             self._refuse([self._pop()], Problem.NO_LEADER, Outcome.NOT_DONE)
 
@@ -168,7 +168,7 @@ class Forwarder:
         self.forwarded_total += len(commands)
         within_s = min(self._settings.forward_apply_wait_ms / 1000, max(0.0, deadline_s - loop.time()))
         try:
-            await held(self._progress, max(one.sequence for one in told), within_s)
+            await held(self._applied_index, max(one.sequence for one in told), within_s)
         finally:
             self._tell(commands, told)
 
@@ -176,7 +176,7 @@ class Forwarder:
         left_ms = max(1, int(within_s * 1000) - self._settings.forward_margin_ms)
         asked = [Asked(*command.request) for command in commands]
         question = encode(Commands(left_ms, asked, self._leader_clock()))
-        reply = decode_reply(await self._mailbox.ask(subject, question, within_s))
+        reply = decode_reply(await self._rpc.ask(subject, question, within_s))
         if reply.problem:
             return [Told(0, b"", 0, reply.problem, reply.outcome)] * len(commands)
         if len(reply.told) != len(commands):
@@ -200,13 +200,13 @@ class Forwarder:
         self._tell(commands, [Told(0, b"", 0, problem.value, outcome.value)] * len(commands))
 
 
-async def held(progress: Progress, sequence: int, within_s: float) -> None:
+async def held(applied_index: AppliedIndex, sequence: int, within_s: float) -> None:
     """Wait until this process holds `sequence`, so that a client sees its own write; or until it takes too long."""
     try:
-        if not await progress.wait(sequence, within_s):
-            log.warning("behind", wanted=sequence, holds=progress.sequence)
+        if not await applied_index.wait(sequence, within_s):
+            log.warning("behind", wanted=sequence, holds=applied_index.sequence)
     except Unavailable:
-        log.warning("behind", wanted=sequence, holds=progress.sequence, why="too many wait")
+        log.warning("behind", wanted=sequence, holds=applied_index.sequence, why="too many wait")
 
 
 def _size(command: Command) -> int:

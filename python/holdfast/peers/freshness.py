@@ -16,7 +16,7 @@ from holdfast.settings import NodeSettings
 _STALE_ENTRIES = 64
 
 
-class Progress:
+class AppliedIndex:
     """Who waits for which sequence."""
 
     def __init__(self, settings: NodeSettings) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 import structlog
 
-from holdfast.peers.wire import Pulse, decode_pulse, encode_pulse
+from holdfast.peers.wire import Heartbeat, decode_heartbeat, encode_heartbeat
 from holdfast.protocol.core import Core
 from holdfast.protocol.messages import Role
 from holdfast.settings import NodeSettings
@@ -32,7 +32,7 @@ _AGREEING_MIN = 2  # others against a leader
 class Peer:
     """Another process, as last heard."""
 
-    pulse: Pulse
+    pulse: Heartbeat
     heard_s: float
     digest: str = "unknown"  # "same" or "differs" at the newest sequence that was compared
     told: bool = False  # its difference was alarmed
@@ -74,7 +74,7 @@ class Digests:
         self._kept.clear()
 
 
-class Pulses:
+class Heartbeats:
     """Speaks and listens. Times are the event loop's, in seconds."""
 
     def __init__(
@@ -104,11 +104,11 @@ class Pulses:
         """The process's pulse."""
         clock_ms = int(now_s * 1000)
         if core is None:
-            return encode_pulse(Pulse(self._node, self._boot, role, 0, 0, clock_ms=clock_ms))
+            return encode_heartbeat(Heartbeat(self._node, self._boot, role, 0, 0, clock_ms=clock_ms))
         digests = self.digests.newest(self._settings.digests_sent_max)
         if settled and (not digests or digests[-1][0] != core.sequence):
             digests.append((core.sequence, core.digest()))
-        return encode_pulse(Pulse(self._node, self._boot, role, core.epoch, core.sequence, digests, clock_ms))
+        return encode_heartbeat(Heartbeat(self._node, self._boot, role, core.epoch, core.sequence, digests, clock_ms))
 
     def clock_of(self, node: str, now_s: float) -> int:
         """What another process's monotonic clock says now, or a little earlier (a pulse is some time on its way); ms.
@@ -121,10 +121,10 @@ class Pulses:
         peer = max(peers, key=lambda one: one.heard_s)
         return max(0, int(now_s * 1000) + max(peer.clock_offsets))
 
-    def hear(self, payload: bytes, now_s: float, core: Core | None, *, settled: bool) -> Pulse | None:
+    def hear(self, payload: bytes, now_s: float, core: Core | None, *, settled: bool) -> Heartbeat | None:
         """Another process's pulse; None for an own one, and for what is none."""
         try:
-            pulse = decode_pulse(payload)
+            pulse = decode_heartbeat(payload)
         except msgspec.MsgspecError as fault:
             log.warning("unreadable-pulse", why=str(fault))
             return None
@@ -137,7 +137,7 @@ class Pulses:
             return None
         peer = self.peers.get(pulse.boot)
         if peer is None:
-            if len(self.peers) >= self._settings.pulse_peers_max:
+            if len(self.peers) >= self._settings.heartbeat_peers_max:
                 return pulse
             peer = self.peers[pulse.boot] = Peer(pulse, now_s)
             self.next_s = now_s  # so that a newcomer need not wait to know who is here
@@ -221,7 +221,7 @@ class Pulses:
             self._judge(detail)
 
     def _forget_silent(self, now_s: float) -> None:
-        silent = self._settings.pulse_silent_ms / 1000
+        silent = self._settings.heartbeat_silent_ms / 1000
         for boot in [boot for boot, peer in self.peers.items() if now_s - peer.heard_s > silent]:
             self._forget(boot)
 

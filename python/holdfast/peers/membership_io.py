@@ -15,9 +15,9 @@ import msgspec
 import structlog
 from nats.aio.msg import Msg
 
-from holdfast.errors import ConflictError, LogFault, UnreachableError
+from holdfast.errors import ConflictError, LogError, UnreachableError
 from holdfast.nats.connection import Connection
-from holdfast.nats.lease_store import LeaseKey
+from holdfast.nats.lease_store import LeaseStore
 from holdfast.nats.streams import Names, stream_state
 from holdfast.protocol import messages as e
 from holdfast.protocol.leader import Protocol
@@ -30,7 +30,7 @@ _REPORT_BYTES_MAX = 4_096
 _report_decoder = msgspec.json.Decoder(PeerReport)
 
 
-class Peers:
+class MembershipIo:
     """One process among the others of its scope."""
 
     def __init__(
@@ -50,7 +50,7 @@ class Peers:
         self._journal_end = journal_end
         self._drive = drive
         node = settings.node
-        self._key = LeaseKey(
+        self._key = LeaseStore(
             connection, names, protocol.node, protocol.boot, settings.log, node.lease_ttl_ms, node.lease_call_ms
         )
         self._inbox = ""
@@ -84,7 +84,7 @@ class Peers:
     async def _read(self, call_id: int) -> None:
         try:
             lease = await self._key.read()
-        except LogFault as fault:
+        except LogError as fault:
             self._drive(e.LeaseFailed(call_id, conflict=False, detail=str(fault)))
         else:
             self._drive(e.LeaseRead(call_id, lease))
@@ -93,7 +93,7 @@ class Peers:
         put = self._key.put if isinstance(effect, e.PutLease) else self._key.release
         try:
             revision = await put(effect.expected)
-        except LogFault as fault:
+        except LogError as fault:
             log.info("lease-not-put", expected=effect.expected, why=str(fault))
             self._drive(e.LeaseFailed(effect.call_id, isinstance(fault, ConflictError), str(fault)))
         else:
@@ -148,6 +148,6 @@ class Peers:
     async def _end(self, stream: str) -> int | None:
         try:
             return (await stream_state(self._connection, stream)).last_sequence
-        except LogFault as fault:
+        except LogError as fault:
             log.info("end-not-read", stream=stream, why=str(fault))
             return None

@@ -1,8 +1,8 @@
 """What became of IN messages, for those who wait for it.
 
 Role: the leader alone knows what became of each fact; remember it for who asks, here or (through `leadership`) in
-another process. In: receptions, as LOG has them. Out: receptions by IN sequence. Always: waiters and remembered
-receptions are bounded; a message that was taken before anybody asked is not lost on who asks; what another leader took,
+another process. In: receipts, as LOG has them. Out: receipts by IN sequence. Always: waiters and remembered
+receipts are bounded; a message that was taken before anybody asked is not lost on who asks; what another leader took,
 or what was forgotten, is said at once to be unknown; who waits when the lead is lost is told to ask again.
 """
 
@@ -11,15 +11,15 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from typing import TypeAlias
 
-from holdfast.protocol.core import Reception
+from holdfast.protocol.core import Receipt
 from holdfast.protocol.errors import Unavailable
 from holdfast.settings import NodeSettings
 
-Stored: TypeAlias = tuple[Reception, int]
+Stored: TypeAlias = tuple[Receipt, int]
 """What became of an IN message, and the LOG sequence that has it."""
 
 
-class Receptions:
+class Receipts:
     """Who waits for which IN sequence."""
 
     def __init__(self, settings: NodeSettings) -> None:
@@ -31,9 +31,9 @@ class Receptions:
     def __len__(self) -> int:
         return sum(map(len, self._waiting.values()))
 
-    def tell(self, receptions: Sequence[Reception], sequence: int) -> None:
+    def tell(self, receipts: Sequence[Receipt], sequence: int) -> None:
         """The process took these, and LOG has them at `sequence`."""
-        for reception in receptions:
+        for reception in receipts:
             self._taken_upto = max(self._taken_upto, reception[0])
             futures = self._waiting.pop(reception[0], None)
             if futures is None:

@@ -27,7 +27,7 @@ class _Answer:
     size: int = 0
 
 
-class Mailbox:
+class Rpc:
     """One process's own inbox for answers."""
 
     def __init__(self, connection: Connection, settings: NodeSettings) -> None:

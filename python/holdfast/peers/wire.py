@@ -81,7 +81,7 @@ class Reply(msgspec.Struct, frozen=True, array_like=True):
     became: list[Became] = []
 
 
-class Pulse(msgspec.Struct, frozen=True, omit_defaults=True):
+class Heartbeat(msgspec.Struct, frozen=True, omit_defaults=True):
     """One process, once a second. `digests`: of the state at LOG sequences at which others can compare theirs."""
 
     node: str
@@ -96,5 +96,5 @@ class Pulse(msgspec.Struct, frozen=True, omit_defaults=True):
 encode = msgspec.msgpack.Encoder().encode
 decode_question = msgspec.msgpack.Decoder(Question).decode
 decode_reply = msgspec.msgpack.Decoder(Reply).decode
-encode_pulse = msgspec.json.Encoder().encode
-decode_pulse = msgspec.json.Decoder(Pulse).decode
+encode_heartbeat = msgspec.json.Encoder().encode
+decode_heartbeat = msgspec.json.Decoder(Heartbeat).decode

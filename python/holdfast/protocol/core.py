@@ -15,7 +15,7 @@ Request: TypeAlias = _Plain | _Keyed
 # (IN sequence, subject, payload)
 Incoming: TypeAlias = tuple[int, str, bytes]
 # (IN sequence, accepted, [(index, reason)])
-Reception: TypeAlias = tuple[int, int, list[tuple[int, str]]]
+Receipt: TypeAlias = tuple[int, int, list[tuple[int, str]]]
 
 
 class Decision(Protocol):
@@ -38,7 +38,7 @@ class Decision(Protocol):
         """(status, body) for each command taken."""
 
     @property
-    def received(self) -> list[Reception]:
+    def received(self) -> list[Receipt]:
         """What became of each IN message taken."""
 
     @property

@@ -179,7 +179,7 @@ class Protocol(Roles):
             flight = self._begin(decision.message, core.sequence, effects, claim=False)
             flight.commands = commands
             flight.answers = decision.answers
-            flight.receptions = decision.received
+            flight.receipts = decision.received
         self._fetch(effects)
 
     def _is_due(self, core: Core) -> bool:
@@ -256,7 +256,7 @@ class Protocol(Roles):
     def _on_connected(self, _event: e.Connected, effects: list[Effect]) -> None:
         self._candidacy.connected(self.clocks.mono_ms)
         if self.core is not None:
-            self._footing.shake(self.clocks.mono_ms)
+            self._footing.suspect(self.clocks.mono_ms)
             self._look_at_footing(effects)
         if self._flight is not None:
             self._flight.resend_ms = self.clocks.mono_ms
@@ -313,13 +313,13 @@ class Protocol(Roles):
             self._candidacy.proven(self.clocks.mono_ms)
         self._flight = None
         self._evidence.took(core)
-        self._footing.stand_on(sequence, flight.message)
+        self._footing.record(sequence, flight.message)
         self._evidence.stored()
         self.log_refusal = None
         self.stored_upto = sequence
         effects.append(e.Answer(flight.commands[flight.told :], flight.answers[flight.told :], sequence))
-        if flight.receptions:
-            effects.append(e.Received(flight.receptions, sequence))
+        if flight.receipts:
+            effects.append(e.Received(flight.receipts, sequence))
         effects.extend(e.Alarm("invariant", violation) for violation in core.check())
         effects += [e.Committed(sequence), e.Keep(sequence, (flight.message,))]
         self._yield_if_due(effects)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, TypeAlias
 
-from holdfast.protocol.core import Core, Incoming, Reception, Request
+from holdfast.protocol.core import Core, Incoming, Receipt, Request
 from holdfast.protocol.log_types import DeadLetter, Refusal
 from holdfast.protocol.membership import *  # noqa: F403 - this module names the whole vocabulary
 from holdfast.protocol.membership import MembershipEffect, MembershipEvent
@@ -244,7 +244,7 @@ class Reject:
 class Received:
     """What became of IN messages, now that LOG has it at `sequence`."""
 
-    receptions: Sequence[Reception]
+    receipts: Sequence[Receipt]
     sequence: int
 
 

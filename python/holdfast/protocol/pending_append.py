@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from holdfast.protocol.core import Reception
+from holdfast.protocol.core import Receipt
 from holdfast.protocol.log_types import Refusal
 from holdfast.protocol.messages import Append, Command, ReadMessage
 from holdfast.settings import NodeSettings
@@ -39,7 +39,7 @@ class Flight:
     resend_ms: int
     commands: Sequence[Command] = ()
     answers: Sequence[tuple[int, bytes]] = ()
-    receptions: Sequence[Reception] = ()
+    receipts: Sequence[Receipt] = ()
     told: int = 0  # how many of `commands`, from the first, were already told "unknown"
     attempts: int = 1
     refusal: Refusal | None = None

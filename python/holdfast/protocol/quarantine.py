@@ -15,7 +15,7 @@ LOG_SHORTER, LOG_ALTERED, IN_SHORTER = "log-shorter", "log-altered", "in-shorter
 _NEVER_MS = -(1 << 62)
 
 
-class Evidence:
+class Quarantine:
     """One process's doubts about LOG and IN."""
 
     def __init__(self, boot: str, settings: NodeSettings) -> None:

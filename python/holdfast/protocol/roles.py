@@ -16,9 +16,9 @@ from holdfast.protocol.election import Candidacy
 from holdfast.protocol.log_types import Refusal
 from holdfast.protocol.messages import Effect, Outcome, PeerReport, Problem, Role
 from holdfast.protocol.pending_append import Flight, Verdict
-from holdfast.protocol.quarantine import Evidence
+from holdfast.protocol.quarantine import Quarantine
 from holdfast.protocol.queues import Queues
-from holdfast.protocol.tail_check import Footing
+from holdfast.protocol.tail_check import TailCheck
 from holdfast.settings import NodeSettings
 
 
@@ -39,8 +39,8 @@ class Roles(ABC):
         self._settings = settings
         self._flight: Flight | None = None
         self._candidacy = Candidacy(node, boot, settings, random)
-        self._footing = Footing(settings)
-        self._evidence = Evidence(boot, settings)
+        self._footing = TailCheck(settings)
+        self._evidence = Quarantine(boot, settings)
         self._stopping = False
         self._leaving = False
         self._overtaken = False  # somebody else has appended, though our lease seems good
@@ -230,7 +230,7 @@ class Roles(ABC):
             if not fits:
                 effects.append(e.Alarm("void-batch", f"LOG message {core.sequence} does not fit and is skipped"))
             self._evidence.took(core)
-            self._footing.stand_on(core.sequence, message, fits=fits)
+            self._footing.record(core.sequence, message, fits=fits)
         if core.epoch != epoch:
             self._candidacy.saw_lead(core.node)
 

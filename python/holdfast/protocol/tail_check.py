@@ -20,7 +20,7 @@ class Ground(Enum):
     UNKNOWN = "unknown"
 
 
-class Footing:
+class TailCheck:
     """The newest message of one process's core."""
 
     def __init__(self, settings: NodeSettings) -> None:
@@ -36,7 +36,7 @@ class Footing:
         self._message = None
         self.doubtful = False
 
-    def stand_on(self, sequence: int, message: bytes, *, fits: bool = True) -> None:
+    def record(self, sequence: int, message: bytes, *, fits: bool = True) -> None:
         """The core has taken this one. One that does not fit may be the very sign that what was there has changed."""
         if self.doubtful and not fits:
             return
@@ -44,7 +44,7 @@ class Footing:
         self._sequence = sequence
         self._message = message
 
-    def shake(self, mono_ms: int) -> None:
+    def suspect(self, mono_ms: int) -> None:
         """The way to NATS was away."""
         self.doubtful = self._message is not None
         self._read_ms = mono_ms
@@ -53,7 +53,7 @@ class Footing:
         """Look, or look again."""
         if not self.doubtful or mono_ms < self._read_ms:
             return None
-        self._read_ms = mono_ms + self._settings.footing_retry_ms
+        self._read_ms = mono_ms + self._settings.tail_check_retry_ms
         return ReadMessage(self._sequence)
 
     def on_read(self, event: MessageRead) -> Ground:

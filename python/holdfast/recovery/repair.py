@@ -17,7 +17,7 @@ from typing import Any
 import structlog
 
 from holdfast._core import Engine
-from holdfast.errors import LogFault, UnreachableError
+from holdfast.errors import LogError, UnreachableError
 from holdfast.nats.appender import Stored, get_message, parse_reply
 from holdfast.nats.connection import Connection
 from holdfast.nats.stream_reader import StreamReader
@@ -25,9 +25,9 @@ from holdfast.nats.streams import Names, ensure_streams, stream_state
 from holdfast.node.replay import Replay
 from holdfast.recovery.repair_plan import Plan, Tell
 from holdfast.settings import Settings
-from holdfast.storage.chain import after
+from holdfast.storage.chain import advance
 from holdfast.storage.journal import take_lock
-from holdfast.storage.journal_reader import Kept
+from holdfast.storage.journal_reader import JournalView
 from holdfast.storage.segments import encode_record, list_paths, read_copied
 
 log = structlog.get_logger(__name__)
@@ -42,7 +42,7 @@ def _silent(_what: str, _done: int, _total: int) -> None:
     """Nobody watches."""
 
 
-class RepairError(LogFault):
+class RepairError(LogError):
     """The repair stopped. Nothing that was there before is lost; the message says what to do."""
 
 
@@ -56,7 +56,7 @@ class Proof:
     in_upto: int
 
 
-class Mender:
+class Repairer:
     """Carries out one plan."""
 
     def __init__(
@@ -70,7 +70,7 @@ class Mender:
         self.backup: Path | None = None
 
     async def carry_out(self, plan: Plan) -> Proof:
-        """Do it all, then prove it. Raises RepairError, UnreachableError, JournalFault, OSError."""
+        """Do it all, then prove it. Raises RepairError, UnreachableError, JournalError, OSError."""
         if plan.undecided:
             raise RepairError(plan.undecided)
         for kept in plan.set_aside:
@@ -85,7 +85,7 @@ class Mender:
 
     # ---- LOG
 
-    async def _append_missing(self, kept: Kept) -> None:
+    async def _append_missing(self, kept: JournalView) -> None:
         end = (await stream_state(self._connection, self._names.log)).last_sequence
         await self._append_all(kept.messages(end), kept.end.sequence)
 
@@ -123,7 +123,7 @@ class Mender:
             await asyncio.sleep(_ATTEMPT_WAIT_S)
         raise RepairError(f"{stream}: message {sequence} could not be stored: {why}")
 
-    async def _recreate(self, kept: Kept, first: int) -> None:
+    async def _recreate(self, kept: JournalView, first: int) -> None:
         """Delete the stream and write it anew: the journal's history, then what LOG had beyond it that continues it."""
         names = self._names
         self.backup = await self._copy_log()
@@ -170,7 +170,7 @@ class Mender:
             if sequence % _CHUNK_MESSAGES == 0:
                 self.tell("filling IN", sequence, upto)
 
-    def _set_aside(self, kept: Kept) -> None:
+    def _set_aside(self, kept: JournalView) -> None:
         """Move a journal's files out of the way, under its own lock."""
         target = self._data / "repair" / f"journal-{kept.node}-{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}"
         lock = take_lock(kept.directory, "stop the gateway first")
@@ -183,7 +183,7 @@ class Mender:
 
     # ---- proof
 
-    async def prove(self, kept: Kept | None) -> Proof:
+    async def prove(self, kept: JournalView | None) -> Proof:
         """Read LOG back and replay it; the same from the journal, where it has everything. Raises RepairError."""
         names = self._names
         await ensure_streams(self._connection, names, self._settings.log, create=False)
@@ -207,7 +207,7 @@ class Mender:
             raise RepairError(f"IN ends at {incoming.last_sequence}, the log has taken in {core.in_upto}")
         return Proof(core.sequence, core.chain, core.digest(), core.in_upto)
 
-    async def _prove_chain(self, kept: Kept | None, first: int) -> Proof:
+    async def _prove_chain(self, kept: JournalView | None, first: int) -> Proof:
         if kept is None:
             return Proof((await stream_state(self._connection, self._names.log)).last_sequence, "", "", 0)
         position = kept.before
@@ -215,11 +215,11 @@ class Mender:
             there = await get_message(self._connection, self._names.log, sequence) if sequence >= first else message
             if there != message:
                 raise RepairError(f"the log still has other bytes at {sequence}")
-            position = after(position, kept.scope, message)
+            position = advance(position, kept.scope, message)
         return Proof(position.sequence, position.chain, "", position.in_upto)
 
 
-def _prove_equal(core: Engine, kept: Kept) -> None:
+def _prove_equal(core: Engine, kept: JournalView) -> None:
     """The journal, replayed in a fresh core, gives the same history; and, when LOG has no more, the same state."""
     other = Engine(kept.scope)
     messages = kept.messages()
@@ -241,14 +241,14 @@ def _take(messages: Iterator[tuple[int, bytes]]) -> list[tuple[int, bytes]]:
     return chunk
 
 
-def _continuing(backup: Path, kept: Kept) -> Iterator[tuple[int, bytes]]:
+def _continuing(backup: Path, kept: JournalView) -> Iterator[tuple[int, bytes]]:
     """What the log had beyond the journal's end, as far as it continues that history."""
     position = kept.end
     with backup.open("rb") as file:
         for sequence, message in read_copied(file):
             if sequence <= position.sequence:
                 continue
-            following = after(position, kept.scope, message)
+            following = advance(position, kept.scope, message)
             if sequence != following.sequence or following.batch == position.batch:
                 return
             position = following

@@ -16,8 +16,8 @@ from holdfast.nats.connection import Connection
 from holdfast.nats.stream_reader import Entry, StreamReader
 from holdfast.nats.streams import Names, StreamState, stream_state
 from holdfast.settings import Settings
-from holdfast.storage.chain import START, Position, after
-from holdfast.storage.journal_reader import Kept, find_kept
+from holdfast.storage.chain import START, Position, advance
+from holdfast.storage.journal_reader import JournalView, find_journals
 
 Tell = Callable[[str, int, int], None]  # what is being done, how far, of how many
 _HOLES_TOLD_MAX = 20
@@ -27,7 +27,7 @@ _HOLES_TOLD_MAX = 20
 class Comparison:
     """One journal beside LOG."""
 
-    kept: Kept
+    kept: JournalView
     differs_at: int | None = None
     log_fits: bool = False  # at `differs_at`: LOG's message continues the history before it
     kept_fits: bool = False  # at `differs_at`: the journal's does
@@ -56,7 +56,7 @@ class Comparison:
 
 
 def _continues(before: Position, scope: str, message: bytes) -> bool:
-    return after(before, scope, message).batch > before.batch
+    return advance(before, scope, message).batch > before.batch
 
 
 @dataclass(slots=True)
@@ -79,10 +79,10 @@ class Plan:
 
     findings: list[str] = field(default_factory=list)
     steps: list[str] = field(default_factory=list)
-    append_from: Kept | None = None  # put what LOG lacks at its end back from this journal
-    recreate_from: Kept | None = None  # write LOG anew from this journal
+    append_from: JournalView | None = None  # put what LOG lacks at its end back from this journal
+    recreate_from: JournalView | None = None  # write LOG anew from this journal
     recreate_first: int = 1  # beginning with this sequence
-    set_aside: list[Kept] = field(default_factory=list)  # journals that are no copy of this log
+    set_aside: list[JournalView] = field(default_factory=list)  # journals that are no copy of this log
     fill_in_upto: int = 0  # IN is to reach this sequence
     undecided: str = ""  # what a person has to decide first
 
@@ -95,9 +95,9 @@ class Plan:
 async def examine(
     connection: Connection, data: Path, scope: str, settings: Settings, tell: Tell | None = None
 ) -> Examination:
-    """Read LOG and every journal, whole. Raises LogFault when LOG cannot be read at all."""
+    """Read LOG and every journal, whole. Raises LogError when LOG cannot be read at all."""
     names = Names(scope)
-    journals = await asyncio.to_thread(find_kept, data, scope)
+    journals = await asyncio.to_thread(find_journals, data, scope)
     log = await stream_state(connection, names.log)
     incoming = await stream_state(connection, names.incoming)
     first = log.first_sequence if log.messages else log.last_sequence + 1
@@ -113,7 +113,7 @@ async def examine(
     return found
 
 
-def _position_before(first: int, journals: list[Kept]) -> Position | None:
+def _position_before(first: int, journals: list[JournalView]) -> Position | None:
     """Where the history stands before LOG's first message."""
     if first == 1:
         return START
@@ -123,7 +123,7 @@ def _position_before(first: int, journals: list[Kept]) -> Position | None:
             for sequence, message in kept.messages():
                 if sequence >= first:
                     break
-                position = after(position, kept.scope, message)
+                position = advance(position, kept.scope, message)
             return position
     return None
 
@@ -156,7 +156,7 @@ def _look(found: Examination, entries: list[Entry], wanted: int) -> int:
         for comparison in found.comparisons:
             comparison.compare(entry, before)
         if before is not None:
-            found.position = after(before, found.scope, entry.payload)
+            found.position = advance(before, found.scope, entry.payload)
             found.voids += found.position.batch == before.batch
         wanted = entry.sequence + 1
     return wanted
@@ -208,7 +208,7 @@ def _holes_alone(found: Examination, made: Plan) -> str:
     return "No sound journal has what the log lacks: restore the log from a backup." if found.holes else ""
 
 
-def _set_aside(made: Plan, journals: list[Kept], why: str) -> None:
+def _set_aside(made: Plan, journals: list[JournalView], why: str) -> None:
     made.set_aside += journals
     made.steps += [
         f"Set the journal of {kept.node} aside, because {why}; the node begins a new one." for kept in journals
@@ -264,14 +264,14 @@ def _fork(whole: list[Comparison], differing: list[Comparison]) -> str:
     return ""
 
 
-def _parting(shorter: Kept, longer: Kept) -> int | None:
+def _parting(shorter: JournalView, longer: JournalView) -> int | None:
     """Where two journals first differ; None where they agree as far as both go."""
     begin = max(shorter.first, longer.first) - 1
     pairs = zip(shorter.messages(begin), longer.messages(begin), strict=False)
     return next((mine[0] for mine, other in pairs if mine != other), None)
 
 
-def _plan_suffix(found: Examination, made: Plan, kept: Kept) -> None:
+def _plan_suffix(found: Examination, made: Plan, kept: JournalView) -> None:
     first, last = found.log.last_sequence + 1, kept.end.sequence
     made.findings.append(
         f"The log ends at {found.log.last_sequence}; the journal of {kept.node} has messages up to {last}: "

@@ -35,7 +35,7 @@ def main() -> int:
 
 async def _life(assignment: Assignment, channel: Channel) -> int:
     # Only now: loading takes a core for a while, and a gateway starts beside.
-    from holdfast.errors import LogFault
+    from holdfast.errors import LogError
     from holdfast.nats.connection import endpoint_of
     from holdfast.recovery.snapshot_schedule import Schedule
     from holdfast.recovery.snapshotter import Snapshotter
@@ -67,7 +67,7 @@ async def _life(assignment: Assignment, channel: Channel) -> int:
         for task in tasks:
             task.cancel()
         why = next((str(task.exception()) for task in done if task.exception() is not None), "")
-    except (LogFault, OSError, ValueError) as fault:
+    except (LogError, OSError, ValueError) as fault:
         why = str(fault)
     await snapshotter.close()
     if why:

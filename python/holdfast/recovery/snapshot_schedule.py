@@ -13,7 +13,7 @@ from typing import Literal, TypeAlias
 import structlog
 
 from holdfast._core import HoldfastError
-from holdfast.errors import LogFault
+from holdfast.errors import LogError
 from holdfast.protocol.messages import Alarm
 from holdfast.recovery.backoff import Backoff
 from holdfast.recovery.snapshotter import SnapshotDiffersError, Snapshotter
@@ -95,7 +95,7 @@ class Schedule:
         meter = _Meter()
         try:
             await self._snapshotter.trim()
-        except (HoldfastError, LogFault, OSError) as fault:
+        except (HoldfastError, LogError, OSError) as fault:
             wait_ms = self._failed(self._cutting, "log-not-cut", fault, meter)
             self._cut_from_s = time.monotonic() + wait_ms / 1000
         else:

@@ -16,14 +16,14 @@ import structlog
 from nats.aio.msg import Msg
 
 from holdfast._core import Engine
-from holdfast.errors import SnapshotFault
+from holdfast.errors import SnapshotStoreError
 from holdfast.nats.appender import get_message
 from holdfast.nats.connection import Connection, Endpoint
 from holdfast.nats.shared_snapshots import SharedSnapshots
 from holdfast.nats.streams import Names, stream_state
-from holdfast.node.bootstrap import Starting
+from holdfast.node.bootstrap import Bootstrap
 from holdfast.node.replay import Replay
-from holdfast.peers.wire import decode_pulse
+from holdfast.peers.wire import decode_heartbeat
 from holdfast.protocol.messages import Alarm
 from holdfast.recovery.trim import Trimmed, trim
 from holdfast.settings import Settings
@@ -35,7 +35,7 @@ log = structlog.get_logger(__name__)
 _FIT_TRIES_MAX = 100
 
 
-class SnapshotDiffersError(SnapshotFault):
+class SnapshotDiffersError(SnapshotStoreError):
     """The state that the snapshot before and LOG give is not the state that another process has."""
 
 
@@ -58,7 +58,7 @@ class Digests:
     async def hear(self, message: Msg) -> None:
         """A pulse."""
         try:
-            pulse = decode_pulse(message.data)
+            pulse = decode_heartbeat(message.data)
         except msgspec.MsgspecError as fault:
             log.warning("unreadable-pulse", why=str(fault))
             return
@@ -85,7 +85,7 @@ class Snapshotter:
         self._shared = shared
         self._connection = Connection(endpoint, settings.log, f"holdfast {scope} snapshots")
         self._digests = Digests(settings.node.digests_kept_max)
-        self.starting: Starting[Engine] = Starting(
+        self.bootstrap: Bootstrap[Engine] = Bootstrap(
             directory,
             self.names,
             settings,
@@ -97,7 +97,7 @@ class Snapshotter:
     async def open(self) -> None:
         """Raises UnreachableError."""
         await self._connection.open()
-        await self._connection.listen(self.names.pulse_subject, self._digests.hear)
+        await self._connection.listen(self.names.heartbeat_subject, self._digests.hear)
 
     async def close(self) -> None:
         """Let go of the log."""
@@ -109,18 +109,18 @@ class Snapshotter:
 
     async def batches_since(self) -> int:
         """How many messages LOG has after the newest snapshot. Raises UnreachableError, ApiError."""
-        sequences = await asyncio.to_thread(self.starting.store.sequences)
+        sequences = await asyncio.to_thread(self.bootstrap.store.sequences)
         state = await stream_state(self._connection, self.names.log)
         return state.last_sequence - max((one for one in sequences if one <= state.last_sequence), default=0)
 
     async def take(self) -> Taken | None:
         """Take one now; None when LOG has nothing new.
 
-        Raises SnapshotDiffersError, SnapshotFault, SnapshotError, GapError, UnreachableError, ApiError, OSError.
+        Raises SnapshotDiffersError, SnapshotStoreError, SnapshotError, GapError, UnreachableError, ApiError, OSError.
         """
-        store = self.starting.store
+        store = self.bootstrap.store
         with store.taking():
-            core = await self.starting.core(self._connection, self.alarm)
+            core = await self.bootstrap.core(self._connection, self.alarm)
             began_at = core.sequence
             if not await self._advance(core):
                 return None
@@ -172,15 +172,15 @@ class Snapshotter:
                 await replay.upto(core.sequence + 1)
         finally:
             await replay.close()
-        raise SnapshotFault(f"no message up to {core.sequence} continues the chain: run `holdfast verify`")
+        raise SnapshotStoreError(f"no message up to {core.sequence} continues the chain: run `holdfast verify`")
 
     async def _known_soon(self, end: int) -> int:
-        """A sequence from `end` on of which a digest is told within `pulse_wait_ms`; else `end`."""
-        deadline = asyncio.get_running_loop().time() + self._settings.snapshots.pulse_wait_ms / 1000
+        """A sequence from `end` on of which a digest is told within `heartbeat_wait_ms`; else `end`."""
+        deadline = asyncio.get_running_loop().time() + self._settings.snapshots.heartbeat_wait_ms / 1000
         while asyncio.get_running_loop().time() < deadline:
             if (known := self._digests.first(end)) is not None:
                 return known
-            await asyncio.sleep(self._settings.node.pulse_ms / 10_000)
+            await asyncio.sleep(self._settings.node.heartbeat_ms / 10_000)
         return end
 
     def _compare(self, core: Engine) -> tuple[str, ...]:
@@ -201,10 +201,10 @@ class Snapshotter:
     async def trim(self) -> Trimmed | None:
         """Cut LOG and IN below the second newest snapshot, if enough lies there; None when it does not.
 
-        Both snapshots are proven once more before. Raises LogFault, SnapshotError, OSError; then nothing was cut.
+        Both snapshots are proven once more before. Raises LogError, SnapshotError, OSError; then nothing was cut.
         """
         bound = self._settings.snapshots.trim_batches_min
-        store = self.starting.store
+        store = self.bootstrap.store
         sequences = (await asyncio.to_thread(store.sequences))[:2]
         if bound <= 0 or len(sequences) < 2:
             return None
@@ -213,7 +213,7 @@ class Snapshotter:
             return None
         for sequence in sequences:
             if (await asyncio.to_thread(self._restored, str(store.path_of(sequence))))[0] != sequence:
-                raise SnapshotFault(f"{store.path_of(sequence)} is of another sequence: nothing is cut")
+                raise SnapshotStoreError(f"{store.path_of(sequence)} is of another sequence: nothing is cut")
         header = (await asyncio.to_thread(store.at, sequences[1])).header
         data = store.directory.parent
         return await trim(self._connection, data, self.names.scope, header.sequence, header.in_upto, self._settings)
@@ -222,5 +222,5 @@ class Snapshotter:
         shared = SharedSnapshots(self._connection, self.names, self._settings.snapshots, self._settings.log)
         try:
             await shared.put(snapshot.path)
-        except SnapshotFault as fault:
+        except SnapshotStoreError as fault:
             self.alarm(Alarm("snapshot-not-shared", str(fault)))

@@ -18,7 +18,7 @@ from holdfast.nats.streams import Names, stream_state
 from holdfast.settings import Settings
 from holdfast.storage.archive import Archive
 from holdfast.storage.chain import START, Position
-from holdfast.storage.journal_reader import Kept, find_kept
+from holdfast.storage.journal_reader import JournalView, find_journals
 
 log = structlog.get_logger(__name__)
 
@@ -40,14 +40,14 @@ def archive_upto(data: Path, scope: str, sequence: int, settings: Settings) -> P
     archive = Archive(data / "archive", scope)
     position = archive.end() or START
     while position.sequence < sequence:
-        kept = _with(find_kept(data, scope), position, sequence)
+        kept = _with(find_journals(data, scope), position, sequence)
         messages = ((at, message) for at, message in kept.messages(position.sequence) if at <= sequence)
         position = archive.add(position, messages, settings.journal.archive_bytes_max)
         log.info("archived", upto=position.sequence)
     return position
 
 
-def _with(journals: list[Kept], position: Position, sequence: int) -> Kept:
+def _with(journals: list[JournalView], position: Position, sequence: int) -> JournalView:
     """A journal that goes on where the archive ends."""
     for kept in journals:
         if kept.first <= position.sequence + 1 and kept.end.sequence >= sequence:

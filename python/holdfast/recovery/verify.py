@@ -59,7 +59,7 @@ async def verify(
     ask_gateway: AskGateway | None = None,
     tell: Progress | None = None,
 ) -> VerifyReport:
-    """Rebuild and compare. Raises LogFault when LOG cannot be read at all."""
+    """Rebuild and compare. Raises LogError when LOG cannot be read at all."""
     settings = settings or Settings()
     async with endpoint_at(source, settings) as endpoint:
         connection = Connection(endpoint, settings.log, f"holdfast {scope} verify")

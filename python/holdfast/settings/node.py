@@ -105,9 +105,9 @@ class NodeSettings:
     answer_bytes_max: int = 64 * MIB
 
     # Each process's pulse; by it others know how far they are behind, and compare digests.
-    pulse_ms: int = 1 * SECOND_MS
-    pulse_peers_max: int = 256
-    pulse_silent_ms: int = 10 * SECOND_MS  # then a process is forgotten
+    heartbeat_ms: int = 1 * SECOND_MS
+    heartbeat_peers_max: int = 256
+    heartbeat_silent_ms: int = 10 * SECOND_MS  # then a process is forgotten
     digest_every: int = 64  # sequences
     digests_sent_max: int = 32
     digests_kept_max: int = 1_024
@@ -149,7 +149,7 @@ class NodeSettings:
     evidence_again_ms: int = 3 * SECOND_MS
     evidence_retry_ms: int = 500
     evidence_call_ms: int = 2 * SECOND_MS
-    footing_retry_ms: int = 250  # after a reconnection: is LOG's newest message still what it was?
+    tail_check_retry_ms: int = 250  # after a reconnection: is LOG's newest message still what it was?
     evidence_patience_ms: int = 3 * SECOND_MS
 
     # Taking the lead again after stepping down.

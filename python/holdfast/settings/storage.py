@@ -76,7 +76,7 @@ class SnapshotSettings:
     niceness: int = public(
         10, "Niceness of the process that takes them, added to that of `serve`.", lowest=0, highest=19, unit="nice"
     )
-    pulse_wait_ms: int = 3 * SECOND_MS  # for another process to say its digest of the same state
+    heartbeat_wait_ms: int = 3 * SECOND_MS  # for another process to say its digest of the same state
 
     retained: int = public(3, "Newest snapshots that stay.", lowest=1, highest=1_000, unit="files")
     damaged_retained: int = public(

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from holdfast.errors import ArchiveError, JournalDamagedError
-from holdfast.storage.chain import START, Position, after
+from holdfast.storage.chain import START, Position, advance
 from holdfast.storage.segments import Segment, Stop, encode_header, encode_record, parse_header, read_records
 
 SUFFIX = ".hfjournal.gz"
@@ -85,7 +85,7 @@ class Archive:
                         if sequence != position.sequence + 1:
                             raise ArchiveError(f"message {position.sequence + 1} is missing, {sequence} is there")
                         file.write(encode_record(sequence, message))
-                        position = after(position, self.scope, message)
+                        position = advance(position, self.scope, message)
                         size += len(message)
                         if size >= bytes_max:
                             break
@@ -131,7 +131,7 @@ class Archive:
     def _prove(self, path: Path, first: int) -> Position:
         position = self._header(path).before
         for _, message in self._read(path, first, None):
-            position = after(position, self.scope, message)
+            position = advance(position, self.scope, message)
         return position
 
     def _read(self, path: Path, first: int, last: int | None) -> Iterator[tuple[int, bytes]]:

@@ -63,7 +63,7 @@ def chain_hash(message: bytes) -> str:
     return blake3(HASH_DOMAIN + message).hexdigest()
 
 
-def after(position: Position, scope: str, message: bytes) -> Position:
+def advance(position: Position, scope: str, message: bytes) -> Position:
     """Where the history stands when `message` is the next one of LOG."""
     head = _head(message)
     if head is None or not _fits(position, scope, head):

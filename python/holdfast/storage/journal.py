@@ -19,13 +19,13 @@ import structlog
 from holdfast.errors import (
     JournalDamagedError,
     JournalDiffersError,
-    JournalFault,
+    JournalError,
     JournalFullError,
     JournalGapError,
     JournalInUseError,
 )
 from holdfast.settings import JournalSettings
-from holdfast.storage.chain import START, Position, after
+from holdfast.storage.chain import START, Position, advance
 from holdfast.storage.segments import (
     Segment,
     Stop,
@@ -113,7 +113,7 @@ class Journal:
         with newest.path.open("rb", buffering=_READ_BYTES) as file:
             try:
                 for record in read_records(newest, file):
-                    position = after(position, self.scope, record.payload)
+                    position = advance(position, self.scope, record.payload)
             except Stop as stop:
                 if stop.why:
                     later = last_record_after(file, stop.offset, position.sequence + 1)
@@ -186,7 +186,7 @@ class Journal:
             position = segment.before
             ends_at = self._ends_at(segment)
             for _, payload in _read_segment(segment, 0, ends_at):
-                position = after(position, self.scope, payload)
+                position = advance(position, self.scope, payload)
         if position != self._position:
             raise JournalDamagedError(self._segments[-1].path.name, 0, "it changed while it was open")
         return position
@@ -283,7 +283,7 @@ class Journal:
                     "see that snapshots and the archive are made, or raise settings.journal.bytes_max"
                 )
             group += record
-            position = after(position, self.scope, message)
+            position = advance(position, self.scope, message)
         self._write(group, position)
 
     def _write(self, group: bytearray, position: Position) -> None:
@@ -291,7 +291,7 @@ class Journal:
         if not group:
             return
         if self._file < 0:
-            raise JournalFault(f"the journal in {self.directory} could not be put back in order; start again")
+            raise JournalError(f"the journal in {self.directory} could not be put back in order; start again")
         path = self._segments[-1].path
         try:
             written = 0

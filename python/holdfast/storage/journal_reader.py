@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from holdfast.errors import JournalDamagedError
-from holdfast.storage.chain import Position, after
+from holdfast.storage.chain import Position, advance
 from holdfast.storage.segments import (
     Segment,
     Stop,
@@ -26,7 +26,7 @@ _READ_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class JournalView:
     """One node's journal of one scope, as it was when it was read."""
 
     node: str
@@ -72,12 +72,14 @@ def _segments(directory: Path, scope: str) -> tuple[list[Segment], str]:
         return good, f"{fault.segment} at byte {fault.offset}: {fault.why}"
 
 
-def read_kept(directory: Path, scope: str) -> Kept | None:
+def read_journal_view(directory: Path, scope: str) -> JournalView | None:
     """Read a whole journal; None where none is kept. Blocking, and as long as reading its bytes takes."""
     segments, damage = _segments(directory, scope)
     newest = max((int(path.stem[-20:]) for path in list_paths(directory, scope)), default=1) - 1
     if not segments:
-        return None if not damage else Kept(directory.name, directory, scope, 1, Position(), Position(), newest, damage)
+        if not damage:
+            return None
+        return JournalView(directory.name, directory, scope, 1, Position(), Position(), newest, damage)
     position = segments[0].before
     for segment in segments:
         if segment.before != position:
@@ -90,7 +92,7 @@ def read_kept(directory: Path, scope: str) -> Kept | None:
             break
     first = segments[0]
     known = newest if damage else position.sequence
-    return Kept(directory.name, directory, scope, first.first, first.before, position, known, damage)
+    return JournalView(directory.name, directory, scope, first.first, first.before, position, known, damage)
 
 
 def _follow(segment: Segment, scope: str, *, last: bool) -> tuple[Position, str, int]:
@@ -99,7 +101,7 @@ def _follow(segment: Segment, scope: str, *, last: bool) -> tuple[Position, str,
     with segment.path.open("rb", buffering=_READ_BYTES) as file:
         try:
             for record in read_records(segment, file):
-                position = after(position, scope, record.payload)
+                position = advance(position, scope, record.payload)
         except Stop as stop:
             if not stop.why:
                 return position, "", 0
@@ -110,7 +112,7 @@ def _follow(segment: Segment, scope: str, *, last: bool) -> tuple[Position, str,
     raise AssertionError("Invariant: reading records ends with Stop")
 
 
-def find_kept(data: Path, scope: str) -> list[Kept]:
+def find_journals(data: Path, scope: str) -> list[JournalView]:
     """Every journal of a scope under a data directory."""
-    found = [read_kept(path, scope) for path in sorted((data / "journal").glob("*")) if path.is_dir()]
+    found = [read_journal_view(path, scope) for path in sorted((data / "journal").glob("*")) if path.is_dir()]
     return [kept for kept in found if kept is not None]

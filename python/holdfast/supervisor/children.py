@@ -32,7 +32,7 @@ from holdfast.supervisor.channel import (
     SnapshotTried,
     WorkerDied,
 )
-from holdfast.tasks import ended
+from holdfast.tasks import cancel_and_wait
 
 log = structlog.get_logger(__name__)
 
@@ -130,7 +130,7 @@ class Child:
         self._signal(signal.SIGKILL)
         while self._process is not None and self._process.poll() is None:  # noqa: ASYNC110 - likewise
             await asyncio.sleep(_REAP_S)
-        await ended(self._keeping)
+        await cancel_and_wait(self._keeping)
 
     def _signal(self, number: signal.Signals) -> None:
         if self._process is not None and self._process.poll() is None:
@@ -198,7 +198,7 @@ class Child:
             # Its last words may still be on their way to us.
             await asyncio.wait({talking}, timeout=self._settings.watch_ms / 1000)
         finally:
-            await ended(talking)
+            await cancel_and_wait(talking)
             self._channel = None
             await channel.close()
 
@@ -214,7 +214,7 @@ class Child:
                     channel.tell(self._snapshot_counts)
             await hearing
         finally:
-            await ended(hearing)
+            await cancel_and_wait(hearing)
 
     async def _hear(self, channel: Channel) -> None:
         try:

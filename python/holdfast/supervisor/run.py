@@ -24,7 +24,7 @@ from holdfast.supervisor.address import Reserved, reserve
 from holdfast.supervisor.channel import Assignment, LogState, Outcome, SnapshotCounts, WorkerDied
 from holdfast.supervisor.children import Child, ChildSpec
 from holdfast.supervisor.record import WORKER_MODULE, GatewayRecord, WorkerRecord
-from holdfast.tasks import ended
+from holdfast.tasks import cancel_and_wait
 
 if TYPE_CHECKING:
     from holdfast.nats_server.server import EmbeddedServer
@@ -88,7 +88,7 @@ class StartError(Exception):
 async def supervise(plan: Plan, announce: Callable[[Announcement], None]) -> str:
     """Run until told to stop. Returns why it ended: "" for a signal, else what made going on impossible.
 
-    Raises LogFault when the log cannot be used, StartError when a worker cannot start, OSError when the address is
+    Raises LogError when the log cannot be used, StartError when a worker cannot start, OSError when the address is
     taken.
     """
     told = asyncio.Event()
@@ -144,7 +144,7 @@ class Supervisor:
                 child.assign(self._assignment(child.spec.name, nats))
             return await self._until_over(stopping)
         finally:
-            await ended(stopping, starting)
+            await cancel_and_wait(stopping, starting)
 
     async def _start_log(self) -> str:
         """The address of NATS, with its secret."""
@@ -172,7 +172,7 @@ class Supervisor:
             assert failing is not None, "Invariant: one of them is done"
             return failing.result()
         finally:
-            await ended(failing)
+            await cancel_and_wait(failing)
 
     def _assignment(self, name: str, nats: str) -> Assignment:
         plan = self._plan

@@ -5,7 +5,7 @@ from holdfast.contracts.answers import Availabilities, Availability, Explanation
 from holdfast.contracts.requests import AvailabilityRequest
 from holdfast.gateway.keyring import Key, Operation
 from holdfast.gateway.ports import Answer, Node
-from holdfast.gateway.queries import check_name, none, selling
+from holdfast.gateway.queries import check_name, reject_query, selling
 from holdfast.gateway.refusals import Refusal
 from holdfast.gateway.router import Handler, Route
 from holdfast.gateway.specification import CHANNEL, QUANTITY, REGION, Specification
@@ -83,7 +83,7 @@ def _many(node: Node) -> Handler:
     read_now, read = node.read_now, node.read
 
     async def many(parameter: str, query: str, body: bytes, key: Key) -> Answer:  # noqa: ARG001
-        none(query)
+        reject_query(query)
         channels = key.channels
 
         def call(engine: Engine, as_of: bytes) -> tuple[int, bytes]:

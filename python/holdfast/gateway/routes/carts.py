@@ -5,7 +5,7 @@ from holdfast.contracts.answers import Validation
 from holdfast.contracts.requests import ValidateRequest
 from holdfast.gateway.keyring import Key, Operation
 from holdfast.gateway.ports import Answer, Node
-from holdfast.gateway.queries import none
+from holdfast.gateway.queries import reject_query
 from holdfast.gateway.router import Handler, Route
 from holdfast.gateway.specification import Specification
 from holdfast.settings import GatewaySettings
@@ -37,7 +37,7 @@ def _validate(node: Node) -> Handler:
     read_now, read = node.read_now, node.read
 
     async def validate(parameter: str, query: str, body: bytes, key: Key) -> Answer:  # noqa: ARG001
-        none(query)
+        reject_query(query)
         channels = key.channels
 
         def call(engine: Engine, as_of: bytes) -> tuple[int, bytes]:

@@ -6,7 +6,7 @@ from functools import cache
 from importlib.resources import files
 
 from holdfast.gateway.keyring import Key
-from holdfast.gateway.queries import none
+from holdfast.gateway.queries import reject_query
 from holdfast.gateway.replies import Reply
 from holdfast.gateway.router import Handled, Handler, Route
 from holdfast.gateway.specification import Specification
@@ -59,7 +59,7 @@ def routes(document: Callable[[], bytes], told: Callable[[], int]) -> list[Route
 
 def _openapi(document: Callable[[], bytes]) -> Handler:
     async def openapi(parameter: str, query: str, body: bytes, key: Key) -> Handled:  # noqa: ARG001
-        none(query)
+        reject_query(query)
         return 200, document(), 0
 
     return openapi

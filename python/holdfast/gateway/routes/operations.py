@@ -7,7 +7,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from holdfast.contracts.answers import Liveness, Readiness
 from holdfast.gateway.keyring import Key, Operation
 from holdfast.gateway.ports import Node
-from holdfast.gateway.queries import none
+from holdfast.gateway.queries import reject_query
 from holdfast.gateway.refusals import Refusal
 from holdfast.gateway.replies import Reply
 from holdfast.gateway.router import Handled, Handler, Route
@@ -57,18 +57,18 @@ def routes(
 
 
 async def _livez(parameter: str, query: str, body: bytes, key: Key) -> Handled:  # noqa: ARG001 - a handler's shape
-    none(query)
+    reject_query(query)
     return 200, b'{"status":"alive"}', 0
 
 
 def _readyz(node: Node, draining: Callable[[], bool]) -> Handler:
     async def readyz(parameter: str, query: str, body: bytes, key: Key) -> Handled:  # noqa: ARG001
-        none(query)
+        reject_query(query)
         reasons = [*node.ready(), *(["draining: this process is about to stop"] if draining() else [])]
         if not reasons:
             return 200, b'{"ready":true,"reasons":[]}', 0
-        log_ails = any("the log" in reason for reason in reasons)
-        name = "no-leader" if not log_ails and any("lead" in reason for reason in reasons) else "log-unavailable"
+        log_unwritable = any("the log" in reason for reason in reasons)
+        name = "no-leader" if not log_unwritable and any("lead" in reason for reason in reasons) else "log-unavailable"
         raise Refusal(
             name,
             "Send requests elsewhere, or wait.",
@@ -85,7 +85,7 @@ def _metrics(told: Callable[[], int], render_metrics: Callable[[], bytes]) -> Ha
     content_type = CONTENT_TYPE_LATEST.encode()
 
     async def metrics(parameter: str, query: str, body: bytes, key: Key) -> Handled:  # noqa: ARG001
-        none(query)
+        reject_query(query)
         return Reply(200, render_metrics(), told(), content_type=content_type)
 
     return metrics

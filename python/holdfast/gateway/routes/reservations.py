@@ -13,7 +13,7 @@ from holdfast.contracts.requests import (
 from holdfast.gateway.batches import answer_batch
 from holdfast.gateway.keyring import Key, Operation
 from holdfast.gateway.ports import Answer, Node
-from holdfast.gateway.queries import check_name, none
+from holdfast.gateway.queries import check_name, reject_query
 from holdfast.gateway.router import Handler, KeyedHandler, Route
 from holdfast.gateway.specification import Specification
 from holdfast.settings import GatewaySettings
@@ -124,7 +124,7 @@ def _command(node: Node, verb: str) -> Handler:
     submit = node.submit
 
     async def command(reservation: str, query: str, body: bytes, key: Key) -> Answer:
-        none(query)
+        reject_query(query)
         return await submit(verb, reservation, body, key.channels, key.id)
 
     return command
@@ -134,7 +134,7 @@ def _keyed_command(node: Node, verb: str) -> KeyedHandler:
     submit = node.submit
 
     async def command(reservation: str, query: str, body: bytes, key: Key, name: str) -> Answer:
-        none(query)
+        reject_query(query)
         return await submit(verb, reservation, body, key.channels, key.id, name)
 
     return command
@@ -144,7 +144,7 @@ def _read(node: Node) -> Handler:
     read_now, read = node.read_now, node.read
 
     async def get(reservation: str, query: str, body: bytes, key: Key) -> Answer:  # noqa: ARG001
-        none(query)
+        reject_query(query)
         check_name("id", reservation)
         channels = key.channels
 
@@ -158,7 +158,7 @@ def _read(node: Node) -> Handler:
 
 def _batch(node: Node) -> Handler:
     async def batch(parameter: str, query: str, body: bytes, key: Key) -> Answer:  # noqa: ARG001
-        none(query)
+        reject_query(query)
         return await answer_batch(node, body, key)
 
     return batch
@@ -166,7 +166,7 @@ def _batch(node: Node) -> Handler:
 
 def _keyed_batch(node: Node) -> KeyedHandler:
     async def batch(parameter: str, query: str, body: bytes, key: Key, name: str) -> Answer:  # noqa: ARG001
-        none(query)
+        reject_query(query)
         return await answer_batch(node, body, key, name)
 
     return batch

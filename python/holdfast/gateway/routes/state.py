@@ -8,7 +8,7 @@ from holdfast._core import Engine
 from holdfast.contracts.answers import StateAnswer
 from holdfast.gateway.keyring import Key, Operation
 from holdfast.gateway.ports import Answer, Node
-from holdfast.gateway.queries import none
+from holdfast.gateway.queries import reject_query
 from holdfast.gateway.router import Handler, Route
 from holdfast.gateway.specification import Specification
 
@@ -36,7 +36,7 @@ def _state(node: Node) -> Handler:
     pid = os.getpid()
 
     async def state(parameter: str, query: str, body: bytes, key: Key) -> Answer:  # noqa: ARG001
-        none(query)
+        reject_query(query)
 
         def call(engine: Engine, as_of: bytes) -> tuple[int, bytes]:
             standing = node.state()

@@ -269,6 +269,17 @@ impl Engine {
         self.core().digest()
     }
 
+    /// The digest counted anew over everything there is; changes nothing.
+    fn recount(&self, py: Python<'_>) -> String {
+        py.detach(|| self.core().recount())
+    }
+
+    /// Whether the digest kept up is the one counted anew. Where it is not, the next batch decided here says so, and every
+    /// process counts its digest anew there. Other threads run meanwhile.
+    fn prove(&self, py: Python<'_>) -> bool {
+        py.detach(|| self.core().prove())
+    }
+
     /// Counts, as a JSON object.
     fn totals<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
         PyBytes::new(py, &self.core().totals())

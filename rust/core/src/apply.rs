@@ -15,6 +15,7 @@ use crate::lifecycle;
 use crate::movements::{delta, encoded, fulfil, giving_back, shipment, update};
 use crate::orders;
 use crate::rations::{self, Kind};
+use crate::recount;
 use crate::state::State;
 
 /// What every batch does before its facts: the clocks go on, due holds expire, long closed ones are forgotten.
@@ -131,7 +132,14 @@ pub(crate) fn fact(state: &mut State, source: SourceId, statement: &Statement<'_
         Fact::ReservationFulfilled(f) => on_slot(state, &f.id, |s, slot| fulfil(s, slot, &f.lines)),
         Fact::ReservationOversold(id) => on_slot(state, id, lifecycle::oversold),
         Fact::RequestAnswered(f) => answered::remember(state, f),
+        Fact::DigestRecounted(_) => recount_digest(state),
     }
+}
+
+/// Counts the digest anew. What is noted as changed enters the old sum first, so that nothing of it is left for the new one.
+fn recount_digest(state: &mut State) {
+    state.settle_digest();
+    state.digest = recount::digest_of(state);
 }
 
 /// A reservation that a batch names exists: the leader looked before it wrote.

@@ -88,6 +88,7 @@ fn line_up(state: &mut State, slot: Slot, sku: SkuId) {
     if unsourced_portions(state, slot, sku).nth(1).is_none() {
         return;
     }
+    state.touch_reservation(slot);
     let State {
         reservations,
         catalogue,

@@ -10,11 +10,12 @@ use crate::ahead;
 use crate::apply;
 use crate::batch::{BatchHeader, BatchKind, BatchWriter, chain_hash, parse_batch};
 use crate::decide::{self, Body, Command};
-use crate::facts::Text;
+use crate::facts::{DigestRecounted, Fact, Statement, Text};
 use crate::intake::{self, take_in};
 pub use crate::intake::{Dead, Incoming, Received, well_formed};
 use crate::invariants;
 use crate::pool::Asking;
+use crate::recount;
 use crate::render::Answer;
 use crate::rules::Rules;
 use crate::sellable;
@@ -65,6 +66,8 @@ pub struct Engine {
     pub(crate) state: State,
     pub(crate) owner_key: Option<[u8; 32]>,
     pending: Option<Pending>,
+    /// The digest kept up was found to differ from the one counted anew: the next batch says so.
+    has_drifted: bool,
 }
 
 impl Engine {
@@ -74,6 +77,7 @@ impl Engine {
             state: State::new(scope),
             owner_key,
             pending: None,
+            has_drifted: false,
         }
     }
 
@@ -146,6 +150,9 @@ impl Engine {
         let mut writer = BatchWriter::new();
         let clocks = (self.state.position.now_ms, self.state.position.lead_ms);
         let changed = apply::open_batch(&mut self.state, now_ms, lead_ms);
+        if std::mem::take(&mut self.has_drifted) {
+            self.heal(&mut writer);
+        }
         let mut in_upto = self.state.position.in_upto;
         for message in incoming {
             if is_full(&writer) {
@@ -198,6 +205,20 @@ impl Engine {
             (self.state.position.now_ms, self.state.position.lead_ms) = clocks;
         }
         Ok(decision)
+    }
+
+    /// Has the batch say that the digest is counted anew from here on: on every process, so that they stay comparable.
+    fn heal(&mut self, writer: &mut BatchWriter) {
+        self.state.settle_digest();
+        let digest = recount::digest_of(&self.state).sum();
+        let statement = Statement {
+            source: Text::Borrowed(""),
+            by: None,
+            trace: None,
+            fact: Fact::DigestRecounted(DigestRecounted { digest }),
+        };
+        apply::statement(&mut self.state, &statement);
+        writer.push(&statement);
     }
 
     /// The pending batch is stored at `sequence`.
@@ -282,6 +303,18 @@ impl Engine {
         self.state.digest()
     }
 
+    /// The digest counted anew over everything that the state holds; changes nothing.
+    pub fn recount(&self) -> String {
+        format!("{:032x}", recount::digest_of(&self.state).sum())
+    }
+
+    /// Whether the digest kept up is the one counted anew. Where it is not, the next batch that this engine decides says so,
+    /// and every process counts its digest anew there.
+    pub fn prove(&mut self) -> bool {
+        self.has_drifted = self.digest() != self.recount();
+        !self.has_drifted
+    }
+
     /// Writes the whole state (docs/snapshots.md); only between batches.
     pub fn snapshot(&mut self, sink: &mut dyn Write) -> Result<snapshot::Header, SnapshotError> {
         if self.pending.is_some() {
@@ -296,6 +329,7 @@ impl Engine {
             state: snapshot::read(scope, source)?,
             owner_key,
             pending: None,
+            has_drifted: false,
         })
     }
 
@@ -304,9 +338,10 @@ impl Engine {
         decide::next_due(&self.state)
     }
 
-    /// Whether a batch without facts is needed: the UTC day changed since the newest one, and dates are days.
+    /// Whether a batch is needed that nobody asked for: the UTC day changed since the newest one, and dates are days; or the
+    /// digest has drifted.
     pub fn wants_tick(&self, now_ms: i64) -> bool {
-        now_ms.div_euclid(86_400_000) > i64::from(self.state.today())
+        self.has_drifted || now_ms.div_euclid(86_400_000) > i64::from(self.state.today())
     }
 
     pub fn check(&self) -> Vec<String> {
@@ -355,3 +390,6 @@ pub fn owner_key(secret: &[u8]) -> [u8; 32] {
 fn is_full(writer: &BatchWriter) -> bool {
     writer.bytes() >= BATCH_BYTES_MAX || writer.count() >= BATCH_FACTS_MAX
 }
+
+#[cfg(test)]
+mod tests;

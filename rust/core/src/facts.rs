@@ -32,7 +32,7 @@ pub use policies::{
     Allocation, Cap, Channel, Component, Freshness, FreshnessAction, Item, ItemStatus, Location, LocationType,
     Oversell, OversellPolicy, Regional, Restriction, Safety, Sourcing,
 };
-pub use requests::{Outcome, RequestAnswered};
+pub use requests::{DigestRecounted, Outcome, RequestAnswered};
 pub use reservations::{HeldLine, ReservationConfirmed, ReservationExtended, ReservationFulfilled, ReservationHeld};
 pub use stock::{Basis, StockDelta, StockLevel, Supply, SupplyStatus, Unsellable};
 
@@ -82,6 +82,7 @@ pub enum Fact<'a> {
     /// The reservation's id.
     ReservationOversold(Text<'a>),
     RequestAnswered(RequestAnswered<'a>),
+    DigestRecounted(DigestRecounted),
 }
 
 /// A fact with who said it.
@@ -125,6 +126,7 @@ impl Fact<'_> {
             Self::ReservationFulfilled(_) => "reservation.fulfilled",
             Self::ReservationOversold(_) => "reservation.oversold",
             Self::RequestAnswered(_) => "request.answered",
+            Self::DigestRecounted(_) => "digest.recounted",
         }
     }
 

@@ -302,6 +302,7 @@ fn reservations() -> BoxedStrategy<Fact<'static>> {
         1 => (name(), quantity_lines())
             .prop_map(|(id, lines)| Fact::ReservationFulfilled(ReservationFulfilled { id, lines })),
         1 => requests(),
+        1 => any::<u128>().prop_map(|digest| Fact::DigestRecounted(DigestRecounted { digest })),
     ]
     .boxed()
 }

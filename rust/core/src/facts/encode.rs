@@ -162,6 +162,7 @@ impl Members<'_> {
                 self.quantity_lines(&fulfilled.lines);
             }
             Fact::RequestAnswered(answered) => self.answered(answered),
+            Fact::DigestRecounted(recounted) => self.hash("digest", recounted.digest),
         }
     }
 
@@ -276,9 +277,13 @@ impl Members<'_> {
         self.opt_text("unit", r#return.unit.as_ref());
     }
 
+    fn hash(&mut self, name: &str, hash: u128) {
+        self.text(name, &format!("{hash:032x}"));
+    }
+
     fn answered(&mut self, answered: &RequestAnswered<'_>) {
-        self.text("key", &format!("{:032x}", answered.key));
-        self.text("request", &format!("{:032x}", answered.request));
+        self.hash("key", answered.key);
+        self.hash("request", answered.request);
         match &answered.outcome {
             Outcome::InParts => {}
             Outcome::Reservation { status, id } => {

@@ -158,6 +158,9 @@ impl<'a> Reader<'a> {
 
     /// The kinds that stand in LOG alone.
     fn own_fact(&mut self, kind: &str) -> Result<Option<Fact<'a>>, FactError> {
+        if kind == "digest.recounted" {
+            return Ok(Some(Fact::DigestRecounted(self.read()?)));
+        }
         if kind == "request.answered" {
             let answered = self.read::<AnsweredMessage<'a>>()?.check()?;
             return Ok(Some(Fact::RequestAnswered(answered)));

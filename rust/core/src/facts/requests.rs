@@ -29,6 +29,15 @@ pub struct RequestAnswered<'a> {
     pub outcome: Outcome<'a>,
 }
 
+/// The digest that was kept up had drifted from what there is; from this batch on every process counts its digest anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DigestRecounted {
+    /// What the leader counted.
+    #[serde(deserialize_with = "hash")]
+    pub digest: u128,
+}
+
 /// The same as it is written.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -33,8 +33,20 @@ impl Node {
             self.log.push(message);
             self.engine.commit(self.log.len() as u64).unwrap();
         }
-        assert_eq!(self.engine.check_thoroughly(), Vec::<String>::new());
+        self.assert_digest();
         decision
+    }
+
+    /// The digest kept up, the one counted anew, and the one of an engine restored from a snapshot are the same.
+    pub(crate) fn assert_digest(&mut self) {
+        assert_eq!(self.engine.check_thoroughly(), Vec::<String>::new());
+        let digest = self.engine.digest();
+        assert_eq!(self.engine.recount(), digest);
+        let mut bytes = Vec::new();
+        self.engine.snapshot(&mut bytes).unwrap();
+        let mut restored = Engine::restore("main", None, &mut bytes.as_slice()).unwrap();
+        assert_eq!(restored.digest(), digest);
+        assert_eq!(restored.recount(), digest);
     }
 
     pub(crate) fn facts(&mut self, facts: &str) -> Decision {

@@ -1,0 +1,51 @@
+//! A digest that has drifted is found, said in a batch, and counted anew by every process that applies it.
+
+use super::*;
+use crate::digest::Entity;
+
+fn led() -> (Engine, Vec<u8>) {
+    let mut engine = Engine::new("main", None);
+    let lead = engine.lead_batch("n1", 1_000, "{}").unwrap();
+    assert!(engine.apply(1, &lead).unwrap());
+    (engine, lead)
+}
+
+#[test]
+fn a_sound_digest_is_proven_and_asks_for_no_batch() {
+    let (mut engine, _) = led();
+    assert!(engine.prove());
+    assert!(!engine.wants_tick(1_000));
+    assert!(engine.decide(1_000, 0, &[], &[]).unwrap().message.is_none());
+}
+
+#[test]
+fn a_drifted_digest_heals_by_a_batch_on_every_process() {
+    let (mut leader, lead) = led();
+    let mut follower = Engine::new("main", None);
+    assert!(follower.apply(1, &lead).unwrap());
+    let sound = leader.digest();
+    for engine in [&mut leader, &mut follower] {
+        engine.state.digest.add(Entity::Early, b"this was never there");
+    }
+    assert!(!leader.prove());
+    assert_ne!(leader.digest(), sound);
+    assert!(
+        leader.wants_tick(1_000),
+        "a batch is due though nobody asks for anything"
+    );
+
+    let message = leader.decide(1_000, 0, &[], &[]).unwrap().message.unwrap();
+    let text = String::from_utf8(message.clone()).unwrap();
+    assert!(
+        text.contains(&format!(r#""kind":"digest.recounted","digest":"{sound}""#)),
+        "{text}"
+    );
+    leader.commit(2).unwrap();
+    assert!(follower.apply(2, &message).unwrap());
+    for engine in [&mut leader, &mut follower] {
+        assert_eq!(engine.digest(), sound);
+        assert_eq!(engine.check_thoroughly(), Vec::<String>::new());
+        assert!(engine.prove());
+        assert!(!engine.wants_tick(1_000));
+    }
+}

@@ -144,6 +144,15 @@ class Engine:
         """
         Whether a decided batch waits for `commit`.
         """
+    def prove(self, /) -> bool:
+        """
+        Whether the digest kept up is the one counted anew. Where it is not, the next batch decided here says so, and every
+        process counts its digest anew there. Other threads run meanwhile.
+        """
+    def recount(self, /) -> str:
+        """
+        The digest counted anew over everything there is; changes nothing.
+        """
     def reservation(self, /, id: "str", channels: "tuple[str, ...] | None", as_of: "bytes") -> "tuple[int, bytes]":
         """
         GET /v1/reservations/{id}.

@@ -123,8 +123,8 @@ def test_what_is_held_counts_from_before_the_put_was_sent(leader: Driver) -> Non
     leader.pass_ms(900)
     leader.handle(e.LeasePut(put.call_id, 99))
     leader.silent = False
-    assert leader.protocol._candidacy.good(sent_ms + TTL_MS - MARGIN_MS - 1)
-    assert not leader.protocol._candidacy.good(sent_ms + TTL_MS - MARGIN_MS)
+    assert leader.protocol.state.election.good(sent_ms + TTL_MS - MARGIN_MS - 1)
+    assert not leader.protocol.state.election.good(sent_ms + TTL_MS - MARGIN_MS)
 
 
 def test_an_append_in_flight_is_resolved_by_evidence_though_the_lease_is_over(leader: Driver) -> None:
@@ -213,8 +213,8 @@ def test_a_process_that_stops_finishes_and_gives_the_lease_back(leader: Driver) 
     leader.effects = [*leader.effects, *leader.protocol.handle(e.Stop())]
     passing(leader, 200)
     assert holder(leader) == "a"
-    leader.log.append(leader.protocol._flight.message)  # type: ignore[union-attr]
-    leader.handle(e.AppendStored(leader.protocol._append_id, 2))
+    leader.log.append(leader.protocol.state.pending.message)  # type: ignore[union-attr]
+    leader.handle(e.AppendStored(leader.protocol.leader.append_id, 2))
     leader.answer_all(leader.protocol.leave())
     assert leader.protocol.left
     assert holder(leader) is None

@@ -16,8 +16,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from holdfast.protocol import messages as e
 from holdfast.protocol.core import Request
-from holdfast.protocol.leader import Protocol
 from holdfast.protocol.log_types import Refusal
+from holdfast.protocol.machine import Protocol
 from holdfast.settings import NodeSettings
 from tests.support.fake_core import replayed
 from tests.support.neighbours import LeaseStore, Neighbours

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 from typing import Any
 
 from holdfast.protocol.core import Core
-from holdfast.protocol.leader import Protocol
+from holdfast.protocol.follower import Follower
+from holdfast.protocol.leader import Leader
+from holdfast.protocol.machine import Protocol
 from tests.simulation import wrong_appends as appends
 from tests.simulation import wrong_roles as roles
 from tests.simulation.weather import Plan, plan
@@ -20,11 +23,11 @@ from tests.simulation.world import Cast
 
 
 def _with(part: str, kind: Callable[..., Any]) -> Callable[..., Protocol]:
-    """The real protocol with one part exchanged."""
+    """The real protocol with one part of its state exchanged."""
 
     def make(node: str, rules: bytes, settings: Any, **life: Any) -> Protocol:
         protocol = Protocol(node, rules, settings, **life)
-        setattr(protocol, part, kind(settings))
+        setattr(protocol.state, part, kind(settings))
         return protocol
 
     return make
@@ -32,7 +35,7 @@ def _with(part: str, kind: Callable[..., Any]) -> Callable[..., Protocol]:
 
 def _hearing_no_peers(node: str, rules: bytes, settings: Any, **life: Any) -> Protocol:
     protocol = Protocol(node, rules, settings, **life)
-    protocol._evidence = roles.HearsNoPeers(protocol.boot, settings)
+    protocol.state.quarantine = roles.HearsNoPeers(protocol.boot, settings)
     return protocol
 
 
@@ -44,9 +47,19 @@ class Mutant:
     cast: Cast
 
 
-def _mutant(protocol: Callable[..., Protocol], core: Callable[[], Core] | None = None, what: str = "") -> Mutant:
-    said = what or (protocol.__doc__ or "").strip()
+def _mutant(protocol: Callable[..., Protocol], what: str | None, core: Callable[[], Core] | None = None) -> Mutant:
+    said = (what or "").strip()
     return Mutant(said, Cast(protocol=protocol, core=core) if core is not None else Cast(protocol=protocol))
+
+
+def _leading(kind: type[Leader], core: Callable[[], Core] | None = None) -> Mutant:
+    """The real protocol with this leader."""
+    return _mutant(partial(Protocol, leader=kind), kind.__doc__, core)
+
+
+def _following(kind: type[Follower]) -> Mutant:
+    """The real protocol with this follower."""
+    return _mutant(partial(Protocol, follower=kind), kind.__doc__)
 
 
 def _cutting(random: Random) -> Plan:
@@ -60,36 +73,38 @@ def _cut(protocol: Callable[..., Protocol], what: str) -> Mutant:
     return Mutant(f"{what} (In histories in which LOG loses its tail.)", Cast(protocol=protocol, plan=_cutting))
 
 
-def _but_for_stale_answers(protocol: type[Protocol]) -> Mutant:
-    return Mutant(f"{protocol.__doc__} (Stale refusals apart.)", Cast(protocol=protocol, fresh=False))
+def _but_for_stale_answers(kind: type[Leader]) -> Mutant:
+    return Mutant(f"{kind.__doc__} (Stale refusals apart.)", Cast(protocol=partial(Protocol, leader=kind), fresh=False))
 
 
 MUTANTS = {
-    "two-in-flight": _mutant(appends.TwoInFlight),
-    "undo-and-go-on": _mutant(appends.Undoes, appends.CoreAround),
-    "trust-last-sequence": _mutant(appends.TrustsLastSequence),
-    "no-chain-check": _mutant(Protocol, roles.NoChainCheck, roles.NoChainCheck.__doc__ or ""),
-    "answer-before-ack": _mutant(appends.AnswersBeforeAck),
-    "wrong-sequence-is-not-done": _mutant(appends.WrongSequenceIsNotDone),
-    "absence-is-proof": _mutant(appends.AbsenceIsProof),
-    "any-success-is-ours": _mutant(appends.AnySuccessIsOurs),
-    "re-decide-at-the-same-end": _mutant(appends.Redecides, appends.CoreAround),
-    "late-is-not-done": _mutant(appends.LateIsNotDone),
-    "go-on-after-fence": _mutant(roles.GoesOnAfterFence),
-    "lead-without-lead-batch": _mutant(roles.LeadsWithoutLeadBatch),
-    "ignore-gaps": _mutant(roles.IgnoresGaps),
-    "keep-speculation": _mutant(appends.KeepsSpeculation),
-    "lead-time-always-runs": _mutant(_with("clocks", roles.AlwaysRunning), what=roles.AlwaysRunning.__doc__ or ""),
-    "lead-time-by-the-wall": _mutant(_with("clocks", roles.ByTheWall), what=roles.ByTheWall.__doc__ or ""),
-    "take-in-again": _mutant(_with("queues", roles.TakesInAgain), what=roles.TakesInAgain.__doc__ or ""),
-    "ignore-its-lease": _mutant(roles.IgnoresItsLease),
-    "take-the-lease-from-others": _mutant(roles.TakesTheLease),
+    "two-in-flight": _mutant(appends.RepeatsBoth, appends.TwoInFlight.__doc__),
+    "undo-and-go-on": _leading(appends.Undoes, appends.CoreAround),
+    "trust-last-sequence": _leading(appends.TrustsLastSequence),
+    "no-chain-check": _mutant(Protocol, roles.NoChainCheck.__doc__, roles.NoChainCheck),
+    "answer-before-ack": _leading(appends.AnswersBeforeAck),
+    "wrong-sequence-is-not-done": _leading(appends.WrongSequenceIsNotDone),
+    "absence-is-proof": _leading(appends.AbsenceIsProof),
+    "any-success-is-ours": _leading(appends.AnySuccessIsOurs),
+    "re-decide-at-the-same-end": _leading(appends.Redecides, appends.CoreAround),
+    "late-is-not-done": _leading(appends.LateIsNotDone),
+    "go-on-after-fence": _mutant(
+        partial(Protocol, leader=roles.GoesOnAfterFence, follower=roles.LeadsAgain), roles.GoesOnAfterFence.__doc__
+    ),
+    "lead-without-lead-batch": _leading(roles.LeadsWithoutLeadBatch),
+    "ignore-gaps": _following(roles.IgnoresGaps),
+    "keep-speculation": _mutant(appends.keeping_speculation, appends.KeepsSpeculation.__doc__),
+    "lead-time-always-runs": _mutant(_with("clocks", roles.AlwaysRunning), roles.AlwaysRunning.__doc__),
+    "lead-time-by-the-wall": _mutant(_with("clocks", roles.ByTheWall), roles.ByTheWall.__doc__),
+    "take-in-again": _mutant(_with("queues", roles.TakesInAgain), roles.TakesInAgain.__doc__),
+    "ignore-its-lease": _leading(roles.IgnoresItsLease),
+    "take-the-lease-from-others": _mutant(roles.TakesTheLease, roles.TakesTheLease.__doc__),
     "hear-no-peers": _cut(_hearing_no_peers, roles.HearsNoPeers.__doc__ or ""),
     "ignore-its-journal": _cut(roles.IgnoresItsJournal, roles.IgnoresItsJournal.__doc__ or ""),
-    "forget-in": _mutant(_with("queues", roles.ForgetsIn), what=roles.ForgetsIn.__doc__ or ""),
+    "forget-in": _mutant(_with("queues", roles.ForgetsIn), roles.ForgetsIn.__doc__),
 }
 
 HARMLESS = {
     "lease-ignored-but-for-refusals": _but_for_stale_answers(roles.IgnoresItsLease),
-    "claim-without-having-caught-up": _mutant(roles.ClaimsAnywhere),
+    "claim-without-having-caught-up": _leading(roles.ClaimsAnywhere),
 }

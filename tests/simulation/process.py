@@ -13,7 +13,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from holdfast.protocol import messages as e
-from holdfast.protocol.leader import Protocol
+from holdfast.protocol.machine import Protocol
 from tests.simulation.feeds import InFeed, LogFeed
 from tests.simulation.journal import Journal
 

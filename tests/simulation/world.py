@@ -17,7 +17,7 @@ from typing import Any
 
 from holdfast._core import Engine
 from holdfast.protocol.core import Core
-from holdfast.protocol.leader import Protocol
+from holdfast.protocol.machine import Protocol
 from tests.simulation.clients import Erp, Shopper
 from tests.simulation.faults import Faults
 from tests.simulation.invariants import Invariants

@@ -1,6 +1,6 @@
 """Leaders that are wrong on purpose about what they have sent.
 
-Role: small subclasses of the real protocol that break one rule of the append each (`tests.simulation.mutants` has the
+Role: small subclasses of the real leader that break one rule of the append each (`tests.simulation.mutants` has the
 table). In: what the real one hears. Out: what it should not do. Always: a mutant breaks what its sentence says and
 nothing else; nothing of it is in the product.
 """
@@ -12,9 +12,10 @@ from typing import Any
 
 from holdfast._core import Engine
 from holdfast.protocol import messages as e
-from holdfast.protocol.leader import Protocol
+from holdfast.protocol.leader import Leader
 from holdfast.protocol.log_types import Refusal
-from holdfast.protocol.pending_append import Flight, Verdict
+from holdfast.protocol.machine import Protocol
+from holdfast.protocol.pending_append import PendingAppend, Verdict
 
 
 class CoreAround:
@@ -50,10 +51,10 @@ class CoreAround:
         return CoreAround(self.messages)
 
 
-class TwoInFlight(Protocol):
+class TwoInFlight(Leader):
     """Sends the next batch before the one before it is acknowledged, with the expectation that it will be."""
 
-    _older: Flight | None = None
+    _older: PendingAppend | None = None
 
     @property
     def speculating(self) -> bool:
@@ -61,168 +62,192 @@ class TwoInFlight(Protocol):
 
     @property
     def wants_turn(self) -> bool:
-        flight = self._flight
-        room = flight is None or (self._older is None and not flight.claim)
-        return room and self.role is e.Role.LEADING and bool(self.queues)
+        pending = self.state.pending
+        room = pending is None or (self._older is None and not pending.claim)
+        return room and self.state.role is e.Role.LEADING and bool(self.state.queues)
 
-    def _decide(self, effects: list[e.Effect]) -> None:
-        flight = self._flight
-        if flight is not None and not flight.claim and self._older is None and self.queues and self.core is not None:
-            self.core.commit(flight.expected + 1)
-            self._older, self._flight = flight, None
-        super()._decide(effects)
+    def decide(self, effects: list[e.Effect]) -> None:
+        state, pending = self.state, self.state.pending
+        core = state.core
+        if pending is not None and not pending.claim and self._older is None and state.queues and core is not None:
+            core.commit(pending.expected + 1)
+            self._older, state.pending = pending, None
+        super().decide(effects)
 
-    def _on_tick(self, event: e.Tick, effects: list[e.Effect]) -> None:
-        super()._on_tick(event, effects)
+    def repeat_older(self, mono_ms: int, effects: list[e.Effect]) -> None:
         if self._older is not None:
-            step = self._older.on_time(event.mono_ms, self._settings)
+            step = self._older.on_time(mono_ms, self.state.settings)
             if isinstance(step, Verdict):
-                self._step_down(self._older, step, effects)
+                self.step_down(self._older, step, effects)
             elif step is not None:
                 effects.append(step)
 
-    def _on_append_stored(self, event: e.AppendStored, effects: list[e.Effect]) -> None:
+    def on_append_stored(self, event: e.AppendStored, effects: list[e.Effect]) -> None:
         if self._older is not None and self._older.append_id == event.append_id:
             self._answer_older(effects)
         else:
-            super()._on_append_stored(event, effects)
+            super().on_append_stored(event, effects)
 
-    def _on_message_read(self, event: e.MessageRead, effects: list[e.Effect]) -> None:
+    def on_message_read(self, event: e.MessageRead, effects: list[e.Effect]) -> None:
         older = self._older
         if older is None or event.sequence != older.expected + 1 or event.message is None:
-            super()._on_message_read(event, effects)
+            super().on_message_read(event, effects)
         elif older.on_bytes(event.message) is Verdict.STORED:
             self._answer_older(effects)
         else:
-            self._step_down(older, Verdict.FENCED, effects)
+            self.step_down(older, Verdict.FENCED, effects)
 
-    def _settle(self, flight: Flight, effects: list[e.Effect]) -> None:
+    def settle(self, pending: PendingAppend, effects: list[e.Effect]) -> None:
         if self._older is not None:  # "the second was accepted after the first, so the first is stored"
             self._answer_older(effects)
-        super()._settle(flight, effects)
+        super().settle(pending, effects)
 
     def _answer_older(self, effects: list[e.Effect]) -> None:
         older, self._older = self._older, None
         assert older is not None
-        effects.append(e.Answer(older.commands[older.told :], older.answers[older.told :], older.expected + 1))
+        effects.append(e.Answer(older.waiting, older.answers[older.answered :], older.expected + 1))
 
-    def _step_down(self, flight: Flight, verdict: Verdict, effects: list[e.Effect]) -> None:
+    def step_down(self, pending: PendingAppend, verdict: Verdict, effects: list[e.Effect]) -> None:
         older, self._older = self._older, None
-        newer, self._flight = self._flight, None
-        others = [one for one in (older, newer) if one is not None and one is not flight]
-        waiting = [command for other in others for command in other.commands[other.told :]]
+        newer, self.state.pending = self.state.pending, None
+        others = [one for one in (older, newer) if one is not None and one is not pending]
+        waiting = [command for other in others for command in other.waiting]
         effects.append(e.Reject(waiting, e.Problem.LOG_UNAVAILABLE, e.Outcome.UNKNOWN))
-        super()._step_down(flight, verdict, effects)
+        super().step_down(pending, verdict, effects)
 
 
-class Undoes(Protocol):
+class RepeatsBoth(Protocol):
+    """The protocol around that leader: it repeats the older append too."""
+
+    def __init__(self, *arguments: Any, **life: Any) -> None:
+        super().__init__(*arguments, leader=TwoInFlight, **life)
+
+    def _on_tick(self, event: e.Tick, effects: list[e.Effect]) -> None:
+        super()._on_tick(event, effects)
+        assert isinstance(self.leader, TwoInFlight)
+        self.leader.repeat_older(event.mono_ms, effects)
+
+
+class Undoes(Leader):
     """After a time-out it takes the batch for not stored, takes it back, and goes on leading."""
 
-    def _repeat(self, flight: Flight, effects: list[e.Effect]) -> None:
-        if flight.claim or self.clocks.mono_ms < flight.resend_ms or not isinstance(self.core, CoreAround):
-            super()._repeat(flight, effects)
+    def repeat(self, pending: PendingAppend, effects: list[e.Effect]) -> None:
+        state = self.state
+        if pending.claim or state.clocks.mono_ms < pending.resend_ms or not isinstance(state.core, CoreAround):
+            super().repeat(pending, effects)
             return
-        waiting = flight.commands[flight.told :]
+        waiting = pending.waiting
         effects.append(e.Reject(waiting, e.Problem.LOG_UNAVAILABLE, e.Outcome.NOT_DONE))
-        self._flight, self.core = None, self.core.undone()
+        state.pending, state.core = None, state.core.undone()
         effects.append(e.StopFollowing())
-        self.queues.restart_incoming(self.core.in_upto)
+        state.queues.restart_incoming(state.core.in_upto)
 
 
-class Redecides(Protocol):
+class Redecides(Leader):
     """After a time-out it decides anew, with what has come since, and sends that under the same expectation."""
 
-    def _repeat(self, flight: Flight, effects: list[e.Effect]) -> None:
-        if flight.claim or self.clocks.mono_ms < flight.resend_ms or not isinstance(self.core, CoreAround):
-            super()._repeat(flight, effects)
+    def repeat(self, pending: PendingAppend, effects: list[e.Effect]) -> None:
+        state = self.state
+        if pending.claim or state.clocks.mono_ms < pending.resend_ms or not isinstance(state.core, CoreAround):
+            super().repeat(pending, effects)
             return
-        self._flight, self.core = None, self.core.undone()
-        self.queues.commands.extendleft(reversed(flight.commands[flight.told :]))
+        state.pending, state.core = None, state.core.undone()
+        state.queues.commands.extendleft(reversed(pending.waiting))
         effects.append(e.StopFollowing())
-        self.queues.restart_incoming(self.core.in_upto)
+        state.queues.restart_incoming(state.core.in_upto)
 
 
-class TrustsLastSequence(Protocol):
+class TrustsLastSequence(Leader):
     """Believes the figure in an error: LOG ends at E+1, so our batch is stored; further on, so it is not."""
 
-    def _on_append_refused(self, event: e.AppendRefused, effects: list[e.Effect]) -> None:
-        flight = self._flight
-        if flight is None or flight.append_id != event.append_id or event.refusal is not Refusal.WRONG_SEQUENCE:
-            super()._on_append_refused(event, effects)
+    def on_append_refused(self, event: e.AppendRefused, effects: list[e.Effect]) -> None:
+        pending = self.state.pending
+        if pending is None or pending.append_id != event.append_id or event.refusal is not Refusal.WRONG_SEQUENCE:
+            super().on_append_refused(event, effects)
             return
         said = int(event.detail.rpartition(" ")[2])
-        if said == flight.expected + 1:
-            self._judge(flight, Verdict.STORED, effects)
-        elif said > flight.expected + 1:
-            self._judge(flight, Verdict.FENCED, effects)
+        if said == pending.expected + 1:
+            self.judge(pending, Verdict.STORED, effects)
+        elif said > pending.expected + 1:
+            self.judge(pending, Verdict.FENCED, effects)
 
 
-class WrongSequenceIsNotDone(Protocol):
+class WrongSequenceIsNotDone(Leader):
     """Takes "wrong last sequence" for the proof that somebody else's batch is at E+1, without reading it."""
 
-    def _on_append_refused(self, event: e.AppendRefused, effects: list[e.Effect]) -> None:
-        flight = self._flight
-        if flight is not None and flight.append_id == event.append_id and event.refusal is Refusal.WRONG_SEQUENCE:
-            self._judge(flight, Verdict.FENCED, effects)
+    def on_append_refused(self, event: e.AppendRefused, effects: list[e.Effect]) -> None:
+        pending = self.state.pending
+        if pending is not None and pending.append_id == event.append_id and event.refusal is Refusal.WRONG_SEQUENCE:
+            self.judge(pending, Verdict.FENCED, effects)
         else:
-            super()._on_append_refused(event, effects)
+            super().on_append_refused(event, effects)
 
 
-class AbsenceIsProof(Protocol):
+class AbsenceIsProof(Leader):
     """Takes "message E+1 is not there" for the proof that it never will be."""
 
-    def _on_message_read(self, event: e.MessageRead, effects: list[e.Effect]) -> None:
-        flight = self._flight
-        if flight is not None and event.sequence == flight.expected + 1 and event.message is None:
-            self._judge(flight, Verdict.FENCED, effects)
+    def on_message_read(self, event: e.MessageRead, effects: list[e.Effect]) -> None:
+        pending = self.state.pending
+        if pending is not None and event.sequence == pending.expected + 1 and event.message is None:
+            self.judge(pending, Verdict.FENCED, effects)
         else:
-            super()._on_message_read(event, effects)
+            super().on_message_read(event, effects)
 
 
-class AnySuccessIsOurs(Protocol):
+class AnySuccessIsOurs(Leader):
     """Does not look whose success it hears, nor where the batch is."""
 
-    def _on_append_stored(self, event: e.AppendStored, effects: list[e.Effect]) -> None:
+    def on_append_stored(self, event: e.AppendStored, effects: list[e.Effect]) -> None:
         del event
-        if self._flight is not None:
-            self._judge(self._flight, Verdict.STORED, effects)
+        if self.state.pending is not None:
+            self.judge(self.state.pending, Verdict.STORED, effects)
 
 
-class AnswersBeforeAck(Protocol):
+class AnswersBeforeAck(Leader):
     """Answers as soon as it has decided."""
 
-    def _begin(self, message: bytes, expected: int, effects: list[e.Effect], *, claim: bool) -> Flight:
-        flight = super()._begin(message, expected, effects, claim=claim)
-        flight.told = 1 << 30
-        return flight
+    def begin(self, message: bytes, expected: int, effects: list[e.Effect], *, claim: bool) -> PendingAppend:
+        pending = super().begin(message, expected, effects, claim=claim)
+        pending.answered = 1 << 30
+        return pending
 
-    def _decide(self, effects: list[e.Effect]) -> None:
-        super()._decide(effects)
-        flight = self._flight
-        if flight is not None and not flight.claim and flight.told == 1 << 30 and flight.commands:
-            flight.told = len(flight.commands)
-            effects.append(e.Answer(flight.commands, flight.answers, flight.expected + 1))
+    def decide(self, effects: list[e.Effect]) -> None:
+        super().decide(effects)
+        pending = self.state.pending
+        if pending is not None and not pending.claim and pending.answered == 1 << 30 and pending.commands:
+            pending.answered = len(pending.commands)
+            effects.append(e.Answer(pending.commands, pending.answers, pending.expected + 1))
 
 
-class LateIsNotDone(Protocol):
+class LateIsNotDone(Leader):
     """Tells those whose deadline passes while their batch is under way that nothing was done."""
 
-    def _sweep(self, effects: list[e.Effect]) -> None:
+    def sweep(self, effects: list[e.Effect]) -> None:
         mine: list[e.Effect] = []
-        super()._sweep(mine)
+        super().sweep(mine)
         for effect in mine:
             if isinstance(effect, e.Reject):
                 effect = e.Reject(effect.commands, effect.problem, e.Outcome.NOT_DONE)  # noqa: PLW2901
             effects.append(effect)
 
 
-class KeepsSpeculation(Protocol):
+class KeepsSpeculation(Leader):
     """Without an answer it steps down, but keeps the core as it was decided."""
 
-    def _step_down(self, flight: Flight, verdict: Verdict, effects: list[e.Effect]) -> None:
-        core = self.core
-        super()._step_down(flight, verdict, effects)
+    protocol: Protocol
+
+    def step_down(self, pending: PendingAppend, verdict: Verdict, effects: list[e.Effect]) -> None:
+        core = self.state.core
+        super().step_down(pending, verdict, effects)
         if verdict is Verdict.UNKNOWN and core is not None:
-            core.commit(flight.expected + 1)
+            core.commit(pending.expected + 1)
             effects[:] = [effect for effect in effects if not isinstance(effect, e.Rebuild)]
-            self._on_rebuilt(e.Rebuilt(core), effects)
+            self.protocol._on_rebuilt(e.Rebuilt(core), effects)
+
+
+def keeping_speculation(*arguments: Any, **life: Any) -> Protocol:
+    """The protocol around that leader."""
+    protocol = Protocol(*arguments, leader=KeepsSpeculation, **life)
+    assert isinstance(protocol.leader, KeepsSpeculation)
+    protocol.leader.protocol = protocol
+    return protocol

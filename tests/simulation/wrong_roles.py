@@ -13,57 +13,67 @@ from holdfast._core import Engine
 from holdfast.protocol import messages as e
 from holdfast.protocol.clocks import Clocks
 from holdfast.protocol.core import Incoming
-from holdfast.protocol.leader import Protocol
+from holdfast.protocol.follower import Follower
+from holdfast.protocol.leader import Leader
 from holdfast.protocol.log_types import Lease
-from holdfast.protocol.pending_append import Flight, Verdict
+from holdfast.protocol.machine import Protocol
+from holdfast.protocol.pending_append import PendingAppend, Verdict
 from holdfast.protocol.quarantine import Quarantine
 from holdfast.protocol.queues import Queues
 from tests.simulation.wrong_appends import CoreAround
 
 
-class GoesOnAfterFence(Protocol):
+class GoesOnAfterFence(Leader):
     """Fenced, it takes in what the other one wrote and goes on as leader of its own epoch."""
 
-    def _step_down(self, flight: Flight, verdict: Verdict, effects: list[e.Effect]) -> None:
-        super()._step_down(flight, verdict, effects)
-        self._zombie = verdict is Verdict.FENCED
+    fenced = False
 
-    _zombie = False
-
-    def _on_caught_up(self, event: e.CaughtUp, effects: list[e.Effect]) -> None:
-        if self._zombie and self.role is e.Role.FOLLOWING and self.core is not None:
-            self._zombie = False
-            self._lead(self.core, effects)
-        else:
-            super()._on_caught_up(event, effects)
+    def step_down(self, pending: PendingAppend, verdict: Verdict, effects: list[e.Effect]) -> None:
+        super().step_down(pending, verdict, effects)
+        self.fenced = verdict is Verdict.FENCED
 
 
-class LeadsWithoutLeadBatch(Protocol):
+class LeadsAgain(Follower):
+    """The follower beside that leader: once it has LOG's end, it leads."""
+
+    def on_caught_up(self, event: e.CaughtUp, effects: list[e.Effect]) -> bool:
+        leader, state = self.leader, self.state
+        assert isinstance(leader, GoesOnAfterFence)
+        if leader.fenced and state.role is e.Role.FOLLOWING and state.core is not None:
+            leader.fenced = False
+            leader.lead(state.core, effects)
+            return False
+        return super().on_caught_up(event, effects)
+
+
+class LeadsWithoutLeadBatch(Leader):
     """Takes the lead because it has caught up, without a batch that says so."""
 
-    def _claim_if_due(self, effects: list[e.Effect]) -> None:
-        if self.role is e.Role.FOLLOWING and self.core is not None and self.core.epoch > 0:
-            if self._candidacy.may_claim(self.clocks.mono_ms):
-                self._lead(self.core, effects)
+    def claim_if_due(self, effects: list[e.Effect]) -> None:
+        state = self.state
+        if state.role is e.Role.FOLLOWING and state.core is not None and state.core.epoch > 0:
+            if state.election.may_claim(state.clocks.mono_ms):
+                self.lead(state.core, effects)
         else:
-            super()._claim_if_due(effects)
+            super().claim_if_due(effects)
 
 
-class IgnoresGaps(Protocol):
+class IgnoresGaps(Follower):
     """Applies what comes as what comes next."""
 
-    def _on_followed(self, event: e.Followed, effects: list[e.Effect]) -> None:
-        if self.core is not None and event.first_sequence > self.core.sequence + 1:
-            event = e.Followed(self.core.sequence + 1, event.messages)
-        super()._on_followed(event, effects)
+    def on_followed(self, event: e.Followed, effects: list[e.Effect]) -> None:
+        core = self.state.core
+        if core is not None and event.first_sequence > core.sequence + 1:
+            event = e.Followed(core.sequence + 1, event.messages)
+        super().on_followed(event, effects)
 
 
-class IgnoresItsLease(Protocol):
+class IgnoresItsLease(Leader):
     """Decides without asking whether its lease is still good."""
 
     @property
     def may_decide(self) -> bool:
-        return self.role is e.Role.LEADING and not self.quarantine
+        return self.state.role is e.Role.LEADING and not self.state.quarantined
 
 
 class HearsNoPeers(Quarantine):
@@ -80,7 +90,7 @@ class IgnoresItsJournal(Protocol):
         pass
 
     def _on_rebuilt(self, event: e.Rebuilt, effects: list[e.Effect]) -> None:
-        self.stored_upto = 0
+        self.state.stored_upto = 0
         super()._on_rebuilt(e.Rebuilt(event.core), effects)
 
 
@@ -88,18 +98,18 @@ class TakesTheLease(Protocol):
     """Takes the lease as if it were free, whoever holds it."""
 
     def _review(self, effects: list[e.Effect]) -> None:
-        seen = self._candidacy._seen
+        seen = self.state.election._seen
         if seen is not None:
-            self._candidacy._seen = Lease(None, "", seen.revision)
+            self.state.election._seen = Lease(None, "", seen.revision)
         super()._review(effects)
 
 
-class ClaimsAnywhere(Protocol):
+class ClaimsAnywhere(Leader):
     """Tries to take the lead without having followed LOG to its end."""
 
-    def _claim_if_due(self, effects: list[e.Effect]) -> None:
-        self._candidacy.caught_up = True
-        super()._claim_if_due(effects)
+    def claim_if_due(self, effects: list[e.Effect]) -> None:
+        self.state.election.caught_up = True
+        super().claim_if_due(effects)
 
 
 class AlwaysRunning(Clocks):

@@ -7,7 +7,7 @@ once, unless a test says otherwise; time passes only when told to.
 from typing import Any, TypeVar
 
 from holdfast.protocol import messages as e
-from holdfast.protocol.leader import Protocol
+from holdfast.protocol.machine import Protocol
 from holdfast.settings import NodeSettings
 from tests.support.fake_core import replayed
 from tests.support.neighbours import MEMBERSHIP, LeaseStore, Neighbours

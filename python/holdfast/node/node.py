@@ -33,7 +33,7 @@ from holdfast.peers.membership_io import MembershipIo
 from holdfast.protocol import messages as e
 from holdfast.protocol.core import Request
 from holdfast.protocol.errors import Unavailable
-from holdfast.protocol.leader import Protocol
+from holdfast.protocol.machine import Protocol
 from holdfast.settings import Settings
 from holdfast.tasks import cancel_and_wait
 
@@ -164,7 +164,7 @@ class Node(Generic[CoreT]):
         await self._membership_io.until_left()
         if self._ticker is not None:
             self._ticker.cancel()
-        self._protocol.role = e.Role.HALTED
+        self._protocol.end()
         self._stop_following(e.StopFollowing())
         await asyncio.wait({*self._tasks_ending, self._loop.create_task(cancel_and_wait(*self._tasks))})
         self._reads.refuse_all("no-leader")

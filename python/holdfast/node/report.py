@@ -14,8 +14,8 @@ import msgspec
 
 from holdfast.nats.connection import Connection
 from holdfast.nats.dead_letters import DeadLetters
-from holdfast.protocol.leader import Protocol
 from holdfast.protocol.log_types import Refusal
+from holdfast.protocol.machine import Protocol
 from holdfast.protocol.messages import Role
 from holdfast.settings import NodeSettings
 

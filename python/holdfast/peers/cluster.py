@@ -25,7 +25,7 @@ from holdfast.peers.heartbeat import CAUSE, Heartbeats, Peer
 from holdfast.peers.receipts import Receipts
 from holdfast.peers.rpc import Rpc
 from holdfast.protocol.errors import Unavailable
-from holdfast.protocol.leader import Protocol
+from holdfast.protocol.machine import Protocol
 from holdfast.protocol.messages import Alarm, Command, Event, Lifted, Outcome, Problem, Quarantined, Role
 from holdfast.settings import Settings
 

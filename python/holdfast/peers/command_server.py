@@ -21,7 +21,7 @@ from holdfast.peers.receipts import Receipts
 from holdfast.peers.rpc import Rpc
 from holdfast.peers.wire import STILL_WAITING, Became, Commands, Reply, Taken, Told, decode_question, encode
 from holdfast.protocol.errors import Unavailable
-from holdfast.protocol.leader import Protocol
+from holdfast.protocol.machine import Protocol
 from holdfast.protocol.messages import Command, Outcome, Problem, Role
 from holdfast.settings import NodeSettings
 from holdfast.tasks import cancel_and_wait

@@ -20,7 +20,7 @@ from holdfast.nats.connection import Connection
 from holdfast.nats.lease_store import LeaseStore
 from holdfast.nats.streams import Names, stream_state
 from holdfast.protocol import messages as e
-from holdfast.protocol.leader import Protocol
+from holdfast.protocol.machine import Protocol
 from holdfast.protocol.membership import PeerReport
 from holdfast.settings import Settings
 

@@ -17,7 +17,7 @@ from holdfast.settings import NodeSettings
 _NOBODY = Lease(None, "", 0)
 
 
-class Candidacy:
+class Election:
     """One process's claim to lead."""
 
     def __init__(self, node: str, boot: str, settings: NodeSettings, random: Random) -> None:

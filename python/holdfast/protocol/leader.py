@@ -1,173 +1,121 @@
-"""Leader and follower as one pure state machine.
+"""What a leader does: take the lead by a lead batch, decide and append one batch at a time, give the lead up.
 
-Role: what a leader does: decide and append one batch at a time, and resolve what is ambiguous by evidence alone
-(`roles` has who leads). In: events (`messages`) and commands. Out: effects. No I/O, no clock,
-no asyncio: a simulator drives the very same code. Always: one append in flight; an answer goes out only when LOG has
-what it reflects; a core whose speculation may be wrong is never used again; IN is taken exactly once, because
-`in_upto` is in the state; an exception in the core halts.
+Role: decide, send, repeat, and resolve what is ambiguous by evidence alone. In: time, replies to appends, LOG messages
+that were read back, IN messages. Out: effects. Always: one append under way; an answer goes out only when LOG has what
+it reflects; the fenced append alone proves who leads; a core with nothing under way stays good when the lead is given
+up, any other is thrown away; IN is taken exactly once, because `in_upto` is in the state.
 """
-
-from collections.abc import Callable
-from random import Random
-from typing import Any
 
 from holdfast.protocol import messages as e
 from holdfast.protocol.core import Core, Decision, Incoming
 from holdfast.protocol.log_types import DeadLetter, Refusal
 from holdfast.protocol.messages import Effect, Outcome, Problem, Role
-from holdfast.protocol.pending_append import Flight, Verdict
-from holdfast.protocol.roles import Roles
-from holdfast.protocol.tail_check import Ground
-from holdfast.settings import NodeSettings
+from holdfast.protocol.pending_append import PendingAppend, Verdict
+from holdfast.protocol.state import ProcessState
+from holdfast.protocol.tail_check import TailReading
 
 
-class Protocol(Roles):
-    """One process's part in one scope."""
+class Leader:
+    """Claims, decides and appends, for one process."""
 
-    def __init__(
-        self, node: str, rules: bytes, settings: NodeSettings, *, boot: str = "", random: Random | None = None
-    ) -> None:
-        """`boot` names this life of the process; `random` spreads candidates that see the lease go at one moment."""
-        super().__init__(node, rules, settings, boot, random or Random(f"{node} {boot}"))  # noqa: S311 - no secret
-        self._append_id = 0
-        self._handlers: dict[type[Any], Callable[[Any, list[Effect]], None]] = {
-            e.Turn: self._on_turn,
-            e.Tick: self._on_tick,
-            e.AppendStored: self._on_append_stored,
-            e.AppendRefused: self._on_append_refused,
-            e.MessageRead: self._on_message_read,
-            e.Fetched: self._on_fetched,
-            e.Followed: self._on_followed,
-            e.CaughtUp: self._on_caught_up,
-            e.Rebuilt: self._on_rebuilt,
-            e.RebuildFailed: self._on_rebuild_failed,
-            e.Connected: self._on_connected,
-            e.Broken: lambda event, effects: self._halt(event.reason, effects),
-            e.Stop: self._on_stop,
-            e.Quarantined: self._on_quarantined,
-            e.Lifted: self._on_lifted,
-            e.HolderDied: self._on_holder_died,
-            e.LeaseRead: self._on_lease_read,
-            e.LeasePut: self._on_lease_put,
-            e.LeaseFailed: self._on_lease_failed,
-            e.PeersHeard: self._on_peers_heard,
-            e.EndsRead: self._on_ends_read,
-        }
+    def __init__(self, state: ProcessState) -> None:
+        self.state = state
+        self.append_id = 0
+        self._overtaken = False  # somebody else has appended, though our lease seems good
 
-    # ---- doors
-
-    @property
-    def speculating(self) -> bool:
-        """Whether the core is ahead of LOG: a batch that it has decided is not yet acknowledged."""
-        return self._flight is not None and not self._flight.claim
-
-    @property
-    def log_refuses(self) -> bool:
-        """Whether the last append of this process was refused for good reason, and nothing was stored since."""
-        return self.log_refusal in {Refusal.FULL, Refusal.STRANGE}
-
-    @property
-    def waiting_ms(self) -> int:
-        """For how long the append under way has had no answer; 0 without one."""
-        return self.clocks.mono_ms - self._flight.began_ms if self._flight is not None else 0
-
-    @property
-    def idle(self) -> bool:
-        """Nothing is under way and nothing waits."""
-        return self._flight is None and not self.queues.commands
-
-    @property
-    def wants_turn(self) -> bool:
-        """Whether a Turn would decide something now."""
-        return self._flight is None and bool(self.queues) and self.may_decide
+    # ---- what others ask
 
     @property
     def may_decide(self) -> bool:
         """Whether this process leads, and nobody else can have been given the lead meanwhile."""
-        sound = not self.quarantine and not self._footing.doubtful
-        return self.role is Role.LEADING and sound and self.lease_good
+        state = self.state
+        sound = not state.quarantined and not state.tail_check.doubtful
+        return state.role is Role.LEADING and sound and state.lease_good
 
-    def start(self) -> list[Effect]:
-        """The first effects."""
-        return [e.Rebuild("start")]
+    @property
+    def speculating(self) -> bool:
+        """Whether the core is ahead of LOG: a batch that it has decided is not yet acknowledged."""
+        pending = self.state.pending
+        return pending is not None and not pending.claim
 
-    def submit(self, command: e.Command) -> tuple[Problem, Outcome] | None:
-        """Queue one command for the next Turn, or say why not. The hot path: it does nothing else."""
-        if self.quarantine:
-            return Problem.LOG_UNAVAILABLE, Outcome.NOT_DONE
-        if self._stopping or not (self.role is Role.LEADING or self._candidacy.returns_soon):
-            return Problem.NO_LEADER, Outcome.NOT_DONE
-        if self.queues.full:
-            return Problem.OVERLOADED, Outcome.NOT_DONE
-        self.queues.commands.append(command)
-        return None
+    @property
+    def wants_turn(self) -> bool:
+        """Whether a Turn would decide something now."""
+        return self.state.pending is None and bool(self.state.queues) and self.may_decide
 
-    def handle(self, event: e.Event) -> list[Effect]:
-        """What to do about an event, in this order."""
-        effects: list[Effect] = []
-        if self.role is Role.HALTED:
-            return effects
-        try:
-            self._handlers[type(event)](event, effects)
-        except (KeyboardInterrupt, SystemExit):
-            raise
-        except BaseException as fault:  # noqa: BLE001 - fail-stop; a panic in the core is no Exception
-            self._halt(f"{type(event).__name__}: {type(fault).__name__}: {fault}", effects)
-        return effects
+    # ---- taking the lead, and giving it up
 
-    # ---- time
+    def claim_if_due(self, effects: list[Effect]) -> None:
+        """Send a lead batch, when the lease is ours, LOG's end is known, and nothing speaks against it."""
+        state = self.state
+        if state.role is not Role.FOLLOWING or state.core is None or state.stopping or state.quarantined:
+            return
+        mono_ms = state.clocks.mono_ms
+        if not state.election.may_claim(mono_ms) or not state.election.good(mono_ms):
+            return
+        if state.tail_check.doubtful or not state.quarantine.clear(mono_ms):
+            return
+        now_ms = max(state.clocks.now_ms, state.core.now_ms)
+        message = state.core.lead_batch(state.node, now_ms, state.rules)
+        state.become(Role.CLAIMING, f"epoch {state.core.epoch + 1}", effects)
+        self.begin(message, state.core.sequence, effects, claim=True)
 
-    def _on_turn(self, event: e.Turn, effects: list[Effect]) -> None:
-        self._observe(event.mono_ms, event.wall_ms, effects)
-        self._decide(effects)
+    def lead(self, core: Core, effects: list[Effect]) -> None:
+        """Our lead batch is stored."""
+        state = self.state
+        state.election.leads()
+        state.clocks.lead_from(core.lead_ms, core.now_ms)
+        state.queues.restart_incoming(core.in_upto)
+        state.become(Role.LEADING, f"epoch {core.epoch}", effects)
+        effects.append(e.StopFollowing())
 
-    def _on_tick(self, event: e.Tick, effects: list[Effect]) -> None:
-        self._observe(event.mono_ms, event.wall_ms, effects)
-        self._sweep(effects)
-        self._look_at_footing(effects)
-        if self._flight is not None:
-            self._repeat(self._flight, effects)
-        if self._rebuild_at_ms is not None and event.mono_ms >= self._rebuild_at_ms:
-            self._rebuild_at_ms = None
-            effects.append(e.Rebuild("again"))
-        self._review(effects)
-        self._decide(effects)
+    def note_log_end(self, log_end: int | None) -> None:
+        """Where LOG is said to end. The figure may be old, but never ahead: what is there and not ours is another's."""
+        state = self.state
+        if state.role is Role.LEADING and state.pending is None and state.core is not None:
+            self._overtaken = log_end is not None and log_end > state.core.sequence
 
-    def _observe(self, mono_ms: int, wall_ms: int, effects: list[Effect]) -> None:
-        limit: int | None = None
-        if self.role is Role.LEADING and self.lease_good:
-            limit = self._flight.lead_limit_ms if self._flight is not None else 1 << 62
-        jump_ms = self.clocks.observe(mono_ms, wall_ms, limit)
-        if jump_ms:
-            effects.append(e.Alarm("clock-jump", f"the wall clock moved by {jump_ms} ms against the monotonic one"))
+    def yield_if_due(self, effects: list[Effect]) -> None:
+        """Give up the lead, once nothing is under way: the core is what LOG says, and goes on following."""
+        state, election = self.state, self.state.election
+        core = state.core
+        if state.role is not Role.LEADING or state.pending is not None or core is None:
+            return
+        if election.held and not state.quarantined and not self._overtaken:
+            return
+        reason = f"{election.holder} holds the lease" if election.holder else "the lease was lost, or given back"
+        if state.quarantined:
+            reason = f"quarantined: {', '.join(sorted(state.quarantined))}"
+        elif self._overtaken:
+            reason = f"LOG goes on after {core.sequence}, and not by this process"
+        self._overtaken = False
+        election.caught_up = False
+        state.become(Role.FOLLOWING, reason, effects)
+        if state.queues.commands and not election.returns_soon:
+            effects.append(e.Reject(state.queues.drop_commands(), Problem.NO_LEADER, Outcome.NOT_DONE))
+        effects.append(e.StopFollowing())
+        effects.append(e.Follow(core.sequence))
 
-    def _sweep(self, effects: list[Effect]) -> None:
-        late = self.queues.expired(self.clocks.mono_ms)
-        if late:
-            log_is_away = self.role is Role.LEADING and (self._flight is not None or self.lease_good)
-            problem = Problem.LOG_UNAVAILABLE if log_is_away else Problem.NO_LEADER
-            effects.append(e.Reject(late, problem, Outcome.NOT_DONE))
-        flight = self._flight
-        if flight is not None:
-            told = flight.told
-            while told < len(flight.commands) and flight.commands[told].deadline_ms <= self.clocks.mono_ms:
-                told += 1
-            if told > flight.told:
-                waiting = flight.commands[flight.told : told]
-                flight.told = told
-                effects.append(e.Reject(waiting, Problem.LOG_UNAVAILABLE, Outcome.UNKNOWN))
+    def step_down(self, pending: PendingAppend, verdict: Verdict, effects: list[Effect]) -> None:
+        """The core's speculation is wrong, or may be: throw it away."""
+        fenced = verdict is Verdict.FENCED
+        if waiting := pending.waiting:
+            problem = Problem.NO_LEADER if fenced else Problem.LOG_UNAVAILABLE
+            effects.append(e.Reject(waiting, problem, Outcome.NOT_DONE if fenced else Outcome.UNKNOWN))
+        self.state.start_anew(f"append {verdict.value} at {pending.expected + 1}", verdict.value, effects)
 
     # ---- deciding
 
-    def _decide(self, effects: list[Effect]) -> None:
+    def decide(self, effects: list[Effect]) -> None:
         """Decide what has gathered, until a batch is under way or nothing is left."""
-        core = self.core
+        state, clocks, queues = self.state, self.state.clocks, self.state.queues
+        core = state.core
         if core is None or not self.may_decide:
             return
-        while self._flight is None and (self.queues or self._is_due(core)):
-            requests, incoming = self.queues.group()
-            decision = core.decide(self.clocks.now_ms, self.clocks.lead_ms, requests, incoming)
-            commands, taken = self.queues.taken(decision.commands_taken, decision.incoming_taken, len(requests))
+        while state.pending is None and (queues or self._is_due(core)):
+            requests, incoming = queues.group()
+            decision = core.decide(clocks.now_ms, clocks.lead_ms, requests, incoming)
+            commands, taken = queues.taken(decision.commands_taken, decision.incoming_taken, len(requests))
             if decision.message is None:
                 effects.append(e.Answer(commands, decision.answers, core.sequence))
                 if decision.received:
@@ -175,152 +123,185 @@ class Protocol(Roles):
                 if not commands and not taken:
                     break  # a hold that is due by our clock may not be by the core's
                 continue
-            self._send_dead(decision, taken, effects)
-            flight = self._begin(decision.message, core.sequence, effects, claim=False)
-            flight.commands = commands
-            flight.answers = decision.answers
-            flight.receipts = decision.received
+            _send_dead(decision, taken, effects)
+            pending = self.begin(decision.message, core.sequence, effects, claim=False)
+            pending.commands = commands
+            pending.answers = decision.answers
+            pending.receipts = decision.received
         self._fetch(effects)
 
     def _is_due(self, core: Core) -> bool:
+        clocks = self.state.clocks
         due_ms = core.next_due_lead_ms()
-        return (due_ms is not None and due_ms <= self.clocks.lead_ms) or core.wants_tick(self.clocks.now_ms)
-
-    def _send_dead(self, decision: Decision, taken: list[Incoming], effects: list[Effect]) -> None:
-        if decision.dead:
-            subjects = {sequence: subject for sequence, subject, _ in taken}
-            letters = [DeadLetter(at, index, why, raw, subjects.get(at, "")) for at, index, why, raw in decision.dead]
-            effects.append(e.PublishDead(letters))
+        return (due_ms is not None and due_ms <= clocks.lead_ms) or core.wants_tick(clocks.now_ms)
 
     def _fetch(self, effects: list[Effect]) -> None:
-        if self.role is Role.LEADING and not self._stopping:
-            fetch = self.queues.fetch()
+        if self.state.role is Role.LEADING and not self.state.stopping:
+            fetch = self.state.queues.fetch()
             if fetch is not None:
                 effects.append(fetch)
 
-    def _on_fetched(self, event: e.Fetched, effects: list[Effect]) -> None:
-        if self.role is Role.LEADING:
-            self._evidence.fetched()
-            self.queues.add_incoming(list(event.messages))
+    def on_fetched(self, event: e.Fetched, effects: list[Effect]) -> None:
+        """IN messages came."""
+        if self.state.role is Role.LEADING:
+            self.state.quarantine.fetched()
+            self.state.queues.add_incoming(list(event.messages))
             self._fetch(effects)
+
+    def sweep(self, effects: list[Effect]) -> None:
+        """Reject the commands whose deadline has passed, in the queue and in the append under way."""
+        state, mono_ms = self.state, self.state.clocks.mono_ms
+        late = state.queues.expired(mono_ms)
+        if late:
+            log_is_away = state.role is Role.LEADING and (state.pending is not None or state.lease_good)
+            problem = Problem.LOG_UNAVAILABLE if log_is_away else Problem.NO_LEADER
+            effects.append(e.Reject(late, problem, Outcome.NOT_DONE))
+        if state.pending is not None:
+            unanswered = state.pending.expired(mono_ms)
+            if unanswered:
+                effects.append(e.Reject(unanswered, Problem.LOG_UNAVAILABLE, Outcome.UNKNOWN))
 
     # ---- the append under way
 
-    def _begin(self, message: bytes, expected: int, effects: list[Effect], *, claim: bool) -> Flight:
-        self._append_id += 1
-        now_ms = self.clocks.mono_ms
-        self._flight = Flight(
-            append_id=self._append_id,
+    def begin(self, message: bytes, expected: int, effects: list[Effect], *, claim: bool) -> PendingAppend:
+        """Send an append."""
+        state, settings = self.state, self.state.settings
+        self.append_id += 1
+        now_ms = state.clocks.mono_ms
+        state.pending = PendingAppend(
+            append_id=self.append_id,
             message=message,
             expected=expected,
             claim=claim,
             began_ms=now_ms,
-            deadline_ms=now_ms + self._settings.append_deadline_ms,
-            lead_limit_ms=self.clocks.lead_ms + self._settings.lead_step_ms_max,
-            resend_ms=now_ms + self._settings.append_timeout_ms,
+            deadline_ms=now_ms + settings.append_deadline_ms,
+            lead_limit_ms=state.clocks.lead_ms + settings.lead_step_ms_max,
+            resend_ms=now_ms + settings.append_timeout_ms,
         )
-        effects.append(e.Append(self._append_id, message, expected))
-        return self._flight
+        effects.append(e.Append(self.append_id, message, expected))
+        return state.pending
 
-    def _on_append_stored(self, event: e.AppendStored, effects: list[Effect]) -> None:
-        flight = self._flight
-        if flight is not None and flight.append_id == event.append_id:
-            self._judge(flight, flight.on_stored(event.sequence), effects)
+    def on_append_stored(self, event: e.AppendStored, effects: list[Effect]) -> None:
+        """A success acknowledgement."""
+        pending = self.state.pending
+        if pending is not None and pending.append_id == event.append_id:
+            self.judge(pending, pending.on_stored(event.sequence), effects)
 
-    def _on_append_refused(self, event: e.AppendRefused, effects: list[Effect]) -> None:
-        flight = self._flight
-        if flight is None or flight.append_id != event.append_id:
+    def on_append_refused(self, event: e.AppendRefused, effects: list[Effect]) -> None:
+        """No success; proves nothing."""
+        state = self.state
+        pending = state.pending
+        if pending is None or pending.append_id != event.append_id:
             return
-        self.log_refusal = event.refusal
-        read = flight.on_refused(event.refusal, self.clocks.mono_ms, self._settings)
+        state.log_refusal = event.refusal
+        read = pending.on_refused(event.refusal, state.clocks.mono_ms, state.settings)
         if read is not None:
             effects.append(read)
         elif event.refusal in {Refusal.FULL, Refusal.STRANGE}:
             effects.append(e.Alarm(f"log-{event.refusal.value}", event.detail))
 
-    def _on_message_read(self, event: e.MessageRead, effects: list[Effect]) -> None:
-        flight = self._flight
-        ground = self._footing.on_read(event)
-        if ground is Ground.OTHER:
-            self._lose_footing(event.sequence, effects)
-        elif ground is Ground.SAME and flight is not None:
-            flight.resend_ms = self.clocks.mono_ms
-            self._repeat(flight, effects)
-        if flight is None or event.sequence != flight.expected + 1:
+    def on_message_read(self, event: e.MessageRead, effects: list[Effect]) -> None:
+        """A LOG message was read back, or could not be."""
+        state = self.state
+        pending = state.pending
+        reading = state.tail_check.on_read(event)
+        if reading is TailReading.OTHER:
+            self._lose_tail(event.sequence, effects)
+        elif reading is TailReading.SAME and pending is not None:
+            pending.resend_ms = state.clocks.mono_ms
+            self.repeat(pending, effects)
+        if pending is None or event.sequence != pending.expected + 1:
             return
         if event.message is None:
-            flight.on_unread(self.clocks.mono_ms, self._settings)
+            pending.on_unread(state.clocks.mono_ms, state.settings)
         else:
-            self._judge(flight, flight.on_bytes(event.message), effects)
+            self.judge(pending, pending.on_bytes(event.message), effects)
 
-    def _on_connected(self, _event: e.Connected, effects: list[Effect]) -> None:
-        self._candidacy.connected(self.clocks.mono_ms)
-        if self.core is not None:
-            self._footing.suspect(self.clocks.mono_ms)
-            self._look_at_footing(effects)
-        if self._flight is not None:
-            self._flight.resend_ms = self.clocks.mono_ms
-            self._repeat(self._flight, effects)
+    def connected(self, effects: list[Effect]) -> None:
+        """The way to NATS is open (again): LOG's end may be another one by now."""
+        state = self.state
+        if state.core is not None:
+            state.tail_check.suspect(state.clocks.mono_ms)
+            self.check_tail(effects)
+        if state.pending is not None:
+            state.pending.resend_ms = state.clocks.mono_ms
+            self.repeat(state.pending, effects)
 
-    def _look_at_footing(self, effects: list[Effect]) -> None:
-        read = self._footing.pursue(self.clocks.mono_ms)
+    def check_tail(self, effects: list[Effect]) -> None:
+        """Read LOG's newest message, where it is in doubt."""
+        read = self.state.tail_check.pursue(self.state.clocks.mono_ms)
         if read is not None:
             effects.append(read)
 
-    def _lose_footing(self, sequence: int, effects: list[Effect]) -> None:
+    def _lose_tail(self, sequence: int, effects: list[Effect]) -> None:
         """LOG has another message where the core has one: replay, and let the journal and the peers say what was."""
-        effects.append(e.Alarm("log-altered", f"message {sequence} of LOG is not what it was"))
-        flight, self._flight = self._flight, None
-        if flight is not None:
-            waiting = flight.commands[flight.told :]
-            effects.append(e.Reject(waiting, Problem.LOG_UNAVAILABLE, Outcome.UNKNOWN))
-        self._start_anew(f"message {sequence} of LOG is not what it was", "altered", effects)
+        reason = f"message {sequence} of LOG is not what it was"
+        effects.append(e.Alarm("log-altered", reason))
+        pending, self.state.pending = self.state.pending, None
+        if pending is not None:
+            effects.append(e.Reject(pending.waiting, Problem.LOG_UNAVAILABLE, Outcome.UNKNOWN))
+        self.state.start_anew(reason, "altered", effects)
 
-    def _repeat(self, flight: Flight, effects: list[Effect]) -> None:
-        if self._footing.doubtful and self.clocks.mono_ms < flight.deadline_ms:
+    def repeat(self, pending: PendingAppend, effects: list[Effect]) -> None:
+        """Send the append under way again when it is due; give up at its deadline."""
+        state = self.state
+        if state.tail_check.doubtful and state.clocks.mono_ms < pending.deadline_ms:
             return  # what it is to follow may be another one's by now
-        step = flight.on_time(self.clocks.mono_ms, self._settings)
+        step = pending.on_time(state.clocks.mono_ms, state.settings)
         if isinstance(step, Verdict):
-            self._judge(flight, step, effects)
+            self.judge(pending, step, effects)
         elif step is not None:
             effects.append(step)
 
-    def _judge(self, flight: Flight, verdict: Verdict, effects: list[Effect]) -> None:
+    def judge(self, pending: PendingAppend, verdict: Verdict, effects: list[Effect]) -> None:
+        """Act on what is known about the append under way."""
+        state = self.state
         if verdict is Verdict.STORED:
-            self._settle(flight, effects)
+            self.settle(pending, effects)
             return
         if verdict is Verdict.IMPOSSIBLE:
-            self._halt("an append was stored elsewhere than expected: this server does not honour the fence", effects)
+            state.halt("an append was stored elsewhere than expected: this server does not honour the fence", effects)
             return
-        self._flight = None
-        if flight.claim:
-            self._follow_on(verdict, effects)
-        else:
-            self._step_down(flight, verdict, effects)
+        state.pending = None
+        if not pending.claim:
+            self.step_down(pending, verdict, effects)
+            return
+        # A claim was not granted. The core is as it was: go on following.
+        state.election.caught_up = verdict is not Verdict.FENCED
+        state.election.back_off(state.clocks.mono_ms)
+        state.become(Role.FOLLOWING, f"claim {verdict.value}", effects)
 
-    def _settle(self, flight: Flight, effects: list[Effect]) -> None:
+    def settle(self, pending: PendingAppend, effects: list[Effect]) -> None:
         """LOG has our batch at E+1."""
-        core = self.core
-        assert core is not None, "Invariant: a batch is in flight only with a core"
-        sequence = flight.expected + 1
-        if flight.claim:
-            if not core.apply(sequence, flight.message):
-                self._halt(f"our own lead batch is void at {sequence}", effects)
+        state = self.state
+        core = state.core
+        assert core is not None, "Invariant: a batch is under way only with a core"
+        sequence = pending.expected + 1
+        if pending.claim:
+            if not core.apply(sequence, pending.message):
+                state.halt(f"our own lead batch is void at {sequence}", effects)
                 return
-            self._lead(core, effects)
+            self.lead(core, effects)
         else:
             core.commit(sequence)
-            self._candidacy.proven(self.clocks.mono_ms)
-        self._flight = None
-        self._evidence.took(core)
-        self._footing.record(sequence, flight.message)
-        self._evidence.stored()
-        self.log_refusal = None
-        self.stored_upto = sequence
-        effects.append(e.Answer(flight.commands[flight.told :], flight.answers[flight.told :], sequence))
-        if flight.receipts:
-            effects.append(e.Received(flight.receipts, sequence))
+            state.election.proven(state.clocks.mono_ms)
+        state.pending = None
+        state.quarantine.took(core)
+        state.tail_check.record(sequence, pending.message)
+        state.quarantine.stored()
+        state.log_refusal = None
+        state.stored_upto = sequence
+        effects.append(e.Answer(pending.waiting, pending.answers[pending.answered :], sequence))
+        if pending.receipts:
+            effects.append(e.Received(pending.receipts, sequence))
         effects.extend(e.Alarm("invariant", violation) for violation in core.check())
-        effects += [e.Committed(sequence), e.Keep(sequence, (flight.message,))]
-        self._yield_if_due(effects)
+        effects += [e.Committed(sequence), e.Keep(sequence, (pending.message,))]
+        self.yield_if_due(effects)
         self._fetch(effects)
+
+
+def _send_dead(decision: Decision, taken: list[Incoming], effects: list[Effect]) -> None:
+    if decision.dead:
+        subjects = {sequence: subject for sequence, subject, _ in taken}
+        letters = [DeadLetter(at, index, why, raw, subjects.get(at, "")) for at, index, why, raw in decision.dead]
+        effects.append(e.PublishDead(letters))

@@ -26,7 +26,7 @@ class Verdict(Enum):
 
 
 @dataclass(slots=True)
-class Flight:
+class PendingAppend:
     """A batch that was sent, and those who wait for it."""
 
     append_id: int
@@ -40,10 +40,22 @@ class Flight:
     commands: Sequence[Command] = ()
     answers: Sequence[tuple[int, bytes]] = ()
     receipts: Sequence[Receipt] = ()
-    told: int = 0  # how many of `commands`, from the first, were already told "unknown"
+    answered: int = 0  # how many of `commands`, from the first, were already answered "unknown"
     attempts: int = 1
     refusal: Refusal | None = None
     reading: bool = False
+
+    @property
+    def waiting(self) -> Sequence[Command]:
+        """The commands that have no answer yet."""
+        return self.commands[self.answered :]
+
+    def expired(self, mono_ms: int) -> Sequence[Command]:
+        """The commands whose deadline has passed; they count as answered from now on."""
+        first = self.answered
+        while self.answered < len(self.commands) and self.commands[self.answered].deadline_ms <= mono_ms:
+            self.answered += 1
+        return self.commands[first : self.answered]
 
     def on_stored(self, sequence: int) -> Verdict:
         """A success acknowledgement for this append."""

@@ -38,7 +38,7 @@ class Quarantine:
     # ---- what others ask
 
     @property
-    def quarantine(self) -> dict[str, str]:
+    def causes(self) -> dict[str, str]:
         """Cause: detail, of everything that stands."""
         return self._found | self._told
 
@@ -198,7 +198,7 @@ class Quarantine:
         if not detail:
             self._found.pop(cause, None)
         else:
-            if cause not in self.quarantine:
+            if cause not in self.causes:
                 effects.append(Alarm("quarantine", f"{cause}: {detail}"))
             self._found[cause] = detail
 

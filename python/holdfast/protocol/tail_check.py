@@ -12,7 +12,7 @@ from holdfast.protocol.messages import MessageRead, ReadMessage
 from holdfast.settings import NodeSettings
 
 
-class Ground(Enum):
+class TailReading(Enum):
     """What a read says."""
 
     SAME = "same"
@@ -56,9 +56,9 @@ class TailCheck:
         self._read_ms = mono_ms + self._settings.tail_check_retry_ms
         return ReadMessage(self._sequence)
 
-    def on_read(self, event: MessageRead) -> Ground:
+    def on_read(self, event: MessageRead) -> TailReading:
         """What LOG has there."""
         if not self.doubtful or event.sequence != self._sequence or event.message is None:
-            return Ground.UNKNOWN
+            return TailReading.UNKNOWN
         self.doubtful = False
-        return Ground.SAME if event.message == self._message else Ground.OTHER
+        return TailReading.SAME if event.message == self._message else TailReading.OTHER

@@ -100,8 +100,8 @@ wheel: install ## A wheel for this platform, any Python from 3.11, into dist/
 wheel-test: wheel ## Install that wheel into an empty virtual environment and run the demo from it
 	@$(STEP) 'The wheel in an empty environment' tools/wheel_test.sh
 
-lock: needs ## Renew requirements.lock from the ranges in pyproject.toml
-	@$(STEP) 'Choosing versions' tools/lock.sh
+lock: $(VENV)/.requirements ## Renew requirements.lock from the ranges in pyproject.toml (ARGS=--upgrade: the newest of everything)
+	@$(STEP) 'Choosing versions' tools/lock.sh $(ARGS)
 
 ##@ Other
 .PHONY: help clean needs
@@ -120,8 +120,7 @@ Cargo.lock:
 	@cargo generate-lockfile
 
 $(VENV)/.requirements: requirements.lock | needs
-	@$(STEP) 'Making the virtual environment $(VENV)' $(PYTHON) -m venv $(VENV)
-	@$(STEP) 'Installing the Python packages of requirements.lock' $(BIN)/pip install --quiet --no-deps -r requirements.lock
+	@$(STEP) 'The virtual environment $(VENV), with the packages of requirements.lock' tools/packages.sh $(VENV)
 	@touch $@
 
 $(VENV)/.extension: $(RUST_SOURCES) pyproject.toml $(VENV)/.requirements

@@ -171,14 +171,27 @@ def test_every_part_of_the_package_has_its_place() -> None:
     assert parts - set(BELOW) - {"__init__", "__main__", "cli"} == set()
 
 
+def locked() -> dict[str, tuple[str, list[str]]]:
+    """Each package of requirements.lock: its version, and the hashes of its files."""
+    text = (ROOT / "requirements.lock").read_text().replace("\\\n", " ")
+    entries = [line.split() for line in text.splitlines() if not line.startswith("#")]
+    return {
+        canonicalize_name(name): (version, [word for word in rest if word.startswith("--hash=sha256:")])
+        for first, *rest in entries
+        for name, _, version in [first.partition("==")]
+    }
+
+
 def test_the_lock_pins_what_the_project_asks_for() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     asked = [Requirement(text) for text in project["project"]["dependencies"] + project["dependency-groups"]["dev"]]
-    locked = {
-        canonicalize_name(name): version
-        for line in (ROOT / "requirements.lock").read_text().splitlines()
-        if not line.startswith("#")
-        for name, _, version in [line.partition("==")]
-    }
-    unmet = [str(one) for one in asked if not one.specifier.contains(locked.get(canonicalize_name(one.name), "0"))]
+    pinned = locked()
+    unmet = [
+        str(one) for one in asked if not one.specifier.contains(pinned.get(canonicalize_name(one.name), ("0",))[0])
+    ]
     assert unmet == [], "make lock"
+
+
+def test_the_lock_has_hashes_of_every_package_and_names_no_index() -> None:
+    assert [name for name, (version, hashes) in locked().items() if not version or not hashes] == [], "make lock"
+    assert "://" not in (ROOT / "requirements.lock").read_text()

@@ -1,21 +1,19 @@
 #!/bin/sh
-# Renews requirements.lock: installs the ranges of pyproject.toml into an empty environment and writes down what came.
+# Renews requirements.lock from the ranges in pyproject.toml: one version of each package, with the hashes of all its files.
+# In: uv in .venv; options of `uv pip compile` (--upgrade; --upgrade-package NAME). Out: requirements.lock.
+# Always: without an option, what is locked and still in range stays; nothing in the file names a package index.
 set -eu
 cd "$(dirname "$0")/.."
-env=$(mktemp -d)
-trap 'rm -rf "$env"' EXIT
-"${PYTHON:-python3}" -m venv "$env"
-"$env/bin/pip" install --upgrade pip
-"$env/bin/python" - >"$env/wanted" <<'END'
-import tomllib
-with open("pyproject.toml", "rb") as file:
-    project = tomllib.load(file)
-print("\n".join(project["project"]["dependencies"] + project["dependency-groups"]["dev"]))
-END
-"$env/bin/pip" install -r "$env/wanted"
+lock=$(mktemp)
+trap 'rm -f "$lock"' EXIT
+cp requirements.lock "$lock"
+.venv/bin/uv pip compile --quiet pyproject.toml --group dev --universal --python-version 3.11 --fork-strategy fewest \
+    --generate-hashes --no-header --no-annotate --output-file "$lock" "$@"
 {
-    sed -n '/^#/p' requirements.lock
-    "$env/bin/pip" freeze --all | grep -v '^setuptools=='
-} >"$env/lock"
-cp "$env/lock" requirements.lock
+    cat <<'END'
+# Exact versions of everything in .venv, with the hashes of all files of each: what holdfast runs on, what it is worked on
+# with, and what those need. `make lock` renews it from the ranges in pyproject.toml; the next `make` installs what changed.
+END
+    cat "$lock"
+} >requirements.lock
 echo 'wrote requirements.lock'

@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from holdfast import _core
 
 try:
-    __version__ = version("holdfast")
+    __version__ = version("holdfast-inventory")
 except PackageNotFoundError:  # a source tree that nobody installed
     __version__ = "0+unknown"
 

@@ -1,7 +1,7 @@
 """Instruction counts of core operations against a committed baseline: a regression gate that no busy machine can shake.
 
 `gate.py check` fails when an operation takes more than 5 % more instructions than benchmarks/gate-baseline.json says;
-`gate.py renew` (`make gate`) writes that file anew. Both run rust/core/examples/gate.rs under valgrind's callgrind,
+`gate.py renew` (`make gate`) writes that file anew. Both run rust/gate under valgrind's callgrind,
 which counts instead of timing. Another compiler, valgrind or processor counts differently: then the check only warns.
 
 Exit status: 0 held (or skipped outside CI for want of valgrind), 1 a count went up, 2 could not run.
@@ -23,7 +23,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 BASELINE = Path(__file__).with_name("gate-baseline.json")
-PROGRAM = ROOT / "target" / "release" / "examples" / "gate"
+PROGRAM = ROOT / "target" / "release" / "gate"
 TOLERANCE_PERCENT = 5.0
 
 NO_VALGRIND = """valgrind is not on this machine, and without it instructions cannot be counted.
@@ -133,7 +133,7 @@ def measure() -> list[Operation]:
     print(
         "Building the gate program (release, whole-program optimisation: some tens of seconds when new) ...", flush=True
     )
-    said(["cargo", "build", "--quiet", "--release", "--locked", "-p", "holdfast-core", "--example", "gate"])
+    said(["cargo", "build", "--quiet", "--release", "--locked", "-p", "holdfast-gate"])
     print("Counting instructions under valgrind ...", flush=True)
     with tempfile.TemporaryDirectory() as directory:
         counts = Path(directory) / "callgrind.out"
@@ -147,7 +147,7 @@ def measure() -> list[Operation]:
         # A symbol carries its path, and a hash after it: the name stands between characters that no name is made of.
         found = [cost for function, cost in inclusive.items() if re.search(rf"(?<![a-z_]){name}(?![a-z_])", function)]
         if len(found) != 1:
-            raise CannotRunError(f"{len(found)} functions are called {name}; rust/core/examples/gate.rs must have one.")
+            raise CannotRunError(f"{len(found)} functions are called {name}; rust/gate must have one.")
         per_unit = round(found[0] / said_by_program["count"], 1)
         operations.append(Operation(name, said_by_program["unit"], per_unit))
     return operations

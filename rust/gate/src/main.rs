@@ -4,7 +4,7 @@
 //! stay outside of the functions, and nothing here depends on time or chance.
 #![allow(clippy::print_stdout, reason = "its output is what the gate reads")]
 
-#[path = "../benches/support/mod.rs"]
+#[path = "../../core/benches/support/mod.rs"]
 mod support;
 
 use std::hint::black_box;

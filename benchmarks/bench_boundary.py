@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from holdfast import _core
 from holdfast._core import Engine
 
 SKUS = 10_000
@@ -20,6 +21,9 @@ GROUP = 64
 NOW_MS = 1_790_000_000_000
 AS_OF = b'{"sequence":1,"age_ms":0,"mode":"live"}'
 Command = tuple[str, str, bytes, tuple[str, ...] | None, str | None]
+
+if _core.build_profile != "release":
+    pytest.exit("the extension is not the one that is shipped: make install PROFILE=release", returncode=2)
 
 
 def tell(engine: Engine, number: int, facts: list[dict[str, Any]]) -> None:

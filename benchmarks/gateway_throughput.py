@@ -37,6 +37,8 @@ import orjson
 import uvloop
 from aiohttp import web
 
+from holdfast import _core
+
 SKUS = 10_000
 BODIES = 2_000
 TARGETS = {"PUT": 0.60, "GET": 0.80}
@@ -348,6 +350,8 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="the summary as JSON on stdout")
     parser.add_argument("--check", action="store_true", help="exit with 1 when a target is missed")
     options = parser.parse_args()
+    if _core.build_profile != "release":
+        parser.error("the extension is not the one that is shipped: make install PROFILE=release")
     return summarise(compare(options), options)
 
 

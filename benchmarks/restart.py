@@ -29,6 +29,7 @@ import aiohttp
 import orjson
 import uvloop
 
+from holdfast import _core
 from holdfast._core import Engine
 from holdfast.nats.connection import Connection
 from holdfast.nats.streams import Names, ensure_streams
@@ -225,6 +226,8 @@ def main() -> int:
     parser.add_argument("--keep", type=Path)
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args()
+    if _core.build_profile != "release":
+        parser.error("the extension is not the one that is shipped: make install PROFILE=release")
     directory = asked.keep or Path(tempfile.mkdtemp(prefix="holdfast-restart-"))
     try:
         found = uvloop.run(measured(directory, asked.skus, asked.tail, asked.rate, asked.seconds))

@@ -19,7 +19,9 @@ UNSEEN = "def __getattr__(name: str) -> Incomplete: ..."
 
 def generated() -> str:
     with tempfile.TemporaryDirectory() as directory:
-        command = ["maturin", "generate-stubs", "--quiet", "--profile", "release", "--locked", "--out", directory]
+        # The profile of the extension that is installed: nothing has to be compiled again.
+        profile = ["--profile", _core.build_profile]
+        command = ["maturin", "generate-stubs", "--quiet", *profile, "--locked", "--out", directory]
         program = Path(sys.executable).parent / command[0]
         done = subprocess.run([program, *command[1:]], capture_output=True, text=True, check=False)
         if done.returncode != 0:

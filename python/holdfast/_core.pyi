@@ -5,6 +5,11 @@ The compiled core of holdfast: one class, `Engine`, its decisions, its errors. J
 from collections.abc import Sequence
 from typing import Final, SupportsIndex, final
 
+build_profile: Final[str]
+"""
+The Cargo profile that the extension was compiled with: only the figures of "release" are those of what is shipped.
+"""
+
 debug_build: Final[bool]
 """
 True when the extension was compiled without optimisation: its figures mean nothing.
@@ -246,5 +251,5 @@ class PendingError(LogError):
     A batch is pending, or none is where one should be.
     """
 
-__all__ = ['Decision', 'Engine', 'GapError', 'HoldfastError', 'LogError', 'PendingError', 'RequestError', 'SnapshotError', 'debug_build', 'split_batch', 'split_facts', 'well_formed']
+__all__ = ['Decision', 'Engine', 'GapError', 'HoldfastError', 'LogError', 'PendingError', 'RequestError', 'SnapshotError', 'build_profile', 'debug_build', 'split_batch', 'split_facts', 'well_formed']
 

@@ -160,7 +160,7 @@ def test_replay_lets_other_threads_run() -> None:
 
 
 def test_the_extension_is_optimised() -> None:
-    assert not _core.debug_build, "make install builds it with --release; figures of a debug build mean nothing"
+    assert not _core.debug_build, "make install builds it optimised; figures of a debug build mean nothing"
 
 
 def test_a_debug_build_would_warn(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,4 +29,9 @@ mod _core {
     #[pymodule_export]
     #[allow(non_upper_case_globals)]
     const debug_build: bool = cfg!(debug_assertions);
+
+    /// The Cargo profile that the extension was compiled with: only the figures of "release" are those of what is shipped.
+    #[pymodule_export]
+    #[allow(non_upper_case_globals)]
+    const build_profile: &str = env!("HOLDFAST_PROFILE");
 }

@@ -298,7 +298,7 @@ async def test_a_follower_tells_how_fresh_it_is(server: EmbeddedServer) -> None:
         as_of = told(follower)
         assert (as_of["mode"], as_of["sequence"]) == ("live", sequence), "the leader's pulse says that LOG ends here"
         assert as_of["age_ms"] <= 400
-        leader.cluster.pulses.next_s = float("inf")  # no pulse, no batch: where LOG ends is not known any more
+        leader.cluster.heartbeats.next_s = float("inf")  # no pulse, no batch: where LOG ends is not known any more
         await until(lambda: told(follower)["mode"] == "stale")
         assert told(follower)["age_ms"] > 400
         assert any("heard" in reason or "behind" in reason for reason in follower.ready())

@@ -11,8 +11,9 @@ from holdfast._core import Engine
 from holdfast.nats_server.server import EmbeddedServer
 from holdfast.node.node import Node
 from holdfast.peers.heartbeat import Heartbeats
-from holdfast.peers.wire import Heartbeat, decode_heartbeat, encode_heartbeat
+from holdfast.peers.wire import decode_peer_state, encode_peer_state
 from holdfast.protocol.errors import Unavailable
+from holdfast.protocol.membership import PeerState
 from holdfast.settings import NodeSettings
 from tests.support.servers import OWNER_KEY, embedded, put, quick_settings, stocked, together, until
 
@@ -49,7 +50,7 @@ async def test_processes_that_hold_the_same_agree_at_every_comparable_sequence(s
         reached = leader.state()["sequence"] // 8 * 8
         assert reached >= 56
         for node in nodes:
-            peers = node.cluster.pulses.peers
+            peers = node.cluster.heartbeats.peers
             await until(
                 lambda peers=peers: (  # type: ignore[misc]
                     len(peers) == 2 and all(peer.compared_upto >= reached for peer in peers.values())
@@ -97,7 +98,7 @@ async def test_a_tampered_follower_is_alarmed_on_both_sides_and_takes_no_writes(
         assert (await put(leader, "r99", ("S1", 1)))[0] == 201
         alarms = leader.counters()["alarm_digest_differs_total"]
         await asyncio.sleep(0.5)
-        assert leader.counters()["alarm_digest_differs_total"] == alarms, "alarmed once, not at each pulse"
+        assert leader.counters()["alarm_digest_differs_total"] == alarms, "alarmed once, not at each heartbeat"
 
 
 class Settled:
@@ -119,7 +120,7 @@ class Listener:
     def __init__(self, **settings: int) -> None:
         self.alarms: list[tuple[str, str]] = []
         self.verdicts: list[str | None] = []
-        self.pulses = Heartbeats(
+        self.heartbeats = Heartbeats(
             "n1", "b1", NodeSettings(**settings), lambda *told: self.alarms.append(told), self.verdicts.append
         )
         self.core: Any = Settled()
@@ -128,25 +129,25 @@ class Listener:
     def go_to(self, sequence: int) -> None:
         while self.core.sequence < sequence:
             self.core.sequence += 1
-            self.pulses.reached(self.core)
+            self.heartbeats.reached(self.core)
 
     def hear(self, boot: str, role: str, *digests: tuple[int, str], settled: bool = True) -> None:
-        pulse = Heartbeat(f"n-{boot}", boot, role, 1, digests[-1][0] if digests else 0, list(digests))
-        self.pulses.hear(encode_heartbeat(pulse), self.now_s, self.core, settled=settled)
+        state = PeerState(f"n-{boot}", boot, role, 1, digests[-1][0] if digests else 0, digests=digests)
+        self.heartbeats.receive(encode_peer_state(state), self.now_s, self.core, settled=settled)
 
 
 def test_a_digest_is_compared_once_this_process_has_come_so_far() -> None:
     one = Listener()
     one.go_to(100)
     one.hear("b2", "leading", (64, "own-64"), (128, "own-128"), (150, "own-150"))
-    assert one.pulses.comparisons_total == 1
+    assert one.heartbeats.comparisons_total == 1
     one.go_to(128)
-    assert one.pulses.comparisons_total == 2, "compared as it gets there"
+    assert one.heartbeats.comparisons_total == 2, "compared as it gets there"
     one.hear("b2", "leading", (64, "other"), (128, "own-128"))
-    assert one.pulses.comparisons_total == 2, "each sequence once"
+    assert one.heartbeats.comparisons_total == 2, "each sequence once"
     one.go_to(150)
     one.hear("b2", "leading", (128, "own-128"), (150, "own-150"))
-    assert one.pulses.comparisons_total == 3, "and at the sequence at which both stand still"
+    assert one.heartbeats.comparisons_total == 3, "and at the sequence at which both stand still"
     one.hear("b2", "leading", (151, "own-151"), settled=False)
     assert (one.alarms, one.verdicts) == ([], [])
 
@@ -184,25 +185,26 @@ def test_what_is_kept_of_others_is_bounded_and_forgotten() -> None:
     one = Listener(heartbeat_peers_max=3, digests_kept_max=4, digests_sent_max=2)
     for at in range(2, 9):
         one.hear(f"b{at}", "following", *((64 * n, "x") for n in range(1, 30)))
-    assert len(one.pulses.peers) == 3
-    assert all(len(peer.open) <= 4 for peer in one.pulses.peers.values())
+    assert len(one.heartbeats.peers) == 3
+    assert all(len(peer.open) <= 4 for peer in one.heartbeats.peers.values())
     one.go_to(64 * 20)
-    assert len(one.pulses.digests.newest(100)) == 4
-    told = decode_heartbeat(one.pulses.speak(one.core, "following", 1.0, settled=True))
+    assert len(one.heartbeats.digests.newest(100)) == 4
+    own = PeerState("n1", "b1", "following", 1, one.core.sequence)
+    told = decode_peer_state(one.heartbeats.encode(own, one.core, 1.0, settled=True))
     assert len(told.digests) == 2
     one.now_s = 100.0
-    assert one.pulses.told(one.now_s) == []
+    assert one.heartbeats.seen(one.now_s) == []
     one.hear("b9", "following")
-    assert [peer["node"] for peer in one.pulses.told(one.now_s)] == ["n-b9"]
+    assert [peer["node"] for peer in one.heartbeats.seen(one.now_s)] == ["n-b9"]
     one.hear("b9", "halted")
-    assert one.pulses.told(one.now_s) == [], "a process that goes says so"
+    assert one.heartbeats.seen(one.now_s) == [], "a process that goes says so"
 
 
-def test_what_is_no_pulse_and_an_own_one_are_passed_over() -> None:
+def test_an_unreadable_heartbeat_and_an_own_one_are_passed_over() -> None:
     one = Listener()
-    for payload in (b"", b"{}", b"[1]", b'{"node":1}', encode_heartbeat(Heartbeat("n1", "b1", "leading", 1, 5))):
-        assert one.pulses.hear(payload, 0.0, one.core, settled=True) is None
-    assert one.pulses.peers == {}
+    for payload in (b"", b"{}", b"[1]", b'{"node":1}', encode_peer_state(PeerState("n1", "b1", "leading", 1, 5))):
+        assert one.heartbeats.receive(payload, 0.0, one.core, settled=True) is None
+    assert one.heartbeats.peers == {}
 
 
 async def test_a_core_ahead_of_the_log_is_never_told(server: EmbeddedServer) -> None:

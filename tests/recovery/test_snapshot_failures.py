@@ -17,7 +17,8 @@ import structlog
 
 from holdfast.nats.connection import Endpoint
 from holdfast.nats.streams import Names
-from holdfast.peers.wire import Heartbeat, encode_heartbeat
+from holdfast.peers.wire import encode_peer_state
+from holdfast.protocol.membership import PeerState
 from holdfast.recovery.snapshot_schedule import Outcome, Schedule
 from holdfast.recovery.snapshotter import Snapshotter
 from holdfast.settings import Settings
@@ -92,9 +93,9 @@ def _timed(snapshotter: Snapshotter, began: list[float], worked_s: list[float]) 
 
 async def _say_another_digest(endpoint: Endpoint, sequence: int) -> None:
     """As a process that has another state would."""
-    wrong = Heartbeat("n9", "0" * 16, "following", 1, sequence, [(sequence, "f" * 32)])
+    wrong = PeerState("n9", "0" * 16, "following", 1, sequence, digests=((sequence, "f" * 32),))
     async with connected(endpoint) as connection:
-        await connection.publish(Names("main").heartbeat_subject, encode_heartbeat(wrong))
+        await connection.publish(Names("main").heartbeat_subject, encode_peer_state(wrong))
         await asyncio.sleep(0.2)
 
 

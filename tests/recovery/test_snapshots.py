@@ -19,7 +19,8 @@ from holdfast.nats_server.server import EmbeddedServer
 from holdfast.node.bootstrap import Bootstrap
 from holdfast.node.node import Node
 from holdfast.node.replay import rebuild
-from holdfast.peers.wire import Heartbeat, encode_heartbeat
+from holdfast.peers.wire import encode_peer_state
+from holdfast.protocol.membership import PeerState
 from holdfast.protocol.messages import Alarm
 from holdfast.recovery.snapshot_schedule import Schedule
 from holdfast.recovery.snapshotter import Digests, SnapshotDiffersError, Snapshotter
@@ -137,9 +138,9 @@ async def test_a_digest_that_differs_is_told_and_nothing_is_written(server: Embe
     async with leading(server.endpoint, tmp_path / "n1") as node, taking(server.endpoint, tmp_path) as snapshotter:
         await stocked(node)
         sequence = node.state()["sequence"]
-        wrong = Heartbeat("n9", "0" * 16, "following", 1, sequence, [(sequence, "f" * 32)])
+        wrong = PeerState("n9", "0" * 16, "following", 1, sequence, digests=((sequence, "f" * 32),))
         async with connected(server.endpoint) as connection:
-            await connection.publish(NAMES.heartbeat_subject, encode_heartbeat(wrong))
+            await connection.publish(NAMES.heartbeat_subject, encode_peer_state(wrong))
             await asyncio.sleep(0.2)
             with pytest.raises(SnapshotDiffersError, match="n9"):
                 await snapshotter.take()
@@ -280,8 +281,8 @@ async def test_what_is_heard_of_digests_is_bounded() -> None:
 
     digests = Digests(kept_max=10)
     for sequence in range(100):
-        pulse = Heartbeat("n1", "0" * 16, "leading", 1, sequence, [(sequence, f"{sequence:032x}")])
-        await digests.hear(Message(encode_heartbeat(pulse)))  # type: ignore[arg-type]
+        pulse = PeerState("n1", "0" * 16, "leading", 1, sequence, digests=((sequence, f"{sequence:032x}"),))
+        await digests.hear(Message(encode_peer_state(pulse)))  # type: ignore[arg-type]
     await digests.hear(Message(b"no pulse"))  # type: ignore[arg-type]
     assert digests.first(0) == 90
     assert digests.first(100) is None

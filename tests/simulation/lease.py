@@ -112,7 +112,7 @@ class Neighbours:
         world = self.world
         if not process.connected or not world.server.up:
             return  # asked again when it is due
-        heard: list[e.PeerReport] = []
+        heard: list[e.PeerState] = []
         gather_ms = world.plan.settings.peers_gather_ms
         for other in world.processes:
             there_ms, back_ms = world.transit_ms(), world.transit_ms()
@@ -120,9 +120,9 @@ class Neighbours:
                 world.later(there_ms, self._answer, other, heard)
         world.later(gather_ms, process.hear, process.life, e.PeersHeard(effect.call_id, heard))
 
-    def _answer(self, other: Process, heard: list[e.PeerReport]) -> None:
+    def _answer(self, other: Process, heard: list[e.PeerState]) -> None:
         if other.protocol is not None and not other.paused and other.connected:
-            heard.append(other.protocol.report(other.journal.end))
+            heard.append(other.protocol.peer_state(other.journal.end))
 
     def read_ends(self, process: Process, effect: e.ReadEnds) -> None:
         """STREAM.INFO of both streams, from a server that may be behind."""

@@ -101,5 +101,5 @@ def holder(driver: Driver) -> str | None:
     return value.node if value is not None else None
 
 
-def peer(sequence: int, chain: str, **more: Any) -> e.PeerReport:
-    return e.PeerReport("b", "boot of b", sequence, chain, 0, 1, "following", **more)
+def peer(sequence: int, chain: str, **more: Any) -> e.PeerState:
+    return e.PeerState("b", "boot of b", "following", 1, sequence, chain, **more)

@@ -47,7 +47,7 @@ class Neighbours:
 
     def __init__(self, key: LeaseStore, node: str, boot: str, log_end: Callable[[], int]) -> None:
         self.key = key
-        self.peers: list[e.PeerReport] = []
+        self.peers: list[e.PeerState] = []
         self.log_end: Callable[[], int | None] = log_end
         self.in_end: int | None = 1 << 40
         self._node = node

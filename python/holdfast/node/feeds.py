@@ -12,7 +12,7 @@ from holdfast.errors import LogError
 from holdfast.nats.connection import Connection
 from holdfast.nats.stream_reader import Entry, StreamReader
 from holdfast.nats.streams import Names
-from holdfast.protocol.messages import Broken, CaughtUp, Event, Fetched, FetchIn, Followed
+from holdfast.protocol.messages import Broken, CaughtUp, Event, Fetched, FetchIn, Follow, Followed, StopFollowing
 from holdfast.settings import Settings
 from holdfast.tasks import cancel_and_wait
 
@@ -123,3 +123,45 @@ class InFeed:
         finally:
             if reader is not None:
                 await reader.close()
+
+
+class Feeds:
+    """Both, on a connection of their own, so that a replay does not delay an append."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        names: Names,
+        settings: Settings,
+        from_log: Callable[[Event], None],
+        drive: Callable[[Event], None],
+    ) -> None:
+        self.connection = connection
+        self.log = LogFeed(connection, names, settings, from_log)
+        self.incoming = InFeed(connection, names, settings, drive)
+        self._drive = drive
+        self._ending: set[asyncio.Task[None]] = set()
+
+    def watch(self) -> None:
+        """Report a connection that is closed for good."""
+        self.connection.watch(self._on_connection)
+
+    def follow(self, effect: Follow) -> None:
+        """Deliver LOG from there on."""
+        self.log.follow(effect.after)
+
+    def stop(self, _effect: StopFollowing | None = None) -> None:
+        """Deliver nothing more."""
+        for ending in (self.log.stop(), self.incoming.stop()):
+            if ending is not None:
+                self._ending.add(ending)
+                ending.add_done_callback(self._ending.discard)
+
+    async def stopped(self) -> None:
+        """Until nothing is left of what was stopped."""
+        if self._ending:
+            await asyncio.wait(self._ending)
+
+    def _on_connection(self, connected: bool, why: str) -> None:
+        if not connected and why == "closed":
+            self._drive(Broken(f"NATS closed the connection for good: {self.connection.last_fault}"))

@@ -21,12 +21,11 @@ from holdfast.nats.connection import Connection, Endpoint
 from holdfast.nats.dead_letters import DeadLetters
 from holdfast.nats.streams import Names, ensure_streams
 from holdfast.node.bootstrap import Bootstrap
-from holdfast.node.feeds import InFeed, LogFeed
+from holdfast.node.feeds import Feeds
 from holdfast.node.journal_writer import JournalWriter
 from holdfast.node.reads import Answer, CoreT, Reads
 from holdfast.node.replay import Progress, ReplayProgress
 from holdfast.node.report import Counters, not_ready, state_of
-from holdfast.node.waiters import Waiters
 from holdfast.peers.cluster import ClusterMember
 from holdfast.peers.fact_submitter import FactsOutcome
 from holdfast.peers.membership_io import MembershipIo
@@ -67,49 +66,53 @@ class Node(Generic[CoreT]):
         self._on_progress = on_progress
         self._protocol = Protocol(name, rules, self.settings.node, boot=secrets.token_hex(8))
         self._connection = Connection(endpoint, self.settings.log, f"holdfast {scope} {name}")
-        self._feed_connection = Connection(endpoint, self.settings.log, f"holdfast {scope} {name} feed")
+        feed_connection = Connection(endpoint, self.settings.log, f"holdfast {scope} {name} feed")
         self._appender = Appender(self._connection, self.names, self._on_append_reply)
         self._dead = DeadLetters(self._connection, self.names, self.settings.log)
-        self._log_feed = LogFeed(self._feed_connection, self.names, self.settings, self._from_log)
-        self._in_feed = InFeed(self._feed_connection, self.names, self.settings, self._drive)
+        self._feeds = Feeds(feed_connection, self.names, self.settings, self._from_log, self._drive)
         journal = None if directory is None else directory / "journal" / name
         self.journal_writer = JournalWriter(
-            journal, self._feed_connection, self.names, self.settings, self._drive, self._alarm
+            journal, feed_connection, self.names, self.settings, self._drive, self._alarm
+        )
+        self._reads: Reads[CoreT] = Reads(self.settings.node)
+        self.cluster = ClusterMember(
+            self._connection,
+            self.names,
+            self._protocol,
+            self.settings,
+            self._wake,
+            self._drive,
+            self._alarm,
+            lambda: self.journal_writer.end,
         )
         self._membership_io = MembershipIo(
             self._connection,
             self.names,
             self.settings,
             self._protocol,
-            lambda: self.journal_writer.end,
+            self.cluster.peer_state,
             self._drive,
             self._spawn,
         )
-        self._reads: Reads[CoreT] = Reads(self.settings.node)
-        self.cluster = ClusterMember(
-            self._connection, self.names, self._protocol, self.settings, self._wake, self._drive, self._alarm
-        )
         self._tasks: set[asyncio.Task[None]] = set()
-        self._tasks_ending: set[asyncio.Task[None]] = set()
         self._ticker: asyncio.TimerHandle | None = None
         self._turn_scheduled = False
         self._halted: asyncio.Future[str] | None = None
-        self._waiters = Waiters(self.counted, self.settings.node.retry_after_s)
         self._performers = self._make_performers()
 
     def _make_performers(self) -> dict[type[Any], Callable[[Any], None]]:
         return {
-            e.Answer: self._waiters.answer,
-            e.Reject: self._waiters.reject,
+            e.Answer: self._answer,
+            e.Reject: self._reject,
             e.Committed: self._committed,
             e.Keep: self.journal_writer.keep,
             e.Received: lambda effect: self.cluster.receipts.tell(effect.receipts, effect.sequence),
             e.Append: lambda effect: self._appender.send(effect.append_id, effect.message, effect.expected),
             e.PublishDead: lambda effect: self._dead.put(effect.letters),
-            e.FetchIn: self._in_feed.fetch,
+            e.FetchIn: self._feeds.incoming.fetch,
             e.ReadMessage: lambda effect: self._spawn(self._read_back(effect.sequence)),
-            e.Follow: lambda effect: self._log_feed.follow(effect.after),
-            e.StopFollowing: self._stop_following,
+            e.Follow: self._feeds.follow,
+            e.StopFollowing: self._feeds.stop,
             e.Rebuild: lambda effect: self._spawn(self._rebuild(effect.reason)),
             e.RoleChanged: self._role_changed,
             e.Alarm: self._alarm,
@@ -127,7 +130,7 @@ class Node(Generic[CoreT]):
         self._loop = asyncio.get_running_loop()
         self._halted = self._loop.create_future()
         await self._connection.open()
-        await self._feed_connection.open()
+        await self._feeds.connection.open()
         await ensure_streams(self._connection, self.names, self.settings.log)
         await self._appender.open()
         await self._dead.open()
@@ -135,7 +138,7 @@ class Node(Generic[CoreT]):
         await self.cluster.open()
         await self._membership_io.open()
         self._connection.watch(self._on_connection)
-        self._feed_connection.watch(self._on_feed_connection)
+        self._feeds.watch()
         self._drive(self._clock(e.Tick))
         self._perform(self._protocol.start())
         self._ticker = self._loop.call_later(self.settings.node.tick_ms / 1000, self._tick)
@@ -165,14 +168,14 @@ class Node(Generic[CoreT]):
         if self._ticker is not None:
             self._ticker.cancel()
         self._protocol.end()
-        self._stop_following(e.StopFollowing())
-        await asyncio.wait({*self._tasks_ending, self._loop.create_task(cancel_and_wait(*self._tasks))})
+        self._feeds.stop()
+        await asyncio.gather(self._feeds.stopped(), cancel_and_wait(*self._tasks))
         self._reads.refuse_all("no-leader")
-        self._waiters.reject(e.Reject(self._protocol.abandon(), e.Problem.NO_LEADER, e.Outcome.UNKNOWN))
+        self._reject(e.Reject(self._protocol.abandon(), e.Problem.NO_LEADER, e.Outcome.UNKNOWN))
         await self.cluster.close(drain=drain)
         await self._dead.close(self.settings.log.request_timeout_ms / 1000 if drain else 0)
         await self.journal_writer.close()
-        await self._feed_connection.close()
+        await self._feeds.connection.close()
         await self._connection.close()
 
     # ---- what the gateway calls
@@ -213,7 +216,7 @@ class Node(Generic[CoreT]):
         core = protocol.core
         if core is None:
             raise Unavailable("no-leader", "not-done", self.settings.node.retry_after_s)
-        status, body = call(cast("CoreT", core), self.cluster.told(core.sequence))
+        status, body = call(cast("CoreT", core), self.cluster.as_of(core.sequence))
         return status, body, core.sequence
 
     async def read(self, call: Callable[[CoreT, bytes], tuple[int, bytes]], *, degradable: bool = True) -> Answer:
@@ -247,8 +250,8 @@ class Node(Generic[CoreT]):
 
     def state(self) -> dict[str, Any]:
         """Who we are and how far. `digest` is None while a batch is under way: read it with `read` then."""
-        lag = self.cluster.lag(self._log_feed.end)
-        return state_of(self._protocol, self.names.scope, lag, self._in_feed.end) | self.cluster.state()
+        lag = self.cluster.lag(self._feeds.log.end)
+        return state_of(self._protocol, self.names.scope, lag, self._feeds.incoming.end) | self.cluster.state()
 
     def heard_death(self, node: str) -> None:
         """The process of that name is gone for certain: nobody has to wait until its lease runs out."""
@@ -266,7 +269,7 @@ class Node(Generic[CoreT]):
     def counters(self) -> Mapping[str, float]:
         """Figures by name; those that only grow end in `_total`."""
         own = self.counted.figures(self._protocol, self._dead, len(self._reads))
-        return {**own, **self.cluster.figures(self._log_feed.end), **self.journal_writer.figures()}
+        return {**own, **self.cluster.figures(self._feeds.log.end), **self.journal_writer.figures()}
 
     # ---- driving the protocol
 
@@ -314,11 +317,27 @@ class Node(Generic[CoreT]):
 
     # ---- doing
 
+    def _answer(self, effect: e.Answer) -> None:
+        """Each waiter once; one that was given up, because its client went, is passed over."""
+        sequence = effect.sequence
+        for command, (status, body) in zip(effect.commands, effect.answers, strict=True):
+            future = command.waiter
+            if not future.done():
+                future.set_result((status, body, sequence))
+        self.counted.answered += len(effect.commands)
+
+    def _reject(self, effect: e.Reject) -> None:
+        retry_after_s = self.settings.node.retry_after_s
+        for command in effect.commands:
+            if not command.waiter.done():
+                command.waiter.set_exception(Unavailable.of(effect.problem, effect.outcome, retry_after_s))
+        self.counted.rejected += len(effect.commands)
+
     def _committed(self, effect: e.Committed) -> None:
         self.counted.batches += 1
         self.cluster.settled()
         if self._reads and self._protocol.core is not None:
-            self._reads.run_all(cast("CoreT", self._protocol.core), self.cluster.told(effect.sequence))
+            self._reads.run_all(cast("CoreT", self._protocol.core), self.cluster.as_of(effect.sequence))
 
     def _spawn(self, work: Any) -> None:
         task = self._loop.create_task(work)
@@ -332,7 +351,7 @@ class Node(Generic[CoreT]):
         log.info("rebuild", why=reason)
         try:
             bootstrap = self._bootstrap
-            core = await bootstrap.core(self._feed_connection, self._alarm) if bootstrap else self._new_core()
+            core = await bootstrap.core(self._feeds.connection, self._alarm) if bootstrap else self._new_core()
             progress = await self.journal_writer.rebuild(core, self._note_progress)
         except LogError as fault:
             self._drive(e.RebuildFailed(str(fault)))
@@ -349,12 +368,6 @@ class Node(Generic[CoreT]):
         self.replay_progress = progress
         if self._on_progress is not None:
             self._on_progress(progress)
-
-    def _stop_following(self, _effect: e.StopFollowing) -> None:
-        for ending in (self._log_feed.stop(), self._in_feed.stop()):
-            if ending is not None:
-                self._tasks_ending.add(ending)
-                ending.add_done_callback(self._tasks_ending.discard)
 
     def _role_changed(self, effect: e.RoleChanged) -> None:
         self.reason = effect.reason
@@ -381,10 +394,6 @@ class Node(Generic[CoreT]):
             self._drive(e.Connected())
         elif why == "closed":
             self._drive(e.Broken(f"NATS closed the connection for good: {self._connection.last_fault}"))
-
-    def _on_feed_connection(self, connected: bool, why: str) -> None:
-        if not connected and why == "closed":
-            self._drive(e.Broken(f"NATS closed the connection for good: {self._feed_connection.last_fault}"))
 
 
 __all__ = ["Answer", "FactsOutcome", "Node", "Unavailable"]

@@ -1,7 +1,7 @@
 """One process among the others of its scope.
 
-Role: hold together what speaks with other processes beside the log: commands and questions sent on to the leader, the
-leader's door, pulses, and how far and how fresh this process is by them. In: what the runner sees happen. Out: answers,
+Role: the services of a cluster member beside the log: commands and questions sent on to the leader, the leader's server
+for them, heartbeats, and how far and how fresh this process is by them. In: what the node sees happen. Out: answers,
 `as_of`, reasons not to send requests here. Always: everything on one event loop; a process that leads never asks
 another; a settled core is looked at only between batches.
 """
@@ -46,6 +46,7 @@ class ClusterMember:
         wake: Callable[[], None],
         drive: Callable[[Event], None],
         alarm: Callable[[Alarm], None],
+        journal_end: Callable[[], tuple[int, str] | None],
     ) -> None:
         node = settings.node
         self._connection = connection
@@ -53,6 +54,7 @@ class ClusterMember:
         self._protocol = protocol
         self._settings = node
         self._drive = drive
+        self._journal_end = journal_end
         self.applied_index = AppliedIndex(node)
         self.freshness = Freshness(node)
         self.receipts = Receipts(node)
@@ -63,16 +65,16 @@ class ClusterMember:
         self.facts = FactSubmitter(
             publisher, self.receipts, self._rpc, self.applied_index, self._leads, self._leader, node
         )
-        self.pulses = Heartbeats(protocol.node, protocol.boot, node, lambda *told: alarm(Alarm(*told)), self._judge)
+        self.heartbeats = Heartbeats(protocol.node, protocol.boot, node, lambda *told: alarm(Alarm(*told)), self._judge)
         self._stopping = False
-        self._speaking: asyncio.Task[None] | None = None
+        self._beating: asyncio.Task[None] | None = None
 
     # ---- life
 
     async def open(self) -> None:
         """Listen for answers and for the others."""
         await self._rpc.open()
-        await self._connection.listen(self._names.heartbeat_subject, self._on_pulse)
+        await self._connection.listen(self._names.heartbeat_subject, self._on_heartbeat)
 
     def stop(self) -> None:
         """Take nothing more from other processes; what is here may finish."""
@@ -86,10 +88,10 @@ class ClusterMember:
         await self.forwarder.close()
         await self._command_server.close(_CLOSE_S if drain else 0)
         self._rpc.close()
-        if self._speaking is not None:
-            await asyncio.wait([self._speaking])
+        if self._beating is not None:
+            await asyncio.wait([self._beating])
         if drain:
-            await self._speak()  # halted: the others need not wait for its silence
+            await self._beat()  # halted: the others need not wait for its silence
 
     # ---- what the runner sees happen
 
@@ -97,14 +99,14 @@ class ClusterMember:
         """Time passed."""
         loop = asyncio.get_running_loop()
         self.forwarder.sweep(int(loop.time() * 1000))
-        if loop.time() >= self.pulses.next_s and (self._speaking is None or self._speaking.done()):
-            self.pulses.next_s = loop.time() + self._settings.heartbeat_ms / 1000
-            self._speaking = loop.create_task(self._speak())
+        if loop.time() >= self.heartbeats.next_s and (self._beating is None or self._beating.done()):
+            self.heartbeats.next_s = loop.time() + self._settings.heartbeat_ms / 1000
+            self._beating = loop.create_task(self._beat())
 
     def role_changed(self, role: Role) -> None:
         """The protocol is something else now."""
         core = self._protocol.core
-        self.pulses.next_s = 0.0  # the others should know at once
+        self.heartbeats.next_s = 0.0  # the others should know at once
         if role is Role.LEADING and core is not None:
             self.receipts.lead(core.in_upto)
             self._command_server.begin(core.epoch)
@@ -119,7 +121,7 @@ class ClusterMember:
         if core is not None:
             self.applied_index.reached(core.sequence)
             if not self._protocol.speculating:
-                self.pulses.reached(core)
+                self.heartbeats.reached(core)
 
     def caught_up(self, sequence: int) -> None:
         """The log has said that it ends at `sequence`."""
@@ -129,7 +131,7 @@ class ClusterMember:
 
     def rebuilt(self) -> None:
         """There is a new core."""
-        self.pulses.rebuilt()
+        self.heartbeats.rebuilt()
         self.settled()
 
     # ---- what the gateway asks
@@ -140,10 +142,10 @@ class ClusterMember:
             raise Unavailable.of(*refused, self._settings.retry_after_s)
         self.forwarder.take(command)
 
-    def told(self, sequence: int) -> bytes:
+    def as_of(self, sequence: int) -> bytes:
         """The `as_of` of an answer that reflects `sequence`."""
         sound = not self._protocol.quarantine
-        return self.freshness.told(
+        return self.freshness.as_of(
             sequence, asyncio.get_running_loop().time(), leading=self._protocol.may_decide, sound=sound
         )
 
@@ -175,9 +177,9 @@ class ClusterMember:
         if core is None:
             return None
         oldest_s = asyncio.get_running_loop().time() - self._settings.live_age_ms_max / 1000
-        for peer in self.pulses.peers.values():
-            pulse = peer.pulse
-            if pulse.role == Role.LEADING.value and (pulse.node, pulse.epoch) == (core.node, core.epoch):
+        for peer in self.heartbeats.peers.values():
+            state = peer.state
+            if state.role == Role.LEADING.value and (state.node, state.epoch) == (core.node, core.epoch):
                 return peer if peer.heard_s >= oldest_s else None
         return None
 
@@ -187,7 +189,7 @@ class ClusterMember:
         if core is None or self._leads():
             return 0
         peer = self.leading_peer()
-        return max(0, log_end - core.sequence, peer.pulse.sequence - core.sequence if peer is not None else 0)
+        return max(0, log_end - core.sequence, peer.state.sequence - core.sequence if peer is not None else 0)
 
     def state(self) -> dict[str, Any]:
         """Who this process is, who leads, and the others as last heard."""
@@ -195,7 +197,7 @@ class ClusterMember:
         return {
             "node": self._protocol.node,
             "leader": core.node if core is not None and core.node else None,
-            "peers": self.pulses.told(asyncio.get_running_loop().time()),
+            "peers": self.heartbeats.seen(asyncio.get_running_loop().time()),
         }
 
     def figures(self, log_end: int) -> Mapping[str, float]:
@@ -212,11 +214,11 @@ class ClusterMember:
             "sequence_waits": len(self.applied_index),
             "lag": self.lag(log_end),
             "age_ms": 0 if self._leads() else self.freshness.age_ms(asyncio.get_running_loop().time()),
-            "peers": len(self.pulses.peers),
-            "pulses_heard_total": self.pulses.heard_total,
-            "digest_comparisons_total": self.pulses.comparisons_total,
-            "digest_differences_total": self.pulses.differences_total,
-            "digest_differs": bool(self.pulses.differs),
+            "peers": len(self.heartbeats.peers),
+            "pulses_heard_total": self.heartbeats.heard_total,
+            "digest_comparisons_total": self.heartbeats.comparisons_total,
+            "digest_differences_total": self.heartbeats.differences_total,
+            "digest_differs": bool(self.heartbeats.differs),
         }
 
     # ---- inside
@@ -235,25 +237,29 @@ class ClusterMember:
     def _leader_clock(self) -> int:
         """What the leader's own clock says now, or a little earlier; 0 where that is not known. Milliseconds."""
         core = self._protocol.core
-        return self.pulses.clock_of(core.node, asyncio.get_running_loop().time()) if core is not None else 0
+        return self.heartbeats.clock_of(core.node, asyncio.get_running_loop().time()) if core is not None else 0
 
-    async def _speak(self) -> None:
+    def peer_state(self) -> bytes:
+        """What this process says of itself, in a heartbeat and when it is asked."""
         protocol = self._protocol
         now_s = asyncio.get_running_loop().time()
-        payload = self.pulses.speak(protocol.core, protocol.role.value, now_s, settled=not protocol.speculating)
+        state = protocol.peer_state(self._journal_end())
+        return self.heartbeats.encode(state, protocol.core, now_s, settled=not protocol.speculating)
+
+    async def _beat(self) -> None:
         try:
-            await self._connection.publish(self._names.heartbeat_subject, payload)
+            await self._connection.publish(self._names.heartbeat_subject, self.peer_state())
         except UnreachableError as fault:
             log.debug("no-pulse", why=str(fault))
 
-    async def _on_pulse(self, message: Msg) -> None:
+    async def _on_heartbeat(self, message: Msg) -> None:
         protocol = self._protocol
         core = protocol.core
         now_s = asyncio.get_running_loop().time()
-        pulse = self.pulses.hear(message.data, now_s, core, settled=not protocol.speculating)
-        if pulse is None or core is None or pulse.role != Role.LEADING.value:
+        state = self.heartbeats.receive(message.data, now_s, core, settled=not protocol.speculating)
+        if state is None or core is None or state.role != Role.LEADING.value:
             return
-        if (pulse.node, pulse.epoch) == (core.node, core.epoch) and pulse.sequence <= core.sequence:
+        if (state.node, state.epoch) == (core.node, core.epoch) and state.sequence <= core.sequence:
             self.freshness.complete(now_s)
 
     def _judge(self, detail: str | None) -> None:

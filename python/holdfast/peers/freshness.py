@@ -89,7 +89,7 @@ class Freshness:
         """Whether what a follower tells may be called live."""
         return self._lost_s is None and self.age_ms(now_s) <= self._settings.live_age_ms_max
 
-    def told(self, sequence: int, now_s: float, *, leading: bool, sound: bool) -> bytes:
+    def as_of(self, sequence: int, now_s: float, *, leading: bool, sound: bool) -> bytes:
         """The `as_of` of an answer that reflects `sequence`; what is not `sound` is stale at any age."""
         if not leading or not sound:
             return as_of(sequence, self.age_ms(now_s), "live" if sound and self.live(now_s) else "stale")

@@ -1,8 +1,9 @@
-"""Each process's pulse: who it is, how far it is, and digests that others can compare with theirs.
+"""Each process's heartbeat: who it is, how far it is, and digests that others can compare with theirs.
 
-Role: publish once a second, hear the others, compare. In: the settled core, and pulses. Out: pulses, peers heard, and
-differences. Always: a digest is taken only of a settled core (never ahead of LOG) and compared only with one at the
-same sequence; each (process, sequence) is compared once; digests, peers and what is kept of either are bounded.
+Role: write the state of this process once a second, read that of the others, compare. In: the settled core, and states
+of other processes. Out: the state as bytes, the peers as last heard, and differences. Always: a digest is taken only of
+a settled core (never ahead of LOG) and compared only with one at the same sequence; each (process, sequence) is
+compared once; digests, peers and what is kept of either are bounded.
 
 Who is wrong? Nobody can tell from two digests. A process whose state differs from the leader's counts itself wrong; a
 leader counts itself wrong when two others agree with each other and not with it. Both say so.
@@ -10,21 +11,21 @@ leader counts itself wrong when two others agree with each other and not with it
 
 from collections import OrderedDict, deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
 import structlog
 
-from holdfast.peers.wire import Heartbeat, decode_heartbeat, encode_heartbeat
+from holdfast.peers.wire import decode_peer_state, encode_peer_state
 from holdfast.protocol.core import Core
-from holdfast.protocol.messages import Role
+from holdfast.protocol.messages import PeerState, Role
 from holdfast.settings import NodeSettings
 
 log = structlog.get_logger(__name__)
 
 CAUSE = "digest-differs"
-_CLOCKS_KEPT = 8  # pulses; clocks drift, so the best of the newest few
+_CLOCKS_KEPT = 8  # heartbeats; clocks drift, so the best of the newest few
 _AGREEING_MIN = 2  # others against a leader
 
 
@@ -32,10 +33,10 @@ _AGREEING_MIN = 2  # others against a leader
 class Peer:
     """Another process, as last heard."""
 
-    pulse: Heartbeat
+    state: PeerState
     heard_s: float
     digest: str = "unknown"  # "same" or "differs" at the newest sequence that was compared
-    told: bool = False  # its difference was alarmed
+    alarmed: bool = False  # that its digest differs
     open: dict[int, str] = field(default_factory=dict)  # its digests at sequences that this process has not reached
     compared_upto: int = 0
     clock_offsets: deque[int] = field(
@@ -75,7 +76,7 @@ class Digests:
 
 
 class Heartbeats:
-    """Speaks and listens. Times are the event loop's, in seconds."""
+    """Writes and reads them. Times are the event loop's, in seconds."""
 
     def __init__(
         self,
@@ -100,58 +101,55 @@ class Heartbeats:
         self.comparisons_total = 0
         self.differences_total = 0
 
-    def speak(self, core: Core | None, role: str, now_s: float, *, settled: bool) -> bytes:
-        """The process's pulse."""
-        clock_ms = int(now_s * 1000)
-        if core is None:
-            return encode_heartbeat(Heartbeat(self._node, self._boot, role, 0, 0, clock_ms=clock_ms))
-        digests = self.digests.newest(self._settings.digests_sent_max)
-        if settled and (not digests or digests[-1][0] != core.sequence):
+    def encode(self, state: PeerState, core: Core | None, now_s: float, *, settled: bool) -> bytes:
+        """The state of this process as others read it: with its newest digests, and its clock."""
+        digests = self.digests.newest(self._settings.digests_sent_max) if core is not None else []
+        if core is not None and settled and (not digests or digests[-1][0] != core.sequence):
             digests.append((core.sequence, core.digest()))
-        return encode_heartbeat(Heartbeat(self._node, self._boot, role, core.epoch, core.sequence, digests, clock_ms))
+        return encode_peer_state(replace(state, digests=tuple(digests), clock_ms=int(now_s * 1000)))
 
     def clock_of(self, node: str, now_s: float) -> int:
-        """What another process's monotonic clock says now, or a little earlier (a pulse is some time on its way); ms.
+        """What another process's monotonic clock says now, or a little earlier (a heartbeat takes a while); ms.
 
         0 where that is not known.
         """
-        peers = [peer for peer in self.peers.values() if peer.pulse.node == node and peer.clock_offsets]
+        peers = [peer for peer in self.peers.values() if peer.state.node == node and peer.clock_offsets]
         if not peers:
             return 0
         peer = max(peers, key=lambda one: one.heard_s)
         return max(0, int(now_s * 1000) + max(peer.clock_offsets))
 
-    def hear(self, payload: bytes, now_s: float, core: Core | None, *, settled: bool) -> Heartbeat | None:
-        """Another process's pulse; None for an own one, and for what is none."""
+    def receive(self, payload: bytes, now_s: float, core: Core | None, *, settled: bool) -> PeerState | None:
+        """The state of another process; None when the payload is unreadable, or this process's own."""
         try:
-            pulse = decode_heartbeat(payload)
+            state = decode_peer_state(payload)
         except msgspec.MsgspecError as fault:
             log.warning("unreadable-pulse", why=str(fault))
             return None
-        if pulse.boot == self._boot:
+        if state.boot == self._boot:
             return None
         self.heard_total += 1
         self._forget_silent(now_s)
-        if pulse.role == Role.HALTED.value:
-            self._forget(pulse.boot)
+        if state.role == Role.HALTED.value:
+            self._forget(state.boot)
             return None
-        peer = self.peers.get(pulse.boot)
+        peer = self.peers.get(state.boot)
         if peer is None:
             if len(self.peers) >= self._settings.heartbeat_peers_max:
-                return pulse
-            peer = self.peers[pulse.boot] = Peer(pulse, now_s)
+                return state
+            peer = self.peers[state.boot] = Peer(state, now_s)
             self.next_s = now_s  # so that a newcomer need not wait to know who is here
-        peer.pulse = pulse
+        peer.state = state
         peer.heard_s = now_s
-        if pulse.clock_ms:
-            peer.clock_offsets.append(pulse.clock_ms - int(now_s * 1000))
-        for sequence, digest in pulse.digests[-self._settings.digests_sent_max - 1 :]:
+        if state.clock_ms:
+            peer.clock_offsets.append(state.clock_ms - int(now_s * 1000))
+        for sequence, digest in state.digests[-self._settings.digests_sent_max - 1 :]:
             if sequence > peer.compared_upto:
                 peer.open[sequence] = digest
         while len(peer.open) > self._settings.digests_kept_max:
             del peer.open[min(peer.open)]
         self._compare(peer, core, settled=settled)
-        return pulse
+        return state
 
     def reached(self, core: Core) -> None:
         """The core is settled at a new sequence."""
@@ -165,17 +163,17 @@ class Heartbeats:
         for peer in self.peers.values():
             peer.open.clear()
 
-    def told(self, now_s: float) -> list[dict[str, Any]]:
+    def seen(self, now_s: float) -> list[dict[str, Any]]:
         """The others, by name."""
         self._forget_silent(now_s)
-        peers = sorted(self.peers.values(), key=lambda peer: (peer.pulse.node, peer.pulse.boot))
+        peers = sorted(self.peers.values(), key=lambda peer: (peer.state.node, peer.state.boot))
         return [
             {
-                "node": peer.pulse.node,
-                "boot": peer.pulse.boot,
-                "role": peer.pulse.role,
-                "epoch": peer.pulse.epoch,
-                "sequence": peer.pulse.sequence,
+                "node": peer.state.node,
+                "boot": peer.state.boot,
+                "role": peer.state.role,
+                "epoch": peer.state.epoch,
+                "sequence": peer.state.sequence,
                 "age_ms": max(0, int((now_s - peer.heard_s) * 1000)),
                 "digest": peer.digest,
             }
@@ -198,23 +196,23 @@ class Heartbeats:
 
     def _note(self, peer: Peer, sequence: int, own: str, theirs: str) -> None:
         peer.digest = "same" if own == theirs else "differs"
-        leads = peer.pulse.role == Role.LEADING.value
+        leads = peer.state.role == Role.LEADING.value
         if own == theirs:
-            peer.told = False
-            self._against.pop(peer.pulse.boot, None)
+            peer.alarmed = False
+            self._against.pop(peer.state.boot, None)
             if self.differs and (leads or not self._against):
                 self.differs = ""
                 self._judge(None)
             return
         self.differences_total += 1
-        detail = f"at {sequence} this process has {own}, {peer.pulse.node} ({peer.pulse.role}) has {theirs}"
-        if not peer.told:
-            peer.told = True
+        detail = f"at {sequence} this process has {own}, {peer.state.node} ({peer.state.role}) has {theirs}"
+        if not peer.alarmed:
+            peer.alarmed = True
             self._alarm(CAUSE, detail)
         if sequence != self._against_at:
             self._against = {} if sequence > self._against_at else self._against
             self._against_at = max(sequence, self._against_at)
-        self._against[peer.pulse.boot] = theirs
+        self._against[peer.state.boot] = theirs
         agreeing = sum(other == theirs for other in self._against.values())
         if not self.differs and (leads or agreeing >= _AGREEING_MIN):
             self.differs = detail

@@ -1,6 +1,6 @@
 """What the protocol wants done about the lease, the peers and the streams' ends.
 
-Role: carry out the effects of `holdfast.protocol.membership`; answer peers that ask. In: effects, the report of this
+Role: carry out the effects of `holdfast.protocol.membership`; answer peers that ask. In: effects, the state of this
 process. Out: the events that belong to them. Always: each effect is answered by one event, or by none when the process
 goes; a first question goes out before this process listens itself, so that one that is alone learns so at once from the
 server ("no responders") instead of waiting for answers.
@@ -19,15 +19,15 @@ from holdfast.errors import ConflictError, LogError, UnreachableError
 from holdfast.nats.connection import Connection
 from holdfast.nats.lease_store import LeaseStore
 from holdfast.nats.streams import Names, stream_state
+from holdfast.peers.wire import decode_peer_state
 from holdfast.protocol import messages as e
 from holdfast.protocol.machine import Protocol
-from holdfast.protocol.membership import PeerReport
+from holdfast.protocol.membership import PeerState
 from holdfast.settings import Settings
 
 log = structlog.get_logger(__name__)
 
-_REPORT_BYTES_MAX = 4_096
-_report_decoder = msgspec.json.Decoder(PeerReport)
+_PEER_STATE_BYTES_MAX = 4_096
 
 
 class MembershipIo:
@@ -39,7 +39,7 @@ class MembershipIo:
         names: Names,
         settings: Settings,
         protocol: Protocol,
-        journal_end: Callable[[], tuple[int, str] | None],
+        peer_state: Callable[[], bytes],
         drive: Callable[[e.Event], None],
         spawn: Callable[[Coroutine[Any, Any, None]], None],
     ) -> None:
@@ -47,7 +47,7 @@ class MembershipIo:
         self._names = names
         self._settings = settings.node
         self._protocol = protocol
-        self._journal_end = journal_end
+        self._peer_state = peer_state
         self._drive = drive
         node = settings.node
         self._key = LeaseStore(
@@ -56,7 +56,7 @@ class MembershipIo:
         self._inbox = ""
         self._listens = False
         self._call_id = 0
-        self._heard: list[PeerReport] = []
+        self._heard: list[PeerState] = []
         self._alone = asyncio.Event()
         self.performers: dict[type[Any], Callable[[Any], None]] = {
             e.ReadLease: lambda effect: spawn(self._read(effect.call_id)),
@@ -124,9 +124,7 @@ class MembershipIo:
         if not message.reply:
             return
         try:
-            await self._connection.publish(
-                message.reply, msgspec.json.encode(self._protocol.report(self._journal_end()))
-            )
+            await self._connection.publish(message.reply, self._peer_state())
         except UnreachableError as fault:
             log.info("peer-not-answered", why=str(fault))
 
@@ -135,9 +133,9 @@ class MembershipIo:
             return
         if message.headers and message.headers.get("Status") == "503":
             self._alone.set()
-        elif len(message.data) <= _REPORT_BYTES_MAX and len(self._heard) < self._settings.peers_max:
+        elif len(message.data) <= _PEER_STATE_BYTES_MAX and len(self._heard) < self._settings.peers_max:
             try:
-                self._heard.append(_report_decoder.decode(message.data))
+                self._heard.append(decode_peer_state(message.data))
             except msgspec.DecodeError as fault:
                 log.warning("peer-not-understood", why=str(fault))
 

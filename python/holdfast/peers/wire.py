@@ -1,8 +1,9 @@
 """What the processes of one scope say to each other beside the log.
 
 Role: the messages on `hf.<scope>.lead.<node>.<epoch>` (MessagePack, written by a process that follows, answered by the
-one that leads) and on `hf.<scope>.pulse` (JSON, so that any NATS tool can read it). Always: arrays and objects may grow
-at their end, and readers pass over what they do not know, so that versions may be mixed while they are replaced.
+one that leads); the state of a process (`PeerState`, JSON, so that any NATS tool can read it), as its heartbeat on
+`hf.<scope>.pulse` and as its answer on `hf.<scope>.peers`. Always: arrays and objects may grow at their end, and
+readers pass over what they do not know, so that versions may be mixed while they are replaced.
 """
 
 from typing import TypeAlias
@@ -10,6 +11,7 @@ from typing import TypeAlias
 import msgspec
 
 from holdfast.protocol.core import Request
+from holdfast.protocol.membership import PeerState
 
 STILL_WAITING = "still-waiting"
 """In the place of a problem: the leader has not taken all of these IN messages yet. Ask again."""
@@ -35,8 +37,8 @@ class Asked(msgspec.Struct, frozen=True, array_like=True):
 class Commands(msgspec.Struct, frozen=True, array_like=True, tag="commands"):
     """Commands in order of arrival; the one who asks waits `left_ms` more.
 
-    `asked_ms`: when that was, by the leader's own clock as its pulses tell it, or a little earlier; 0: not known. By it
-    the leader knows a question that was long on its way, whose sender has given up on it and may have asked again.
+    `asked_ms`: when that was, by the leader's own clock as its heartbeats say it, or a little earlier; 0: not known. By
+    it the leader knows a question that was long on its way, whose sender has given up and may have asked again.
     """
 
     left_ms: int
@@ -81,20 +83,8 @@ class Reply(msgspec.Struct, frozen=True, array_like=True):
     became: list[Became] = []
 
 
-class Heartbeat(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One process, once a second. `digests`: of the state at LOG sequences at which others can compare theirs."""
-
-    node: str
-    boot: str
-    role: str
-    epoch: int
-    sequence: int
-    digests: list[tuple[int, str]] = []
-    clock_ms: int = 0  # of the speaker, monotonic
-
-
 encode = msgspec.msgpack.Encoder().encode
 decode_question = msgspec.msgpack.Decoder(Question).decode
 decode_reply = msgspec.msgpack.Decoder(Reply).decode
-encode_heartbeat = msgspec.json.Encoder().encode
-decode_heartbeat = msgspec.json.Decoder(Heartbeat).decode
+encode_peer_state = msgspec.json.Encoder().encode
+decode_peer_state = msgspec.json.Decoder(PeerState).decode

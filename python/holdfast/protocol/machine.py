@@ -16,7 +16,7 @@ from holdfast.protocol.core import Core
 from holdfast.protocol.follower import Follower
 from holdfast.protocol.leader import Leader
 from holdfast.protocol.log_types import Refusal
-from holdfast.protocol.messages import Effect, Outcome, PeerReport, Problem, Role
+from holdfast.protocol.messages import Effect, Outcome, PeerState, Problem, Role
 from holdfast.protocol.queues import Queues
 from holdfast.protocol.state import ProcessState
 from holdfast.settings import NodeSettings
@@ -156,13 +156,15 @@ class Protocol:
         """Whether the lease is given back, after `leave`; a halted process hears of it no more."""
         return self.state.election.settled or self.state.role is Role.HALTED
 
-    def report(self, journal_end: tuple[int, str] | None = None) -> PeerReport:
-        """What a peer that asks is told. `journal_end`: last sequence and chain hash of the own journal."""
+    def peer_state(self, journal_end: tuple[int, str] | None = None) -> PeerState:
+        """What this process says of itself to others. `journal_end`: last sequence and chain hash of its journal."""
         state, core = self.state, self.state.core
-        sequence, chain = state.quarantine.tip if core is not None else (0, "")
-        epoch, in_upto = (core.epoch, core.in_upto) if core is not None else (0, 0)
         journal = journal_end or (0, "")
-        return PeerReport(state.node, state.boot, sequence, chain, in_upto, epoch, state.role.value, *journal)
+        if core is None:
+            return PeerState(state.node, state.boot, state.role.value, 0, 0, "", 0, *journal)
+        sequence, chain = state.quarantine.tip
+        role = state.role.value
+        return PeerState(state.node, state.boot, role, core.epoch, sequence, chain, core.in_upto, *journal)
 
     # ---- doors
 

@@ -13,18 +13,24 @@ from holdfast.protocol.log_types import Lease
 
 
 @dataclass(frozen=True, slots=True)
-class PeerReport:
-    """What one process says of itself. `chain` and `journal_chain` are 64 hex digits, "" where there is none."""
+class PeerState:
+    """What one process says of itself, once a second and when it is asked.
+
+    `chain` and `journal_chain` are 64 hex digits, "" where there is none. `digests`: of the state at LOG sequences at
+    which others can compare theirs, ascending. `clock_ms`: of the process, monotonic; 0 where it is not said.
+    """
 
     node: str
     boot: str
-    sequence: int  # of the newest LOG message that its core holds; 0 without a core
-    chain: str
-    in_upto: int
-    epoch: int
     role: str
+    epoch: int
+    sequence: int  # of the newest LOG message that its core holds; 0 without a core
+    chain: str = ""
+    in_upto: int = 0
     journal_sequence: int = 0
     journal_chain: str = ""
+    digests: tuple[tuple[int, str], ...] = ()
+    clock_ms: int = 0
 
 
 # ---- events
@@ -67,7 +73,7 @@ class PeersHeard:
     """Everything that was answered in time. A process that does not answer says nothing."""
 
     call_id: int
-    peers: Sequence[PeerReport]
+    peers: Sequence[PeerState]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Taking snapshots, beside the processes that serve.
 
 Role: restore the newest snapshot, apply what LOG got since, compare the digest with those that other processes tell of
-the same sequence, write the next one and prove it. In: local snapshots, the journal, LOG, pulses. Out: files, and
+the same sequence, write the next one and prove it. In: local snapshots, the journal, LOG, heartbeats. Out: files, and
 alarms. Always: each snapshot is a verification of the one before and of what lies between; where a digest differs
 nothing is written; one state is in memory at a time, and none between two rounds; it only reads LOG.
 """
@@ -23,7 +23,7 @@ from holdfast.nats.shared_snapshots import SharedSnapshots
 from holdfast.nats.streams import Names, stream_state
 from holdfast.node.bootstrap import Bootstrap
 from holdfast.node.replay import Replay
-from holdfast.peers.wire import decode_heartbeat
+from holdfast.peers.wire import decode_peer_state
 from holdfast.protocol.messages import Alarm
 from holdfast.recovery.trim import Trimmed, trim
 from holdfast.settings import Settings
@@ -56,14 +56,14 @@ class Digests:
         self._told: OrderedDict[int, dict[str, str]] = OrderedDict()
 
     async def hear(self, message: Msg) -> None:
-        """A pulse."""
+        """A heartbeat."""
         try:
-            pulse = decode_heartbeat(message.data)
+            state = decode_peer_state(message.data)
         except msgspec.MsgspecError as fault:
             log.warning("unreadable-pulse", why=str(fault))
             return
-        for sequence, digest in pulse.digests:
-            self._told.setdefault(sequence, {})[pulse.node] = digest
+        for sequence, digest in state.digests:
+            self._told.setdefault(sequence, {})[state.node] = digest
         while len(self._told) > self._kept_max:
             self._told.popitem(last=False)
 

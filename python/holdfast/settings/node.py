@@ -104,7 +104,7 @@ class NodeSettings:
     answer_part_bytes_max: int = 256 * KIB
     answer_bytes_max: int = 64 * MIB
 
-    # Each process's pulse; by it others know how far they are behind, and compare digests.
+    # Each process's heartbeat; by it others know how far they are behind, and compare digests.
     heartbeat_ms: int = 1 * SECOND_MS
     heartbeat_peers_max: int = 256
     heartbeat_silent_ms: int = 10 * SECOND_MS  # then a process is forgotten

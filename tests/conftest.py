@@ -1,14 +1,18 @@
-"""What every test has: hypothesis profiles, and an event loop on which nothing may block.
+"""What every test has: hypothesis profiles, an event loop on which nothing may block, and a nats-server on request.
 
 In: HYPOTHESIS_PROFILE (ci, the default; long for a night's run). Always: `ci` tries the same examples each time.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 from blockbuster import blockbuster_ctx
 from hypothesis import HealthCheck, settings
+
+from holdfast.nats_server.server import EmbeddedServer
+from tests.support.servers import embedded
 
 _SLOW_IS_FINE = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
 
@@ -28,3 +32,10 @@ def no_waiting_on_the_event_loop() -> Iterator[None]:
             if name.startswith(("os.", "io.", "builtins.")):
                 function.deactivate()
         yield
+
+
+@pytest.fixture
+async def server(tmp_path: Path) -> AsyncIterator[EmbeddedServer]:
+    """A nats-server of the test's own."""
+    async with embedded(tmp_path) as running:
+        yield running

@@ -1,26 +1,11 @@
 """api.md, case by case: availability, explain, cart validation, on the whole product."""
 
-from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
-from tests.support.served import Api, Served, cart, fresh, level, places, serving
-
-
-@pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    with serving(tmp_path_factory.mktemp("availability")) as found:
-        yield found
-
-
-@pytest_asyncio.fixture
-async def api(served: Served) -> AsyncIterator[Api]:
-    caller = Api(served.port)
-    await caller.policies(*places("W1", "W2"))
-    yield caller
+from tests.support.served import Api, cart, fresh, level
 
 
 def line(sku: str, quantity: int, **fields: Any) -> dict[str, Any]:

@@ -1,25 +1,8 @@
 """No oversell under any concurrency, through HTTP: tests that a check followed by an act would fail."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
 
-import pytest
-import pytest_asyncio
-
-from tests.support.served import Api, Served, cart, fresh, places, serving
-
-
-@pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    with serving(tmp_path_factory.mktemp("concurrency")) as found:
-        yield found
-
-
-@pytest_asyncio.fixture
-async def api(served: Served) -> AsyncIterator[Api]:
-    caller = Api(served.port)
-    await caller.policies(*places("W1", "W2"))
-    yield caller
+from tests.support.served import Api, cart, fresh
 
 
 async def test_120_shoppers_for_4_units(api: Api) -> None:

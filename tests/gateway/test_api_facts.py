@@ -1,27 +1,12 @@
 """api.md, case by case: facts and policies over HTTP, on the whole product."""
 
-from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import orjson
 import pytest
-import pytest_asyncio
 
 from tests.support.gateway import ask
-from tests.support.served import Api, Served, fresh, level, places, serving
-
-
-@pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    with serving(tmp_path_factory.mktemp("facts")) as found:
-        yield found
-
-
-@pytest_asyncio.fixture
-async def api(served: Served) -> AsyncIterator[Api]:
-    caller = Api(served.port)
-    await caller.policies(*places("W1", "W2"))
-    yield caller
+from tests.support.served import Api, Served, fresh, level, places
 
 
 def delta(sku: str, quantity: int, ref: str, as_of: int, **fields: Any) -> dict[str, Any]:

@@ -1,28 +1,13 @@
 """api.md, case by case: reservations, on the whole product."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
-import pytest_asyncio
 
-from tests.support.served import Api, Served, cart, fresh, places, serving
+from tests.support.served import Api, cart, fresh
 
 FIELDS = {"id", "state", "channel", "owner", "order_ref", "expires_at", "lines", "version", "sequence"}
-
-
-@pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    with serving(tmp_path_factory.mktemp("reservations")) as found:
-        yield found
-
-
-@pytest_asyncio.fixture
-async def api(served: Served) -> AsyncIterator[Api]:
-    caller = Api(served.port)
-    await caller.policies(*places("W1", "W2"))
-    yield caller
 
 
 async def test_made_is_201_with_the_reservation(api: Api) -> None:

@@ -26,7 +26,7 @@ from holdfast.nats_server.server import EmbeddedServer
 from holdfast.node.node import Node
 from holdfast.rehearsal.own_gateway import OwnGateway
 from tests.support.gateway import Response, ask, listening
-from tests.support.servers import connected, embedded, leading, put_body, stocked, together
+from tests.support.servers import connected, leading, put_body, stocked, together
 
 EXTEND = {"ttl_ms": 9_000}
 TWO = {"lines": [{"sku": "S1", "quantity": 2}]}
@@ -63,12 +63,6 @@ class Shop:
     async def order(self, name: str) -> None:
         await self.hold(name)
         assert (await self.post(f"/v1/reservations/{name}/confirm", {})).status == 200
-
-
-@pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[EmbeddedServer]:
-    async with embedded(tmp_path) as server:
-        yield server
 
 
 @asynccontextmanager

@@ -6,7 +6,6 @@ import signal
 import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -16,16 +15,10 @@ from holdfast.nats.stream_reader import Entry, StreamReader, read_delivery
 from holdfast.nats.streams import Names, ensure_streams
 from holdfast.nats_server.server import EmbeddedServer
 from holdfast.settings import LogSettings
-from tests.support.servers import connected, embedded, until
+from tests.support.servers import connected, until
 
 NAMES = Names("main")
 SETTINGS = LogSettings()
-
-
-@pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[EmbeddedServer]:
-    async with embedded(tmp_path) as server:
-        yield server
 
 
 @pytest.fixture

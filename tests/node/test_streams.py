@@ -21,12 +21,6 @@ LEVEL = {"kind": "stock.level", "sku": "MUG", "location": "w1", "on_hand": 5, "b
 
 
 @pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[EmbeddedServer]:
-    async with embedded(tmp_path) as server:
-        yield server
-
-
-@pytest.fixture
 async def outside(server: EmbeddedServer) -> AsyncIterator[Connection]:
     """What an operator with the nats CLI has."""
     async with connected(server.endpoint) as connection:

@@ -1,7 +1,6 @@
 """Any process of a scope answers any request: nodes on a real nats-server, asked through the one that follows."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
@@ -16,19 +15,7 @@ from holdfast.node.node import Node
 from holdfast.peers import wire
 from holdfast.protocol.errors import Unavailable
 from holdfast.settings import LogSettings, Settings
-from tests.support.servers import connected, embedded, leaders, put, put_body, quick_settings, stocked, together, until
-
-
-@pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[EmbeddedServer]:
-    async with embedded(tmp_path) as server:
-        yield server
-
-
-def read(node: Node[Engine], name: str) -> tuple[int, dict[str, Any]]:
-    answer = node.read_now(lambda engine, as_of: engine.reservation(name, None, as_of))
-    assert answer is not None
-    return answer[0], orjson.loads(answer[1])
+from tests.support.servers import connected, leaders, put, put_body, quick_settings, read, stocked, together, until
 
 
 async def test_every_verb_through_a_follower_is_answered_as_by_the_leader(server: EmbeddedServer) -> None:

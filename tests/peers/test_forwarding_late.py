@@ -6,10 +6,7 @@ from nats.aio.msg import Msg
 
 from holdfast.nats_server.server import EmbeddedServer
 from holdfast.peers import wire
-from tests.peers.test_forwarding import read, server
-from tests.support.servers import connected, put_body, stocked, together, until
-
-__all__ = ["server"]
+from tests.support.servers import connected, put_body, read, stocked, together, until
 
 
 async def test_what_was_too_long_on_its_way_is_not_done(server: EmbeddedServer) -> None:

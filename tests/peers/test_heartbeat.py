@@ -1,8 +1,6 @@
 """Heartbeats: each process hears the others and compares digests at the same sequence; a difference is alarmed."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,15 +13,9 @@ from holdfast.peers.wire import decode_peer_state, encode_peer_state
 from holdfast.protocol.errors import Unavailable
 from holdfast.protocol.membership import PeerState
 from holdfast.settings import NodeSettings
-from tests.support.servers import OWNER_KEY, embedded, put, quick_settings, stocked, together, until
+from tests.support.servers import OWNER_KEY, put, quick_settings, stocked, together, until
 
 QUICK = {"heartbeat_ms": 100, "digest_every": 8}
-
-
-@pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[EmbeddedServer]:
-    async with embedded(tmp_path) as server:
-        yield server
 
 
 class Tampered:

@@ -1,7 +1,5 @@
 """Who may lead, one sentence each: the lease, with a log that does as it is told."""
 
-import pytest
-
 from holdfast.protocol import messages as e
 from holdfast.protocol.log_types import Refusal
 from holdfast.settings import NodeSettings
@@ -11,13 +9,6 @@ from tests.support.neighbours import LeaseStore
 
 TTL_MS = NodeSettings().lease_ttl_ms
 MARGIN_MS = NodeSettings().lease_margin_ms
-
-
-@pytest.fixture
-def leader() -> Driver:
-    driver = Driver().caught_up().store()
-    assert driver.role == "leading"
-    return driver
 
 
 def someone_else_leads(driver: Driver, holds: bool = True) -> None:

@@ -1,7 +1,5 @@
 """What keeps a process from leading, one sentence each: peers, journals, the streams' ends, what others find."""
 
-import pytest
-
 from holdfast.protocol import messages as e
 from holdfast.protocol.log_types import Refusal
 from holdfast.settings import NodeSettings
@@ -9,13 +7,6 @@ from tests.support.driver import Driver, appended, holder, passing, peer
 from tests.support.fake_core import replayed
 
 PATIENCE_MS = NodeSettings().evidence_patience_ms
-
-
-@pytest.fixture
-def leader() -> Driver:
-    driver = Driver().caught_up().store()
-    assert driver.role == "leading"
-    return driver
 
 
 def test_a_quarantined_leader_steps_down_with_its_core_and_does_not_claim_again() -> None:

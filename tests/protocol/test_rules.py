@@ -1,18 +1,9 @@
 """The protocol's rules, one sentence each, with a log that does as it is told."""
 
-import pytest
-
 from holdfast.protocol import messages as e
 from holdfast.protocol.log_types import Refusal
 from tests.support.driver import Driver
 from tests.support.fake_core import FakeCore, replayed
-
-
-@pytest.fixture
-def leader() -> Driver:
-    driver = Driver().caught_up().store()
-    assert driver.role == "leading"
-    return driver
 
 
 def test_it_leads_only_after_its_lead_batch_is_stored() -> None:

@@ -9,30 +9,18 @@ import orjson
 import pytest
 
 from holdfast.nats.connection import Connection, Endpoint
-from holdfast.nats_server.server import EmbeddedServer
 from holdfast.protocol.errors import Unavailable
 from holdfast.recovery.repair import Proof, Repairer, RepairError
 from holdfast.recovery.repair_plan import Examination, Plan, examine, plan
 from holdfast.settings import Settings
 from holdfast.storage.journal_reader import read_journal_view
 from holdfast.storage.segments import read_copied
-from tests.node.test_journal_writer import NAMES, keeping, kept, leads, log_messages, rewrite_log
 from tests.support.batches import batch_after
+from tests.support.journals import NAMES, filled, kept, leads, log_messages, node_with_journal, rewrite_log
 from tests.support.servers import connected, embedded, leading, put, stocked, until
 from tests.support.serving import holdfast
 
 SETTINGS = Settings()
-
-
-async def filled(server: EmbeddedServer, data: Path, holds: int = 10) -> str:
-    """A node with a journal did some work and stopped; the digest it had."""
-    async with keeping(server.endpoint, data) as node:
-        await leads(node)
-        await stocked(node)
-        for at in range(holds):
-            await put(node, f"r{at}", ("S1", 1))
-        digest: str = node.state()["digest"]
-    return digest
 
 
 async def looked(connection: Connection, data: Path, trust: str | None = None) -> tuple[Examination, Plan]:
@@ -40,7 +28,7 @@ async def looked(connection: Connection, data: Path, trust: str | None = None) -
     return found, await asyncio.to_thread(plan, found, trust)
 
 
-async def mended(connection: Connection, data: Path, trust: str | None = None) -> tuple[Proof, Repairer]:
+async def repaired(connection: Connection, data: Path, trust: str | None = None) -> tuple[Proof, Repairer]:
     _, made = await looked(connection, data, trust)
     repairer = Repairer(connection, data, "main", SETTINGS)
     return await repairer.carry_out(made), repairer
@@ -75,11 +63,11 @@ async def test_a_lost_end_is_put_back_byte_by_byte(tmp_path: Path) -> None:
         _, made = await looked(connection, tmp_path)
         assert made.append_from is not None
         assert "lost 6 at its end" in made.findings[0]
-        proof, _ = await mended(connection, tmp_path)
+        proof, _ = await repaired(connection, tmp_path)
         assert await log_messages(connection) == messages
         assert (proof.sequence, proof.digest) == (len(messages), digest)
         assert (await looked(connection, tmp_path))[1].sound
-        async with keeping(endpoint, tmp_path) as node:
+        async with node_with_journal(endpoint, tmp_path) as node:
             await leads(node)
             assert (await put(node, "after", ("S1", 1)))[0] == 201
 
@@ -98,7 +86,7 @@ async def test_a_flipped_bit_in_the_last_block_is_noticed_and_mended_while_the_g
         left = await log_messages(connection)
         assert len(left) < len(messages), "the server cuts the stream without a word"
         assert left == messages[: len(left)]
-        async with keeping(server.endpoint, tmp_path) as node:
+        async with node_with_journal(server.endpoint, tmp_path) as node:
             await until(lambda: node.counters().get("alarm_quarantine_total") == 1)
             await asyncio.sleep(0.3)
             assert any("holdfast repair" in reason for reason in node.ready())
@@ -139,7 +127,7 @@ async def test_a_log_altered_inside_is_written_anew_and_the_old_one_kept(tmp_pat
         await rewrite_log(connection, altered)
         found, made = await looked(connection, tmp_path)
         assert made.recreate_from is not None or made.undecided
-        proof, repairer = await mended(connection, tmp_path, trust="n1")
+        proof, repairer = await repaired(connection, tmp_path, trust="n1")
         assert await log_messages(connection) == messages
         assert proof.digest == digest
         assert repairer.backup is not None
@@ -171,7 +159,7 @@ async def test_what_the_log_had_beyond_the_journal_is_kept_when_it_is_written_an
         longer = await log_messages(connection)
         assert len(longer) == len(messages) + 2
         await rewrite_log(connection, [b"?", *longer[1:]])
-        proof, _ = await mended(connection, tmp_path)
+        proof, _ = await repaired(connection, tmp_path)
         assert await log_messages(connection) == longer
         assert proof.sequence == len(longer)
 
@@ -179,7 +167,7 @@ async def test_what_the_log_had_beyond_the_journal_is_kept_when_it_is_written_an
 async def test_two_histories_are_a_persons_to_decide(tmp_path: Path) -> None:
     async with server_with_work(tmp_path) as (connection, messages, _, endpoint):
         await rewrite_log(connection, messages[:-4])
-        async with keeping(endpoint, tmp_path, name="n2") as node:  # it has no journal that would tell
+        async with node_with_journal(endpoint, tmp_path, name="n2") as node:  # it has no journal that would tell
             await leads(node)
             assert (await put(node, "other", ("S2", 1)))[0] == 201
         other = await log_messages(connection)
@@ -191,7 +179,7 @@ async def test_two_histories_are_a_persons_to_decide(tmp_path: Path) -> None:
         with pytest.raises(RepairError):
             await Repairer(connection, tmp_path, "main", SETTINGS).carry_out(made)
         assert await log_messages(connection) == other
-        await mended(connection, tmp_path, trust="log")
+        await repaired(connection, tmp_path, trust="log")
         assert await log_messages(connection) == other
         assert not list((tmp_path / "journal" / "n1").glob("*.hfjournal"))
         assert list((tmp_path / "repair").glob("journal-n1-*/*.hfjournal"))
@@ -201,10 +189,10 @@ async def test_two_histories_are_a_persons_to_decide(tmp_path: Path) -> None:
 async def test_a_person_may_decide_for_a_journal(tmp_path: Path) -> None:
     async with server_with_work(tmp_path) as (connection, messages, digest, endpoint):
         await rewrite_log(connection, messages[:-4])
-        async with keeping(endpoint, tmp_path, name="n2") as node:
+        async with node_with_journal(endpoint, tmp_path, name="n2") as node:
             await leads(node)
             await put(node, "other", ("S2", 1))
-        proof, repairer = await mended(connection, tmp_path, trust="n1")
+        proof, repairer = await repaired(connection, tmp_path, trust="n1")
         assert await log_messages(connection) == messages
         assert proof.digest == digest
         assert repairer.backup is not None
@@ -218,9 +206,9 @@ async def test_an_in_that_lost_its_end_is_filled_so_that_new_facts_count(tmp_pat
         await connection.api(f"STREAM.CREATE.{NAMES.incoming}", config)
         _, made = await looked(connection, tmp_path)
         assert made.fill_in_upto == 1
-        proof, _ = await mended(connection, tmp_path)
+        proof, _ = await repaired(connection, tmp_path)
         assert (proof.digest, proof.in_upto) == (digest, 1)
-        async with keeping(endpoint, tmp_path) as node:
+        async with node_with_journal(endpoint, tmp_path) as node:
             await leads(node)
             await stocked(node, skus=1, on_hand=5)
             assert (
@@ -240,8 +228,8 @@ async def test_a_damaged_journal_is_set_aside_when_the_log_has_it_all(tmp_path: 
         _, made = await looked(connection, tmp_path)
         assert "damaged" in made.findings[0]
         assert [one.node for one in made.set_aside] == ["n1"]
-        await mended(connection, tmp_path)
-        async with keeping(endpoint, tmp_path) as node:
+        await repaired(connection, tmp_path)
+        async with node_with_journal(endpoint, tmp_path) as node:
             await leads(node)
     assert kept(tmp_path)[: len(messages)] == messages
 
@@ -267,7 +255,7 @@ async def test_somebody_who_writes_meanwhile_stops_the_repair(tmp_path: Path) ->
 
 
 async def test_a_journal_that_is_being_written_is_read(tmp_path: Path) -> None:
-    async with embedded(tmp_path) as server, keeping(server.endpoint, tmp_path) as node:
+    async with embedded(tmp_path) as server, node_with_journal(server.endpoint, tmp_path) as node:
         await leads(node)
         await stocked(node)
         for at in range(5):

@@ -35,12 +35,6 @@ NAMES = Names("main")
 SETTINGS = replace(Settings(), snapshots=replace(SnapshotSettings(), heartbeat_wait_ms=1_500))
 
 
-@pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[EmbeddedServer]:
-    async with embedded(tmp_path) as running:
-        yield running
-
-
 def starting(directory: Path, *, shared: bool = False) -> Bootstrap[Engine]:
     def restore(path: str) -> Engine:
         return Engine.restore("main", OWNER_KEY, path)

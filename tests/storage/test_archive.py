@@ -17,10 +17,8 @@ from holdfast.recovery.verify import verify
 from holdfast.settings import JournalSettings, Settings
 from holdfast.storage.archive import Archive
 from holdfast.storage.chain import START, Position, advance
-from tests.node.test_journal_writer import NAMES, keeping, kept, leads, log_messages
-from tests.recovery.test_repair import filled
-from tests.storage.test_journal import scratch
 from tests.support.batches import chained
+from tests.support.journals import NAMES, filled, kept, leads, log_messages, node_with_journal, scratch
 from tests.support.servers import connected, embedded, put, stocked, until
 
 MESSAGES = chained(12, size=100)
@@ -135,7 +133,7 @@ async def filled_more(node: Node[Engine], turn: int) -> None:
 async def test_a_node_lets_go_of_segments_that_are_archived(tmp_path: Path) -> None:
     journal = JournalSettings(segment_bytes_max=2_000, archive_look_ms=0, sync_ms=0)
     async with embedded(tmp_path) as server:
-        async with keeping(server.endpoint, tmp_path, Settings(journal=journal)) as node:
+        async with node_with_journal(server.endpoint, tmp_path, Settings(journal=journal)) as node:
             await leads(node)
             await filled_more(node, 0)
             files = len(list((tmp_path / "journal" / "n1").glob("*.hfjournal")))

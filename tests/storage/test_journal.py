@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -24,6 +23,7 @@ from holdfast.settings import JournalSettings
 from holdfast.storage.chain import START, Position, advance, chain_hash
 from holdfast.storage.journal import Journal
 from tests.support.batches import batch_after, chained
+from tests.support.journals import scratch
 
 SMALL = replace(JournalSettings(), segment_bytes_max=1_500)
 MESSAGES = chained(12, size=100)
@@ -36,12 +36,6 @@ def opened(directory: Path, settings: JournalSettings = SMALL, scope: str = "mai
         yield journal
     finally:
         journal.close()
-
-
-@contextmanager
-def scratch() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory() as name:
-        yield Path(name)
 
 
 def segments(directory: Path) -> list[Path]:

@@ -221,3 +221,10 @@ def is_alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
+
+
+def read(node: Node[Engine], name: str) -> tuple[int, dict[str, Any]]:
+    """A reservation as the node has it now."""
+    answer = node.read_now(lambda engine, as_of: engine.reservation(name, None, as_of))
+    assert answer is not None
+    return answer[0], orjson.loads(answer[1])

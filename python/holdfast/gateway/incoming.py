@@ -6,7 +6,6 @@ An idempotency key goes with them: whoever leads when they come looks whether th
 """
 
 from collections.abc import Callable
-from typing import Protocol
 
 import orjson
 
@@ -17,6 +16,7 @@ from holdfast.gateway.keyring import Key
 from holdfast.gateway.ports import Answer, Family, Node
 from holdfast.gateway.queries import fields
 from holdfast.gateway.refusals import Refusal, invalid
+from holdfast.gateway.router import CommandHandler
 from holdfast.settings import GatewaySettings
 
 _QUERY = frozenset({"wait", "dry_run"})
@@ -24,14 +24,7 @@ POLICY_SOURCE = "policy"
 """What the core calls the source of a body that names none; no body may name it."""
 
 
-class Receiver(Protocol):
-    """Takes a body of facts, with an idempotency key or without."""
-
-    async def __call__(self, parameter: str, query: str, body: bytes, key: Key, name: str | None = None, /) -> Answer:
-        """See gateway.router.Handler and KeyedHandler."""
-
-
-def receive(node: Node, settings: GatewaySettings, counters: Counters, family: Family) -> Receiver:
+def receive(node: Node, settings: GatewaySettings, counters: Counters, family: Family) -> CommandHandler:
     """The handler for bodies of facts of `family`."""
     message_bytes_max = settings.facts_message_bytes_max
 

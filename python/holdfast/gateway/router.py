@@ -6,7 +6,7 @@ Always: one step for the paths that checkout uses; a parameter may contain anyth
 
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 from urllib.parse import unquote_to_bytes
 
 from holdfast.gateway.keyring import Key, Operation
@@ -20,6 +20,15 @@ Handler: TypeAlias = Callable[[str, str, bytes, Key], Awaitable[Handled]]
 """(parameter, raw query, body, key) -> what is answered."""
 KeyedHandler: TypeAlias = Callable[[str, str, bytes, Key, str], Awaitable[Handled]]
 """The same for a request under an idempotency key, which is the last argument."""
+
+
+class CommandHandler(Protocol):
+    """Both in one: a handler that takes an idempotency key or none."""
+
+    async def __call__(
+        self, parameter: str, query: str, body: bytes, key: Key, idempotency_key: str | None = None, /
+    ) -> tuple[int, bytes, int]:
+        """See Handler and KeyedHandler."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

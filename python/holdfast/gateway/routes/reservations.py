@@ -14,7 +14,7 @@ from holdfast.gateway.batches import answer_batch
 from holdfast.gateway.keyring import Key, Operation
 from holdfast.gateway.ports import Answer, Node
 from holdfast.gateway.queries import check_name, reject_query
-from holdfast.gateway.router import Handler, KeyedHandler, Route
+from holdfast.gateway.router import CommandHandler, Handler, Route
 from holdfast.gateway.specification import Specification
 from holdfast.settings import GatewaySettings
 
@@ -69,6 +69,7 @@ def _makers(node: Node, settings: GatewaySettings) -> list[Route]:
         request=BatchRequest,
         answers={200: BatchResults},
     )
+    put_one, put_many = _command(node, "put"), _batch(node)
     return [
         Route(
             name=name,
@@ -83,8 +84,8 @@ def _makers(node: Node, settings: GatewaySettings) -> list[Route]:
             specification=specification,
         )
         for name, method, path, handler, keyed, rank, specification in (
-            ("reserve", "PUT", "/v1/reservations/{id}", _command(node, "put"), None, 1, put),
-            ("reserve_batch", "POST", "/v1/reservations:batch", _batch(node), _keyed_batch(node), 2, batch),
+            ("reserve", "PUT", "/v1/reservations/{id}", put_one, None, 1, put),
+            ("reserve_batch", "POST", "/v1/reservations:batch", put_many, put_many, 2, batch),
         )
     ]
 
@@ -99,16 +100,17 @@ def _verb(
     request: type,
     problems: tuple[str, ...],
 ) -> Route:
+    handler = _command(node, verb)
     return Route(
         name=verb,
         method="POST",
         path=f"/v1/reservations/{{id}}/{verb}",
-        handler=_command(node, verb),
+        handler=handler,
         operation=operation,
         rank=rank,
         body_bytes_max=settings.body_bytes_max,
         body_timeout_s=settings.body_timeout_ms / 1000,
-        keyed=_keyed_command(node, verb),
+        keyed=handler,
         specification=Specification(
             summary=summary,
             tag="reservations",
@@ -120,22 +122,14 @@ def _verb(
     )
 
 
-def _command(node: Node, verb: str) -> Handler:
+def _command(node: Node, verb: str) -> CommandHandler:
     submit = node.submit
 
-    async def command(reservation: str, query: str, body: bytes, key: Key) -> Answer:
+    async def command(
+        reservation: str, query: str, body: bytes, key: Key, idempotency_key: str | None = None, /
+    ) -> Answer:
         reject_query(query)
-        return await submit(verb, reservation, body, key.channels, key.id)
-
-    return command
-
-
-def _keyed_command(node: Node, verb: str) -> KeyedHandler:
-    submit = node.submit
-
-    async def command(reservation: str, query: str, body: bytes, key: Key, name: str) -> Answer:
-        reject_query(query)
-        return await submit(verb, reservation, body, key.channels, key.id, name)
+        return await submit(verb, reservation, body, key.channels, key.id, idempotency_key)
 
     return command
 
@@ -156,17 +150,16 @@ def _read(node: Node) -> Handler:
     return get
 
 
-def _batch(node: Node) -> Handler:
-    async def batch(parameter: str, query: str, body: bytes, key: Key) -> Answer:  # noqa: ARG001
+def _batch(node: Node) -> CommandHandler:
+    async def batch(
+        parameter: str,  # noqa: ARG001
+        query: str,
+        body: bytes,
+        key: Key,
+        idempotency_key: str | None = None,
+        /,
+    ) -> Answer:
         reject_query(query)
-        return await answer_batch(node, body, key)
-
-    return batch
-
-
-def _keyed_batch(node: Node) -> KeyedHandler:
-    async def batch(parameter: str, query: str, body: bytes, key: Key, name: str) -> Answer:  # noqa: ARG001
-        reject_query(query)
-        return await answer_batch(node, body, key, name)
+        return await answer_batch(node, body, key, idempotency_key)
 
     return batch

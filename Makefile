@@ -58,10 +58,16 @@ format: install ## Rewrite the sources in the project's format
 	@cargo fmt --all
 
 rust-test: needs ## The core's own tests
-	@$(STEP) 'Rust tests' cargo test --quiet -p holdfast-core
+	@$(STEP) 'Rust tests' cargo test --quiet --locked $(RUST_PACKAGES)
 
-python-test: install ## Everything else: oracle, log, node, gateway, command line (ARGS='-k name' for some)
+JOBS ?= 2
+python-test: install ## Everything else: oracle, log, node, gateway, command line (ARGS='-k name': some; JOBS=4: so many at a time)
+ifeq ($(ARGS),)
+	@$(STEP) 'Python tests, $(JOBS) at a time' $(BIN)/pytest -q -n $(JOBS) --dist worksteal -m 'not alone'
+	@$(STEP) 'Python tests that need the machine to themselves' $(BIN)/pytest -q -m alone
+else
 	@$(STEP) 'Python tests' $(BIN)/pytest -q $(ARGS)
+endif
 
 faults: install ## Real processes under load, broken for about an hour; the table goes to docs/faults.md (ARGS='--scale 0.1')
 	@$(BIN)/python -m tests.faults --report docs/faults.md $(ARGS)

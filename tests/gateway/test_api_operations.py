@@ -14,7 +14,8 @@ import pytest
 from holdfast.gateway.keyring import KeyStore, Operation
 from holdfast.supervisor.record import gateway_of
 from tests.support.gateway import ask, connected, raw
-from tests.support.served import Api, Served, cart, free_port, fresh, level, places, serving
+from tests.support.ports import free_port
+from tests.support.served import Api, Served, cart, fresh, level, places, serving
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ import structlog
 
 from holdfast.nats.connection import Endpoint
 from holdfast.recovery.verify import verify
-from tests.support.ports import free_ports
+from tests.support.ports import free_port
 from tests.support.servers import leading, put, stocked
 
 VERSIONS = ("2.10.26", "2.11.11", "2.12.8", "2.14.6", "2.15.1")
@@ -57,7 +57,7 @@ def main() -> int:
     failed = 0
     for version in sys.argv[1:] or VERSIONS:
         with tempfile.TemporaryDirectory() as directory:
-            port, config = free_ports(1)[0], Path(directory) / "nats.conf"
+            port, config = free_port(), Path(directory) / "nats.conf"
             config.write_text(CONFIG.format(port=port, store=Path(directory) / "store"))
             command = [str(fetch(version, Path(directory))), "--config", str(config)]
             with subprocess.Popen(command, stderr=subprocess.DEVNULL) as server:

@@ -136,6 +136,7 @@ def test_positions_are_read_from_short_and_long_reply_subjects() -> None:
     assert short == long == ("c1", 42, 9)
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 async def test_reading_is_far_quicker_than_a_replay_needs(connection: Connection) -> None:
     """300,000 facts a second of 150 bytes are 45 MB a second; a quiet machine reads some 700."""

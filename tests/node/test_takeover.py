@@ -126,6 +126,7 @@ def there(node: Node[Engine], ident: str) -> bool:
     return answer[0] == 200
 
 
+@pytest.mark.alone
 async def test_a_killed_leader_is_followed_within_its_lease_and_a_second(
     server: EmbeddedServer, tmp_path: Path
 ) -> None:
@@ -141,6 +142,7 @@ async def test_a_killed_leader_is_followed_within_its_lease_and_a_second(
         await checked(server.endpoint, first, second)
 
 
+@pytest.mark.alone
 async def test_a_paused_leader_is_followed_and_tells_the_truth_when_it_wakes(
     server: EmbeddedServer, tmp_path: Path
 ) -> None:
@@ -162,6 +164,7 @@ async def test_a_paused_leader_is_followed_and_tells_the_truth_when_it_wakes(
         await checked(server.endpoint, first, second)
 
 
+@pytest.mark.alone
 async def test_a_pause_shorter_than_the_lease_changes_nothing(server: EmbeddedServer, tmp_path: Path) -> None:
     async with two_processes(tmp_path) as (first, second):
         await stop_process(first.pid)
@@ -174,6 +177,7 @@ async def test_a_pause_shorter_than_the_lease_changes_nothing(server: EmbeddedSe
         await checked(server.endpoint, first, second)
 
 
+@pytest.mark.alone
 async def test_a_leader_that_stops_is_followed_at_once(server: EmbeddedServer, tmp_path: Path) -> None:
     async with two_processes(tmp_path) as (first, second):
         began_s = time.monotonic()
@@ -185,6 +189,7 @@ async def test_a_leader_that_stops_is_followed_at_once(server: EmbeddedServer, t
         await checked(server.endpoint, first, second)
 
 
+@pytest.mark.alone
 async def test_a_process_that_is_killed_and_started_again_leads_at_once(server: EmbeddedServer, tmp_path: Path) -> None:
     url = running(tmp_path / "data").url
     with process(url, "n1", tmp_path) as first:

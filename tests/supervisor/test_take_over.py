@@ -97,6 +97,7 @@ def longest_gap(times: list[float]) -> float:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 async def test_the_leaders_process_is_killed_under_load_and_the_other_takes_over(tmp_path: Path) -> None:
     with serving(tmp_path, "--workers", "2") as served:
         found = await until_roles(served, "leader", "follower")
@@ -133,6 +134,7 @@ async def test_the_leaders_process_is_killed_under_load_and_the_other_takes_over
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 async def test_a_leader_that_is_told_to_stop_hands_over_at_once(tmp_path: Path) -> None:
     with serving(tmp_path, "--workers", "2") as served:
         found = await until_roles(served, "leader", "follower")

@@ -24,7 +24,8 @@ from holdfast.supervisor.channel import Assignment, Listening, LogState, encoded
 from holdfast.supervisor.children import Child, ChildSpec
 from holdfast.supervisor.record import GatewayRecord, WorkerRecord, gateway_of
 from tests.support.gateway import ask
-from tests.support.served import Api, Served, free_port, places, serving
+from tests.support.ports import free_port
+from tests.support.served import Api, Served, places, serving
 from tests.support.servers import embedded, is_alive, stop_process, until
 
 

@@ -6,7 +6,6 @@ Always: the whole product is under test: uvloop, the node, the core, a real nats
 
 import itertools
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -21,6 +20,7 @@ from typing import Any
 import orjson
 
 from tests.support.gateway import Response, ask
+from tests.support.ports import free_port
 
 START_S = 60.0
 STOP_S = 20.0
@@ -39,12 +39,6 @@ class Served:
         """Ask it to stop; its exit status."""
         self.child.send_signal(signal.SIGTERM)
         return self.child.wait(STOP_S)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager

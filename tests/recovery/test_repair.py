@@ -53,7 +53,7 @@ async def test_a_whole_log_is_sound(tmp_path: Path) -> None:
         assert made.steps == []
         assert found.position is not None
         assert found.position.sequence == len(messages)
-        proof = await Repairer(connection, tmp_path, "main", SETTINGS).prove(found.comparisons[0].kept)
+        proof = await Repairer(connection, tmp_path, "main", SETTINGS).prove(found.comparisons[0].journal)
         assert (proof.sequence, proof.digest) == (len(messages), digest)
 
 
@@ -175,7 +175,7 @@ async def test_two_histories_are_a_persons_to_decide(tmp_path: Path) -> None:
         assert "n1" in made.undecided
         assert "Two histories" in made.undecided
         assert made.append_from is made.recreate_from is None
-        assert next(one for one in found.comparisons if one.kept.node == "n1").forked
+        assert next(one for one in found.comparisons if one.journal.node == "n1").forked
         with pytest.raises(RepairError):
             await Repairer(connection, tmp_path, "main", SETTINGS).carry_out(made)
         assert await log_messages(connection) == other

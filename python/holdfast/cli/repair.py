@@ -142,7 +142,7 @@ def _show(found: Examination, made: Plan) -> None:
     if not found.comparisons:
         results.print("No node has kept a journal here: there is nothing to compare it with.")
     for one in found.comparisons:
-        kept = one.kept
+        kept = one.journal
         results.print(f"  journal of {kept.node}: {number(kept.first)} to {number(kept.end.sequence)}", markup=False)
     for finding in made.findings:
         results.print(f"WRONG: {finding}", style="bold red", markup=False)
@@ -172,11 +172,11 @@ def _document(found: Examination, made: Plan, proof: Proof | None, backup: Path 
         "log": asdict(found.log),
         "journals": [
             {
-                "node": one.kept.node,
-                "first": one.kept.first,
-                "end": one.kept.end.sequence,
-                "chain": one.kept.end.chain,
-                "damage": one.kept.damage,
+                "node": one.journal.node,
+                "first": one.journal.first,
+                "end": one.journal.end.sequence,
+                "chain": one.journal.end.chain,
+                "damage": one.journal.damage,
                 "differs_at": one.differs_at,
             }
             for one in found.comparisons

@@ -15,7 +15,6 @@ from typing import Any, Generic, Literal, cast
 
 import structlog
 
-from holdfast.errors import LogError
 from holdfast.nats.appender import Appender, Refused, Stored, get_message
 from holdfast.nats.connection import Connection, Endpoint
 from holdfast.nats.dead_letters import DeadLetters
@@ -24,6 +23,7 @@ from holdfast.node.bootstrap import Bootstrap
 from holdfast.node.feeds import Feeds
 from holdfast.node.journal_writer import JournalWriter
 from holdfast.node.reads import Answer, CoreT, Reads
+from holdfast.node.rebuilder import Rebuilder
 from holdfast.node.replay import Progress, ReplayProgress
 from holdfast.node.report import Counters, not_ready, state_of
 from holdfast.peers.cluster import ClusterMember
@@ -60,10 +60,6 @@ class Node(Generic[CoreT]):
         self.counted = Counters()
         self.reason = "starting"
         self.log_fault = ""  # what whoever runs the log's server says is wrong with it
-        self.replay_progress: ReplayProgress | None = None
-        self._new_core = new_core
-        self._bootstrap = bootstrap
-        self._on_progress = on_progress
         self._protocol = Protocol(name, rules, self.settings.node, boot=secrets.token_hex(8))
         self._connection = Connection(endpoint, self.settings.log, f"holdfast {scope} {name}")
         feed_connection = Connection(endpoint, self.settings.log, f"holdfast {scope} {name} feed")
@@ -73,6 +69,9 @@ class Node(Generic[CoreT]):
         journal = None if directory is None else directory / "journal" / name
         self.journal_writer = JournalWriter(
             journal, feed_connection, self.names, self.settings, self._drive, self._alarm
+        )
+        self._rebuilder: Rebuilder[CoreT] = Rebuilder(
+            feed_connection, self.journal_writer, new_core, bootstrap, on_progress, self._drive, self._alarm
         )
         self._reads: Reads[CoreT] = Reads(self.settings.node)
         self.cluster = ClusterMember(
@@ -243,6 +242,11 @@ class Node(Generic[CoreT]):
         subject = self.names.incoming_subject(family, None if family == "policy" else source)
         return await self.cluster.facts.send(subject, messages, await_log=wait == "log")
 
+    @property
+    def replay_progress(self) -> ReplayProgress | None:
+        """How far the newest rebuild is, or was."""
+        return self._rebuilder.progress
+
     async def reach(self, sequence: int) -> None:
         """Until this process holds LOG up to `sequence`, at most `read_deadline_ms`. Raises Unavailable."""
         if sequence > self.cluster.applied_index.sequence:
@@ -348,26 +352,8 @@ class Node(Generic[CoreT]):
         self._drive(e.MessageRead(sequence, await get_message(self._connection, self.names.log, sequence)))
 
     async def _rebuild(self, reason: str) -> None:
-        log.info("rebuild", why=reason)
-        try:
-            bootstrap = self._bootstrap
-            core = await bootstrap.core(self._feeds.connection, self._alarm) if bootstrap else self._new_core()
-            progress = await self.journal_writer.rebuild(core, self._note_progress)
-        except LogError as fault:
-            self._drive(e.RebuildFailed(str(fault)))
-        except asyncio.CancelledError:
-            raise
-        except BaseException as fault:  # noqa: BLE001 - fail-stop; a panic in the core is no Exception
-            self._drive(e.Broken(f"replay: {type(fault).__name__}: {fault}"))
-        else:
-            log.info("rebuilt", sequence=progress.sequence, facts_per_s=int(progress.facts_per_s))
-            self._drive(e.Rebuilt(core, self.journal_writer.end))
+        if await self._rebuilder.rebuild(reason):
             self.cluster.rebuilt()
-
-    def _note_progress(self, progress: ReplayProgress) -> None:
-        self.replay_progress = progress
-        if self._on_progress is not None:
-            self._on_progress(progress)
 
     def _role_changed(self, effect: e.RoleChanged) -> None:
         self.reason = effect.reason

@@ -73,8 +73,8 @@ class Repairer:
         """Do it all, then prove it. Raises RepairError, UnreachableError, JournalError, OSError."""
         if plan.undecided:
             raise RepairError(plan.undecided)
-        for kept in plan.set_aside:
-            await asyncio.to_thread(self._set_aside, kept)
+        for journal in plan.set_aside:
+            await asyncio.to_thread(self._set_aside, journal)
         if plan.recreate_from is not None:
             await self._recreate(plan.recreate_from, plan.recreate_first)
         elif plan.append_from is not None:
@@ -85,9 +85,9 @@ class Repairer:
 
     # ---- LOG
 
-    async def _append_missing(self, kept: JournalView) -> None:
+    async def _append_missing(self, journal: JournalView) -> None:
         end = (await stream_state(self._connection, self._names.log)).last_sequence
-        await self._append_all(kept.messages(end), kept.end.sequence)
+        await self._append_all(journal.messages(end), journal.end.sequence)
 
     async def _append_all(self, messages: Iterator[tuple[int, bytes]], upto: int) -> None:
         while chunk := await asyncio.to_thread(_take, messages):
@@ -123,7 +123,7 @@ class Repairer:
             await asyncio.sleep(_ATTEMPT_WAIT_S)
         raise RepairError(f"{stream}: message {sequence} could not be stored: {why}")
 
-    async def _recreate(self, kept: JournalView, first: int) -> None:
+    async def _recreate(self, journal: JournalView, first: int) -> None:
         """Delete the stream and write it anew: the journal's history, then what LOG had beyond it that continues it."""
         names = self._names
         self.backup = await self._copy_log()
@@ -131,8 +131,8 @@ class Repairer:
         await self._connection.api(f"STREAM.DELETE.{names.log}")
         await self._connection.api(f"STREAM.CREATE.{names.log}", config | {"first_seq": first})
         log.warning("stream-recreated", stream=names.log, first=first, backup=str(self.backup))
-        await self._append_all(kept.messages(first - 1), kept.end.sequence)
-        await self._append_all(_continuing(self.backup, kept), kept.end.sequence)
+        await self._append_all(journal.messages(first - 1), journal.end.sequence)
+        await self._append_all(_continuing(self.backup, journal), journal.end.sequence)
 
     async def _copy_log(self) -> Path:
         """All that LOG still gives, in records as in a journal (docs/journal.md), holes and all."""
@@ -170,26 +170,26 @@ class Repairer:
             if sequence % _CHUNK_MESSAGES == 0:
                 self.tell("filling IN", sequence, upto)
 
-    def _set_aside(self, kept: JournalView) -> None:
+    def _set_aside(self, journal: JournalView) -> None:
         """Move a journal's files out of the way, under its own lock."""
-        target = self._data / "repair" / f"journal-{kept.node}-{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}"
-        lock = take_lock(kept.directory, "stop the gateway first")
+        target = self._data / "repair" / f"journal-{journal.node}-{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}"
+        lock = take_lock(journal.directory, "stop the gateway first")
         try:
             target.mkdir(mode=0o700, parents=True)
-            for path in list_paths(kept.directory, kept.scope):
+            for path in list_paths(journal.directory, journal.scope):
                 path.rename(target / path.name)
         finally:
             os.close(lock)
 
     # ---- proof
 
-    async def prove(self, kept: JournalView | None) -> Proof:
+    async def prove(self, journal: JournalView | None) -> Proof:
         """Read LOG back and replay it; the same from the journal, where it has everything. Raises RepairError."""
         names = self._names
         await ensure_streams(self._connection, names, self._settings.log, create=False)
         state = await stream_state(self._connection, names.log)
-        if state.first_sequence > 1 or (kept is not None and kept.first > 1):
-            return await self._prove_chain(kept, state.first_sequence)
+        if state.first_sequence > 1 or (journal is not None and journal.first > 1):
+            return await self._prove_chain(journal, state.first_sequence)
         core = Engine(names.scope)
         replay = Replay(self._connection, names.log, core, self._settings)
         await replay.open()
@@ -200,36 +200,36 @@ class Repairer:
         broken = await asyncio.to_thread(core.check_thoroughly)
         if broken:
             raise RepairError(f"the log gives a state that breaks an invariant: {broken[0]}")
-        if kept is not None:
-            await asyncio.to_thread(_prove_equal, core, kept)
+        if journal is not None:
+            await asyncio.to_thread(_prove_equal, core, journal)
         incoming = await stream_state(self._connection, names.incoming)
         if incoming.last_sequence < core.in_upto:
             raise RepairError(f"IN ends at {incoming.last_sequence}, the log has taken in {core.in_upto}")
         return Proof(core.sequence, core.chain, core.digest(), core.in_upto)
 
-    async def _prove_chain(self, kept: JournalView | None, first: int) -> Proof:
-        if kept is None:
+    async def _prove_chain(self, journal: JournalView | None, first: int) -> Proof:
+        if journal is None:
             return Proof((await stream_state(self._connection, self._names.log)).last_sequence, "", "", 0)
-        position = kept.before
-        for sequence, message in kept.messages():
+        position = journal.before
+        for sequence, message in journal.messages():
             there = await get_message(self._connection, self._names.log, sequence) if sequence >= first else message
             if there != message:
                 raise RepairError(f"the log still has other bytes at {sequence}")
-            position = advance(position, kept.scope, message)
+            position = advance(position, journal.scope, message)
         return Proof(position.sequence, position.chain, "", position.in_upto)
 
 
-def _prove_equal(core: Engine, kept: JournalView) -> None:
+def _prove_equal(core: Engine, journal: JournalView) -> None:
     """The journal, replayed in a fresh core, gives the same history; and, when LOG has no more, the same state."""
-    other = Engine(kept.scope)
-    messages = kept.messages()
+    other = Engine(journal.scope)
+    messages = journal.messages()
     while chunk := _take(messages):
         other.apply_many(chunk[0][0], [message for _, message in chunk])
-    if (other.sequence, other.chain) != (kept.end.sequence, kept.end.chain):
-        raise RepairError(f"the journal of {kept.node} does not give its own chain at {other.sequence}")
+    if (other.sequence, other.chain) != (journal.end.sequence, journal.end.chain):
+        raise RepairError(f"the journal of {journal.node} does not give its own chain at {other.sequence}")
     mine, theirs = (core.sequence, core.chain, core.digest()), (other.sequence, other.chain, other.digest())
     if core.sequence == other.sequence and mine != theirs:
-        raise RepairError(f"at {other.sequence} the log gives {mine[1:]}, the journal of {kept.node} {theirs[1:]}")
+        raise RepairError(f"at {other.sequence} the log gives {mine[1:]}, the journal of {journal.node} {theirs[1:]}")
 
 
 def _take(messages: Iterator[tuple[int, bytes]]) -> list[tuple[int, bytes]]:
@@ -241,14 +241,14 @@ def _take(messages: Iterator[tuple[int, bytes]]) -> list[tuple[int, bytes]]:
     return chunk
 
 
-def _continuing(backup: Path, kept: JournalView) -> Iterator[tuple[int, bytes]]:
+def _continuing(backup: Path, journal: JournalView) -> Iterator[tuple[int, bytes]]:
     """What the log had beyond the journal's end, as far as it continues that history."""
-    position = kept.end
+    position = journal.end
     with backup.open("rb") as file:
         for sequence, message in read_copied(file):
             if sequence <= position.sequence:
                 continue
-            following = advance(position, kept.scope, message)
+            following = advance(position, journal.scope, message)
             if sequence != following.sequence or following.batch == position.batch:
                 return
             position = following

@@ -1,4 +1,4 @@
-"""What is wrong with a log, told from the journals that were kept beside it.
+"""What is wrong with a log, by the journals beside it.
 
 Role: compare LOG with every journal under a data directory, message by message, and say what to do. In: a connection
 and journals. Out: findings in plain words, and a plan (`repair` carries it out). Always: it only reads;
@@ -27,31 +27,31 @@ _HOLES_TOLD_MAX = 20
 class Comparison:
     """One journal beside LOG."""
 
-    kept: JournalView
+    journal: JournalView
     differs_at: int | None = None
     log_fits: bool = False  # at `differs_at`: LOG's message continues the history before it
-    kept_fits: bool = False  # at `differs_at`: the journal's does
+    journal_fits: bool = False  # at `differs_at`: the journal's does
     _cursor: Iterator[tuple[int, bytes]] | None = None
 
     @property
     def forked(self) -> bool:
         """Two histories that both chain."""
-        return self.differs_at is not None and self.log_fits and self.kept_fits
+        return self.differs_at is not None and self.log_fits and self.journal_fits
 
     def compare(self, entry: Entry, before: Position | None) -> None:
         """Look at one LOG message; `before` is where the history stands before it, where that is known."""
-        kept = self.kept
-        if self.differs_at is not None or not kept.first <= entry.sequence <= kept.end.sequence:
+        journal = self.journal
+        if self.differs_at is not None or not journal.first <= entry.sequence <= journal.end.sequence:
             return
         if self._cursor is None:
-            self._cursor = kept.messages(entry.sequence - 1)
+            self._cursor = journal.messages(entry.sequence - 1)
         for sequence, message in self._cursor:
             if sequence < entry.sequence:  # LOG has a hole
                 continue
             if message != entry.payload:
                 self.differs_at = sequence
-                self.log_fits = before is None or _continues(before, kept.scope, entry.payload)
-                self.kept_fits = before is None or _continues(before, kept.scope, message)
+                self.log_fits = before is None or _continues(before, journal.scope, entry.payload)
+                self.journal_fits = before is None or _continues(before, journal.scope, message)
             return
 
 
@@ -101,10 +101,10 @@ async def examine(
     log = await stream_state(connection, names.log)
     incoming = await stream_state(connection, names.incoming)
     first = log.first_sequence if log.messages else log.last_sequence + 1
-    kept_from = min((kept.first for kept in journals), default=first)
+    journals_from = min((journal.first for journal in journals), default=first)
     cut = any((data / "snapshots").glob(f"{scope}-*"))
-    begins = first if cut else min(first, kept_from)
-    found = Examination(scope, log, incoming, [Comparison(kept) for kept in journals], begins)
+    begins = first if cut else min(first, journals_from)
+    found = Examination(scope, log, incoming, [Comparison(journal) for journal in journals], begins)
     found.position = await asyncio.to_thread(_position_before, begins, journals)
     if log.messages:
         await _read_log(connection, names, found, settings, tell)
@@ -117,13 +117,13 @@ def _position_before(first: int, journals: list[JournalView]) -> Position | None
     """Where the history stands before LOG's first message."""
     if first == 1:
         return START
-    for kept in journals:
-        if kept.before.sequence < first <= kept.end.sequence + 1:
-            position = kept.before
-            for sequence, message in kept.messages():
+    for journal in journals:
+        if journal.before.sequence < first <= journal.end.sequence + 1:
+            position = journal.before
+            for sequence, message in journal.messages():
                 if sequence >= first:
                     break
-                position = advance(position, kept.scope, message)
+                position = advance(position, journal.scope, message)
             return position
     return None
 
@@ -167,38 +167,40 @@ def plan(found: Examination, trust: str | None = None) -> Plan:
     made = Plan()
     best = _choose(found, made, trust)
     ends = found.log.last_sequence if not found.holes or made.recreate_from else found.holes[0][0] - 1
-    _judge_damage(found, made, max(ends, best.kept.end.sequence if best is not None else 0), trust)
+    _judge_damage(found, made, max(ends, best.journal.end.sequence if best is not None else 0), trust)
     return made
 
 
 def _choose(found: Examination, made: Plan, trust: str | None) -> Comparison | None:
     """Plan all but what becomes of damaged journals; the journal that counts."""
-    whole = [one for one in found.comparisons if not one.kept.damage]
+    whole = [one for one in found.comparisons if not one.journal.damage]
     differing = [one for one in whole if one.differs_at is not None]
     made.findings += [_difference(one) for one in differing]
     if trust == "log":
-        _set_aside(made, [one.kept for one in differing], "the log counts")
+        _set_aside(made, [one.journal for one in differing], "the log counts")
         whole, differing = [one for one in whole if one.differs_at is None], []
-    trusted = [one for one in whole if one.kept.node == trust]
+    trusted = [one for one in whole if one.journal.node == trust]
     if trust not in {None, "log"} and not trusted:
         made.undecided = f"There is no sound journal of a node {trust!r} to trust."
     elif not trusted:
         made.undecided = _fork(whole, differing)
     if made.undecided:
         return None
-    best = max(trusted or differing or whole, key=lambda one: one.kept.end.sequence, default=None)
+    best = max(trusted or differing or whole, key=lambda one: one.journal.end.sequence, default=None)
     if best is None:
         made.undecided = _holes_alone(found, made)
         _judge_incoming(found, made, found.position)
         return None
     if trusted:
-        parted = [one.kept for one in whole if one is not best and _parting(one.kept, best.kept) is not None]
+        parted = [one.journal for one in whole if one is not best and _parting(one.journal, best.journal) is not None]
         _set_aside(made, parted, f"the journal of {trust} counts")
     if found.holes or best.differs_at is not None:
         _plan_recreation(found, made, best)
-    elif best.kept.end.sequence > found.log.last_sequence:
-        _plan_suffix(found, made, best.kept)
-    _judge_incoming(found, made, best.kept.end if best.kept.end.sequence >= found.log.last_sequence else found.position)
+    elif best.journal.end.sequence > found.log.last_sequence:
+        _plan_suffix(found, made, best.journal)
+    _judge_incoming(
+        found, made, best.journal.end if best.journal.end.sequence >= found.log.last_sequence else found.position
+    )
     return best
 
 
@@ -211,22 +213,22 @@ def _holes_alone(found: Examination, made: Plan) -> str:
 def _set_aside(made: Plan, journals: list[JournalView], why: str) -> None:
     made.set_aside += journals
     made.steps += [
-        f"Set the journal of {kept.node} aside, because {why}; the node begins a new one." for kept in journals
+        f"Set the journal of {journal.node} aside, because {why}; the node begins a new one." for journal in journals
     ]
 
 
 def _judge_damage(found: Examination, made: Plan, upto: int, trust: str | None) -> None:
     """Journals that are damaged can go once the log is known to have all that they had: it does up to `upto`."""
     for one in found.comparisons:
-        kept = one.kept
-        if not kept.damage:
+        journal = one.journal
+        if not journal.damage:
             continue
-        made.findings.append(f"The journal of {kept.node} is damaged: {kept.damage}.")
-        if trust is not None or (kept.known_upto <= upto and one.differs_at is None):
-            _set_aside(made, [kept], "it is damaged, and the log has what it had")
+        made.findings.append(f"The journal of {journal.node} is damaged: {journal.damage}.")
+        if trust is not None or (journal.known_upto <= upto and one.differs_at is None):
+            _set_aside(made, [journal], "it is damaged, and the log has what it had")
         else:
             made.undecided = made.undecided or (
-                f"The damaged journal of {kept.node} is known to have had messages up to {kept.known_upto}, and "
+                f"The damaged journal of {journal.node} is known to have had messages up to {journal.known_upto}, and "
                 f"nothing sound here goes beyond {upto}. Restore the log from a backup that has them; or, where they "
                 "are to be given up, `--trust log`."
             )
@@ -238,8 +240,8 @@ def _difference(one: Comparison) -> str:
         (True, False): "the log's continues the history before it, the journal's does not",
         (False, True): "the journal's continues the history before it, the log's does not: the log was altered",
         (False, False): "neither continues the history before it",
-    }[one.log_fits, one.kept_fits]
-    return f"At {one.differs_at} the log has other bytes than the journal of {one.kept.node}; {says}."
+    }[one.log_fits, one.journal_fits]
+    return f"At {one.differs_at} the log has other bytes than the journal of {one.journal.node}; {says}."
 
 
 def _fork(whole: list[Comparison], differing: list[Comparison]) -> str:
@@ -247,12 +249,12 @@ def _fork(whole: list[Comparison], differing: list[Comparison]) -> str:
     for one in differing:
         if one.log_fits:
             return (
-                f"Two histories part at {one.differs_at}. The journal of {one.kept.node} has one, up to "
-                f"{one.kept.end.sequence}; the log has the other. Whatever was answered from the one that is given up "
-                f"(orders, holds, stock) is undone. Decide which counts: `--trust {one.kept.node} --recreate` or "
+                f"Two histories part at {one.differs_at}. The journal of {one.journal.node} has one, up to "
+                f"{one.journal.end.sequence}; the log has the other. Whatever was answered from the one that is given "
+                f"up (orders, holds, stock) is undone. Decide which counts: `--trust {one.journal.node} --recreate` or "
                 "`--trust log`."
             )
-    ahead = sorted((one.kept for one in whole), key=lambda kept: kept.end.sequence)
+    ahead = sorted((one.journal for one in whole), key=lambda journal: journal.end.sequence)
     for shorter, longer in itertools.pairwise(ahead):
         at = _parting(shorter, longer)
         if at is not None:
@@ -271,33 +273,35 @@ def _parting(shorter: JournalView, longer: JournalView) -> int | None:
     return next((mine[0] for mine, other in pairs if mine != other), None)
 
 
-def _plan_suffix(found: Examination, made: Plan, kept: JournalView) -> None:
-    first, last = found.log.last_sequence + 1, kept.end.sequence
+def _plan_suffix(found: Examination, made: Plan, journal: JournalView) -> None:
+    first, last = found.log.last_sequence + 1, journal.end.sequence
     made.findings.append(
-        f"The log ends at {found.log.last_sequence}; the journal of {kept.node} has messages up to {last}: "
+        f"The log ends at {found.log.last_sequence}; the journal of {journal.node} has messages up to {last}: "
         f"the log lost {last - first + 1:,} at its end."
     )
-    if kept.first > first:
-        made.undecided = f"No journal has messages {first} to {kept.first - 1}: restore the log from a backup first."
+    if journal.first > first:
+        made.undecided = f"No journal has messages {first} to {journal.first - 1}: restore the log from a backup first."
         return
-    made.append_from = kept
-    made.steps.append(f"Append messages {first} to {last} from the journal of {kept.node}, byte by byte, and prove it.")
+    made.append_from = journal
+    made.steps.append(
+        f"Append messages {first} to {last} from the journal of {journal.node}, byte by byte, and prove it."
+    )
 
 
 def _plan_recreation(found: Examination, made: Plan, one: Comparison) -> None:
-    kept = one.kept
+    journal = one.journal
     for first, last in found.holes:
         made.findings.append(f"The log lacks messages {first} to {last} in its middle.")
-    if kept.first > found.begins:
+    if journal.first > found.begins:
         made.undecided = (
-            f"The journal of {kept.node} begins at {kept.first}, the log at {found.begins}: "
+            f"The journal of {journal.node} begins at {journal.first}, the log at {found.begins}: "
             "it cannot be written anew from that alone. Restore the log from a backup."
         )
         return
-    made.recreate_from, made.recreate_first = kept, found.begins
+    made.recreate_from, made.recreate_first = journal, found.begins
     made.steps.append(
         "What is wrong lies inside the log, where nothing can be put back in place. With `--recreate`: copy the log to "
-        f"a file, delete the stream, write it anew from the journal of {kept.node}, same sequences, and prove it."
+        f"a file, delete the stream, write it anew from the journal of {journal.node}, same sequences, and prove it."
     )
 
 

@@ -40,8 +40,8 @@ def archive_upto(data: Path, scope: str, sequence: int, settings: Settings) -> P
     archive = Archive(data / "archive", scope)
     position = archive.end() or START
     while position.sequence < sequence:
-        kept = _with(find_journals(data, scope), position, sequence)
-        messages = ((at, message) for at, message in kept.messages(position.sequence) if at <= sequence)
+        journal = _with(find_journals(data, scope), position, sequence)
+        messages = ((at, message) for at, message in journal.messages(position.sequence) if at <= sequence)
         position = archive.add(position, messages, settings.journal.archive_bytes_max)
         log.info("archived", upto=position.sequence)
     return position
@@ -49,9 +49,9 @@ def archive_upto(data: Path, scope: str, sequence: int, settings: Settings) -> P
 
 def _with(journals: list[JournalView], position: Position, sequence: int) -> JournalView:
     """A journal that goes on where the archive ends."""
-    for kept in journals:
-        if kept.first <= position.sequence + 1 and kept.end.sequence >= sequence:
-            return kept
+    for journal in journals:
+        if journal.first <= position.sequence + 1 and journal.end.sequence >= sequence:
+            return journal
     raise ArchiveError(
         f"no sound journal here has messages {position.sequence + 1} to {sequence}: nothing is archived, nothing is cut"
     )

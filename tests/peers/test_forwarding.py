@@ -220,7 +220,9 @@ async def test_a_leader_that_stepped_down_takes_nothing(server: EmbeddedServer) 
         await stocked(leader)
         epoch = leader.state()["epoch"]
         name = leader.state()["node"]
-        question = wire.encode(wire.Commands(1_000, [wire.Asked("put", "r1", put_body(("S1", 1)), None, None)]))
+        question = wire.encode(
+            wire.Commands(1_000, [wire.ForwardedCommand("put", "r1", put_body(("S1", 1)), None, None)])
+        )
         handler: Any = leader.cluster._command_server._on_message
         replies: list[wire.Reply] = []
 

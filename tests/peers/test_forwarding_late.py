@@ -17,7 +17,7 @@ async def test_what_was_too_long_on_its_way_is_not_done(server: EmbeddedServer) 
         await until(lambda: follower.cluster._leader_clock() > 0)
         now_ms = int(asyncio.get_running_loop().time() * 1000)
         assert now_ms - 500 <= follower.cluster._leader_clock() <= now_ms, "never ahead of the leader's own"
-        asked = [wire.Asked("put", "late", put_body(("S1", 1)), None, None)]
+        asked = [wire.ForwardedCommand("put", "late", put_body(("S1", 1)), None, None)]
         inbox = connection.new_inbox()
         replies: list[wire.Reply] = []
 
@@ -32,4 +32,4 @@ async def test_what_was_too_long_on_its_way_is_not_done(server: EmbeddedServer) 
         assert leader.counters()["commands_too_late_total"] == 1
         await connection.publish(subject, wire.encode(wire.Commands(900, asked, now_ms)), inbox)
         await until(lambda: len(replies) == 2)
-        assert replies[1].told[0].status == 201
+        assert replies[1].answers[0].status == 201

@@ -2,8 +2,8 @@
 
 Role: find it, restore it, and see that it belongs to LOG as it is. In: local snapshots, shared ones, LOG. Out: a core;
 LOG from its sequence on has still to be replayed. Always: a snapshot is used only when its digest was counted anew and
-LOG's message at its sequence (where LOG still has it) is the one that its chain names; one that cannot be used is told
-and passed over, down to the empty state, from which LOG alone gives the same.
+LOG's message at its sequence (where LOG still has it) is the one that its chain names; one that cannot be used is
+alarmed and passed over, down to the empty state, from which LOG alone gives the same.
 """
 
 import asyncio

@@ -1,9 +1,9 @@
-"""Keeping the journal while the node goes on.
+"""Writes the journal while the node goes on.
 
 Role: carry out Keep: hand what LOG has to the journal's thread in groups, compare what was kept before, catch up from
 LOG what was missed. In: Keep effects, replayed messages. Out: Quarantined and Lifted, alarms, figures. Always: the
 event loop never waits for the disk; what waits is bounded, and beyond that the journal lags and is caught up from LOG;
-a disk that refuses stops nothing but the journal, and is told; two copies that differ are told and never mended here.
+a disk that refuses stops nothing but the journal, with an alarm; two copies that differ are never repaired here.
 """
 
 import asyncio
@@ -78,7 +78,7 @@ class JournalWriter:
     # ---- life
 
     async def open(self) -> None:
-        """Take and check the journal. Raises JournalInUseError, OSError; damage is a quarantine, told by `rebuild`."""
+        """Take and check the journal. Raises JournalInUseError, OSError; `rebuild` reports damage."""
         if self.directory is None:
             return
         try:
@@ -104,7 +104,7 @@ class JournalWriter:
     async def _do(self, call: Callable[..., Result], *arguments: Any) -> Result:
         return await asyncio.get_running_loop().run_in_executor(self._thread, call, *arguments)
 
-    # ---- what it tells
+    # ---- what it reports
 
     @property
     def end(self) -> tuple[int, str] | None:
@@ -126,7 +126,7 @@ class JournalWriter:
             "journal_bytes": self._journal.size if self._journal is not None else 0,
         }
 
-    # ---- keeping
+    # ---- writing
 
     def keep(self, effect: Keep) -> None:
         """LOG has these messages. Returns at once."""
@@ -250,14 +250,14 @@ class JournalWriter:
 
     # ---- two copies that differ
 
-    async def rebuild(self, core: Core, tell: Progress) -> ReplayProgress:
+    async def rebuild(self, core: Core, report: Progress) -> ReplayProgress:
         """Replay LOG into `core`, and through the journal; then say what keeps this process from leading.
 
         Raises GapError, UnreachableError, ApiError.
         """
         await self._begin_replay(core)
         beside = self._replayed if self._journal is not None else None
-        progress = await rebuild(self._connection, self._names.log, core, self._settings, tell, beside)
+        progress = await rebuild(self._connection, self._names.log, core, self._settings, report, beside)
         self._judge(core)
         return progress
 
@@ -274,7 +274,7 @@ class JournalWriter:
                 await self._do(journal.restart, _position(core))
 
     async def _replayed(self, first_sequence: int, messages: Sequence[bytes]) -> None:
-        """These were read from LOG. Never raises for what the journal is like: `_judge` tells."""
+        """These were read from LOG. Never raises for what the journal is like: `_judge` says that."""
         self._log_end = max(self._log_end, first_sequence + len(messages) - 1)
         if self._journal is None or self._found:
             return

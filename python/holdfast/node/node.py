@@ -59,7 +59,7 @@ class Node(Generic[CoreT]):
         self.settings = settings or Settings()
         self.counted = Counters()
         self.reason = "starting"
-        self.log_fault = ""  # what whoever runs the log's server says is wrong with it
+        self.log_fault = ""  # what the supervisor of the log's server reports as wrong with it
         self._protocol = Protocol(name, rules, self.settings.node, boot=secrets.token_hex(8))
         self._connection = Connection(endpoint, self.settings.log, f"holdfast {scope} {name}")
         feed_connection = Connection(endpoint, self.settings.log, f"holdfast {scope} {name} feed")
@@ -105,7 +105,7 @@ class Node(Generic[CoreT]):
             e.Reject: self._reject,
             e.Committed: self._committed,
             e.Keep: self.journal_writer.keep,
-            e.Received: lambda effect: self.cluster.receipts.tell(effect.receipts, effect.sequence),
+            e.Received: lambda effect: self.cluster.receipts.record(effect.receipts, effect.sequence),
             e.Append: lambda effect: self._appender.send(effect.append_id, effect.message, effect.expected),
             e.PublishDead: lambda effect: self._dead.put(effect.letters),
             e.FetchIn: self._feeds.incoming.fetch,
@@ -222,7 +222,7 @@ class Node(Generic[CoreT]):
         """Run a read now, or after the batch under way is stored.
 
         When that takes longer than `read_patience_ms`: marked degraded, or refused unless `degradable` (a reservation
-        that is not stored yet must not be told).
+        that is not stored yet must not be shown).
         """
         answer = self.read_now(call)
         if answer is not None:

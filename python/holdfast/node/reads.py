@@ -1,9 +1,9 @@
 """Reads that wait for the batch under way.
 
 Role: run a read when the core holds nothing but what LOG has. In: a call of the engine. Out: its answer with the
-sequence that it reflects. Always: bounded; after `read_patience_ms` an availability is told from the core as it is
-(what is pending is in it: the safe side) and marked degraded; other reads are refused then, for what they would tell
-is not stored.
+sequence that it reflects. Always: bounded; after `read_patience_ms` an availability is answered from the core as it
+is (what is pending is in it: the safe side) and marked degraded; other reads are refused then, for what they would
+show is not stored.
 """
 
 import asyncio
@@ -50,11 +50,11 @@ class Reads(Generic[CoreT]):
         self._waiting.append(_Read(call, future, now_ms, degradable))
         return future
 
-    def run_all(self, core: CoreT, told: bytes) -> None:
+    def run_all(self, core: CoreT, freshness: bytes) -> None:
         """The core is settled: answer everyone."""
         waiting, self._waiting = self._waiting, []
         for read in waiting:
-            _run(read, core, told)
+            _run(read, core, freshness)
 
     def run_late(self, core: CoreT, now_ms: int) -> None:
         """Patience is over for some: degraded, or refused."""
@@ -79,11 +79,11 @@ class Reads(Generic[CoreT]):
                 read.future.set_exception(Unavailable(problem, "not-done", self._settings.retry_after_s))
 
 
-def _run(read: _Read[CoreT], core: CoreT, told: bytes) -> None:
+def _run(read: _Read[CoreT], core: CoreT, freshness: bytes) -> None:
     if read.future.done():
         return
     try:
-        status, body = read.call(core, told)
+        status, body = read.call(core, freshness)
     except Exception as fault:  # noqa: BLE001 - the reader's own, to be raised where it waits
         read.future.set_exception(fault)
     else:

@@ -55,7 +55,7 @@ class Replay:
         self._beside = beside
         self._settings = settings.node
         self._began_s = time.monotonic()
-        self._told_s = 0.0
+        self._reported_s = 0.0
         self._facts = 0
         self._void = 0
 
@@ -74,23 +74,23 @@ class Replay:
         elapsed_s = time.monotonic() - self._began_s
         return ReplayProgress(self._core.sequence, self._reader.end or 0, self._facts, self._void, elapsed_s)
 
-    async def to_end(self, tell: Progress | None = None) -> None:
+    async def to_end(self, report: Progress | None = None) -> None:
         """Apply everything that LOG is said to hold. Raises GapError."""
         while not self._reader.at_end:
             await self._apply(self._settings.replay_chunk_messages_max)
-            self._tell(tell)
-        self._tell(tell, at_once=True)
+            self._report(report)
+        self._report(report, at_once=True)
 
     @property
     def end(self) -> int:
-        """Where LOG was said to end, as last heard."""
+        """Where LOG ends, by its newest answer."""
         return self._reader.end or 0
 
-    async def upto(self, sequence: int, tell: Progress | None = None) -> None:
+    async def upto(self, sequence: int, report: Progress | None = None) -> None:
         """Apply up to this sequence and no further; waits for messages that are yet to come."""
         while self._core.sequence < sequence:
             await self._apply(min(self._settings.replay_chunk_messages_max, sequence - self._core.sequence))
-            self._tell(tell)
+            self._report(report)
 
     async def _apply(self, messages_max: int) -> None:
         entries = await self._reader.take(messages_max, self._settings.replay_chunk_bytes_max)
@@ -103,11 +103,11 @@ class Replay:
         self._facts += facts
         self._void += void
 
-    def _tell(self, tell: Progress | None, *, at_once: bool = False) -> None:
+    def _report(self, report: Progress | None, *, at_once: bool = False) -> None:
         now_s = time.monotonic()
-        if tell is not None and (at_once or (now_s - self._told_s) * 1000 >= self._settings.replay_progress_ms):
-            self._told_s = now_s
-            tell(self.progress)
+        if report is not None and (at_once or (now_s - self._reported_s) * 1000 >= self._settings.replay_progress_ms):
+            self._reported_s = now_s
+            report(self.progress)
 
 
 def _apply_chunk(core: Core, first_sequence: int, messages: list[bytes]) -> tuple[int, int]:
@@ -121,14 +121,14 @@ async def rebuild(
     stream: str,
     core: Core,
     settings: Settings,
-    tell: Progress | None = None,
+    report: Progress | None = None,
     beside: Beside | None = None,
 ) -> ReplayProgress:
     """Replay LOG into `core` up to its end. Raises GapError, UnreachableError, ApiError."""
     replay = Replay(connection, stream, core, settings, beside)
     await replay.open()
     try:
-        await replay.to_end(tell)
+        await replay.to_end(report)
         return replay.progress
     finally:
         await replay.close()

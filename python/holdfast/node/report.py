@@ -1,4 +1,4 @@
-"""What a node tells about itself.
+"""What a node reports about itself.
 
 Role: state, readiness and figures. In: the protocol as it stands. Out: plain values for the gateway.
 Always: cheap enough to be asked every second; names of figures are from a fixed set.

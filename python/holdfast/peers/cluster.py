@@ -65,7 +65,9 @@ class ClusterMember:
         self.facts = FactSubmitter(
             publisher, self.receipts, self._rpc, self.applied_index, self._leads, self._leader, node
         )
-        self.heartbeats = Heartbeats(protocol.node, protocol.boot, node, lambda *told: alarm(Alarm(*told)), self._judge)
+        self.heartbeats = Heartbeats(
+            protocol.node, protocol.boot, node, lambda *raised: alarm(Alarm(*raised)), self._judge
+        )
         self._stopping = False
         self._beating: asyncio.Task[None] | None = None
 
@@ -82,7 +84,7 @@ class ClusterMember:
         self._command_server.end()
 
     async def close(self, *, drain: bool) -> None:
-        """Whoever still waits is told what is known."""
+        """Answer everything that still waits with what is known."""
         self.facts.stopping = True
         self.receipts.refuse_all()
         await self.forwarder.close()
@@ -93,7 +95,7 @@ class ClusterMember:
         if drain:
             await self._beat()  # halted: the others need not wait for its silence
 
-    # ---- what the runner sees happen
+    # ---- what the node sees happen
 
     def tick(self) -> None:
         """Time passed."""
@@ -172,7 +174,7 @@ class ClusterMember:
         return reasons
 
     def leading_peer(self) -> Peer | None:
-        """The process that LOG names as leader, when it was heard of late and says so itself."""
+        """The process that LOG names as leader, when its heartbeat came a moment ago and says so too."""
         core = self._protocol.core
         if core is None:
             return None
@@ -192,7 +194,7 @@ class ClusterMember:
         return max(0, log_end - core.sequence, peer.state.sequence - core.sequence if peer is not None else 0)
 
     def state(self) -> dict[str, Any]:
-        """Who this process is, who leads, and the others as last heard."""
+        """Who this process is, who leads, and the others by their last heartbeats."""
         core = self._protocol.core
         return {
             "node": self._protocol.node,

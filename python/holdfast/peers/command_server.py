@@ -1,6 +1,6 @@
-"""The leader's door for other processes of the scope.
+"""The leader's server for other processes of the scope.
 
-Role: listen on the subject of the own epoch while leading; have forwarded commands decided like local ones; tell what
+Role: listen on the subject of the own epoch while leading; have forwarded commands decided like local ones; answer what
 became of IN messages. In: questions of `holdfast.peers.wire`. Out: replies. Always: nothing is taken for another epoch,
 and nothing while not leading: that is answered not-done; each command of a question gets its own answer, and the reply
 goes out when all have one.
@@ -19,7 +19,16 @@ from holdfast.nats.connection import Connection
 from holdfast.nats.streams import Names
 from holdfast.peers.receipts import Receipts
 from holdfast.peers.rpc import Rpc
-from holdfast.peers.wire import STILL_WAITING, Became, Commands, Reply, Taken, Told, decode_question, encode
+from holdfast.peers.wire import (
+    STILL_WAITING,
+    CommandAnswer,
+    Commands,
+    FactsReceipt,
+    Reply,
+    Taken,
+    decode_question,
+    encode,
+)
 from holdfast.protocol.errors import Unavailable
 from holdfast.protocol.machine import Protocol
 from holdfast.protocol.messages import Command, Outcome, Problem, Role
@@ -34,42 +43,42 @@ _NOT_LEADING = Reply("no-leader", "not-done")
 class _Group:
     """The commands of one question."""
 
-    def __init__(self, size: int, done: Callable[[list[Told]], None]) -> None:
-        self.told: list[Told] = [Told(0, b"", 0, "no-leader", "unknown")] * size
+    def __init__(self, size: int, done: Callable[[list[CommandAnswer]], None]) -> None:
+        self.answers: list[CommandAnswer] = [CommandAnswer(0, b"", 0, "no-leader", "unknown")] * size
         self._left = size
         self._done = done
 
-    def tell(self, at: int, told: Told) -> None:
+    def answer(self, at: int, answer: CommandAnswer) -> None:
         """The answer to the command at that place."""
-        self.told[at] = told
+        self.answers[at] = answer
         self._left -= 1
         if not self._left:
-            self._done(self.told)
+            self._done(self.answers)
 
 
 class _Waiter:
     """Stands where a local command has its future: the same three calls."""
 
-    __slots__ = ("_at", "_group", "_told")
+    __slots__ = ("_answered", "_at", "_group")
 
     def __init__(self, group: _Group, at: int) -> None:
         self._group = group
         self._at = at
-        self._told = False
+        self._answered = False
 
     def done(self) -> bool:
         """Whether it was answered."""
-        return self._told
+        return self._answered
 
     def set_result(self, answer: tuple[int, bytes, int]) -> None:
         """It was decided."""
-        self._told = True
-        self._group.tell(self._at, Told(*answer))
+        self._answered = True
+        self._group.answer(self._at, CommandAnswer(*answer))
 
     def set_exception(self, fault: Unavailable) -> None:
         """It was not, or nobody knows."""
-        self._told = True
-        self._group.tell(self._at, Told(0, b"", 0, fault.problem, fault.outcome))
+        self._answered = True
+        self._group.answer(self._at, CommandAnswer(0, b"", 0, fault.problem, fault.outcome))
 
 
 class CommandServer:
@@ -156,7 +165,7 @@ class CommandServer:
         elif isinstance(question, Commands):
             self._decide(message, question)
         else:
-            self._spawn(self._tell_taken(message, question))
+            self._spawn(self._answer_taken(message, question))
 
     def _decide(self, message: Msg, question: Commands) -> None:
         settings = self._settings
@@ -165,13 +174,13 @@ class CommandServer:
         if question.asked_ms:
             left_ms -= max(0, now_ms - question.asked_ms)
             if left_ms <= 0:
-                # Whoever asked has given up, may have asked again and been refused: done now, it would be done behind
-                # their back.
+                # The sender has given up, and may have asked again and been refused: a command that it takes for
+                # not done must not be done now.
                 self.late_total += len(question.requests)
                 self._reply(message, _NOT_LEADING)
                 return
         deadline_ms = now_ms + left_ms
-        group = _Group(len(question.requests), lambda told: self._reply(message, Reply(told=told)))
+        group = _Group(len(question.requests), lambda answers: self._reply(message, Reply(answers=answers)))
         self.commands_total += len(question.requests)
         for at, asked in enumerate(question.requests):
             waiter = _Waiter(group, at)
@@ -180,7 +189,7 @@ class CommandServer:
                 waiter.set_exception(Unavailable.of(*refused, settings.retry_after_s))
         self._wake()
 
-    async def _tell_taken(self, message: Msg, question: Taken) -> None:
+    async def _answer_taken(self, message: Msg, question: Taken) -> None:
         within_s = min(question.left_ms, self._settings.facts_deadline_ms) / 1000
         try:
             found = await self._receipts.taken(question.sequences, within_s)
@@ -189,7 +198,7 @@ class CommandServer:
         except Unavailable as fault:
             reply = Reply(fault.problem, fault.outcome)
         else:
-            reply = Reply(became=[Became(accepted, rejected, at) for (_, accepted, rejected), at in found])
+            reply = Reply(receipts=[FactsReceipt(accepted, rejected, at) for (_, accepted, rejected), at in found])
         self._reply(message, reply)
 
     def _reply(self, message: Msg, reply: Reply) -> None:

@@ -107,7 +107,7 @@ class FactSubmitter:
         raise self._unavailable(why, "unknown")
 
     async def _ask(self, sequences: list[int], within_s: float) -> tuple[Results, int]:
-        """Whoever leads now. Raises Unavailable."""
+        """Ask the process that leads now. Raises Unavailable."""
         if self._leads():
             stored = await self._receipts.taken(sequences, within_s)
             return [(accepted, rejected) for (_, accepted, rejected), _ in stored], stored[-1][1]
@@ -123,9 +123,9 @@ class FactSubmitter:
             raise self._unavailable("no-leader", "unknown") from fault
         if reply.problem == STILL_WAITING:
             raise TimeoutError
-        if reply.problem or len(reply.became) != len(sequences):
+        if reply.problem or len(reply.receipts) != len(sequences):
             raise self._unavailable(reply.problem or "log-unavailable", "unknown")
-        return [(one.accepted, one.rejected) for one in reply.became], reply.became[-1].sequence
+        return [(one.accepted, one.rejected) for one in reply.receipts], reply.receipts[-1].sequence
 
     def _unavailable(self, problem: str, outcome: str) -> Unavailable:
         return Unavailable(problem, outcome, self._settings.retry_after_s)

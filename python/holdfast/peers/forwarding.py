@@ -4,7 +4,7 @@ Role: gather the commands of one turn of the event loop, send them together to t
 answers back. In: commands that this process cannot decide. Out: the leader's answers, or Unavailable with a true
 outcome. Always: a command is sent at most once; "not-done" is said only when nobody received it or the leader said so,
 else "unknown"; queue, message and messages in flight are bounded; a command waits no longer than its own deadline, and
-its answer goes out once this process holds what it tells (or `forward_apply_wait_ms` later).
+its answer goes out once this process holds what it reflects (or `forward_apply_wait_ms` later).
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from holdfast.errors import NotDeliveredError, UnreachableError
 from holdfast.nats.connection import Connection
 from holdfast.peers.freshness import AppliedIndex
 from holdfast.peers.rpc import Rpc
-from holdfast.peers.wire import Asked, Commands, Told, decode_reply, encode
+from holdfast.peers.wire import CommandAnswer, Commands, ForwardedCommand, decode_reply, encode
 from holdfast.protocol.errors import Unavailable
 from holdfast.protocol.messages import Command, Outcome, Problem
 from holdfast.settings import NodeSettings
@@ -107,7 +107,7 @@ class Forwarder:
             self._refuse([self._pop()], Problem.NO_LEADER, Outcome.NOT_DONE)
 
     async def close(self) -> None:
-        """The process goes: whoever still waits is told what is known."""
+        """The process ends: each command that still waits is answered with what is known."""
         await cancel_and_wait(*self._tasks)
         while self._queue:
             self._refuse([self._pop()], Problem.NO_LEADER, Outcome.NOT_DONE)
@@ -150,7 +150,7 @@ class Forwarder:
         loop = asyncio.get_running_loop()
         deadline_s = commands[0].deadline_ms / 1000
         try:
-            told = await self._ask(subject, commands, max(0.001, deadline_s - loop.time()))
+            answers = await self._ask(subject, commands, max(0.001, deadline_s - loop.time()))
         except NotDeliveredError as fault:
             log.info("not-forwarded", subject=subject, commands=len(commands), why=str(fault))
             self._refuse(commands, self._problem(), Outcome.NOT_DONE)
@@ -168,36 +168,36 @@ class Forwarder:
         self.forwarded_total += len(commands)
         within_s = min(self._settings.forward_apply_wait_ms / 1000, max(0.0, deadline_s - loop.time()))
         try:
-            await held(self._applied_index, max(one.sequence for one in told), within_s)
+            await held(self._applied_index, max(one.sequence for one in answers), within_s)
         finally:
-            self._tell(commands, told)
+            self._answer(commands, answers)
 
-    async def _ask(self, subject: str, commands: list[Command], within_s: float) -> list[Told]:
+    async def _ask(self, subject: str, commands: list[Command], within_s: float) -> list[CommandAnswer]:
         left_ms = max(1, int(within_s * 1000) - self._settings.forward_margin_ms)
-        asked = [Asked(*command.request) for command in commands]
+        asked = [ForwardedCommand(*command.request) for command in commands]
         question = encode(Commands(left_ms, asked, self._leader_clock()))
         reply = decode_reply(await self._rpc.ask(subject, question, within_s))
         if reply.problem:
-            return [Told(0, b"", 0, reply.problem, reply.outcome)] * len(commands)
-        if len(reply.told) != len(commands):
-            raise UnreachableError(f"{len(reply.told)} answers to {len(commands)} commands")
-        return reply.told
+            return [CommandAnswer(0, b"", 0, reply.problem, reply.outcome)] * len(commands)
+        if len(reply.answers) != len(commands):
+            raise UnreachableError(f"{len(reply.answers)} answers to {len(commands)} commands")
+        return reply.answers
 
     def _problem(self) -> Problem:
         return Problem.NO_LEADER if self._connection.connected else Problem.LOG_UNAVAILABLE
 
-    def _tell(self, commands: Sequence[Command], answers: Sequence[Told]) -> None:
-        for command, told in zip(commands, answers, strict=True):
+    def _answer(self, commands: Sequence[Command], answers: Sequence[CommandAnswer]) -> None:
+        for command, answer in zip(commands, answers, strict=True):
             if command.waiter.done():
                 continue
-            if told.problem:
-                self.unknown_total += told.outcome != "not-done"
-                command.waiter.set_exception(Unavailable(told.problem, told.outcome, self._settings.retry_after_s))
+            if answer.problem:
+                self.unknown_total += answer.outcome != "not-done"
+                command.waiter.set_exception(Unavailable(answer.problem, answer.outcome, self._settings.retry_after_s))
             else:
-                command.waiter.set_result((told.status, told.body, told.sequence))
+                command.waiter.set_result((answer.status, answer.body, answer.sequence))
 
     def _refuse(self, commands: Sequence[Command], problem: Problem, outcome: Outcome) -> None:
-        self._tell(commands, [Told(0, b"", 0, problem.value, outcome.value)] * len(commands))
+        self._answer(commands, [CommandAnswer(0, b"", 0, problem.value, outcome.value)] * len(commands))
 
 
 async def held(applied_index: AppliedIndex, sequence: int, within_s: float) -> None:
@@ -210,6 +210,6 @@ async def held(applied_index: AppliedIndex, sequence: int, within_s: float) -> N
 
 
 def _size(command: Command) -> int:
-    one = Asked(*command.request)
+    one = ForwardedCommand(*command.request)
     named = sum(map(len, one.channels)) if one.channels is not None else 0
     return 4 * (len(one.reservation) + named + len(one.by or "") + len(one.key or "")) + len(one.body) + 64

@@ -1,8 +1,8 @@
-"""How far this process is, for those who wait for it, and how fresh what it tells is.
+"""How far this process is, for the requests that wait for it, and how fresh its answers are.
 
-Role: wake who waits for a LOG sequence; say `as_of`. In: each sequence as it is applied or committed, and each moment
-at which this process was known to hold all of LOG. Out: futures, and the `as_of` of an answer. Always: bounded; whoever
-waits has a deadline; `live` is said only by the leader, and by a follower that held all of LOG at most
+Role: wake what waits for a LOG sequence; render `as_of`. In: each sequence as it is applied or committed, and each moment
+at which this process was known to hold all of LOG. Out: futures, and the `as_of` of an answer. Always: bounded; each
+wait has a deadline; `live` is said only by the leader, and by a follower that held all of LOG at most
 `live_age_ms_max` ago.
 """
 
@@ -86,7 +86,7 @@ class Freshness:
         return max(0, int((now_s - self._complete_s) * 1000))
 
     def live(self, now_s: float) -> bool:
-        """Whether what a follower tells may be called live."""
+        """Whether a follower's answers may be called live."""
         return self._lost_s is None and self.age_ms(now_s) <= self._settings.live_age_ms_max
 
     def as_of(self, sequence: int, now_s: float, *, leading: bool, sound: bool) -> bytes:

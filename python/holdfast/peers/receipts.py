@@ -1,9 +1,9 @@
-"""What became of IN messages, for those who wait for it.
+"""What became of IN messages, for the requests that wait for it.
 
-Role: the leader alone knows what became of each fact; remember it for who asks, here or (through `leadership`) in
-another process. In: receipts, as LOG has them. Out: receipts by IN sequence. Always: waiters and remembered
-receipts are bounded; a message that was taken before anybody asked is not lost on who asks; what another leader took,
-or what was forgotten, is said at once to be unknown; who waits when the lead is lost is told to ask again.
+Role: the leader alone knows what became of each fact; remember it for requests, here or (through `command_server`) from
+another process. In: receipts, as LOG has them. Out: receipts by IN sequence. Always: waiting requests and remembered
+receipts are bounded; a message that was taken before it was asked for is still answered; what another leader took, or
+what was forgotten, is at once unknown; a request that waits when the lead is lost gets `no-leader`.
 """
 
 import asyncio
@@ -31,17 +31,17 @@ class Receipts:
     def __len__(self) -> int:
         return sum(map(len, self._waiting.values()))
 
-    def tell(self, receipts: Sequence[Receipt], sequence: int) -> None:
+    def record(self, receipts: Sequence[Receipt], sequence: int) -> None:
         """The process took these, and LOG has them at `sequence`."""
-        for reception in receipts:
-            self._taken_upto = max(self._taken_upto, reception[0])
-            futures = self._waiting.pop(reception[0], None)
+        for receipt in receipts:
+            self._taken_upto = max(self._taken_upto, receipt[0])
+            futures = self._waiting.pop(receipt[0], None)
             if futures is None:
-                self._remembered[reception[0]] = (reception, sequence)
+                self._remembered[receipt[0]] = (receipt, sequence)
                 continue
             for future in futures:
                 if not future.done():
-                    future.set_result((reception, sequence))
+                    future.set_result((receipt, sequence))
         while len(self._remembered) > self._settings.facts_remembered_max:
             self._remembered.popitem(last=False)
 
@@ -60,7 +60,7 @@ class Receipts:
     async def taken(self, sequences: Sequence[int], within_s: float) -> list[Stored]:
         """What became of these messages, in order; call it while leading.
 
-        Raises TimeoutError, or Unavailable: `no-leader` (ask again, whoever leads then), `log-unavailable` (forgotten).
+        Raises TimeoutError, or Unavailable: `no-leader` (ask the next leader), `log-unavailable` (forgotten).
         """
         if len(self) + len(sequences) > self._settings.facts_waiting_max:
             raise self._unavailable("overloaded")

@@ -17,7 +17,7 @@ STILL_WAITING = "still-waiting"
 """In the place of a problem: the leader has not taken all of these IN messages yet. Ask again."""
 
 
-class Asked(msgspec.Struct, frozen=True, array_like=True):
+class ForwardedCommand(msgspec.Struct, frozen=True, array_like=True):
     """A command, field by field as in `Request`; the idempotency key may be missing at the end."""
 
     verb: str
@@ -35,19 +35,19 @@ class Asked(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Commands(msgspec.Struct, frozen=True, array_like=True, tag="commands"):
-    """Commands in order of arrival; the one who asks waits `left_ms` more.
+    """Commands in order of arrival; the sender waits `left_ms` more.
 
     `asked_ms`: when that was, by the leader's own clock as its heartbeats say it, or a little earlier; 0: not known. By
     it the leader knows a question that was long on its way, whose sender has given up and may have asked again.
     """
 
     left_ms: int
-    requests: list[Asked]
+    requests: list[ForwardedCommand]
     asked_ms: int = 0
 
 
 class Taken(msgspec.Struct, frozen=True, array_like=True, tag="taken"):
-    """What became of these IN messages? The one who asks waits `left_ms` more."""
+    """What became of these IN messages? The sender waits `left_ms` more."""
 
     left_ms: int
     sequences: list[int]
@@ -56,7 +56,7 @@ class Taken(msgspec.Struct, frozen=True, array_like=True, tag="taken"):
 Question: TypeAlias = Commands | Taken
 
 
-class Told(msgspec.Struct, frozen=True, array_like=True):
+class CommandAnswer(msgspec.Struct, frozen=True, array_like=True):
     """One command's answer: (status, body, LOG sequence), or `problem` and `outcome` where there is none."""
 
     status: int
@@ -66,7 +66,7 @@ class Told(msgspec.Struct, frozen=True, array_like=True):
     outcome: str = ""
 
 
-class Became(msgspec.Struct, frozen=True, array_like=True):
+class FactsReceipt(msgspec.Struct, frozen=True, array_like=True):
     """One IN message, taken into LOG at `sequence`: how many facts were accepted, which were rejected and why."""
 
     accepted: int
@@ -79,8 +79,8 @@ class Reply(msgspec.Struct, frozen=True, array_like=True):
 
     problem: str = ""
     outcome: str = ""
-    told: list[Told] = []
-    became: list[Became] = []
+    answers: list[CommandAnswer] = []
+    receipts: list[FactsReceipt] = []
 
 
 encode = msgspec.msgpack.Encoder().encode

@@ -209,7 +209,7 @@ class Election:
             self._read_ms = mono_ms if conflict else retry_ms
 
     def _adopt(self, revision: int, mono_ms: int) -> None:
-        """A put of ours was stored though we did not hear of it. Since when is not known: renew at once."""
+        """A put of ours was stored though its answer was lost. Since when is not known: renew at once."""
         if not self.held:
             self._since_ms = mono_ms
         self.held = True

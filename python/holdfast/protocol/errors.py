@@ -6,7 +6,7 @@ Role: the one exception that the gateway turns into a 503. Always: it says what 
 from holdfast.protocol.messages import Outcome, Problem
 
 
-class Unavailable(Exception):  # noqa: N818 - the name of the state that it tells
+class Unavailable(Exception):  # noqa: N818 - the name of a state
     """No answer from the state machine.
 
     `problem` is "no-leader", "log-unavailable" or "overloaded"; `outcome` is "not-done" (it certainly was not and

@@ -1,8 +1,8 @@
 """What processes of one scope learn of each other, and what keeps one of them from leading.
 
-Role: the part of the protocol's vocabulary (`messages` has the rest, and names all of it) that is about the
-lease, the peers and the quarantine. Always: plain values. A lease is a hint about who is alive; what is heard of peers
-and of a stream's end is a reason to wait or to stop, never a reason to go on: only the fenced append proves who leads.
+Role: the part of the protocol's vocabulary (`messages` has the rest, and names all of it) that is about the lease, the
+peers and the quarantine. Always: plain values. A lease is a hint about who is alive; what peers say, and where a stream
+is said to end, is a reason to wait or to stop, never a reason to go on: only the fenced append proves who leads.
 """
 
 from collections.abc import Sequence
@@ -38,7 +38,7 @@ class PeerState:
 
 @dataclass(frozen=True, slots=True)
 class HolderDied:
-    """Whoever keeps the process of that name running has seen it end."""
+    """The supervisor of the process of that name has seen it end."""
 
     node: str
 
@@ -98,7 +98,7 @@ class Quarantined:
 
 @dataclass(frozen=True, slots=True)
 class Lifted:
-    """The evidence for a cause that Quarantined told is good again."""
+    """What Quarantined reported for this cause is good again."""
 
     cause: str
 

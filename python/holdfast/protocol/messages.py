@@ -1,6 +1,6 @@
-"""What the protocol hears and what it wants done.
+"""Events and effects: what the protocol is given, and what it wants done.
 
-Role: the whole vocabulary between the pure protocol and whoever drives it (the asyncio runner, a simulator).
+Role: the whole vocabulary between the pure protocol and what drives it (the node, a simulator).
 Always: plain values; an event says what happened, an effect says what to do; nothing here does anything. `waiter` is
 opaque to the protocol: it is handed back with the answer.
 """
@@ -224,7 +224,7 @@ class PublishDead:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Tell each waiter its answer, in order. It reflects LOG up to `sequence`."""
+    """Give each waiter its answer, in order. It reflects LOG up to `sequence`."""
 
     commands: Sequence[Command]
     answers: Sequence[tuple[int, bytes]]
@@ -233,7 +233,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """Tell these waiters that there is no answer, and what is known."""
+    """There is no answer for these waiters; and what is known."""
 
     commands: Sequence[Command]
     problem: Problem

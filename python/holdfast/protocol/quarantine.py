@@ -21,7 +21,7 @@ class Quarantine:
     def __init__(self, boot: str, settings: NodeSettings) -> None:
         self._boot = boot
         self._settings = settings
-        self._told: dict[str, str] = {}  # causes that came from outside, and go from there
+        self._reported: dict[str, str] = {}  # causes that came from outside, and go from there
         self._found: dict[str, str] = {}  # causes found here
         self._chains: dict[int, str] = {}  # of the newest messages that the core took
         self._ahead: dict[str, tuple[int, str]] = {}  # who holds a message that LOG has not shown us: which, its chain
@@ -40,7 +40,7 @@ class Quarantine:
     @property
     def causes(self) -> dict[str, str]:
         """Cause: detail, of everything that stands."""
-        return self._found | self._told
+        return self._found | self._reported
 
     @property
     def tip(self) -> tuple[int, str]:
@@ -48,11 +48,11 @@ class Quarantine:
         return next(reversed(self._chains.items()), (0, ""))
 
     def clear(self, mono_ms: int) -> bool:
-        """Whether a candidate may claim: everyone was heard a moment ago, and nothing is open."""
+        """Whether a candidate may claim: everyone answered a moment ago, and nothing is open."""
         oldest_ms = mono_ms - self._settings.evidence_fresh_ms
-        heard = self._peers_ms >= oldest_ms and self._ends_ms >= oldest_ms
-        open_ends = self._ahead or self._log_short or self._in_short or self._found or self._told
-        return heard and not open_ends
+        answered = self._peers_ms >= oldest_ms and self._ends_ms >= oldest_ms
+        open_ends = self._ahead or self._log_short or self._in_short or self._found or self._reported
+        return answered and not open_ends
 
     # ---- what this process knows
 
@@ -113,7 +113,7 @@ class Quarantine:
             return mono_ms >= asked[1] + self._settings.evidence_call_ms
         return mono_ms >= heard_ms + every_ms
 
-    # ---- hearing
+    # ---- answers
 
     def on_peers(self, event: PeersHeard) -> None:
         """What the others hold."""
@@ -145,13 +145,13 @@ class Quarantine:
 
     def on_quarantined(self, event: Quarantined, effects: list[Effect]) -> None:
         """Somebody else found something."""
-        if self._told.get(event.cause) != event.detail and event.cause not in self._found:
+        if self._reported.get(event.cause) != event.detail and event.cause not in self._found:
             effects.append(Alarm("quarantine", f"{event.cause}: {event.detail}"))
-        self._told[event.cause] = event.detail
+        self._reported[event.cause] = event.detail
 
     def on_lifted(self, event: Lifted) -> None:
         """It is good again."""
-        self._told.pop(event.cause, None)
+        self._reported.pop(event.cause, None)
 
     def _hear(self, who: str, sequence: int, chain: str) -> None:
         if sequence <= 0 or (who not in self._ahead and len(self._ahead) >= self._settings.peers_max):
@@ -162,7 +162,7 @@ class Quarantine:
     # ---- judging
 
     def judge(self, mono_ms: int, core: Core | None, *, caught_up: bool, effects: list[Effect]) -> None:
-        """Compare what was heard with what the core holds now; causes come and go."""
+        """Compare what others said with what the core holds now; causes come and go."""
         if core is None:
             return
         for who, (sequence, chain) in list(self._ahead.items()):

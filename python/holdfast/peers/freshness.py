@@ -1,6 +1,6 @@
 """How far this process is, for the requests that wait for it, and how fresh its answers are.
 
-Role: wake what waits for a LOG sequence; render `as_of`. In: each sequence as it is applied or committed, and each moment
+Role: wake what waits for a LOG sequence; render `as_of`. In: each sequence as it is applied or committed, each moment
 at which this process was known to hold all of LOG. Out: futures, and the `as_of` of an answer. Always: bounded; each
 wait has a deadline; `live` is said only by the leader, and by a follower that held all of LOG at most
 `live_age_ms_max` ago.

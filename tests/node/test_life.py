@@ -238,7 +238,7 @@ async def test_an_exception_in_the_core_halts_the_node(server: EmbeddedServer) -
         def commit(self, sequence: int) -> None:
             raise ValueError(f"cannot commit {sequence}")
 
-    node: Node[Any] = Node("main", server.endpoint, Broken)
+    node: Node[Any] = Node("main", server.endpoint, Broken, quick_settings(facts_deadline_ms=1_000))
     await node.start()
     try:
         await node.wait_ready()

@@ -1,14 +1,14 @@
 """The core beside the oracle on random histories of all fact kinds and commands.
 
-After each batch every sellable, every reservation, every answer and every rejection must be the same; a follower that
-applies the batches keeps the leader's digest, and so does a replay from the first batch. That the histories get deep
+After each batch every sellable, every reservation, every answer and every rejection must be the same, and so must the
+digest kept up, the one counted anew and that of a restored snapshot; a follower that applies the batches keeps the
+leader's digest, and so does a replay from the first batch. That the histories get deep
 (not only far) is asserted, too. `HYPOTHESIS_PROFILE=long` goes on for longer; `HOLDFAST_SEED=n` begins elsewhere.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 
 import pytest
 from hypothesis import note, settings
@@ -16,53 +16,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from tests.support import commands, histories
-from tests.support.histories import PickByHypothesis, PickBySeed
+from tests.support.histories import PickByHypothesis
+from tests.support.many_histories import missing, play
 from tests.support.playing import EVERY_FACT, History
-from tests.support.retell import retell, shorten
 
 LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
-DEEP = (
-    "state committed",
-    "state in_erp",
-    "state fulfilled",
-    "state released",
-    "state expired",
-    "state cancelled",
-    "state oversold",
-    "superseded",
-    "late confirm",
-    "bound to supply",
-    "unsourced unit has a node",
-    "supply-bound unit on the shelf",
-    "supply-bound unit unsourced again",
-    "moved elsewhere by an ack or a shipment",
-    "sold on own allocation",
-    "unsourced on own allocation",
-    "cap used",
-    "kit of kits sold",
-    "partial hold",
-    "order twice under one ref",
-    "an ack or update waits for its order",
-    "hole filled by supply",
-    "deducted though shipped",
-    "counted repeats",
-    "counted anomalies",
-    "counted stale_levels",
-    "counted stale_versions",
-    "counted level_conflicts",
-    "counted stale_periods",
-    "counted unlocated",
-    "409 insufficient-stock",
-    "409 reservation-closed",
-    "409 stale-revision",
-    "409 renewals-exhausted",
-    "409 oversold",
-    "422 invalid",
-    "404 unknown-reservation",
-    "rejected foreign-clock",
-    "rejected mixed-clock",
-    "rejected kit-has-no-stock",
-)
 
 
 class Machine(RuleBasedStateMachine):
@@ -105,6 +63,14 @@ class Machine(RuleBasedStateMachine):
         self.history.buy(PickByHypothesis(data))
 
     @rule(data=st.data())
+    def backorder(self, data: st.DataObject) -> None:
+        self.history.backorder(PickByHypothesis(data))
+
+    @rule(data=st.data())
+    def a_supply_ends(self, data: st.DataObject) -> None:
+        self.history.supply_ends(PickByHypothesis(data))
+
+    @rule(data=st.data())
     def the_erp_catches_up(self, data: st.DataObject) -> None:
         self.history.catch_up(PickByHypothesis(data))
 
@@ -137,34 +103,10 @@ TestMachine = pytest.mark.slow(pytest.mark.timeout(7_200 if LONG else 600)(Machi
 TestMachine.settings = settings(max_examples=5_000 if LONG else 80, stateful_step_count=40)
 
 
-def play(seed: int, steps: int) -> History:
-    """A long history that a seed decides: deeper than what hypothesis reaches. What fails is told again, shorter."""
-    pick, history = PickBySeed(seed), History()
-    history.opening(pick)
-    moves: list[Callable[[], None]] = [
-        *history.moves(pick),
-        lambda: history.cart_check(pick),
-        lambda: history.promise(pick),
-    ]
-    try:
-        for _ in range(steps):
-            pick.one(moves)()
-        history.beside.replay()
-    except Exception as error:
-        told, read, rules = history.beside.told, history.read, history.beside.rules
-        beside, again = retell(told, read, rules)
-        short = shorten(told, again, read, rules) if again is not None else told
-        beside.told = list(short)
-        error.add_note(f"seed {seed}; the shortest history that fails likewise:\n{beside.history()}\n{again!r}")
-        raise
-    return history
-
-
 @pytest.mark.slow
 @pytest.mark.timeout(7_200 if LONG else 600)
 def test_long_histories_agree_and_get_deep() -> None:
     first = int(os.environ.get("HOLDFAST_SEED", "1"))
     for seed in range(first, first + (20_000 if LONG else 200)):
         play(seed, steps=60)
-    missing = [state for state in DEEP if not History.reached[state]]
-    assert missing == [], f"never reached; of the others: {History.reached.most_common()}"
+    assert missing() == [], f"never reached; of the others: {History.reached.most_common()}"

@@ -331,3 +331,37 @@ def test_an_ack_of_another_place_takes_nothing_from_units_that_have_left(story: 
         "stock.level", source="pos", sku="B", location="nice", on_hand=5, basis="net", as_of="2026-01-02T12:00:00Z"
     )
     assert story.sellable("B") == 5
+
+
+def test_what_both_rounds_take_from_one_node_is_one_piece(story: Beside) -> None:
+    """Placement: the first line gets both units at hand, though the second was taken after the one on its way."""
+    story.channel("web", supply_horizon_days=9)
+    story.accept("item", sku="K", base_unit="each", kit=[{"sku": "A", "quantity": 1}])
+    story.level("A", "paris", 2)
+    story.accept("supply", ref="po", line="1", sku="A", location="paris", quantity=1, due="2026-01-06", status="open")
+    story.accept("allocation", channel="pop-up", sku="A", quantity=1)
+    story.accept("allocation", channel="web", sku="A", quantity=3)
+    story.accept("oversell", channel="web", policy="limit", limit=4)
+    answer = story.hold("r", ("K", 2), ("A", 2))
+    assert answer.status == 201
+    first, second = answer.body["lines"]
+    assert [(one["quantity"], "due" in one) for one in first["allocations"]] == [(2, False)]
+    assert [(one["quantity"], "due" in one) for one in second["allocations"]] == [(1, True)]
+
+
+def test_a_backorder_of_a_kit_whose_supply_is_cancelled_keeps_its_digest(story: Beside) -> None:
+    """The digest kept up is that of the state, whatever order the units beyond any node are put in."""
+    story.channel("web", supply_horizon_days=30)
+    for sku in ("SAUCER", "CUP"):
+        story.accept("item", sku=sku, base_unit="each")
+    kit = [{"sku": "CUP", "quantity": 2}, {"sku": "SAUCER", "quantity": 1}]
+    story.accept("item", sku="SET", base_unit="each", kit=kit)
+    story.accept("oversell", channel="web", policy="unlimited")
+    assert story.hold("r", ("SET", 1), ("CUP", 3)).status == 201
+    supply = {"ref": "po", "line": "1", "sku": "SAUCER", "location": "paris", "quantity": 6, "due": "2026-01-10"}
+    story.accept("supply", **supply, status="open")
+    story.command("confirm", "r", order_ref="o")
+    story.accept("supply", **supply, status="cancelled")
+    story.accept("stock.delta", sku="CUP", location="paris", quantity=1, reason="count", ref="d", as_of=1)
+    assert sum(story.allocations("r").values()) == 1
+    story.replay()

@@ -17,6 +17,7 @@ from hypothesis import given, note, settings
 from hypothesis import strategies as st
 
 from holdfast._core import Engine
+from tests.support import histories
 from tests.support.histories import BASE, CHANNELS, LOCATIONS, REGIONS, SKUS, SOURCE_OF, PickBySeed
 from tests.support.oracle.beside import AS_OF, NOON, Beside
 from tests.support.oracle.sellable import oversell, parts_of
@@ -30,7 +31,7 @@ seeds = st.integers(0, 2**32)
 
 def busy_world(seed: int, steps: int = 25) -> Beside:
     pick, history = PickBySeed(seed), History()
-    history.opening(pick)
+    history.opening(pick, histories.in_business)
     for _ in range(steps):
         pick.one(history.moves(pick))()
     note(f"the world of seed {seed}:\n{history.beside.history()}")

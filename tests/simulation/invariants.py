@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from holdfast._core import Engine
+from holdfast._core import Engine, SnapshotError
 from holdfast.protocol import messages as e
 from tests.simulation.clients import SKUS, Attempt, Operation
 from tests.simulation.history import History
 from tests.simulation.ledger import Ledger
+from tests.support.digests import assert_digest
 
 if TYPE_CHECKING:
     from tests.simulation.process import Process
@@ -153,6 +154,10 @@ class Invariants:
         broken = reference.check_thoroughly()
         if broken:
             world.wrong("I4 books", f"at {sequence}: {broken}")
+        try:
+            assert_digest(reference)
+        except (AssertionError, SnapshotError) as fault:
+            world.wrong("I5 digest", f"at {sequence}: {fault}")
         told = orjson.loads(reference.totals())["by_state"]
         counted = ledger.by_state()
         if any(counted[state] != count for state, count in told.items()):
@@ -324,6 +329,8 @@ class Invariants:
                 continue
             if sequence > len(self._digests) - 1:
                 self.world.wrong("I5 digest", f"{process.name} is at {sequence}, LOG ends at {len(self._digests) - 1}")
+            if core.recount() != core.digest():
+                self.world.wrong("I5 digest", f"{process.name} at {sequence} keeps up another digest than it has")
             if core.digest() != self._digests[sequence]:
                 self.world.wrong("I5 digest", f"{process.name} at {sequence} is not what LOG gives")
             if core.chain != self._chains[sequence] or core.void_total != self._voids[sequence]:

@@ -12,6 +12,7 @@ from typing import Any
 from tests.support.histories import CHANNELS, LOCATIONS, REGIONS, Pick, optional
 from tests.support.oracle.world import Verb, World
 
+MANY = 8
 Ask = tuple[Verb, str, dict[str, Any]]
 
 
@@ -21,13 +22,18 @@ def reservation_name(pick: Pick, world: World) -> str:
     return pick.one([*live, *live, *world.reservations] or ["r0"]) if not pick.once_in(15) else "r0"
 
 
+def many_wait(world: World) -> bool:
+    """So many units are sold beyond any node that the oracle, which looks at each by itself, would become slow."""
+    return sum(unit.node is None for r in world.reservations.values() for unit in r.units) > MANY
+
+
 def cart(pick: Pick, world: World) -> dict[str, Any]:
     name = pick.one(["web", *CHANNELS])
     must = world.channel(name).regional == "require"
     lines = [
         optional(
-            sku=pick.one(["A", "A", "A", "B", "B", "K", "KK"]),
-            quantity=pick.between(1, 5),
+            sku=pick.one(["A", "A", "A", "B", "B", "K", "R", "KK"]),
+            quantity=pick.between(1, 1 if many_wait(world) else 5),
             location=pick.seldom(LOCATIONS, 12),
         )
         for _ in range(pick.one([1, 1, 2, 3]))
@@ -64,6 +70,20 @@ def buy(pick: Pick, world: World, step: int) -> list[Ask]:
         ("put", f"r{step}", cart(pick, world) | {"ttl_ms": 20_000}),
         ("confirm", f"r{step}", {"order_ref": order_ref}),
     ]
+
+
+def backorder(pick: Pick, world: World, step: int) -> list[Ask]:
+    """A hold of kits and what they are made of, side by side, which may be confirmed at once."""
+    if many_wait(world):
+        return [pick.one([release, cancel])(pick, world, step)]
+    skus = [pick.one(["K", "R", "KK"]), *(pick.one(["A", "B", "R"]) for _ in range(pick.between(1, 2)))]
+    lines = [{"sku": sku, "quantity": pick.between(1, 2)} for sku in skus]
+    region = pick.one(REGIONS) if world.channel("web").regional == "require" else None
+    body = optional(channel="web", region=region, lines=lines, ttl_ms=20_000)
+    asks: list[Ask] = [("put", f"r{step}", body)]
+    if not pick.once_in(3):
+        asks.append(("confirm", f"r{step}", {"order_ref": f"o-r{step}"}))
+    return asks
 
 
 def release(pick: Pick, world: World, step: int) -> Ask:

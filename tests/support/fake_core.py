@@ -40,6 +40,7 @@ class FakeCore:
         self.held: dict[str, str] = {}
         self.taken: list[int] = []
         self.due: list[int] = []
+        self.is_proven = True
         self._pending: bytes | None = None
 
     @property
@@ -117,6 +118,9 @@ class FakeCore:
 
     def check(self) -> list[str]:
         return []
+
+    def prove(self) -> bool:
+        return self.is_proven
 
     def digest(self) -> str:
         return hashlib.sha256(json.dumps([self.held, self.taken, self.due], sort_keys=True).encode()).hexdigest()[:32]

@@ -21,7 +21,11 @@ T = TypeVar("T")
 Fact = tuple[str, dict[str, Any]]
 
 BASE = ["A", "B"]
-KITS = {"K": [("A", 1), ("B", 2)], "KK": [("K", 1), ("A", 1)]}
+KITS = {
+    "K": [("A", 1), ("B", 2)],
+    "R": [("B", 1), ("A", 2)],
+    "KK": [("K", 1), ("A", 1)],
+}  # R: not as they were declared
 SKUS = [*BASE, *KITS]
 LOCATIONS = ["paris", "lyon", "nice"]
 CHANNELS = ["web", "shop", "market", "pop-up"]  # the last one is never declared
@@ -192,7 +196,7 @@ def order_lines(pick: Pick, *, counted: bool) -> list[dict[str, Any]]:
     for _ in range(pick.between(1, 2)):
         place = pick.one(LOCATIONS) if not counted or pick.once_in(2) else None
         count = pick.between(1, 4) if counted else None
-        lines.append(optional(sku=pick.one(["A", "A", "B", "B", "K"]), location=place, quantity=count))
+        lines.append(optional(sku=pick.one(["A", "A", "B", "B", "K", "R"]), location=place, quantity=count))
     return lines
 
 
@@ -339,10 +343,35 @@ def first_facts() -> list[Fact]:
 
 
 def opening(pick: Pick, world: World, step: int) -> list[Fact]:
-    """A shop in business: some stock, and a few of the policies."""
+    """A shop in business, or one that sells what it does not have yet."""
+    return sold_out(pick, world, step) if pick.once_in(3) else in_business(pick, world, step)
+
+
+def sold_out(pick: Pick, world: World, step: int) -> list[Fact]:
+    """Nothing on hand, some on its way, and orders taken without end."""
+    supplies = [supply(pick, world, step) for _ in range(pick.between(0, 2))]
+    return [*supplies, policy("oversell", channel="web", policy="unlimited")]
+
+
+def in_business(pick: Pick, world: World, step: int) -> list[Fact]:
+    """Some stock, and a few of the policies."""
     kinds = [pick.one([channel, allocation, cap, oversell, supply, safety]) for _ in range(pick.between(0, 8))]
     facts = [kind(pick, world, step) for kind in [*[stock_level] * pick.between(1, 6), *kinds]]
     return [*facts, policy("oversell", channel="web", policy="limit", limit=pick.between(0, 6))]
+
+
+def supply_ends(pick: Pick, world: World, step: int) -> list[Fact]:
+    """A supply to which units are bound is received or cancelled; every other time some stock comes after it."""
+    sold = sorted({u.node.supply for r in world.reservations.values() for u in r.units if u.node and u.node.supply})
+    if not sold:
+        return [supply(pick, world, step)]
+    known = world.supplies[pick.one(sold)]
+    ended = policy("supply", ref=known.key[1], line=known.key[2], sku=known.sku, location=known.location)[1]
+    ended |= {"quantity": known.quantity, "due": known.due.isoformat(), "status": pick.one(["received", "cancelled"])}
+    facts: list[Fact] = [(known.key[0], ended)]
+    if pick.once_in(2):
+        facts.append(stock_delta(pick, world, step))
+    return facts
 
 
 def catching_up(pick: Pick, world: World, step: int) -> list[Fact]:

@@ -1,24 +1,29 @@
 """Plays random histories: tells the core and the oracle the same, compares after each batch, notes what it met.
 
-In: `Pick`, which decides what happens. Out: the history played; `History.reached` counts the deep states on the way.
+In: `Pick`, which decides what happens. Out: the history played; `History.reached` counts the deep states on the way and
+the kinds of facts that LOG got. Always: the digest is proven after each batch, also in an engine that forgets early.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
 from tests.support import commands, histories
+from tests.support.digests import Forgetful
 from tests.support.histories import Pick
 from tests.support.oracle import Command
-from tests.support.oracle.beside import Beside
+from tests.support.oracle.beside import NOON, Beside
 from tests.support.oracle.orders import state_of
-from tests.support.oracle.sellable import arrival, hole, inside
-from tests.support.oracle.world import World
+from tests.support.oracle.sellable import arrival, hole, inside, oversell_rule
+from tests.support.oracle.world import Node, Reservation, Unit, World
 from tests.support.retell import Read
 
+KIND = re.compile(rb'"kind":"([a-z._]+)"')
 EVERY_FACT = [*histories.STOCK_FACTS, *histories.ORDER_FACTS, *histories.POLICY_FACTS]
 
 
@@ -27,14 +32,18 @@ class History:
 
     reached: ClassVar[Counter[str]] = Counter()
 
-    def __init__(self) -> None:
+    def __init__(self, *, compare: bool = True) -> None:
+        """`compare`: every sellable and every reservation with the oracle after each step, else only the answers."""
         self.beside = Beside(renewals_max=2)
+        self.forgetful = Forgetful(NOON)
+        self.compare = compare
+        self.keys = 0
         self.step = 0
         self.read: Read | None = None  # the last question, to be asked again when the history is told again
 
-    def opening(self, pick: Pick) -> None:
+    def opening(self, pick: Pick, shop: Callable[..., list[histories.Fact]] = histories.opening) -> None:
         self.told(histories.first_facts(), [])
-        self.told(histories.opening(pick, self.beside.oracle.world, 0), [])
+        self.told(shop(pick, self.beside.oracle.world, 0), [])
 
     def facts(self, pick: Pick, kinds: list[histories.Facts]) -> None:
         self.together(pick, kinds, [], 1, 0)
@@ -45,6 +54,14 @@ class History:
     def buy(self, pick: Pick) -> None:
         self.step += 1
         self.told([], commands.buy(pick, self.beside.oracle.world, self.step * 10))
+
+    def backorder(self, pick: Pick) -> None:
+        self.step += 1
+        self.told([], commands.backorder(pick, self.beside.oracle.world, self.step * 10))
+
+    def supply_ends(self, pick: Pick) -> None:
+        self.step += 1
+        self.told(histories.supply_ends(pick, self.beside.oracle.world, self.step), [])
 
     def catch_up(self, pick: Pick) -> None:
         self.step += 1
@@ -65,12 +82,26 @@ class History:
         incoming = []
         for source, body in facts:
             self.beside.in_sequence += 1
-            payload = json.dumps({"source": source, "facts": [body]}).encode()
+            payload = json.dumps({"source": source, "facts": [body], **self.identified(body)}).encode()
             incoming.append((self.beside.in_sequence, f"hf.main.in.erp.{source}", payload))
         asked: list[Command] = [
-            (verb, name, json.dumps(body).encode() if body else b"", None, None) for verb, name, body in asks
+            (verb, name, json.dumps(body).encode() if body else b"", None, None, self.key())
+            for verb, name, body in asks
         ]
         self.watched(lambda: self.note_answers(*self.beside.tell(asked, incoming)))
+
+    def key(self) -> str | None:
+        """An idempotency key for every third request."""
+        self.keys += 1
+        return f"key-{self.keys}" if self.keys % 3 == 0 else None
+
+    def identified(self, body: dict[str, Any]) -> dict[str, Any]:
+        """The same for a message of facts, which carries hashes."""
+        key = self.key()
+        if key is None:
+            return {}
+        hashes = [hashlib.md5(text.encode()).hexdigest() for text in (key, repr(body))]
+        return {"idempotency": {"root": hashes[0], "key": hashes[0], "request": hashes[1]}}
 
     def wait(self, pick: Pick) -> None:
         lead_ms, days = pick.one([0, 500, 1_000, 1_000, 20_000]), pick.one([0, 0, 0, 1, 2])
@@ -80,6 +111,9 @@ class History:
         """A late duplicate: some earlier batch, as it was, a second time."""
         _, _, asked, incoming = pick.one(self.beside.told[1:])
         self.step += 1
+        # Under its key nothing would be decided or taken a second time.
+        asked = [command[:5] for command in asked]
+        incoming = [(n, subject, without_key(payload)) for n, subject, payload in incoming]
         late = [(self.beside.in_sequence + n, subject, body) for n, (_, subject, body) in enumerate(incoming, start=1)]
         self.beside.in_sequence += len(late)
         self.watched(lambda: self.note_answers(*self.beside.tell(asked, late)))
@@ -87,6 +121,8 @@ class History:
     def cart_check(self, pick: Pick) -> None:
         """What the check says of a cart is what a hold of the same lines gets; with `owner`, one that supersedes."""
         body = commands.cart(pick, self.beside.oracle.world)
+        if not self.compare:
+            return
         body["lines"] = [{"sku": line["sku"], "quantity": line["quantity"]} for line in body["lines"]]
         self.read = lambda beside: beside.same_cart_check(body)
         checked = self.beside.same_cart_check(body)
@@ -100,6 +136,8 @@ class History:
     def promise(self, pick: Pick) -> None:
         sku, name, quantity = pick.one(histories.SKUS), pick.one(histories.CHANNELS), pick.between(1, 12)
         region = "FR" if self.beside.oracle.world.channel(name).regional == "require" else None
+        if not self.compare:
+            return
         self.read = lambda beside: beside.same_promise(sku, name, region, quantity)
         self.read(self.beside)
 
@@ -114,6 +152,8 @@ class History:
             lambda: self.ask(pick, [commands.put]),
             lambda: self.ask(pick, [commands.confirm]),
             lambda: self.buy(pick),
+            lambda: self.backorder(pick),
+            lambda: self.supply_ends(pick),
             lambda: self.catch_up(pick),
             lambda: self.wait(pick),
             lambda: self.again(pick),
@@ -124,19 +164,46 @@ class History:
 
     def watched(self, action: Callable[[], None]) -> None:
         world = self.beside.oracle.world
-        before = snapshot(world)
+        before, batches = snapshot(world), len(self.beside.batches)
         action()
-        self.beside.same_everywhere()
-        self.reached.update({*what_is_deep(world), *what_happened(world, before)})
+        self.forgetful.tell(self.beside.told[-1])
+        for batch in self.beside.batches[batches:]:
+            self.reached.update(f"kind {kind.decode()}" for kind in KIND.findall(batch))
+        self.reached.update({*what_is_sold(world), *what_happened(world, before)})
+        if self.compare:
+            self.beside.same_everywhere()
+            self.reached.update({*what_is_deep(world)})
 
     def note_answers(self, answers: list[Any], received: list[Any]) -> None:
         self.reached.update(f"{answer.status} {answer.problem}" for answer in answers if answer.problem is not None)
         self.reached.update(f"rejected {reason}" for _, _, rejected in received for _, reason in rejected)
 
 
+def without_key(payload: bytes) -> bytes:
+    """A message of facts as one that was sent under no idempotency key."""
+    return json.dumps({name: part for name, part in json.loads(payload).items() if name != "idempotency"}).encode()
+
+
 def snapshot(world: World) -> tuple[dict[int, Any], dict[str, str], dict[str, int]]:
     nodes = {id(unit): unit.node for r in world.reservations.values() for unit in r.units}
     return nodes, {r.id: r.phase for r in world.reservations.values()}, dict(world.counts)
+
+
+def portion(r: Reservation, unit: Unit, node: Node | None = None) -> str:
+    """What kind of portion a unit is in, or was in while it was at `node`."""
+    node = node or unit.node
+    place = "unsourced" if node is None else "on supply" if node.supply else "on hand"
+    return f"{'of a kit' if histories.KITS.get(r.lines[unit.line].sku) else 'loose'} {place}"
+
+
+def what_is_sold(world: World) -> Iterator[str]:
+    """The kinds of portions that there are, and by which policy those beyond any node were sold."""
+    for r in world.reservations.values():
+        for unit in r.units:
+            yield f"{r.phase}, {portion(r, unit)}"
+            if unit.node is None:
+                rule = oversell_rule(world, r.channel, unit.sku)
+                yield f"unsourced, oversell {world.oversells[rule][0] if rule else 'none'}"
 
 
 def what_is_deep(world: World) -> Iterator[str]:
@@ -178,7 +245,9 @@ def what_happened(world: World, before: tuple[dict[int, Any], dict[str, str], di
             was = nodes.get(id(unit), unit.node)
             if was is None and unit.node is not None:
                 yield "unsourced unit has a node"
-            elif was is not None and was.supply and unit.node is None:
+            elif was is not None and was.supply and unit.node != was:
+                yield f"supply {world.supplies[was.supply].status}, {portion(r, unit, was)}"
+            if was is not None and was.supply and unit.node is None:
                 yield "supply-bound unit unsourced again"
             elif was is not None and was.supply and unit.node and not unit.node.supply:
                 yield "supply-bound unit on the shelf"

@@ -12,7 +12,7 @@ import structlog
 
 from holdfast.errors import LogError
 from holdfast.nats.connection import Connection
-from holdfast.node.bootstrap import Bootstrap
+from holdfast.node.bootstrap import Bootstrap, prove
 from holdfast.node.journal_writer import JournalWriter
 from holdfast.node.reads import CoreT
 from holdfast.node.replay import Progress, ReplayProgress
@@ -50,6 +50,7 @@ class Rebuilder(Generic[CoreT]):
             bootstrap = self._bootstrap
             core = await bootstrap.core(self._connection, self._alarm) if bootstrap else self._new_core()
             progress = await self._journal_writer.rebuild(core, self._note_progress)
+            await prove(core, self._alarm)
         except LogError as fault:
             self._drive(RebuildFailed(str(fault)))
         except asyncio.CancelledError:

@@ -109,6 +109,9 @@ class Core(Protocol):
     def digest(self) -> str:
         """Of the state, 32 hex digits."""
 
+    def prove(self) -> bool:
+        """Whether the digest kept up is the one counted anew; if not, the next batch decided here says so."""
+
     def totals(self) -> bytes:
         """Counts, as a JSON object."""
 

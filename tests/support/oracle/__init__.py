@@ -22,7 +22,11 @@ from tests.support.oracle.world import Reservation, World
 
 __all__ = ["Answer", "Oracle", "Received"]
 
-Command = tuple[str, str, bytes, tuple[str, ...] | None, str | None]
+_Plain = tuple[str, str, bytes, tuple[str, ...] | None, str | None]
+_Keyed = tuple[
+    str, str, bytes, tuple[str, ...] | None, str | None, str | None
+]  # the last: an idempotency key, used once
+Command = _Plain | _Keyed
 Received = tuple[int, int, list[tuple[int, str]]]
 
 

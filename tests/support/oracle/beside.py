@@ -1,7 +1,7 @@
 """One history told to the oracle and, where it is built, to the core beside it; every answer is compared on the way.
 
 In: facts and commands as plain arguments. Out: the answers, once both agree. Always holds: the core sees the same bytes
-as the oracle, in the same batches, and each stored batch is kept for a replay.
+as the oracle, in the same batches, and each stored batch is kept for a replay; after each batch the digest is proven.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any, Self
 
 from holdfast._core import Engine
+from tests.support.digests import assert_counted, assert_digest
 from tests.support.oracle import Answer, Command, Oracle, Received
 from tests.support.oracle.world import Verb
 
@@ -53,14 +54,13 @@ class Beside:
             if not stored:  # the core noted a new day
                 self.oracle.batch(self.now_ms, self.lead_ms, [], [(0, "", b'{"facts":[]}')])
         assert decision.message is not None or not stored, "something changed, but the core stored nothing"
+        assert_digest(self.engine)
         got = [
             (in_sequence, accepted, [(i, reason.split(":")[0]) for i, reason in rejected])
             for in_sequence, accepted, rejected in decision.received
         ]
         assert got == received, f"received: the core says {got}, the oracle {received}"
-        for (verb, name, body, _, _), expected, (status, answer) in zip(
-            commands, answers, decision.answers, strict=True
-        ):
+        for (verb, name, body, *_), expected, (status, answer) in zip(commands, answers, decision.answers, strict=True):
             assert_same_answer(f"{verb} {name} {body!r}", expected, status, json.loads(answer))
         return answers, received
 
@@ -75,6 +75,7 @@ class Beside:
             self.engine.commit(sequence)
         assert self.follower.apply(sequence, message)
         assert self.follower.digest() == self.engine.digest(), "a follower's digest differs from its leader's"
+        assert_counted(self.follower)
         assert self.engine.check() == []
 
     def fact(self, kind: str, *, source: str = "erp", **fields: Any) -> str | None:
@@ -109,7 +110,7 @@ class Beside:
         lines = []
         for now_ms, lead_ms, commands, incoming in self.told:
             facts = [payload.decode() for _, _, payload in incoming]
-            asked = [f"{verb} {name} {body.decode()}" for verb, name, body, _, _ in commands]
+            asked = [f"{verb} {name} {body.decode()}" for verb, name, body, *_ in commands]
             lines.append(f"[+{now_ms - NOON} ms, lead {lead_ms}] " + " ; ".join(facts + asked))
         return "\n".join(lines)
 

@@ -24,6 +24,7 @@ from tests.support.oracle.sellable import (
     rest_of_allocation,
     rest_of_cap,
     room,
+    stock_of_nodes,
 )
 from tests.support.oracle.world import Node, Reservation, Unit, World
 
@@ -220,10 +221,14 @@ def bind(
     sku, channel, location = waiting[0].sku, reservation.channel, waiting[0].location
     order = node_order(world, sku, channel, reservation.region, location, len(waiting))
     left = sorted(waiting, key=by_departure)
+    by_age = list(left)
     own_left = sum(1 for u in left if u.own is not None) + rest_of_allocation(world, channel, sku)
     limit = len(left) if world.channel(channel).draws_shared else own_left
+    stock = stock_of_nodes(world, sku)
     for chosen in (first, second):
         for node in order:
+            if not stock.get(node):
+                continue  # where there is nothing, nothing binds: no need to ask who else might reach it
             kept = [claim for claim in claims(world, sku) if chosen(claim)]
             for _ in range(min(len(left), limit, F(world, sku, frozenset([node]), kept))):
                 unit = left.pop(0)
@@ -232,6 +237,14 @@ def bind(
                 own_left -= 1
                 limit -= 1
         limit = max(0, own_left)
+    together([unit for unit in by_age if unit.node is not None])
+
+
+def together(placed: list[Unit]) -> None:
+    """What both rounds took from one node is one piece: units get nodes in the order in which each was first used."""
+    nodes = [unit.node for unit in placed]
+    for unit, node in zip(placed, sorted(nodes, key=nodes.index), strict=True):
+        unit.node = node
 
 
 def by_departure(unit: Unit) -> tuple[Any, ...]:

@@ -1,0 +1,68 @@
+"""The digest that an engine keeps up, beside what it must be: the one counted anew, and that of a restored engine.
+
+In: an engine between two batches. Out: an AssertionError where they differ. Always: the engine stays as it is, and
+nothing is left on the disk. `Forgetful` is an engine that is told a history under tight bounds, so that what the others
+remember for days is forgotten on the way.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from holdfast._core import Engine
+
+if TYPE_CHECKING:
+    from tests.support.oracle.beside import Told
+
+# A snapshot is written durably: in memory that costs nothing.
+_MEMORY = Path("/dev/shm")
+_PLACE = tempfile.TemporaryDirectory(prefix="holdfast-digests-", dir=_MEMORY if _MEMORY.is_dir() else None)
+
+FORGETFUL = {
+    "remember_closed_ms": 20_000,
+    "identities_max": 6,
+    "answers_max": 3,
+    "answers_kept_ms": 40_000,
+    "expire_batch_max": 2,
+    "renewals_max": 2,
+}
+
+
+def assert_counted(engine: Engine) -> str:
+    """Kept up and counted anew: the same. Cheap enough for every engine after every step."""
+    digest, counted = engine.digest(), engine.recount()
+    assert digest == counted, f"the digest kept up is {digest}, counted anew {counted}"
+    return digest
+
+
+def assert_digest(engine: Engine) -> None:
+    """Kept up, counted anew, and of an engine restored from a snapshot: all the same."""
+    digest = assert_counted(engine)
+    path = Path(_PLACE.name) / str(os.getpid())
+    path.unlink(missing_ok=True)
+    engine.snapshot(str(path))
+    restored = Engine.restore(engine.scope, None, str(path))
+    assert restored.digest() == digest, "a restored engine has another digest than the one that was written"
+    assert restored.recount() == digest, "a restored engine has another digest, counted anew"
+
+
+class Forgetful:
+    """An engine under tight bounds. Answers are not compared: where it has forgotten, they are others."""
+
+    def __init__(self, now_ms: int) -> None:
+        self.engine = Engine("main")
+        self.engine.apply(1, self.engine.lead_batch("n1", now_ms, json.dumps(FORGETFUL).encode()))
+
+    def tell(self, told: Told) -> None:
+        """One batch, or as many as it takes: what is due to expire may fill the first ones."""
+        now_ms, lead_ms, commands, incoming = told
+        decision = self.engine.decide(now_ms, lead_ms, commands, incoming)
+        assert (decision.commands_taken, decision.incoming_taken) == (len(commands), len(incoming))
+        if decision.message is not None:
+            self.engine.commit(self.engine.sequence + 1)
+        assert_digest(self.engine)
+        assert self.engine.check_thoroughly() == []

@@ -1,5 +1,5 @@
-//! Tells the extension with which Cargo profile it is built. In: OUT_DIR. Out: HOLDFAST_PROFILE, for `env!`.
-//! Always: the profile's own name; Cargo's PROFILE variable says only "release" or "debug".
+//! Tells the extension with which Cargo profile it is built. In: `OUT_DIR`. Out: `HOLDFAST_PROFILE`, for `env!`.
+//! Always: the profile's own name; Cargo's `PROFILE` variable says only "release" or "debug".
 
 use std::path::Path;
 

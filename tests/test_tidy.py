@@ -1,6 +1,7 @@
 """The house style, as a test: what CONTRIBUTING.md asks of a file is checked here, with the line that breaks it."""
 
 import ast
+import graphlib
 import os
 import re
 import tomllib
@@ -173,6 +174,11 @@ def test_imports_run_one_way(part: str) -> None:
     files = [path for path in PACKAGE.rglob("*.py") if path.relative_to(PACKAGE).with_suffix("").parts[0] == part]
     wrong = {named(path): extra for path in files if (extra := imported_parts(path) - BELOW[part] - {part})}
     assert wrong == {}, f"{part} may import only {sorted(BELOW[part])}"
+
+
+def test_the_parts_are_in_no_circle() -> None:
+    order = list(graphlib.TopologicalSorter(BELOW).static_order())
+    assert set(order) == set(BELOW)
 
 
 def test_every_part_of_the_package_has_its_place() -> None:

@@ -26,6 +26,7 @@ from nats.js import JetStreamContext
 
 from holdfast.errors import ApiError, ServerUnfitError, UnreachableError
 from holdfast.settings import LogSettings
+from holdfast.tasks import cancel_and_wait
 
 log = structlog.get_logger(__name__)
 
@@ -124,7 +125,6 @@ class Connection:
 
     async def open(self) -> None:
         """Connect within `connect_patience_ms`, or raise UnreachableError."""
-        settings = self._settings
         self._begun = True
         options: dict[str, Any] = {}
         if self._endpoint.user is not None:
@@ -134,23 +134,7 @@ class Connection:
         if self._endpoint.tls is not None:
             options["tls"] = await asyncio.to_thread(self._endpoint.tls.context)
         try:
-            async with asyncio.timeout(settings.connect_patience_ms / 1000):
-                await self._client.connect(
-                    servers=list(self._endpoint.urls),
-                    name=self._name,
-                    pending_size=0,
-                    allow_reconnect=True,
-                    max_reconnect_attempts=-1,
-                    reconnect_time_wait=settings.reconnect_wait_ms / 1000,  # type: ignore[arg-type] # slept on; int by mistake
-                    connect_timeout=max(1, settings.connect_timeout_ms // 1000),
-                    ping_interval=max(1, settings.ping_interval_ms // 1000),
-                    max_outstanding_pings=settings.pings_outstanding_max,
-                    error_cb=self._on_error,
-                    disconnected_cb=self._on_disconnected,
-                    reconnected_cb=self._on_reconnected,
-                    closed_cb=self._on_closed,
-                    **options,
-                )
+            await self._connect(options)
         except (TimeoutError, nats.errors.Error, OSError) as fault:
             await self.close()
             why = self.last_fault or str(fault) or type(fault).__name__
@@ -158,6 +142,41 @@ class Connection:
                 f"no NATS server answers at {', '.join(self._endpoint.urls)} ({why}); does it run, is the secret right?"
             ) from fault
         self._change(connected=True, why="connected")
+
+    async def _connect(self, options: dict[str, Any]) -> None:
+        """Raises TimeoutError after `connect_patience_ms`.
+
+        The client tries again and again, and may swallow a cancellation that meets the end of an attempt
+        (`asyncio.wait_for` before Python 3.12): it is cancelled until it has ended.
+        """
+        settings = self._settings
+        connecting = asyncio.create_task(
+            self._client.connect(
+                servers=list(self._endpoint.urls),
+                name=self._name,
+                pending_size=0,
+                allow_reconnect=True,
+                max_reconnect_attempts=-1,
+                reconnect_time_wait=settings.reconnect_wait_ms / 1000,  # type: ignore[arg-type] # slept on; int by mistake
+                connect_timeout=max(1, settings.connect_timeout_ms // 1000),
+                ping_interval=max(1, settings.ping_interval_ms // 1000),
+                max_outstanding_pings=settings.pings_outstanding_max,
+                error_cb=self._on_error,
+                disconnected_cb=self._on_disconnected,
+                reconnected_cb=self._on_reconnected,
+                closed_cb=self._on_closed,
+                **options,
+            )
+        )
+        try:
+            await asyncio.wait((connecting,), timeout=settings.connect_patience_ms / 1000)
+            if not connecting.done():
+                raise TimeoutError
+            connecting.result()
+        finally:
+            await cancel_and_wait(connecting)
+            if not connecting.cancelled():
+                connecting.exception()  # how an attempt ended that was given up is of no interest
 
     async def close(self) -> None:
         """Close for good; nothing waits."""

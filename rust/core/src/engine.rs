@@ -4,23 +4,29 @@
 //! Always: `decide` changes the state ahead of LOG by at most one batch; until [`Engine::commit`] names its sequence no
 //! other batch is decided or applied. A batch that was not stored cannot be undone: drop the engine and replay LOG.
 
+mod check;
+mod intake;
+mod keyed;
+mod reads;
+mod turn;
+
 use std::io::{Read, Write};
 
-use crate::ahead;
 use crate::apply;
-use crate::batch::{BatchHeader, BatchKind, BatchWriter, chain_hash, parse_batch};
-use crate::decide::{self, Body, Command};
-use crate::facts::{DigestRecounted, Fact, Statement, Text};
-use crate::intake::{self, take_in};
-pub use crate::intake::{Dead, Incoming, Received, well_formed};
-use crate::invariants;
-use crate::pool::Asking;
-use crate::recount;
-use crate::render::Answer;
-use crate::rules::Rules;
-use crate::sellable;
+use crate::audit::invariants;
+use crate::availability::pool::SaleContext;
+use crate::availability::sellable;
+pub use crate::engine::intake::{Dead, Incoming, Received, well_formed};
+use crate::reads::render::Answer;
 use crate::snapshot::{self, SnapshotError};
+use crate::state::digest_from_scratch;
+use crate::state::rules::Rules;
 use crate::state::{Position, State};
+use crate::verbs::prefetch;
+use crate::verbs::{Body, Command, expire};
+use crate::wire::batch::{BatchHeader, BatchKind, BatchWriter, chain_hash, parse_batch};
+use crate::wire::facts::{DigestRecounted, Fact, Text};
+use intake::take_in;
 
 /// A batch closes at this many bytes or facts (design, "Facts and subjects").
 pub const BATCH_BYTES_MAX: usize = 256 * 1024;
@@ -165,24 +171,22 @@ impl Engine {
             }
         }
         decision.answers.reserve(commands.len());
-        let mut bodies = Vec::with_capacity(commands.len().min(ahead::TEXTS_MAX));
-        for group in commands.chunks(ahead::TEXTS_MAX) {
+        let mut bodies = Vec::with_capacity(commands.len().min(prefetch::TEXTS_MAX));
+        for group in commands.chunks(prefetch::TEXTS_MAX) {
             if is_full(&writer) {
                 break;
             }
             bodies.clear();
             bodies.extend(group.iter().map(|command| Body::of(command, self.owner_key.as_ref())));
-            ahead::look_for(&self.state, group, &bodies);
-            for (command, body) in group.iter().zip(bodies.drain(..)) {
+            prefetch::look_for(&self.state, group, &bodies);
+            for (command, body) in group.iter().zip(&bodies) {
                 if is_full(&writer) {
                     break;
                 }
-                let mut sink = |statement: &crate::facts::Statement<'_>| {
-                    writer.push(statement);
-                };
                 let (state, key) = (&mut self.state, self.owner_key.as_ref());
-                let answer = decide::command(state, key, command, body, &mut sink);
-                decision.answers.push(answer);
+                decision
+                    .answers
+                    .push(turn::command(state, key, command, body, &mut writer));
             }
             // While what changed is still near.
             self.state.settle_digest();
@@ -209,16 +213,13 @@ impl Engine {
 
     /// Has the batch say that the digest is counted anew from here on: on every process, so that they stay comparable.
     fn heal(&mut self, writer: &mut BatchWriter) {
-        self.state.settle_digest();
-        let digest = recount::digest_of(&self.state).sum();
-        let statement = Statement {
-            source: Text::Borrowed(""),
-            by: None,
-            trace: None,
-            fact: Fact::DigestRecounted(DigestRecounted { digest }),
-        };
-        apply::statement(&mut self.state, &statement);
-        writer.push(&statement);
+        let digest = digest_from_scratch::count(&self.state).sum();
+        turn::record(
+            &mut self.state,
+            None,
+            Fact::DigestRecounted(DigestRecounted { digest }),
+            writer,
+        );
     }
 
     /// The pending batch is stored at `sequence`.
@@ -262,8 +263,8 @@ impl Engine {
             self.state.rules = serde_json::from_str::<Rules>(rules.get()).map_err(|e| unreadable(e.to_string()))?;
         }
         apply::open_batch(&mut self.state, batch.header.now_ms, batch.header.lead_ms);
-        for group in batch.facts.chunks(ahead::TEXTS_MAX) {
-            ahead::look_into(&self.state, group.iter().flatten());
+        for group in batch.facts.chunks(prefetch::TEXTS_MAX) {
+            prefetch::look_into(&self.state, group.iter().flatten());
             for read in group {
                 let statement = read.as_ref().map_err(|error| unreadable(error.to_string()))?;
                 apply::statement(&mut self.state, statement);
@@ -305,7 +306,7 @@ impl Engine {
 
     /// The digest counted anew over everything that the state holds; changes nothing.
     pub fn recount(&self) -> String {
-        format!("{:032x}", recount::digest_of(&self.state).sum())
+        format!("{:032x}", digest_from_scratch::count(&self.state).sum())
     }
 
     /// Whether the digest kept up is the one counted anew. Where it is not, the next batch that this engine decides says so,
@@ -335,7 +336,7 @@ impl Engine {
 
     /// When, on the lead clock, the next hold is due.
     pub fn next_due_lead_ms(&self) -> Option<i64> {
-        decide::next_due(&self.state)
+        expire::next_due(&self.state)
     }
 
     /// Whether a batch is needed that nobody asked for: the UTC day changed since the newest one, and dates are days; or the
@@ -355,18 +356,18 @@ impl Engine {
     /// What can be sold, for tests and benches; None: unknown SKU.
     pub fn sellable(&self, sku: &str, channel: &str, region: Option<&str>) -> Option<i64> {
         let sku = self.state.catalogue.sku(sku)?;
-        let region = region.map(|r| self.state.catalogue.region(r).unwrap_or(crate::lifecycle::NOWHERE));
-        let asking = Asking::of(self.state.catalogue.channel(channel), region);
+        let region = self.state.catalogue.asked_region(region);
+        let asking = SaleContext::of(self.state.catalogue.channel(channel), region);
         Some(sellable::sellable(&self.state, sku, asking).quantity)
     }
 
     /// The interned number of a SKU, for [`Engine::sellable_by_id`].
-    pub fn sku_id(&self, name: &str) -> Option<crate::ids::SkuId> {
+    pub fn sku_id(&self, name: &str) -> Option<crate::state::ids::SkuId> {
         self.state.catalogue.sku(name)
     }
 
     /// The interned number of a channel.
-    pub fn channel_id(&self, name: &str) -> Option<crate::ids::ChannelId> {
+    pub fn channel_id(&self, name: &str) -> Option<crate::state::ids::ChannelId> {
         self.state.catalogue.channel(name)
     }
 
@@ -377,8 +378,8 @@ impl Engine {
 
     /// What can be sold, by interned ids.
     #[inline]
-    pub fn sellable_by_id(&self, sku: crate::ids::SkuId, channel: Option<crate::ids::ChannelId>) -> i64 {
-        sellable::sellable(&self.state, sku, Asking::of(channel, None)).quantity
+    pub fn sellable_by_id(&self, sku: crate::state::ids::SkuId, channel: Option<crate::state::ids::ChannelId>) -> i64 {
+        sellable::sellable(&self.state, sku, SaleContext::of(channel, None)).quantity
     }
 }
 

@@ -11,60 +11,28 @@
 //! answered   render                                  what a request was told; JSON
 //! lifecycle  holding      binding     orders         a reservation's life and its units
 //! cart       sellable     sourcing    netting        one rule, one file
-//! pool  claims  safety  promise  rations  invariants  recount  digest
+//! pool  claims  safety  promise  quotas  invariants  recount  digest
 //! state                                              what there is; holds no rule
 //! catalogue  policies  stock  supply  reservations  identities  idempotency  rules  batch
 //! facts  commands  ids  quantity  json  errors
 //! ```
 
-pub mod batch;
-pub mod claims;
-pub mod commands;
-mod decide;
 pub mod engine;
-pub mod errors;
-pub mod facts;
-pub mod ids;
-pub mod json;
-pub mod rules;
 pub mod snapshot;
-mod state;
 
-mod ahead;
-mod answered;
 mod apply;
-mod binding;
-mod cart;
-mod catalogue;
-mod check;
-mod declare;
-mod digest;
-mod documents;
-mod explain;
-mod holding;
-mod idempotency;
-mod identities;
-mod intake;
-mod invariants;
-mod lifecycle;
-mod movements;
-mod netting;
-mod orders;
-mod policies;
-mod pool;
-mod promise;
-mod quantity;
-mod questions;
-mod rations;
-mod recount;
-mod render;
-mod reservations;
-mod safety;
-mod sellable;
-mod sourcing;
-mod stock;
-mod supply;
+mod audit;
+mod availability;
+mod erp;
+mod placement;
+mod reads;
+mod state;
+mod units;
+mod verbs;
+mod wire;
 
-pub use decide::{Command, Verb};
+pub use availability::claims;
 pub use engine::Engine;
-pub use state::Position;
+pub use state::{Position, ids, rules};
+pub use verbs::{Command, Verb};
+pub use wire::{batch, commands, errors, facts, json};

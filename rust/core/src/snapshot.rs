@@ -21,8 +21,7 @@ use std::io::{Read, Write};
 
 pub use header::Header;
 
-use crate::invariants;
-use crate::recount;
+use crate::audit::invariants;
 use crate::state::State;
 use blocks::{BlockReader, BlockWriter};
 use tables::TABLES;
@@ -106,7 +105,7 @@ pub(crate) fn read(scope: &str, source: &mut dyn Read) -> Result<State, Snapshot
 
 /// What was read is what the header promises: the digest counted from the entities, and sums that must agree.
 fn prove(state: &mut State, header: &Header) -> Result<(), SnapshotError> {
-    state.digest = recount::digest_of(state);
+    state.recount_digest();
     let counted = state.digest();
     if counted != header.digest {
         return Err(SnapshotError::DigestDiffers {

@@ -3,17 +3,34 @@
 //! In: changes that the rules worked out. Out: the same state on every node for the same LOG.
 //! Always: a cell changes only through [`State::change_cell`], so that what is kept ready and the digest follow.
 
-use crate::catalogue::{Catalogue, Channel, Location, Sku};
-use crate::digest::Digest;
-use crate::facts::{Day, LocationType};
-use crate::idempotency::AnsweredRequests;
-use crate::identities::Identities;
-use crate::ids::{ChannelId, LocationId, RegionId, SkuId, Slot, SourceId};
-use crate::policies::Policies;
-use crate::reservations::Reservations;
-use crate::rules::Rules;
-use crate::stock::{Cell, Stock};
-use crate::supply::Documents;
+pub(crate) mod catalogue;
+mod changes;
+pub(crate) mod digest;
+pub(crate) mod digest_from_scratch;
+mod encodings;
+pub(crate) mod idempotency;
+pub(crate) mod identities;
+pub mod ids;
+pub(crate) mod policies;
+pub(crate) mod quantity;
+pub(crate) mod read_only;
+pub(crate) mod reservations;
+pub mod rules;
+pub(crate) mod stock;
+pub(crate) mod supply;
+
+use crate::state::catalogue::{Catalogue, Channel, Location, Sku};
+use crate::state::digest::Digest;
+use crate::state::idempotency::AnsweredRequests;
+use crate::state::identities::Identities;
+use crate::state::ids::{ChannelId, LocationId, RegionId, SkuId, SourceId};
+use crate::state::policies::Policies;
+use crate::state::read_only::ReadOnly;
+use crate::state::reservations::{Reservations, StockNode};
+use crate::state::rules::Rules;
+use crate::state::stock::{Cell, Stock};
+use crate::state::supply::Documents;
+use crate::wire::facts::{Day, LocationType, Unsellable};
 
 /// Where in LOG a state stands.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -58,11 +75,11 @@ pub(crate) struct State {
     pub(crate) identities: Identities,
     pub(crate) answered: AnsweredRequests,
     /// Who owns the levels of each location.
-    pub(crate) location_owner: Vec<Option<SourceId>>,
+    pub(crate) location_owner: ReadOnly<Vec<Option<SourceId>>>,
     /// Whether a source tells time (or counts); None until it has said.
-    pub(crate) source_clock: Vec<Option<bool>>,
+    pub(crate) source_clock: ReadOnly<Vec<Option<bool>>>,
     pub(crate) counters: Counters,
-    pub(crate) digest: Digest,
+    digest: Digest,
     /// Units owed in cells, bound to supply and unsourced: kept as they change, to be checked against the reservations.
     pub(crate) units_in_cells: i64,
     pub(crate) units_on_supply: i64,
@@ -71,10 +88,8 @@ pub(crate) struct State {
     pub(crate) unsourced_skus: std::collections::BTreeSet<SkuId>,
     /// SKUs whose unsourced units may bind now.
     pub(crate) to_bind: Vec<SkuId>,
-    /// A question is looking at the state as if something were not there: nothing counts as changed by a fact.
-    pub(crate) is_looking: bool,
     /// Room for encodings, used again and again.
-    pub(crate) scratch: Vec<u8>,
+    scratch: Vec<u8>,
 }
 
 impl State {
@@ -90,8 +105,8 @@ impl State {
             reservations: Reservations::default(),
             identities: Identities::default(),
             answered: AnsweredRequests::default(),
-            location_owner: Vec::new(),
-            source_clock: Vec::new(),
+            location_owner: ReadOnly::default(),
+            source_clock: ReadOnly::default(),
             counters: Counters::default(),
             digest: Digest::default(),
             units_in_cells: 0,
@@ -99,7 +114,6 @@ impl State {
             units_unsourced: 0,
             unsourced_skus: std::collections::BTreeSet::new(),
             to_bind: Vec::new(),
-            is_looking: false,
             scratch: Vec::new(),
         }
     }
@@ -122,7 +136,7 @@ impl State {
     pub(crate) fn location(&mut self, name: &str) -> LocationId {
         let (number, new) = self.catalogue.location_names.intern(name);
         if new {
-            self.catalogue.locations.push(Location {
+            self.catalogue.locations.as_mut().push(Location {
                 declared: false,
                 r#type: LocationType::Warehouse,
                 regions: Vec::new(),
@@ -130,7 +144,7 @@ impl State {
                 enabled: true,
                 rank: 0,
             });
-            self.location_owner.push(None);
+            self.location_owner.as_mut().push(None);
             self.catalogue.rank_locations();
             self.digest.symbol(1, number, name);
         }
@@ -140,7 +154,7 @@ impl State {
     pub(crate) fn channel(&mut self, name: &str) -> ChannelId {
         let (number, new) = self.catalogue.channel_names.intern(name);
         if new {
-            self.catalogue.channels.push(Channel::default());
+            self.catalogue.channels.as_mut().push(Channel::default());
             self.digest.symbol(2, number, name);
         }
         ChannelId(number as u16)
@@ -149,7 +163,7 @@ impl State {
     pub(crate) fn source(&mut self, name: &str) -> SourceId {
         let (number, new) = self.catalogue.source_names.intern(name);
         if new {
-            self.source_clock.push(None);
+            self.source_clock.as_mut().push(None);
             self.digest.symbol(3, number, name);
         }
         SourceId(number as u16)
@@ -172,43 +186,13 @@ impl State {
         self.cells(sku).iter().find(|c| c.location == location)
     }
 
-    /// Changes one cell, made where it is missing; keeps the SKU's stock at hand, the digest and the open sequence in step.
-    pub(crate) fn change_cell(&mut self, sku: SkuId, location: LocationId, change: impl FnOnce(&mut Cell)) {
-        let block = self.catalogue.skus[sku.at()].cells;
-        let found = self.stock.cells(block).iter().position(|c| c.location == location);
-        let (at, is_new) = match found {
-            Some(at) => (at, false),
-            None => (self.add_cell(sku, location), true),
-        };
-        let block = self.catalogue.skus[sku.at()].cells;
-        let enabled = self.catalogue.locations[location.at()].enabled;
-        let cell = &mut self.stock.cells_mut(block)[at];
-        self.digest.touch_cell(sku, cell, is_new);
-        let (hand, units, stated) = (cell.at_hand(), cell.committed + cell.held, cell.stated());
-        change(cell);
-        if !self.is_looking {
-            let sequence = self.position.sequence + 1;
-            *(if cell.stated() == stated {
-                &mut cell.owed_sequence
-            } else {
-                &mut cell.stock_sequence
-            }) = sequence;
+    /// Where a node is; None: beyond any.
+    pub(crate) fn location_of(&self, node: StockNode) -> Option<LocationId> {
+        match node {
+            StockNode::Hand(location) => Some(location),
+            StockNode::Supply(id) => Some(self.documents.supplies.get(id.0).location),
+            StockNode::Unsourced => None,
         }
-        self.units_in_cells += cell.committed + cell.held - units;
-        if enabled {
-            self.catalogue.skus[sku.at()].at_hand += cell.at_hand() - hand;
-        }
-        self.note_change(sku);
-    }
-
-    fn add_cell(&mut self, sku: SkuId, location: LocationId) -> usize {
-        let hint = self.catalogue.locations.len();
-        let mut block = self.catalogue.skus[sku.at()].cells;
-        let at = self.stock.add(&mut block, location, hint);
-        self.catalogue.skus[sku.at()].cells = block;
-        let safety = crate::safety::of_cell(self, sku, &self.stock.cells(block)[at]);
-        self.stock.cells_mut(block)[at].safety = safety;
-        at
     }
 
     /// Notes that what can be taken of a SKU may have changed.
@@ -222,13 +206,6 @@ impl State {
     /// Notes that anything may have changed for every SKU with units beyond any node.
     pub(crate) fn note_change_of_all(&mut self) {
         self.to_bind.extend(self.unsourced_skus.iter().copied());
-    }
-
-    /// Marks a reservation as changed by the batch under way.
-    pub(crate) fn touch_reservation(&mut self, slot: Slot) {
-        let reservation = self.reservations.get_mut(slot);
-        self.digest.touch_reservation(slot, reservation, &mut self.scratch);
-        reservation.sequence = self.position.sequence + 1;
     }
 
     /// Recomputes the ready stock at hand of every SKU (a location was switched on or off).
@@ -245,27 +222,52 @@ impl State {
         }
     }
 
-    /// Brings the digest up to date with what the batch changed, while that is still near.
-    pub(crate) fn settle_digest(&mut self) {
-        let State {
-            digest,
-            catalogue,
-            stock,
-            reservations,
-            scratch,
-            ..
-        } = self;
-        digest.settle(catalogue, stock, reservations, scratch);
-    }
-
-    /// The digest: 32 hexadecimal digits over stock, policies, reservations and the memory of identities.
-    pub(crate) fn digest(&mut self) -> String {
-        self.settle_digest();
-        format!("{:032x}", self.digest.sum())
+    /// The four parts of a cell's unsellable stock.
+    pub(crate) fn conditions(&self, sku: SkuId, location: LocationId) -> Unsellable {
+        self.stock.conditions.get(&(sku, location)).copied().unwrap_or_default()
     }
 
     /// Open movements of a cell.
-    pub(crate) fn movements(&self, sku: SkuId, location: LocationId) -> &[crate::stock::Movement] {
+    pub(crate) fn movements(&self, sku: SkuId, location: LocationId) -> &[crate::state::stock::Movement] {
         self.stock.movements.get(&(sku, location)).map_or(&[], Vec::as_slice)
     }
+}
+
+/// Names every field of the state and which table of a snapshot has it. It does nothing: it is there to be compiled.
+#[allow(dead_code, reason = "it is there to be compiled")]
+fn every_field(state: &State) {
+    let State {
+        scope: _,    // header
+        position: _, // header
+        rules: _,    // header
+        catalogue,
+        stock: _,           // cells, conditions, movements; the memory behind them is laid out anew
+        documents: _,       // supplies, demands and their closed ones; by key and by order: derived
+        policies: _,        // restrictions, oversell, safety, freshness; counts: derived
+        reservations: _,    // slots, reservations, at_cell, closed, early; due, by id, owner, order, state: derived
+        identities: _,      // identities
+        answered: _,        // answered
+        location_owner: _,  // locations
+        source_clock: _,    // sources
+        counters: _,        // counters
+        digest: _,          // counted anew
+        units_in_cells: _,  // derived
+        units_on_supply: _, // derived
+        units_unsourced: _, // derived
+        unsourced_skus: _,  // derived
+        to_bind: _,         // empty between batches
+        scratch: _,         // holds nothing
+    } = state;
+    let Catalogue {
+        sku_names: _,      // skus
+        skus: _,           // at hand: derived; the rest says where things lie
+        details: _,        // items, lists, allocations, caps; unsourced: derived
+        aliases: _,        // derived from items
+        location_names: _, // locations
+        locations: _,      // locations; rank: derived
+        channel_names: _,  // channels
+        channels: _,       // channels
+        source_names: _,   // sources
+        region_names: _,   // regions
+    } = catalogue;
 }

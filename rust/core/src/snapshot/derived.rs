@@ -4,10 +4,10 @@
 //! it (`invariants` compares); sums are checked, for a table can be damaged in a way that its checksum was made after.
 
 use super::SnapshotError;
-use crate::ids::{DemandId, SkuId, Slot};
-use crate::policies::Oversold;
-use crate::reservations::{Node, ReservationState};
 use crate::state::State;
+use crate::state::ids::{DemandId, SkuId, Slot};
+use crate::state::policies::AgeKey;
+use crate::state::reservations::{ReservationState, StockNode};
 
 pub(super) fn renew(state: &mut State) -> Result<(), SnapshotError> {
     aliases(state);
@@ -58,23 +58,24 @@ fn nodes(state: &mut State) -> Result<(), SnapshotError> {
     } = state;
     let mut units_open = 0;
     for (slot, reservation) in reservations.iter() {
-        let age = Oversold {
+        let age = AgeKey {
             serial: reservation.serial,
             slot,
         };
         for portion in &reservation.portions {
-            if !portion.inside {
+            if !portion.in_erp_level {
                 add(&mut units_open, portion.quantity)?;
             }
             match portion.node {
-                Node::Hand(_) => {}
-                Node::Supply(id) => {
-                    let supply = documents.supplies.get_mut(id.0);
-                    supply.holders.insert(age);
-                    add(&mut supply.bound, portion.quantity)?;
+                StockNode::Hand(_) => {}
+                StockNode::Supply(id) => {
+                    let mut bound = documents.supplies.get(id.0).bound;
+                    add(&mut bound, portion.quantity)?;
+                    documents.supplies.bind(id, portion.quantity);
+                    documents.supplies.list_holder(id, age, true);
                     add(units_on_supply, portion.quantity)?;
                 }
-                Node::Unsourced => {
+                StockNode::Unsourced => {
                     catalogue.detail_mut(portion.sku).flow.unsourced.insert(age);
                     unsourced_skus.insert(portion.sku);
                     add(units_unsourced, portion.quantity)?;
@@ -89,7 +90,7 @@ fn nodes(state: &mut State) -> Result<(), SnapshotError> {
 fn indexes_of_reservations(state: &mut State) {
     let reservations = &mut state.reservations;
     for slot in (0..reservations.slots_total() as u32).map(Slot) {
-        let Some(record) = reservations.get_if_taken(slot) else {
+        let Some(record) = reservations.get_taken(slot) else {
             continue;
         };
         if record.state == ReservationState::Held {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::SnapshotError;
 use super::tables::TABLES;
-use crate::rules::Rules;
+use crate::state::rules::Rules;
 use crate::state::{Position, State};
 
 /// What a snapshot says of itself.

@@ -13,7 +13,6 @@ mod stock;
 
 use super::SnapshotError;
 use super::wire::{In, Out};
-use crate::catalogue::Catalogue;
 use crate::state::State;
 
 type Read = fn(&mut State, &mut In<'_, '_>, u64) -> Result<(), SnapshotError>;
@@ -68,43 +67,3 @@ pub(super) const TABLES: &[Table] = tables![
     "early" => memory::early,
     "counters" => memory::counters,
 ];
-
-/// Names every field of the state and what becomes of it. It does nothing: it is there to be compiled.
-#[allow(dead_code, reason = "it is there to be compiled")]
-fn every_field(state: &State) {
-    let State {
-        scope: _,    // header
-        position: _, // header
-        rules: _,    // header
-        catalogue,
-        stock: _,           // cells, conditions, movements; the memory behind them is laid out anew
-        documents: _,       // supplies, demands and their closed ones; by key and by order: derived
-        policies: _,        // restrictions, oversell, safety, freshness; counts: derived
-        reservations: _,    // slots, reservations, at_cell, closed, early; due, by id, owner, order, state: derived
-        identities: _,      // identities
-        answered: _,        // answered
-        location_owner: _,  // locations
-        source_clock: _,    // sources
-        counters: _,        // counters
-        digest: _,          // counted anew
-        units_in_cells: _,  // derived
-        units_on_supply: _, // derived
-        units_unsourced: _, // derived
-        unsourced_skus: _,  // derived
-        to_bind: _,         // empty between batches
-        is_looking: _,      // false between questions
-        scratch: _,         // holds nothing
-    } = state;
-    let Catalogue {
-        sku_names: _,      // skus
-        skus: _,           // at hand: derived; the rest says where things lie
-        details: _,        // items, lists, allocations, caps; unsourced: derived
-        aliases: _,        // derived from items
-        location_names: _, // locations
-        locations: _,      // locations; rank: derived
-        channel_names: _,  // channels
-        channels: _,       // channels
-        source_names: _,   // sources
-        region_names: _,   // regions
-    } = catalogue;
-}

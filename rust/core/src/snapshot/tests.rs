@@ -113,18 +113,18 @@ fn step(random: &mut Random, number: u64) -> Step {
 }
 
 /// An engine and what it was told last, so that two can be told the same.
-struct Node {
+struct StockNode {
     engine: Engine,
     in_sequence: u64,
 }
 
-impl Node {
+impl StockNode {
     fn new() -> Self {
         let mut engine = Engine::new("main", None);
         let rules = r#"{"remember_closed_ms":20000,"identities_max":12,"owner_units_max":40}"#;
         let lead = engine.lead_batch("n1", 1_790_000_000_000, rules).unwrap();
         assert!(engine.apply(1, &lead).unwrap());
-        let mut node = Node { engine, in_sequence: 0 };
+        let mut node = StockNode { engine, in_sequence: 0 };
         node.tell(&(vec![OPENING.replace('\n', "")], vec![], 0), "policy");
         node
     }
@@ -172,7 +172,7 @@ impl Node {
     }
 
     fn play(seed: u64, steps: u64) -> Self {
-        let (mut node, mut random) = (Node::new(), Random(seed));
+        let (mut node, mut random) = (StockNode::new(), Random(seed));
         for number in 0..steps {
             let next = step(&mut random, number);
             node.tell(&next, "erp.acme");
@@ -196,9 +196,9 @@ proptest! {
 
     #[test]
     fn a_restored_engine_goes_on_as_the_one_that_was_written(seed: u64, steps in 0u64..120, more in 1u64..60) {
-        let mut node = Node::play(seed, steps);
+        let mut node = StockNode::play(seed, steps);
         let bytes = node.snapshot();
-        let mut other = Node { engine: restored(&bytes).unwrap(), in_sequence: node.in_sequence };
+        let mut other = StockNode { engine: restored(&bytes).unwrap(), in_sequence: node.in_sequence };
         prop_assert_eq!(other.engine.position(), node.engine.position());
         prop_assert_eq!(other.engine.check_thoroughly(), node.engine.check_thoroughly());
         prop_assert_eq!(other.engine.totals(), node.engine.totals());
@@ -214,8 +214,8 @@ proptest! {
 
     #[test]
     fn a_replay_of_the_log_gives_the_bytes_that_its_leader_gives(seed: u64, steps in 0u64..120) {
-        let mut leader = Node::new();
-        let mut follower = Node::new();
+        let mut leader = StockNode::new();
+        let mut follower = StockNode::new();
         let mut random = Random(seed);
         for number in 0..steps {
             let next = step(&mut random, number);
@@ -237,7 +237,7 @@ proptest! {
 
     #[test]
     fn no_flipped_bit_gets_through(seed: u64, at: prop::sample::Index, bit in 0u8..8) {
-        let mut bytes = Node::play(seed, 60).snapshot();
+        let mut bytes = StockNode::play(seed, 60).snapshot();
         let at = at.index(bytes.len());
         bytes[at] ^= 1 << bit;
         prop_assert!(restored(&bytes).is_err());
@@ -245,16 +245,16 @@ proptest! {
 
     #[test]
     fn no_end_that_is_cut_off_gets_through(seed: u64, at: prop::sample::Index) {
-        let bytes = Node::play(seed, 60).snapshot();
+        let bytes = StockNode::play(seed, 60).snapshot();
         prop_assert!(restored(&bytes[..at.index(bytes.len())]).is_err());
     }
 
     /// A writer with a fault, or a hand: checksums fit, contents do not. An error or another state, never a panic.
     #[test]
     fn contents_that_contradict_themselves_are_an_error(seed in 0u64..8, changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4)) {
-        let bytes = Node::play(seed, 100).snapshot();
+        let bytes = StockNode::play(seed, 100).snapshot();
         if let Ok(mut engine) = restored(&forged(&bytes, &changes)) {
-            prop_assert_eq!(engine.digest(), Node::play(seed, 100).engine.digest());
+            prop_assert_eq!(engine.digest(), StockNode::play(seed, 100).engine.digest());
         }
     }
 }
@@ -323,14 +323,14 @@ fn forged(bytes: &[u8], changes: &[(prop::sample::Index, u8)]) -> Vec<u8> {
 
 #[test]
 fn a_forgery_without_a_change_is_the_snapshot_itself() {
-    let bytes = Node::play(3, 80).snapshot();
+    let bytes = StockNode::play(3, 80).snapshot();
     let mut engine = restored(&forged(&bytes, &[])).unwrap();
-    assert_eq!(engine.digest(), Node::play(3, 80).engine.digest());
+    assert_eq!(engine.digest(), StockNode::play(3, 80).engine.digest());
 }
 
 #[test]
 fn tables_larger_than_a_block_are_cut_into_blocks() {
-    let mut node = Node::new();
+    let mut node = StockNode::new();
     for n in 0..120 {
         let level = |k: u32| {
             format!(
@@ -348,7 +348,7 @@ fn tables_larger_than_a_block_are_cut_into_blocks() {
 
 #[test]
 fn a_newer_format_another_scope_and_another_file_are_told_apart() {
-    let bytes = Node::play(1, 10).snapshot();
+    let bytes = StockNode::play(1, 10).snapshot();
     let mut newer = bytes.clone();
     newer[8..12].copy_from_slice(&(FORMAT + 1).to_le_bytes());
     assert!(matches!(
@@ -366,7 +366,7 @@ fn a_newer_format_another_scope_and_another_file_are_told_apart() {
 
 #[test]
 fn a_batch_under_way_is_not_written() {
-    let mut node = Node::play(1, 10);
+    let mut node = StockNode::play(1, 10);
     let (now_ms, lead_ms) = (node.engine.position().now_ms, node.engine.position().lead_ms);
     node.engine.decide(now_ms + 86_400_000, lead_ms, &[], &[]).unwrap();
     assert!(matches!(
@@ -379,7 +379,7 @@ fn a_batch_under_way_is_not_written() {
 fn the_histories_reach_every_table() {
     let mut seen = std::collections::BTreeMap::<String, u64>::new();
     for seed in 0..12 {
-        let mut node = Node::play(seed, 150);
+        let mut node = StockNode::play(seed, 150);
         for (name, count) in node.engine.snapshot(&mut Vec::new()).unwrap().tables {
             *seen.entry(name).or_default() += count;
         }

@@ -5,7 +5,7 @@
 
 use super::SnapshotError;
 use super::blocks::{BlockReader, BlockWriter};
-use crate::facts::AsOf;
+use crate::wire::facts::AsOf;
 
 /// No text of the state is longer: a fact fits one message of LOG.
 const TEXT_BYTES_MAX: u64 = 512 * 1024;

@@ -2,11 +2,11 @@
 
 use super::super::SnapshotError;
 use super::super::wire::{In, Out};
-use crate::catalogue::Detail;
-use crate::facts::{DemandClass, SupplyStatus};
-use crate::ids::{DemandId, LocationId, SkuId, SourceId, SupplyId};
+use crate::state::catalogue::Detail;
+use crate::state::ids::{DemandId, LocationId, SkuId, SourceId, SupplyId};
+use crate::state::supply::{Demand, DocumentKey, Register, Supply};
 use crate::state::{Position, State};
-use crate::supply::{Demand, DocumentKey, Register, Supply};
+use crate::wire::facts::{DemandClass, SupplyStatus};
 
 const STATUSES: [SupplyStatus; 3] = [SupplyStatus::Open, SupplyStatus::Received, SupplyStatus::Cancelled];
 const CLASSES: [DemandClass; 4] = [

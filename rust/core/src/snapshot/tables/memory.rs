@@ -2,10 +2,10 @@
 
 use super::super::SnapshotError;
 use super::super::wire::{In, Out};
-use crate::idempotency::{ANSWER_BYTES_MAX, Bounds, Entry, Told};
-use crate::identities::Remembered;
-use crate::ids::{LocationId, SkuId};
-use crate::reservations::EarlyWord;
+use crate::state::idempotency::{ANSWER_BYTES_MAX, Bounds, Entry, Told};
+use crate::state::identities::Remembered;
+use crate::state::ids::{LocationId, SkuId};
+use crate::state::reservations::PendingOrderFacts;
 use crate::state::{Counters, State};
 
 /// Oldest first: that is the order in which they will be forgotten.
@@ -112,12 +112,16 @@ pub(super) mod early {
     use super::*;
 
     pub(crate) fn count(state: &State) -> u64 {
-        state.reservations.early_order.len() as u64
+        state.reservations.pending_orders.len() as u64
     }
 
     pub(crate) fn write(state: &State, out: &mut Out<'_, '_>) {
-        for order in &state.reservations.early_order {
-            let words = state.reservations.early.get(order).map_or(&[][..], |e| &e.raw[..]);
+        for order in &state.reservations.pending_orders {
+            let words = state
+                .reservations
+                .pending_order_facts
+                .get(order)
+                .map_or(&[][..], |e| &e.raw[..]);
             out.text(order).size(words.len());
             for word in words {
                 out.text(word).end_entry();
@@ -129,8 +133,14 @@ pub(super) mod early {
         for _ in 0..count {
             let order = input.text()?;
             let raw = input.list(In::text)?;
-            state.reservations.early_order.push_back(order.clone());
-            if state.reservations.early.insert(order, EarlyWord { raw }).is_some() {
+            state.reservations.pending_orders.push_back(order.clone());
+            if state
+                .reservations
+                .pending_order_facts
+                .restoring()
+                .insert(order, PendingOrderFacts { raw })
+                .is_some()
+            {
                 return Err(input.damaged("an order stands twice"));
             }
         }

@@ -2,10 +2,10 @@
 
 use super::super::SnapshotError;
 use super::super::wire::{In, Out};
-use crate::catalogue::{Catalogue, Channel, Item, Location, Sku};
-use crate::facts::{ItemStatus, LocationType, Regional, Sourcing};
-use crate::ids::{LocationId, RegionId, SkuId, SourceId, Symbols};
 use crate::state::State;
+use crate::state::catalogue::{Catalogue, Channel, Item, Location, Sku};
+use crate::state::ids::{LocationId, RegionId, SkuId, SourceId, Symbols};
+use crate::wire::facts::{ItemStatus, LocationType, Regional, Sourcing};
 
 const LOCATION_TYPES: [LocationType; 3] = [LocationType::Warehouse, LocationType::Store, LocationType::ThirdParty];
 const SOURCINGS: [Sourcing; 3] = [Sourcing::Priority, Sourcing::Region, Sourcing::FewestSplits];
@@ -54,7 +54,10 @@ pub(super) mod sources {
         let mut bytes = 0;
         for _ in 0..count {
             named(&mut state.catalogue.source_names, &mut bytes, input)?;
-            state.source_clock.push(input.choice(&[None, Some(false), Some(true)])?);
+            state
+                .source_clock
+                .restoring()
+                .push(input.choice(&[None, Some(false), Some(true)])?);
         }
         Ok(())
     }
@@ -123,7 +126,7 @@ pub(super) mod locations {
         let mut bytes = 0;
         for _ in 0..count {
             named(location_names, &mut bytes, input)?;
-            locations.push(Location {
+            locations.restoring().push(Location {
                 declared: input.flag()?,
                 r#type: input.choice(&LOCATION_TYPES)?,
                 regions: input.list(|i| Ok(RegionId(i.place(region_names.len())? as u16)))?,
@@ -132,7 +135,7 @@ pub(super) mod locations {
                 rank: 0,
             });
             let owner = input.optional(|i| Ok(SourceId(i.place(source_names.len())? as u16)))?;
-            state.location_owner.push(owner);
+            state.location_owner.restoring().push(owner);
         }
         state.catalogue.rank_locations();
         Ok(())
@@ -181,7 +184,7 @@ pub(super) mod channels {
         let mut bytes = 0;
         for _ in 0..count {
             named(&mut state.catalogue.channel_names, &mut bytes, input)?;
-            state.catalogue.channels.push(Channel {
+            state.catalogue.channels.restoring().push(Channel {
                 declared: input.flag()?,
                 locations: input.optional(|i| i.list(|i| Ok(LocationId(i.place(places)? as u16))))?,
                 draws_shared: input.flag()?,
@@ -278,7 +281,7 @@ pub(super) mod items {
                 tax_class: input.optional(In::text)?,
                 status: input.choice(&STATUSES)?,
             };
-            if state.catalogue.detail_mut(sku).item.replace(item).is_some() {
+            if state.catalogue.detail_mut(sku).item.restoring().replace(item).is_some() {
                 return Err(input.damaged("an item stands twice"));
             }
         }

@@ -1,13 +1,13 @@
-//! Tables of rules: rations by SKU and channel, restrictions, oversell, safety, freshness; each in the order of its key.
+//! Tables of rules: quotas by SKU and channel, restrictions, oversell, safety, freshness; each in the order of its key.
 
 use super::super::SnapshotError;
 use super::super::wire::{In, Out};
-use crate::catalogue::Catalogue;
-use crate::facts::{FreshnessAction, OversellPolicy};
-use crate::ids::{ChannelId, LocationId, SkuId, SourceId};
-use crate::policies::{Freshness, OversellRule, PERIODS_MAX, Ration, Rations, Restriction, SafetyRule, Scope};
-use crate::rations::Kind;
 use crate::state::State;
+use crate::state::catalogue::Catalogue;
+use crate::state::ids::{ChannelId, LocationId, SkuId, SourceId};
+use crate::state::policies::QuotaKind;
+use crate::state::policies::{Freshness, OversellRule, PERIODS_MAX, Quota, Quotas, Restriction, SafetyRule, Scope};
+use crate::wire::facts::{FreshnessAction, OversellPolicy};
 
 const ACTIONS: [FreshnessAction; 4] = [
     FreshnessAction::Serve,
@@ -16,33 +16,33 @@ const ACTIONS: [FreshnessAction; 4] = [
     FreshnessAction::Restrict,
 ];
 
-fn rations_of(catalogue: &Catalogue, kind: Kind) -> impl Iterator<Item = (SkuId, &Rations)> {
+fn quotas_of(catalogue: &Catalogue, kind: QuotaKind) -> impl Iterator<Item = (SkuId, &Quotas)> {
     let skus = (0..catalogue.skus.len() as u32).map(SkuId);
     skus.filter_map(move |sku| {
         let detail = catalogue.detail(sku)?;
-        let rations = match kind {
-            Kind::Allocation => &detail.allocations,
-            Kind::Cap => &detail.caps,
+        let quotas = match kind {
+            QuotaKind::Allocation => &detail.allocations,
+            QuotaKind::Cap => &detail.caps,
         };
-        Some((sku, rations))
+        Some((sku, &**quotas))
     })
 }
 
-fn count_rations(state: &State, kind: Kind) -> u64 {
-    rations_of(&state.catalogue, kind).map(|(_, r)| r.len() as u64).sum()
+fn count_quotas(state: &State, kind: QuotaKind) -> u64 {
+    quotas_of(&state.catalogue, kind).map(|(_, r)| r.len() as u64).sum()
 }
 
-fn put_rations(state: &State, out: &mut Out<'_, '_>, kind: Kind) {
-    for (sku, rations) in rations_of(&state.catalogue, kind) {
-        for (channel, ration) in rations {
-            let Ration {
+fn put_quotas(state: &State, out: &mut Out<'_, '_>, kind: QuotaKind) {
+    for (sku, quotas) in quotas_of(&state.catalogue, kind) {
+        for (channel, quota) in quotas {
+            let Quota {
                 quantity,
                 consumed,
                 period,
                 serial,
                 left,
                 sequence,
-            } = ration;
+            } = quota;
             out.uint(sku.0).uint(channel.0).optional_int(*quantity).int(*consumed);
             out.optional_text(period.as_deref()).uint(*serial).size(left.len());
             for period in left {
@@ -53,12 +53,12 @@ fn put_rations(state: &State, out: &mut Out<'_, '_>, kind: Kind) {
     }
 }
 
-fn get_rations(state: &mut State, input: &mut In<'_, '_>, count: u64, kind: Kind) -> Result<(), SnapshotError> {
+fn get_quotas(state: &mut State, input: &mut In<'_, '_>, count: u64, kind: QuotaKind) -> Result<(), SnapshotError> {
     let (skus, channels) = (state.catalogue.skus.len(), state.catalogue.channels.len());
     for _ in 0..count {
         let sku = SkuId(input.place(skus)? as u32);
         let channel = ChannelId(input.place(channels)? as u16);
-        let ration = Ration {
+        let quota = Quota {
             quantity: input.optional(In::quantity)?,
             consumed: input.quantity()?,
             period: input.optional(In::text)?,
@@ -66,16 +66,16 @@ fn get_rations(state: &mut State, input: &mut In<'_, '_>, count: u64, kind: Kind
             left: input.list(In::text)?,
             sequence: input.uint()?,
         };
-        if ration.left.len() > PERIODS_MAX {
-            return Err(input.damaged("a ration remembers too many periods"));
+        if quota.left.len() > PERIODS_MAX {
+            return Err(input.damaged("a quota remembers too many periods"));
         }
         let detail = state.catalogue.detail_mut(sku);
-        let rations = match kind {
-            Kind::Allocation => &mut detail.allocations,
-            Kind::Cap => &mut detail.caps,
+        let quotas = match kind {
+            QuotaKind::Allocation => detail.allocations.restoring(),
+            QuotaKind::Cap => detail.caps.restoring(),
         };
-        if rations.insert(channel, ration).is_some() {
-            return Err(input.damaged("a ration stands twice"));
+        if quotas.insert(channel, quota).is_some() {
+            return Err(input.damaged("a quota stands twice"));
         }
     }
     Ok(())
@@ -85,15 +85,15 @@ pub(super) mod allocations {
     use super::*;
 
     pub(crate) fn count(state: &State) -> u64 {
-        count_rations(state, Kind::Allocation)
+        count_quotas(state, QuotaKind::Allocation)
     }
 
     pub(crate) fn write(state: &State, out: &mut Out<'_, '_>) {
-        put_rations(state, out, Kind::Allocation);
+        put_quotas(state, out, QuotaKind::Allocation);
     }
 
     pub(crate) fn read(state: &mut State, input: &mut In<'_, '_>, count: u64) -> Result<(), SnapshotError> {
-        get_rations(state, input, count, Kind::Allocation)
+        get_quotas(state, input, count, QuotaKind::Allocation)
     }
 }
 
@@ -101,15 +101,15 @@ pub(super) mod caps {
     use super::*;
 
     pub(crate) fn count(state: &State) -> u64 {
-        count_rations(state, Kind::Cap)
+        count_quotas(state, QuotaKind::Cap)
     }
 
     pub(crate) fn write(state: &State, out: &mut Out<'_, '_>) {
-        put_rations(state, out, Kind::Cap);
+        put_quotas(state, out, QuotaKind::Cap);
     }
 
     pub(crate) fn read(state: &mut State, input: &mut In<'_, '_>, count: u64) -> Result<(), SnapshotError> {
-        get_rations(state, input, count, Kind::Cap)
+        get_quotas(state, input, count, QuotaKind::Cap)
     }
 }
 
@@ -144,7 +144,7 @@ pub(super) mod restrictions {
     }
 
     pub(crate) fn write(state: &State, out: &mut Out<'_, '_>) {
-        for (&(sku, channel), rule) in &state.policies.restrictions {
+        for (&(sku, channel), rule) in state.policies.restrictions.iter() {
             let Restriction {
                 blocked,
                 reason,
@@ -164,7 +164,10 @@ pub(super) mod restrictions {
                 reason: input.text()?,
                 sequence: input.uint()?,
             };
-            once(state.policies.restrictions.insert(scope, rule).as_ref(), input)?;
+            once(
+                state.policies.restrictions.restoring().insert(scope, rule).as_ref(),
+                input,
+            )?;
         }
         Ok(())
     }
@@ -178,7 +181,7 @@ pub(super) mod oversell {
     }
 
     pub(crate) fn write(state: &State, out: &mut Out<'_, '_>) {
-        for (&(sku, channel), rule) in &state.policies.oversell {
+        for (&(sku, channel), rule) in state.policies.oversell.iter() {
             let OversellRule { policy, sequence } = *rule;
             put_scope(out, sku, channel.map(|c| c.0));
             match policy {
@@ -202,7 +205,7 @@ pub(super) mod oversell {
             };
             let sequence = input.uint()?;
             let rule = OversellRule { policy, sequence };
-            once(state.policies.oversell.insert(scope, rule).as_ref(), input)?;
+            once(state.policies.oversell.restoring().insert(scope, rule).as_ref(), input)?;
         }
         Ok(())
     }
@@ -216,7 +219,7 @@ pub(super) mod safety {
     }
 
     pub(crate) fn write(state: &State, out: &mut Out<'_, '_>) {
-        for (&(sku, location), rule) in &state.policies.safety {
+        for (&(sku, location), rule) in state.policies.safety.iter() {
             let SafetyRule {
                 absolute,
                 percent_hundredths,
@@ -239,7 +242,7 @@ pub(super) mod safety {
                 percent_hundredths: input.optional(In::quantity)?,
                 sequence: input.uint()?,
             };
-            once(state.policies.safety.insert(scope, rule).as_ref(), input)?;
+            once(state.policies.safety.restoring().insert(scope, rule).as_ref(), input)?;
         }
         Ok(())
     }
@@ -253,7 +256,7 @@ pub(super) mod freshness {
     }
 
     pub(crate) fn write(state: &State, out: &mut Out<'_, '_>) {
-        for (source, rule) in &state.policies.freshness {
+        for (source, rule) in state.policies.freshness.iter() {
             let Freshness {
                 stale_after_ms,
                 action,
@@ -273,7 +276,10 @@ pub(super) mod freshness {
                 action: input.choice(&ACTIONS)?,
                 amount: input.optional(In::quantity)?,
             };
-            once(state.policies.freshness.insert(source, rule).as_ref(), input)?;
+            once(
+                state.policies.freshness.restoring().insert(source, rule).as_ref(),
+                input,
+            )?;
         }
         Ok(())
     }

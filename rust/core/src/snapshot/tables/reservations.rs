@@ -3,10 +3,12 @@
 use super::super::SnapshotError;
 use super::super::wire::{In, Out};
 use super::stock::get_key;
-use crate::ids::{ChannelId, LocationId, RegionId, SkuId, Slot, SourceId, SupplyId};
-use crate::lifecycle::NOWHERE;
-use crate::reservations::{Evidence, Line, Lines, Node, Owner, Portion, Portions, Reservation, ReservationState};
+use crate::state::ids::{ChannelId, LocationId, RegionId, SkuId, Slot, SourceId, SupplyId};
+
 use crate::state::State;
+use crate::state::reservations::{
+    Evidence, Line, Lines, Owner, Portion, Portions, Reservation, ReservationState, StockNode,
+};
 
 const STATES: [ReservationState; 8] = [
     ReservationState::Held,
@@ -114,7 +116,7 @@ pub(super) mod records {
 
     /// Bits of a portion: its node's kind in the lowest two, then what is so and what follows.
     const FULFILLED: u8 = 4;
-    const INSIDE: u8 = 8;
+    const IN_ERP_LEVEL: u8 = 8;
     const EVIDENCE: u8 = 16;
     const ACKNOWLEDGED: u8 = 32;
     const SHIPPED: u8 = 64;
@@ -124,7 +126,7 @@ pub(super) mod records {
             sku,
             line,
             fulfilled,
-            inside,
+            in_erp_level,
             node,
             quantity,
             own,
@@ -135,14 +137,14 @@ pub(super) mod records {
         let told = evidence.as_deref();
         let (acknowledged, shipped) = (told.and_then(|e| e.ack), told.and_then(|e| e.shipped));
         let (kind, at) = match node {
-            Node::Hand(location) => (0, u32::from(location.0)),
-            Node::Supply(supply) => (1, supply.0),
-            Node::Unsourced => (2, 0),
+            StockNode::Hand(location) => (0, u32::from(location.0)),
+            StockNode::Supply(supply) => (1, supply.0),
+            StockNode::Unsourced => (2, 0),
         };
         let when = |is: bool, bit: u8| if is { bit } else { 0 };
         out.byte(
             kind | when(*fulfilled, FULFILLED)
-                | when(*inside, INSIDE)
+                | when(*in_erp_level, IN_ERP_LEVEL)
                 | when(told.is_some(), EVIDENCE)
                 | when(acknowledged.is_some(), ACKNOWLEDGED)
                 | when(shipped.is_some(), SHIPPED),
@@ -188,7 +190,7 @@ pub(super) mod records {
         let place = |i: &mut In<'_, '_>| Ok(LocationId(i.place(names.locations.len())? as u16));
         let region = |i: &mut In<'_, '_>| {
             let region = RegionId(i.narrow()?);
-            if region != NOWHERE && region.at() >= names.region_names.len() {
+            if region != RegionId::NOWHERE && region.at() >= names.region_names.len() {
                 return Err(i.damaged("it names a region that is not there"));
             }
             Ok(region)
@@ -237,16 +239,16 @@ pub(super) mod records {
                 if state.cell(sku, location).is_none() {
                     return Err(input.damaged("a portion lies in a cell that is not there"));
                 }
-                Node::Hand(location)
+                StockNode::Hand(location)
             }
             1 => {
                 let supply = SupplyId(input.place(state.documents.supplies.numbers())? as u32);
                 if state.documents.supplies.try_get(supply.0).is_none() {
                     return Err(input.damaged("a portion is bound to a supply that is not there"));
                 }
-                Node::Supply(supply)
+                StockNode::Supply(supply)
             }
-            2 => Node::Unsourced,
+            2 => StockNode::Unsourced,
             _ => return Err(input.damaged("a portion has no such node")),
         };
         let (quantity, own) = (input.quantity()?, input.quantity()?);
@@ -275,7 +277,7 @@ pub(super) mod records {
             sku,
             line,
             fulfilled: bits & FULFILLED != 0,
-            inside: bits & INSIDE != 0,
+            in_erp_level: bits & IN_ERP_LEVEL != 0,
             node,
             quantity,
             own,

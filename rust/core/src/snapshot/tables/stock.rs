@@ -2,10 +2,10 @@
 
 use super::super::SnapshotError;
 use super::super::wire::{In, Out};
-use crate::facts::Unsellable;
-use crate::ids::{LocationId, SkuId, SourceId};
 use crate::state::State;
-use crate::stock::{CELLS_MAX, Cell, Movement, flag};
+use crate::state::ids::{LocationId, SkuId, SourceId};
+use crate::state::stock::{CELLS_MAX, Cell, Movement, flag};
+use crate::wire::facts::Unsellable;
 
 /// The flags of a cell that are stored; above them one bit for each term that is not 0.
 const FLAGS: u16 = 15;
@@ -177,7 +177,7 @@ pub(super) mod conditions {
                 quarantined: input.quantity()?,
                 in_transfer: input.quantity()?,
             };
-            state.stock.conditions.insert(key, parts);
+            state.stock.conditions.restoring().insert(key, parts);
         }
         Ok(())
     }
@@ -222,7 +222,7 @@ pub(super) mod movements {
                     as_of: i.stamp()?,
                 })
             })?;
-            state.stock.movements.insert(key, of_cell);
+            state.stock.movements.restoring().insert(key, of_cell);
         }
         Ok(())
     }

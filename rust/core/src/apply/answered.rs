@@ -1,0 +1,78 @@
+//! Remembering what a request was told, and forgetting it.
+//!
+//! In: `request.answered` facts, and the lead clock. Out: entries of the table in `idempotency`, made alike on every node.
+//! Always: an answer about a reservation is not in LOG: it is spelled here, from the state that the facts before it left,
+//! which is the state that the leader spelled it from.
+
+use crate::reads::render;
+use crate::state::State;
+use crate::state::idempotency::{ANSWER_BYTES_MAX, Asked, Bounds, Entry, Told};
+use crate::wire::facts::{Outcome, RequestAnswered};
+
+/// Entries that one batch forgets at the most because of their age.
+const FORGET_BATCH_MAX: usize = 10_000;
+
+/// What LOG has to say so that everybody remembers `outcome`; the first part to be answered speaks for the whole.
+pub(crate) fn facts_of<'a>(
+    state: &State,
+    asked: &Asked,
+    outcome: Outcome<'a>,
+) -> impl Iterator<Item = RequestAnswered<'a>> + use<'a> {
+    let request = asked.request;
+    let first = asked.is_part() && !state.answered.has(asked.root);
+    let whole = first.then_some(RequestAnswered {
+        key: asked.root,
+        request,
+        outcome: Outcome::InParts,
+    });
+    let this = RequestAnswered {
+        key: asked.key,
+        request,
+        outcome,
+    };
+    whole.into_iter().chain([this])
+}
+
+pub(crate) fn remember(state: &mut State, fact: &RequestAnswered<'_>) {
+    let (status, told) = match &fact.outcome {
+        Outcome::InParts => (0, Told::InParts),
+        Outcome::Reservation { status, id } => (*status, about_reservation(state, id)),
+        Outcome::Body { status, json } => (*status, Told::Body(json.as_bytes().into())),
+    };
+    let entry = Entry {
+        request: fact.request,
+        at_ms: state.position.lead_ms,
+        status,
+        told,
+    };
+    if state.answered.has(fact.key) {
+        return;
+    }
+    let bounds = Bounds {
+        entries_max: state.rules.answers_max,
+        bytes_max: state.rules.answers_bytes_max,
+    };
+    let dropped = state.remember_answer(fact.key, entry, bounds);
+    state.counters.answers_dropped += dropped as u64;
+}
+
+fn about_reservation(state: &State, id: &str) -> Told {
+    let mut body = Vec::new();
+    if let Some(slot) = state.reservations.find(id) {
+        render::reservation(state, state.reservations.get(slot), b"", &mut body);
+    }
+    if body.is_empty() || body.len() > ANSWER_BYTES_MAX {
+        return Told::Reservation(id.into());
+    }
+    Told::Body(body.into())
+}
+
+/// Forgets answers that were given long ago; returns how many.
+pub(crate) fn forget_old(state: &mut State) -> usize {
+    let until_ms = state.position.lead_ms - state.rules.answers_kept_ms;
+    let mut count = 0;
+    while count < FORGET_BATCH_MAX && state.forget_answer(until_ms) {
+        count += 1;
+    }
+    count
+}

@@ -1,0 +1,165 @@
+//! Policy facts: items, locations, channels, and the rules about them.
+//!
+//! In: facts already checked. Out: changed records; what is kept ready is renewed.
+
+use crate::availability::safety;
+use crate::state::State;
+use crate::state::catalogue::{Channel, Item, Location};
+use crate::state::ids::{LocationId, SkuId};
+use crate::state::policies::{Freshness, OversellRule, Restriction, SafetyRule};
+use crate::wire::facts;
+
+pub(crate) fn item(state: &mut State, fact: &facts::Item<'_>) {
+    let sku = state.sku(&fact.sku);
+    let kit: Vec<(SkuId, i64)> = fact.kit.iter().map(|c| (state.sku(&c.sku), c.quantity)).collect();
+    let new = Item {
+        base_unit: fact.base_unit.as_ref().into(),
+        units: fact
+            .units
+            .iter()
+            .map(|(name, factor)| (name.as_ref().into(), *factor))
+            .collect(),
+        base: Vec::new(),
+        kit,
+        aliases: fact.aliases.iter().map(|a| a.as_ref().into()).collect(),
+        sell_multiple: fact.sell_multiple,
+        tax_class: fact.tax_class.as_deref().map(Into::into),
+        status: fact.status,
+    };
+    for &(component, _) in &new.kit {
+        let used_in = &mut state.catalogue.detail_mut(component).used_in;
+        if !used_in.contains(&sku) {
+            used_in.push(sku);
+        }
+    }
+    for alias in &new.aliases {
+        state.catalogue.aliases.insert(alias.clone(), sku);
+    }
+    if let Some(old) = state.set_item(sku, new) {
+        let now = state.catalogue.item(sku).expect("just set").aliases.clone();
+        for gone in old.aliases.iter().filter(|a| !now.contains(a)) {
+            state.catalogue.aliases.remove(gone);
+        }
+        for (component, _) in old.kit {
+            let still = state
+                .catalogue
+                .item(sku)
+                .is_some_and(|i| i.kit.iter().any(|(c, _)| *c == component));
+            if !still {
+                state.catalogue.detail_mut(component).used_in.retain(|s| *s != sku);
+            }
+        }
+    }
+    renew_base(state, sku);
+}
+
+/// Renews what a kit, and every kit that it is part of, takes from stock.
+fn renew_base(state: &mut State, sku: SkuId) {
+    let mut base: std::collections::BTreeMap<SkuId, i64> = std::collections::BTreeMap::new();
+    let kit = state.catalogue.item(sku).map(|i| i.kit.clone()).unwrap_or_default();
+    for (component, quantity) in kit {
+        state.catalogue.for_each_component(component, |part, units| {
+            *base.entry(part).or_default() += quantity * units;
+        });
+    }
+    state.catalogue.set_base(sku, base.into_iter().collect());
+    let used_in = state
+        .catalogue
+        .detail(sku)
+        .map(|d| d.used_in.clone())
+        .unwrap_or_default();
+    for kit in used_in {
+        renew_base(state, kit);
+    }
+}
+
+pub(crate) fn location(state: &mut State, fact: &facts::Location<'_>) {
+    let id = state.location(&fact.location);
+    let mut regions: Vec<_> = fact.regions.iter().map(|r| state.region(r)).collect();
+    regions.sort_unstable();
+    regions.dedup();
+    let rank = state.catalogue.locations[id.at()].rank;
+    let new = Location {
+        declared: true,
+        r#type: fact.r#type,
+        regions,
+        priority: fact.priority,
+        enabled: fact.enabled,
+        rank,
+    };
+    let old = state.set_location(id, new);
+    if old.priority != fact.priority {
+        state.catalogue.rank_locations();
+    }
+    if old.enabled != fact.enabled {
+        state.renew_at_hand();
+    }
+    state.note_change_of_all();
+}
+
+pub(crate) fn channel(state: &mut State, fact: &facts::Channel<'_>) {
+    let id = state.channel(&fact.channel);
+    let locations = fact.locations.as_ref().map(|list| {
+        let mut ids: Vec<LocationId> = list.iter().map(|l| state.location(l)).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        ids
+    });
+    let new = Channel {
+        declared: true,
+        locations,
+        draws_shared: fact.draws_shared,
+        supply_horizon_days: fact.supply_horizon_days,
+        sourcing: fact.sourcing,
+        regional: fact.regional,
+        priority: fact.priority,
+        buffer: fact.buffer,
+    };
+    state.set_channel(id, new);
+    state.note_change_of_all();
+}
+
+pub(crate) fn safety(state: &mut State, fact: &facts::Safety<'_>) {
+    let sku = fact.sku.as_deref().map(|s| state.sku(s));
+    let location = fact.location.as_deref().map(|l| state.location(l));
+    let (absolute, percent_hundredths) = (fact.absolute, fact.percent_hundredths);
+    let rule = (absolute.is_some() || percent_hundredths.is_some()).then_some(SafetyRule {
+        absolute,
+        percent_hundredths,
+        sequence: state.position.sequence + 1,
+    });
+    state.set_safety((sku, location), rule);
+    safety::renew_where(state, sku, location);
+}
+
+pub(crate) fn oversell(state: &mut State, fact: &facts::Oversell<'_>) {
+    let sku = fact.sku.as_deref().map(|s| state.sku(s));
+    let channel = fact.channel.as_deref().map(|c| state.channel(c));
+    let rule = fact.policy.map(|policy| OversellRule {
+        policy,
+        sequence: state.position.sequence + 1,
+    });
+    state.set_oversell((sku, channel), rule);
+    state.note_change_of_all();
+}
+
+pub(crate) fn restriction(state: &mut State, fact: &facts::Restriction<'_>) {
+    let sku = fact.sku.as_deref().map(|s| state.sku(s));
+    let channel = fact.channel.as_deref().map(|c| state.channel(c));
+    let rule = Restriction {
+        blocked: fact.blocked,
+        reason: fact.reason.as_ref().into(),
+        sequence: state.position.sequence + 1,
+    };
+    state.set_restriction((sku, channel), rule);
+}
+
+pub(crate) fn freshness(state: &mut State, fact: &facts::Freshness<'_>) {
+    let source = state.source(&fact.source);
+    let rule = Freshness {
+        stale_after_ms: fact.stale_after_ms,
+        action: fact.action,
+        amount: fact.amount,
+    };
+    state.set_freshness(source, rule);
+}

@@ -1,0 +1,256 @@
+//! Why: the waterfall from on hand to sellable, each term with the rule that gave it and the fact that last changed it.
+//!
+//! In: the state, a SKU, who asks. Out: signed terms that add up to `sellable`; a bound is a term that takes off what it cuts.
+
+use crate::availability::pool::{self, SaleContext};
+use crate::availability::sellable::{self, OversellAllowance, Sellable};
+use crate::state::State;
+use crate::state::ids::{ChannelId, LocationId, SkuId};
+use crate::state::policies::{Quotas, Scope};
+use crate::state::quantity::floor_to;
+use crate::state::read_only::ReadOnly;
+use crate::state::reservations::StockNode;
+use crate::wire::facts::OversellPolicy;
+
+/// One step of the waterfall.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Term {
+    pub(crate) name: &'static str,
+    pub(crate) quantity: i64,
+    pub(crate) location: Option<LocationId>,
+    pub(crate) rule: Option<String>,
+    /// LOG sequence of the fact behind it.
+    pub(crate) sequence: Option<u64>,
+}
+
+#[derive(Debug, Default)]
+struct Waterfall {
+    terms: Vec<Term>,
+    sum: i64,
+}
+
+impl Waterfall {
+    fn add(
+        &mut self,
+        name: &'static str,
+        quantity: i64,
+        location: Option<LocationId>,
+        rule: Option<String>,
+        sequence: Option<u64>,
+    ) {
+        if quantity != 0 || name == "on_hand" {
+            self.sum += quantity;
+            self.terms.push(Term {
+                name,
+                quantity,
+                location,
+                rule,
+                sequence,
+            });
+        }
+    }
+
+    fn rule(&mut self, name: &'static str, quantity: i64, rule: impl Into<String>, sequence: Option<u64>) {
+        self.add(name, quantity, None, Some(rule.into()), sequence);
+    }
+}
+
+/// The terms of a SKU or kit; a kit is explained by the component that bounds it.
+pub(crate) fn terms(state: &State, sku: SkuId, asking: SaleContext) -> (Sellable, Vec<Term>) {
+    let result = sellable::sellable(state, sku, asking);
+    let mut fall = Waterfall::default();
+    if state.catalogue.is_kit(sku) {
+        kit(state, sku, asking, &mut fall);
+    } else {
+        base(state, sku, asking, &mut fall);
+    }
+    let multiple = state.catalogue.sell_multiple(sku);
+    let floored = floor_to(fall.sum, multiple);
+    fall.rule(
+        "sell_multiple",
+        floored - fall.sum,
+        format!("multiple of {multiple}"),
+        None,
+    );
+    if let Some(why) = result.blocked {
+        let (rule, sequence) = state
+            .policies
+            .restriction(sku, asking.channel)
+            .map_or((why.name().to_owned(), None), |(scope, r)| {
+                (format!("{} {}", scope_name(state, scope), r.reason), Some(r.sequence))
+            });
+        fall.rule(why.name(), -fall.sum, rule, sequence);
+    }
+    (result, fall.terms)
+}
+
+fn scope_name(state: &State, scope: Scope<SkuId, ChannelId>) -> String {
+    let sku = scope.0.map_or("*", |s| state.catalogue.sku_name(s));
+    let channel = scope.1.map_or("*", |c| state.catalogue.channel_name(c));
+    format!("sku {sku}, channel {channel}:")
+}
+
+fn base(state: &State, sku: SkuId, asking: SaleContext, fall: &mut Waterfall) {
+    let pool = pool::of(state, sku, asking.away);
+    let nodes = pool::nodes_of(state, &pool, asking);
+    for n in &nodes {
+        match pool.places[n].node {
+            StockNode::Hand(location) => hand(state, sku, location, fall),
+            StockNode::Supply(id) => {
+                let supply = state.documents.supplies.get(id.0);
+                let (at, document) = (
+                    Some(supply.location),
+                    format!("supply {} {}", supply.key.1, supply.key.2),
+                );
+                let sequence = Some(supply.sequence);
+                fall.add("supply", supply.quantity, at, Some(document.clone()), sequence);
+                fall.add("bound_to_supply", -supply.bound, at, Some(document.clone()), sequence);
+                fall.add(
+                    "hole_filled",
+                    pool.stock[n] - (supply.quantity - supply.bound),
+                    at,
+                    Some(document),
+                    sequence,
+                );
+            }
+            StockNode::Unsourced => {}
+        }
+    }
+    claims_and_bounds(state, sku, asking, fall);
+}
+
+fn hand(state: &State, sku: SkuId, location: LocationId, fall: &mut Waterfall) {
+    let Some(cell) = state.cell(sku, location) else { return };
+    let (at, sequence) = (Some(location), Some(cell.stock_sequence));
+    let owed_sequence = Some(cell.owed_sequence);
+    let before = fall.sum;
+    let owner = cell
+        .level()
+        .map(|l| format!("level of {}", state.catalogue.source_names.name(u32::from(l.source.0))));
+    let moved: (i64, i64) = state
+        .movements(sku, location)
+        .iter()
+        .fold((0, 0), |(h, u), m| (h + m.on_hand, u + m.unsellable));
+    fall.add("on_hand", cell.on_hand - moved.0, at, owner, sequence);
+    fall.add("movements", moved.0, at, None, sequence);
+    let parts = state.conditions(sku, location);
+    fall.add("quality_control", -parts.quality_control, at, None, sequence);
+    fall.add("damaged", -parts.damaged, at, None, sequence);
+    fall.add("quarantined", -parts.quarantined, at, None, sequence);
+    fall.add("in_transfer", -parts.in_transfer, at, None, sequence);
+    fall.add("unsellable_movements", -moved.1, at, None, sequence);
+    fall.add("allocated_in_erp", -cell.allocated, at, None, sequence);
+    fall.add("demand", -cell.demand, at, None, owed_sequence);
+    fall.add("committed", -cell.committed, at, None, owed_sequence);
+    fall.add("held", -cell.held, at, None, owed_sequence);
+    if let Some(((rule_sku, rule_location), rule)) = state.policies.safety(sku, location) {
+        let name = format!(
+            "sku {}, location {}",
+            rule_sku.map_or("*", |s| state.catalogue.sku_name(s)),
+            rule_location.map_or("*", |l| state.catalogue.location_name(l))
+        );
+        fall.add("safety_stock", -cell.safety, at, Some(name), Some(rule.sequence));
+    }
+    // Never below zero: a location's shortage is its own.
+    fall.add(
+        "shortage_stays_here",
+        cell.at_hand() - (fall.sum - before),
+        at,
+        None,
+        sequence,
+    );
+}
+
+fn claims_and_bounds(state: &State, sku: SkuId, asking: SaleContext, fall: &mut Waterfall) {
+    let base = sellable::base(state, sku, asking);
+    let quota = |kind: fn(&crate::state::catalogue::Detail) -> &ReadOnly<Quotas>| {
+        let channel = asking.channel?;
+        state
+            .catalogue
+            .detail(sku)
+            .and_then(|d| kind(d).get(&channel))
+            .map(|r| r.sequence)
+    };
+    if base.draws_shared {
+        fall.rule(
+            "kept_for_others",
+            base.free - fall.sum,
+            "claims of other channels and demand",
+            None,
+        );
+        fall.rule(
+            "own_allocation",
+            (base.own - base.free).max(0),
+            "allocation of this channel",
+            quota(|d| &d.allocations),
+        );
+    } else {
+        fall.rule(
+            "own_allocation_only",
+            base.own - fall.sum,
+            "draws_shared is off",
+            quota(|d| &d.allocations),
+        );
+    }
+    let units = sellable::units(state, sku, asking);
+    fall.rule(
+        "cap",
+        units.capped - fall.sum,
+        "cap of this channel",
+        quota(|d| &d.caps),
+    );
+    if let OversellAllowance::Units(n) = units.beyond
+        && let Some((scope, OversellPolicy::Limit(limit))) = sellable::oversell_rule(state, sku, asking.channel)
+    {
+        let sequence = state.policies.oversell.get(&scope).map(|r| r.sequence);
+        fall.rule(
+            "oversell",
+            n,
+            format!("{} limit {limit}", scope_name(state, scope)),
+            sequence,
+        );
+    }
+    let total = units.total().unwrap_or(match units.cap_rest {
+        Some(cap) => cap.max(0),
+        None => units.capped,
+    });
+    fall.rule(
+        "cap_on_oversell",
+        total - fall.sum,
+        "cap of this channel",
+        quota(|d| &d.caps),
+    );
+}
+
+fn kit(state: &State, sku: SkuId, asking: SaleContext, fall: &mut Waterfall) {
+    let mut least: Option<(i64, SkuId, i64)> = None;
+    state.catalogue.for_each_component(sku, |part, per| {
+        let units = sellable::units(state, part, asking);
+        let kits = units.total().unwrap_or(units.capped.max(0)) / per;
+        // A component without bound bounds nothing while another one has one.
+        let key = if units.total().is_none() {
+            kits.saturating_add(i64::MAX / 2)
+        } else {
+            kits
+        };
+        if least.is_none_or(|(so_far, _, _)| key < so_far) {
+            least = Some((key, part, per));
+        }
+    });
+    if let Some((_, part, per)) = least {
+        base(state, part, asking, fall);
+        let rule = format!(
+            "component {} bounds the kit, {per} in each",
+            state.catalogue.sku_name(part)
+        );
+        fall.rule("kit", fall.sum.max(0) / per - fall.sum, rule, None);
+    }
+    if let Some(cap) = sellable::cap_rest(state, sku, asking) {
+        fall.rule(
+            "kit_cap",
+            (cap.max(0) - fall.sum).min(0),
+            "cap of the kit on this channel",
+            None,
+        );
+    }
+}

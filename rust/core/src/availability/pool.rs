@@ -1,0 +1,326 @@
+//! The nodes of one SKU and the claims on them: the picture that `sellable` and `sourcing` both look at.
+//!
+//! In: the state. Out: a [`Pool`] (stock at hand by location, then usable supply, earliest due first) and its claims.
+//! Always: supply has filled its location's hole before any of it is in the pool (design, section "Sellable").
+
+use crate::availability::claims::{Claim, NodeSet};
+use crate::availability::hypothetical::Away;
+use crate::state::State;
+use crate::state::catalogue::Channel;
+use crate::state::ids::{ChannelId, LocationId, RegionId, SkuId, SupplyId};
+use crate::state::policies::{AgeKey, QuotaKind};
+use crate::state::reservations::StockNode;
+use crate::state::stock::Cell;
+use crate::state::supply::{Demand, Supply};
+use crate::wire::facts::{Day, SupplyStatus};
+
+/// One node: a location's stock at hand, or one of its dated supplies.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place {
+    pub(crate) node: StockNode,
+    pub(crate) location: LocationId,
+    /// None: at hand.
+    pub(crate) due: Option<Day>,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Pool {
+    pub(crate) places: Vec<Place>,
+    pub(crate) stock: Vec<i64>,
+}
+
+/// Whose claim it is; who asks decides which of them count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ClaimOwner {
+    /// The rest of a channel's allocation.
+    Rest(ChannelId),
+    /// Units sold beyond any node; `own` of them on the channel's own allocation.
+    Unsourced {
+        channel: ChannelId,
+        age: AgeKey,
+        line: u16,
+        own: i64,
+    },
+    Demand,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Claimed {
+    pub(crate) whose: ClaimOwner,
+    pub(crate) claim: Claim,
+}
+
+/// The day on which a supply counts, or None where it does not (not open, not confident enough, overdue beyond grace).
+pub(crate) fn effective_due(state: &State, supply: &Supply) -> Option<Day> {
+    let (rules, today) = (&state.rules, state.today());
+    if supply.status != SupplyStatus::Open || supply.confidence < rules.supply_confidence_min {
+        return None;
+    }
+    if supply.due >= today {
+        Some(supply.due)
+    } else if today - supply.due <= rules.overdue_grace_days {
+        Some(today + rules.overdue_slip_days)
+    } else {
+        None
+    }
+}
+
+/// Usable supplies of a SKU: (effective due, id), earliest first, ties by place and name of the document.
+fn usable(state: &State, sku: SkuId) -> Vec<(Day, SupplyId)> {
+    let Some(detail) = state.catalogue.detail(sku) else {
+        return Vec::new();
+    };
+    let record = |id: SupplyId| state.documents.supplies.get(id.0);
+    let mut found: Vec<(Day, SupplyId)> = detail
+        .flow
+        .supplies
+        .iter()
+        .filter_map(|&id| effective_due(state, record(id)).map(|due| (due, id)))
+        .collect();
+    let names = &state.catalogue.source_names;
+    found.sort_by_cached_key(|&(due, id)| {
+        let s = record(id);
+        let rank = state.catalogue.locations[s.location.at()].rank;
+        (
+            due,
+            rank,
+            names.name(u32::from(s.key.0.0)).to_owned(),
+            s.key.1.clone(),
+            s.key.2.clone(),
+        )
+    });
+    found
+}
+
+/// The nodes of a SKU, each with what can be taken from it. `away`: holds that are looked through.
+pub(crate) fn of(state: &State, sku: SkuId, away: Option<&Away>) -> Pool {
+    let mut pool = Pool::default();
+    let enabled = |l: LocationId| state.catalogue.locations[l.at()].enabled;
+    let mut holes: Vec<(LocationId, i64)> = Vec::new();
+    for cell in state.cells(sku) {
+        let back = away.map_or(0, |away| away.at(sku, cell.location));
+        holes.push((cell.location, cell.hole_with(back)));
+        if enabled(cell.location) {
+            pool.places.push(Place {
+                node: StockNode::Hand(cell.location),
+                location: cell.location,
+                due: None,
+            });
+            pool.stock.push(cell.at_hand_with(back));
+        }
+    }
+    for (due, id) in usable(state, sku) {
+        let supply = state.documents.supplies.get(id.0);
+        let bound = supply.bound - away.map_or(0, |away| away.bound_to(id));
+        let mut left = (supply.quantity - bound).max(0);
+        if let Some((_, hole)) = holes.iter_mut().find(|(l, _)| *l == supply.location) {
+            let fill = left.min(*hole);
+            left -= fill;
+            *hole -= fill;
+        }
+        if enabled(supply.location) {
+            pool.places.push(Place {
+                node: StockNode::Supply(id),
+                location: supply.location,
+                due: Some(due),
+            });
+            pool.stock.push(left);
+        }
+    }
+    pool
+}
+
+impl Pool {
+    fn set(&self, wanted: impl Fn(&Place) -> bool) -> NodeSet {
+        let mut set = NodeSet::empty();
+        for (n, place) in self.places.iter().enumerate() {
+            if wanted(place) {
+                set.insert(n);
+            }
+        }
+        set
+    }
+}
+
+/// Who asks, and how far they may look.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SaleContext<'a> {
+    pub(crate) channel: Option<ChannelId>,
+    pub(crate) region: Option<RegionId>,
+    /// Only this location, where a line names one.
+    pub(crate) only: Option<LocationId>,
+    /// Supply due by this day counts (promise); None: the channel's own horizon.
+    pub(crate) until: Option<Day>,
+    /// Holds that are looked through.
+    pub(crate) away: Option<&'a Away>,
+}
+
+impl<'a> SaleContext<'a> {
+    pub(crate) fn of(channel: Option<ChannelId>, region: Option<RegionId>) -> Self {
+        SaleContext {
+            channel,
+            region,
+            only: None,
+            until: None,
+            away: None,
+        }
+    }
+
+    pub(crate) fn without(self, away: &'a Away) -> Self {
+        SaleContext {
+            away: Some(away),
+            ..self
+        }
+    }
+
+    pub(crate) fn at(self, only: Option<LocationId>) -> Self {
+        SaleContext { only, ..self }
+    }
+}
+
+/// N(c): the nodes that a channel may sell from.
+pub(crate) fn nodes_of(state: &State, pool: &Pool, asking: SaleContext) -> NodeSet {
+    let record: &Channel = state.catalogue.channel_record(asking.channel);
+    let until = asking.until.unwrap_or_else(|| match record.supply_horizon_days {
+        0 => Day::MIN,
+        days => state.today().saturating_add(days),
+    });
+    pool.set(|place| {
+        asking.only.is_none_or(|l| l == place.location)
+            && place.due.is_none_or(|due| due <= until)
+            && state.catalogue.sells_from(record, asking.region, place.location)
+    })
+}
+
+/// Whether a level counts this demand already (design, section 4).
+pub(crate) fn demand_inside(state: &State, demand: &Demand) -> bool {
+    let Some(location) = demand.single_location() else {
+        return false;
+    };
+    state
+        .cell(demand.sku, location)
+        .and_then(Cell::level)
+        .is_some_and(|level| {
+            level.source == demand.key.0 && level.counts_orders() && level.covers(demand.key.0, demand.as_of)
+        })
+}
+
+/// Whether a demand counts in its cell's `owed` rather than as a claim.
+pub(crate) fn counts_in_cell(demand: &Demand) -> bool {
+    demand.due.is_none() && demand.single_location().is_some()
+}
+
+fn demand_claim(state: &State, pool: &Pool, demand: &Demand) -> Option<Claimed> {
+    if counts_in_cell(demand) || demand.open() == 0 || demand_inside(state, demand) {
+        return None;
+    }
+    let named = |l: LocationId| demand.locations.is_empty() || demand.locations.contains(&l);
+    let nodes = pool.set(|place| {
+        named(place.location)
+            && match (place.due, demand.due) {
+                (None, _) => true,
+                (Some(supply_due), Some(due)) => supply_due <= due,
+                (Some(_), None) => false,
+            }
+    });
+    Some(Claimed {
+        whose: ClaimOwner::Demand,
+        claim: Claim {
+            quantity: demand.open(),
+            nodes,
+        },
+    })
+}
+
+/// Every claim on a SKU's nodes.
+///
+/// `asking`: whoever looks further ahead (a promise) finds its own unsourced units served by the same further supply.
+pub(crate) fn claims(state: &State, sku: SkuId, pool: &Pool, asking: SaleContext) -> Vec<Claimed> {
+    let Some(detail) = state.catalogue.detail(sku) else {
+        return Vec::new();
+    };
+    let mut all = Vec::new();
+    for (&channel, quota) in detail.allocations.iter() {
+        let back = asking
+            .away
+            .map_or(0, |away| away.of_quota(sku, Some(channel), QuotaKind::Allocation));
+        if let Some(quantity) = quota.rest(back).filter(|&q| q > 0) {
+            let nodes = nodes_of(state, pool, SaleContext::of(Some(channel), None));
+            all.push(Claimed {
+                whose: ClaimOwner::Rest(channel),
+                claim: Claim { quantity, nodes },
+            });
+        }
+    }
+    for &age in detail
+        .flow
+        .unsourced
+        .iter()
+        .filter(|age| asking.away.is_none_or(|away| !away.has(age.slot)))
+    {
+        let reservation = state.reservations.get(age.slot);
+        let channel = reservation.channel;
+        let draws = state.catalogue.channels[channel.at()].draws_shared;
+        let until = asking.until.filter(|_| asking.channel == Some(channel));
+        let nodes = nodes_of(
+            state,
+            pool,
+            SaleContext {
+                until,
+                ..SaleContext::of(Some(channel), reservation.region)
+            },
+        );
+        for p in reservation
+            .portions
+            .iter()
+            .filter(|p| p.sku == sku && p.node == StockNode::Unsourced)
+        {
+            let whose = ClaimOwner::Unsourced {
+                channel,
+                age,
+                line: p.line,
+                own: p.own,
+            };
+            let quantity = if draws { p.quantity } else { p.own };
+            all.push(Claimed {
+                whose,
+                claim: Claim {
+                    quantity,
+                    nodes: nodes.clone(),
+                },
+            });
+        }
+    }
+    for id in &detail.flow.demands {
+        all.extend(demand_claim(state, pool, state.documents.demands.get(id.0)));
+    }
+    all
+}
+
+/// The quantities and nodes of the claims that count, each as `keep` says (None: not at all).
+pub(crate) fn counting(all: &[Claimed], keep: impl Fn(&ClaimOwner) -> Option<Option<i64>>) -> Vec<Claim> {
+    all.iter()
+        .filter_map(|c| {
+            keep(&c.whose).map(|cut| Claim {
+                quantity: cut.map_or(c.claim.quantity, |most| c.claim.quantity.min(most)),
+                nodes: c.claim.nodes.clone(),
+            })
+        })
+        .collect()
+}
+
+/// Every claim but the rest of the asking channel's own allocation: what `free` leaves as reachable as before.
+pub(crate) fn claims_of_others(all: &[Claimed], channel: Option<ChannelId>) -> Vec<Claim> {
+    counting(all, |whose| {
+        (!matches!(whose, ClaimOwner::Rest(k) if Some(*k) == channel)).then_some(None)
+    })
+}
+
+/// Demand and the channel's own unsourced units: what `own` leaves as reachable as before.
+pub(crate) fn claims_before_own(all: &[Claimed], channel: Option<ChannelId>) -> Vec<Claim> {
+    counting(all, |whose| match whose {
+        ClaimOwner::Demand => Some(None),
+        ClaimOwner::Unsourced { channel: k, .. } if Some(*k) == channel => Some(None),
+        _ => None,
+    })
+}

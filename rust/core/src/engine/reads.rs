@@ -1,0 +1,56 @@
+//! The questions that the binding asks of the engine; `reads` answers them.
+
+use super::Engine;
+use crate::reads::queries;
+use crate::reads::render::Answer;
+
+fn either(answer: Result<Answer, Answer>) -> Answer {
+    answer.unwrap_or_else(|refusal| refusal)
+}
+
+impl Engine {
+    /// `GET /v1/availability/{sku}`.
+    pub fn availability(
+        &self,
+        sku: &str,
+        channel: &str,
+        region: Option<&str>,
+        quantity: Option<i64>,
+        as_of: &[u8],
+    ) -> Answer {
+        either(queries::availability(
+            &self.state,
+            sku,
+            channel,
+            region,
+            quantity,
+            as_of,
+        ))
+    }
+
+    /// `POST /v1/availability`.
+    pub fn availabilities(&self, body: &[u8], channels: Option<&[String]>, as_of: &[u8]) -> Answer {
+        either(queries::availabilities(&self.state, body, channels, as_of))
+    }
+
+    /// `GET /v1/availability/{sku}/explain`.
+    pub fn explain(&self, sku: &str, channel: &str, region: Option<&str>, as_of: &[u8]) -> Answer {
+        either(queries::explain(&self.state, sku, channel, region, as_of))
+    }
+
+    /// `POST /v1/carts/validate`.
+    pub fn validate(&self, body: &[u8], channels: Option<&[String]>, as_of: &[u8]) -> Answer {
+        let key = self.owner_key.as_ref();
+        either(queries::validate(&self.state, key, body, channels, as_of))
+    }
+
+    /// `GET /v1/reservations/{id}`.
+    pub fn reservation(&self, id: &str, channels: Option<&[String]>, as_of: &[u8]) -> Answer {
+        queries::reservation(&self.state, id, channels, as_of)
+    }
+
+    /// Totals for `GET /v1/state`, the dashboard and tests: a JSON object of counts.
+    pub fn totals(&self) -> Vec<u8> {
+        queries::totals(&self.state)
+    }
+}

@@ -1,0 +1,18 @@
+//! What sources say of stock and orders: levels, movements, supply, demand, acknowledgements, shipments.
+//!
+//! In: facts that the leader accepted. Out: changed stock and documents, and units with evidence.
+//! Always: each order is counted exactly once, in any order of arrival.
+
+pub(crate) mod coverage;
+pub(crate) mod demands;
+mod documents;
+mod identity;
+pub(crate) mod leaving;
+pub(crate) mod levels;
+pub(crate) mod movements;
+pub(crate) mod orders;
+mod pending;
+pub(crate) mod reconcile;
+pub(crate) mod shipments;
+pub(crate) mod supplies;
+pub(crate) mod updates;

@@ -1,0 +1,47 @@
+//! Facts about stock on the move: supply, demand, and movements that count on top of a level.
+//!
+//! In: facts already checked. Out: changed documents, cells and bindings.
+//! Always: a movement counts on top of a level that it is newer than, until a newer level absorbs it.
+
+use crate::state::State;
+use crate::state::ids::{SkuId, SourceId};
+use crate::state::supply::DocumentKey;
+
+/// What a newer statement about a document is to the one held.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Newness {
+    Repeat,
+    Stale,
+    Anomaly,
+    Replaces,
+}
+
+pub(crate) fn newness(old: Option<i64>, new: Option<i64>, same_body: bool) -> Newness {
+    match (old, new) {
+        _ if same_body && old == new => Newness::Repeat,
+        (Some(held), Some(told)) if told < held => Newness::Stale,
+        (Some(held), Some(told)) if told == held => Newness::Anomaly,
+        (Some(_), None) => Newness::Anomaly,
+        _ => Newness::Replaces,
+    }
+}
+
+/// Counts what is set aside; true where the statement is to be applied.
+pub(crate) fn is_to_apply(state: &mut State, newness: &Newness) -> bool {
+    match newness {
+        Newness::Repeat => state.counters.repeats += 1,
+        Newness::Stale => state.counters.stale_versions += 1,
+        Newness::Anomaly => state.counters.anomalies += 1,
+        Newness::Replaces => return true,
+    }
+    false
+}
+
+pub(crate) fn key_of(source: SourceId, reference: &str, line: &str) -> DocumentKey {
+    (source, reference.into(), line.into())
+}
+
+/// Base units of a quantity that may name a unit.
+pub(crate) fn in_base(state: &State, sku: SkuId, quantity: i64, unit: Option<&str>) -> i64 {
+    quantity * unit.and_then(|u| state.catalogue.unit_factor(sku, u)).unwrap_or(1)
+}

@@ -1,0 +1,71 @@
+//! Documents that move stock or units: each counts once, however often and in whatever version it comes.
+//!
+//! In: a statement with an identity, its version and what it moves. Out: what its older self moved, or nothing where it is
+//! set aside; that is counted. Always: a repeat changes nothing, a lower version nothing, a higher one replaces.
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::state::State;
+use crate::state::identities::{Known, Moves, Remembered};
+use crate::wire::facts::Statement;
+
+pub(crate) fn encoded(statement: &Statement<'_>) -> String {
+    let mut bytes = Vec::new();
+    statement.encode(&mut bytes);
+    String::from_utf8(bytes).expect("an encoding is JSON")
+}
+
+/// What makes two statements of one document the same, whoever brought them.
+fn body_of(statement: &Statement<'_>) -> u64 {
+    let plain = Statement {
+        by: None,
+        trace: None,
+        ..statement.clone()
+    };
+    let mut bytes = Vec::new();
+    plain.encode(&mut bytes);
+    xxh3_64(&bytes)
+}
+
+/// Asks the memory of identities; None where the document is to be set aside. Else what its older self moved.
+pub(super) fn is_to_count(
+    state: &mut State,
+    statement: &Statement<'_>,
+    key: u128,
+    version: Option<i64>,
+    moves: Moves,
+) -> Option<Moves> {
+    let body = body_of(statement);
+    let before = match state.identities.ask(key, version, body) {
+        Known::New => Vec::new(),
+        Known::Newer(before) => before,
+        Known::Repeat => {
+            state.counters.repeats += 1;
+            return None;
+        }
+        Known::Stale => {
+            state.counters.stale_versions += 1;
+            return None;
+        }
+        Known::Anomaly => {
+            state.counters.anomalies += 1;
+            return None;
+        }
+    };
+    let what = Remembered { version, body, moves };
+    state.remember_identity(key, what);
+    Some(before)
+}
+
+/// What a newer body adds to an older one, by SKU and place.
+pub(super) fn difference(new: &Moves, old: &Moves) -> Moves {
+    let mut all: Moves = new.clone();
+    for &(sku, location, quantity) in old {
+        match all.iter_mut().find(|(s, l, _)| *s == sku && *l == location) {
+            Some((_, _, q)) => *q -= quantity,
+            None => all.push((sku, location, -quantity)),
+        }
+    }
+    all.retain(|(_, _, q)| *q != 0);
+    all
+}

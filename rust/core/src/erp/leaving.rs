@@ -1,0 +1,155 @@
+//! Which units of an order leave it, and from where: shipped, fulfilled, or taken off by an update.
+//!
+//! In: an order's reservations, a SKU, perhaps a place. Out: units, the nearest first, taken through the ledger.
+//! Always: a shipment takes open units first at the place that it names, else elsewhere (docs/rules.md, "Counted once").
+
+use crate::state::State;
+use crate::state::ids::{LocationId, SkuId, Slot, SourceId};
+use crate::state::reservations::{Portion, StockNode};
+use crate::units::ledger::{self, Loose};
+use crate::wire::facts::{AsOf, QuantityLine};
+
+/// Units by base SKU and place that a document names; kits are taken apart.
+pub(crate) type LineMoves = Vec<(SkuId, Option<LocationId>, i64)>;
+
+pub(crate) fn line_moves(state: &State, lines: &[QuantityLine<'_>]) -> LineMoves {
+    let mut moves: LineMoves = Vec::new();
+    for line in lines {
+        let Some(sku) = state.catalogue.sku(&line.sku) else {
+            continue;
+        };
+        let location = line.location.as_deref().and_then(|l| state.catalogue.location(l));
+        state.catalogue.for_each_component(sku, |component, per_unit| {
+            let units = line.quantity * per_unit;
+            match moves.iter_mut().find(|(s, l, _)| *s == component && *l == location) {
+                Some((_, _, quantity)) => *quantity += units,
+                None => moves.push((component, location, units)),
+            }
+        });
+    }
+    moves
+}
+
+/// Why units are taken out of an order, which decides where from first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Taking {
+    /// What was reported to have left over HTTP, then the named place, then elsewhere, supply, unsourced.
+    Shipment,
+    /// The named place, then what is least certain: unsourced, supply, then the last cell first.
+    Update,
+    /// Over HTTP: units not reported before, the named place first.
+    Fulfil,
+}
+
+/// Reported to have left or not, how near, the cell's (priority, name), the place in the list.
+type Turn = (u8, u8, u16, usize);
+
+fn rank(state: &State, taking: Taking, portion: &Portion, location: Option<LocationId>, at: usize) -> Option<Turn> {
+    if portion.is_shipped() || (taking != Taking::Shipment && portion.fulfilled) {
+        return None;
+    }
+    let here = location.is_some_and(|l| portion.node == StockNode::Hand(l));
+    let (class, place) = match portion.node {
+        StockNode::Hand(cell) => (0, state.catalogue.locations[cell.at()].rank),
+        StockNode::Supply(_) => (1, 0),
+        StockNode::Unsourced => (2, 0),
+    };
+    Some(match taking {
+        Taking::Shipment => (
+            u8::from(!portion.fulfilled),
+            if here { 0 } else { 1 + class },
+            place,
+            at,
+        ),
+        Taking::Fulfil => (0, if here { 0 } else { 1 + class }, place, at),
+        Taking::Update => (
+            u8::from(portion.fulfilled),
+            if here { 0 } else { 3 - class },
+            u16::MAX - place,
+            usize::MAX - at,
+        ),
+    })
+}
+
+/// Takes at most `most` open units of a SKU out of a reservation.
+pub(crate) fn take_open(
+    state: &mut State,
+    slot: Slot,
+    sku: SkuId,
+    location: Option<LocationId>,
+    most: i64,
+    taking: Taking,
+) -> Option<Loose> {
+    let candidates = state
+        .reservations
+        .get(slot)
+        .portions
+        .iter()
+        .enumerate()
+        .filter(|(_, p)| p.sku == sku);
+    let (_, at) = candidates
+        .filter_map(|(at, p)| rank(state, taking, p, location, at).map(|r| (r, at)))
+        .min()?;
+    Some(ledger::take_out(state, slot, at, most, taking != Taking::Update))
+}
+
+/// Takes at most `most` units that leave an order: over all its reservations the nearest first, then the oldest. Gives too
+/// where they leave from; units without a shelf leave from the order's first cell. None: nothing is left that can leave.
+pub(crate) fn take_leaving(
+    state: &mut State,
+    slots: &[Slot],
+    sku: SkuId,
+    location: Option<LocationId>,
+    most: i64,
+    taking: Taking,
+) -> Option<(Slot, Loose, Option<LocationId>)> {
+    let nearest = |&slot: &Slot| {
+        let portions = state.reservations.get(slot).portions.iter().enumerate();
+        let ranked = portions
+            .filter(|(_, p)| p.sku == sku)
+            .filter_map(|(at, p)| rank(state, taking, p, location, at));
+        ranked.min().map(|(reported, distance, ..)| (reported, distance))
+    };
+    let ranked = slots
+        .iter()
+        .enumerate()
+        .filter_map(|(age, slot)| nearest(slot).map(|near| (near, age)));
+    let (_, age) = ranked.min()?;
+    let portion = take_open(state, slots[age], sku, location, most, taking)?;
+    let home = match portion.node {
+        StockNode::Hand(_) => location,
+        _ => location.or_else(|| first_cell(state, slots, sku)),
+    };
+    Some((slots[age], portion, home))
+}
+
+/// Of the cells that serve an order's SKU the first by (priority, name).
+fn first_cell(state: &State, slots: &[Slot], sku: SkuId) -> Option<LocationId> {
+    let portions = slots.iter().flat_map(|&slot| &state.reservations.get(slot).portions);
+    let cells = portions.filter(|p| p.sku == sku).filter_map(|p| match p.node {
+        StockNode::Hand(location) => Some(location),
+        _ => None,
+    });
+    cells.min_by_key(|l| state.catalogue.locations[l.at()].rank)
+}
+
+/// Puts a portion back as shipped, at the place that was named.
+pub(crate) fn mark_shipped(
+    state: &mut State,
+    slot: Slot,
+    portion: Loose,
+    location: Option<LocationId>,
+    source: SourceId,
+    as_of: AsOf,
+) {
+    let node = location.map_or(portion.node, StockNode::Hand);
+    ledger::relocate(state, slot, portion, node, |p| {
+        p.evidence_mut().shipped = Some((source, as_of));
+    });
+}
+
+/// Puts a portion back as reported to have left over HTTP.
+pub(crate) fn mark_fulfilled(state: &mut State, slot: Slot, portion: Loose, location: Option<LocationId>) {
+    let node = location.map_or(portion.node, StockNode::Hand);
+    ledger::relocate(state, slot, portion, node, |p| p.fulfilled = true);
+}

@@ -1,0 +1,111 @@
+//! Levels and the movements on top of them.
+//!
+//! Always: a movement counts on top of a level that it is newer than, until a newer level absorbs it.
+
+use crate::availability::safety;
+use crate::erp::coverage;
+use crate::erp::documents::in_base;
+use crate::erp::reconcile;
+use crate::state::State;
+use crate::state::ids::{LocationId, SkuId, SourceId};
+use crate::state::stock::{Cell, LevelStamp, Movement};
+use crate::wire::facts;
+use crate::wire::facts::{AsOf, Condition, StockLevel};
+
+pub(crate) fn level(state: &mut State, source: SourceId, fact: &StockLevel<'_>) {
+    let sku = state.sku(&fact.sku);
+    let location = state.location(&fact.location);
+    if state.location_owner[location.at()].is_none() {
+        state.set_owner(location, source);
+    }
+    let base = |q: i64| in_base(state, sku, q, fact.unit.as_deref());
+    let (on_hand, allocated) = (base(fact.on_hand), fact.allocated.map(base));
+    let u = &fact.unsellable;
+    let parts = facts::Unsellable {
+        quality_control: base(u.quality_control),
+        damaged: base(u.damaged),
+        quarantined: base(u.quarantined),
+        in_transfer: base(u.in_transfer),
+    };
+    let unsellable = parts.quality_control + parts.damaged + parts.quarantined + parts.in_transfer;
+    let stamp = LevelStamp {
+        source,
+        as_of: fact.as_of,
+        basis: fact.basis,
+        allocated_given: allocated.is_some(),
+    };
+    let held = state.cell(sku, location).copied();
+    let told_before = held.as_ref().and_then(Cell::level);
+    if let Some(old) = told_before
+        && stamp.as_of < old.as_of
+    {
+        state.counters.stale_levels += 1;
+        return;
+    }
+    let moved = absorb(state, sku, location, stamp);
+    let parts_before = state.conditions(sku, location);
+    let gross = if fact.basis == facts::Basis::Gross {
+        allocated.unwrap_or(0)
+    } else {
+        0
+    };
+    if let (Some(old), Some(cell)) = (told_before, held) {
+        let same =
+            old == stamp && cell.on_hand - moved.0 == on_hand && parts_before == parts && cell.allocated == gross;
+        if old.as_of == stamp.as_of {
+            if same {
+                state.counters.repeats += 1;
+                return;
+            }
+            state.counters.level_conflicts += 1;
+        }
+    }
+    state.set_conditions(sku, location, parts);
+    state.change_cell(sku, location, |cell| {
+        cell.on_hand = on_hand + moved.0;
+        cell.unsellable = unsellable + moved.1;
+        cell.allocated = gross;
+        cell.stamp(stamp);
+    });
+    safety::renew(state, sku, location);
+    reconcile::level_changed(state, sku, location);
+    coverage::renew_cell(state, sku, location);
+}
+
+/// Drops the movements that a level takes in; returns the sums of those that stay on top of it.
+fn absorb(state: &mut State, sku: SkuId, location: LocationId, level: LevelStamp) -> (i64, i64) {
+    state.retain_movements(sku, location, |m| {
+        let comparable = match (level.as_of, m.as_of) {
+            (AsOf::Time(_), AsOf::Time(_)) => true,
+            (AsOf::Sequence(_), AsOf::Sequence(_)) => level.source == m.source,
+            _ => false,
+        };
+        comparable && !level.covers(m.source, m.as_of)
+    });
+    let stay = state.movements(sku, location).iter();
+    stay.fold((0, 0), |(h, u), m| (h + m.on_hand, u + m.unsellable))
+}
+
+/// A movement: nothing where a level covers it, else on top until one does.
+pub(crate) fn movement(state: &mut State, sku: SkuId, location: LocationId, movement: Movement) {
+    let level = state.cell(sku, location).and_then(Cell::level);
+    if level.is_some_and(|l| l.covers(movement.source, movement.as_of))
+        || (movement.on_hand == 0 && movement.unsellable == 0)
+    {
+        return;
+    }
+    state.add_movement(sku, location, movement);
+    state.change_cell(sku, location, |cell| {
+        cell.on_hand += movement.on_hand;
+        cell.unsellable += movement.unsellable;
+    });
+    safety::renew(state, sku, location);
+}
+
+/// What a return puts where: (on hand, unsellable).
+pub(crate) fn returned(condition: Condition, quantity: i64) -> (i64, i64) {
+    match condition {
+        Condition::Sellable => (quantity, 0),
+        Condition::Damaged | Condition::QualityControl => (quantity, quantity),
+    }
+}

@@ -1,0 +1,88 @@
+//! What an ERP says of an order: acknowledged here, served from there.
+//!
+//! In: acknowledgements, before or after the order itself. Out: units with evidence; `reconcile` draws the conclusion.
+
+use crate::erp::identity::encoded;
+use crate::erp::{leaving, pending, reconcile, updates};
+use crate::state::State;
+use crate::state::ids::{LocationId, SkuId, Slot, SourceId};
+use crate::state::reservations::{Portion, StockNode};
+use crate::units::ledger;
+use crate::wire::facts::{Fact, OrderAck, Statement, parse_logged};
+
+/// Gives a confirmed reservation its order's name and applies what was said of that order before.
+pub(crate) fn name_order(state: &mut State, slot: Slot, order_ref: &str) {
+    if state.reservations.get(slot).order_ref.as_deref() == Some(order_ref) {
+        return;
+    }
+    state.name_order(slot, order_ref);
+    for raw in state.take_pending_facts(order_ref) {
+        let Ok(said) = parse_logged(&raw) else {
+            continue;
+        };
+        let source = state.source(&said.source);
+        match &said.fact {
+            Fact::OrderAck(ack) => acknowledge_one(state, slot, source, ack),
+            Fact::OrderUpdate(update) => {
+                let moves = leaving::line_moves(state, &update.lines);
+                updates::take_off(state, &[slot], source, update.status, update.as_of, &moves);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// `order.ack`: the ERP has seen the order, and perhaps says from where it serves it.
+pub(crate) fn acknowledge(state: &mut State, source: SourceId, statement: &Statement<'_>, ack: &OrderAck<'_>) {
+    let slots = state.reservations.of_order(&ack.order_ref);
+    if slots.is_empty() {
+        pending::keep(state, &ack.order_ref, encoded(statement));
+    }
+    for slot in slots {
+        acknowledge_one(state, slot, source, ack);
+    }
+}
+
+fn acknowledge_one(state: &mut State, slot: Slot, source: SourceId, ack: &OrderAck<'_>) {
+    let mut named: Vec<(SkuId, Vec<LocationId>)> = Vec::new();
+    for line in &ack.lines {
+        let (Some(sku), Some(location)) = (state.catalogue.sku(&line.sku), state.catalogue.location(&line.location))
+        else {
+            continue;
+        };
+        state.catalogue.for_each_component(sku, |component, _| {
+            match named.iter_mut().find(|(s, _)| *s == component) {
+                Some((_, places)) => places.push(location),
+                None => named.push((component, vec![location])),
+            }
+        });
+    }
+    state.edit(slot).version += 1;
+    let target = |state: &State, portion: &Portion| {
+        if ack.lines.is_empty() {
+            return where_it_stands(state, source, portion);
+        }
+        let (_, places) = named.iter().find(|(s, _)| *s == portion.sku)?;
+        match portion.node {
+            StockNode::Hand(l) if places.contains(&l) => Some(StockNode::Hand(l)),
+            // What has left is somewhere else no more, and only who counts its place can say more of it.
+            StockNode::Unsourced if portion.is_shipped() => Some(StockNode::Unsourced),
+            _ if portion.is_shipped() => where_it_stands(state, source, portion),
+            _ => Some(StockNode::Hand(places[0])),
+        }
+    };
+    ledger::relocate_each(state, slot, target, |p| {
+        let evidence = p.evidence_mut();
+        let earlier = evidence.ack.filter(|(s, old)| *s == source && *old <= ack.as_of);
+        evidence.ack = earlier.or(Some((source, ack.as_of)));
+    });
+    reconcile::order_changed(state, slot);
+}
+
+/// Where an acknowledgement without lines leaves a portion; None where it says nothing of it.
+fn where_it_stands(state: &State, source: SourceId, portion: &Portion) -> Option<StockNode> {
+    let location = state.location_of(portion.node)?;
+    state.location_owner[location.at()]
+        .is_none_or(|owner| owner == source)
+        .then_some(portion.node)
+}

@@ -1,0 +1,117 @@
+//! Each order counted exactly once: what the ERP's levels already count is not deducted here (design, section 4).
+//!
+//! In: levels, acknowledgements, shipments and updates in any order. Out: which units are inside their cell's level, and
+//! from that the reservation's state. Always: recomputed from (level, ack, shipment), so the order of arrival is nothing.
+
+use crate::erp::coverage;
+use crate::state::State;
+use crate::state::ids::{LocationId, SkuId, Slot};
+use crate::state::reservations::{Portion, Reservation, ReservationState, StockNode};
+use crate::state::stock::{Cell, LevelStamp};
+use crate::units::{indexes, ledger};
+
+/// Whether a unit with this evidence is counted by the level: shipped before it, or acknowledged and counted as owed.
+fn is_inside(level: Option<LevelStamp>, portion: &Portion) -> bool {
+    let (Some(level), Some(evidence)) = (level, portion.evidence.as_deref()) else {
+        return false;
+    };
+    let shipped = evidence
+        .shipped
+        .is_some_and(|(source, as_of)| level.covers(source, as_of));
+    let acked = evidence
+        .ack
+        .is_some_and(|(source, as_of)| level.source == source && level.counts_orders() && level.covers(source, as_of));
+    shipped || acked
+}
+
+/// Whether no later level can change its mind about a portion: it left before this one.
+fn is_settled(level: Option<LevelStamp>, portion: &Portion) -> bool {
+    let shipped = portion.evidence.as_deref().and_then(|e| e.shipped);
+    level
+        .zip(shipped)
+        .is_some_and(|(level, (source, as_of))| level.covers(source, as_of))
+}
+
+/// Renews which units of a confirmed reservation are inside their level, and the state's name with them.
+pub(crate) fn renew(state: &mut State, slot: Slot) {
+    // An index may still name a slot whose reservation has moved on.
+    let is_order = |r: &Reservation| r.state.is_confirmed() || r.state == ReservationState::Cancelled;
+    if !state.reservations.get_taken(slot).is_some_and(is_order) {
+        return;
+    }
+    let mut n = 0;
+    while let Some(portion) = state.reservations.get(slot).portions.get(n) {
+        if let StockNode::Hand(location) = portion.node {
+            let inside = is_inside(state.cell(portion.sku, location).and_then(Cell::level), portion);
+            if inside != portion.in_erp_level {
+                ledger::mark_in_erp_level(state, slot, n, inside);
+            }
+        }
+        n += 1;
+    }
+    rename(state, slot);
+    coverage::renew_of(state, slot);
+}
+
+/// The state's name follows from the units.
+fn rename(state: &mut State, slot: Slot) {
+    let reservation = state.reservations.get(slot);
+    let gone = |p: &Portion| p.fulfilled || p.is_shipped();
+    let settled = reservation.portions.iter().all(|p| gone(p) && p.in_erp_level);
+    let name = if reservation.state == ReservationState::Cancelled || reservation.portions.is_empty() {
+        ReservationState::Cancelled
+    } else if reservation.portions.iter().all(gone) {
+        ReservationState::Fulfilled
+    } else if reservation.portions.iter().all(|p| gone(p) || p.in_erp_level) {
+        ReservationState::InErp
+    } else {
+        ReservationState::Committed
+    };
+    if name != reservation.state {
+        state.name_state(slot, name);
+        if name == ReservationState::Cancelled {
+            state.mark_closed(slot);
+        }
+    }
+    let ended = matches!(name, ReservationState::Fulfilled | ReservationState::Cancelled);
+    if settled && ended && state.reservations.get(slot).closed_at_ms == 0 {
+        state.mark_closed(slot);
+    }
+}
+
+/// Lists a confirmed reservation with the cells whose levels may take its units in.
+pub(crate) fn list(state: &mut State, slot: Slot) {
+    let open = |p: &Portion| match p.node {
+        StockNode::Hand(l) => (!is_settled(state.cell(p.sku, l).and_then(Cell::level), p)).then_some((p.sku, l)),
+        _ => None,
+    };
+    let cells: Vec<(SkuId, LocationId)> = state.reservations.get(slot).portions.iter().filter_map(open).collect();
+    indexes::list_at_cells(state, slot, &cells);
+}
+
+/// An order changed: the cells whose levels may take its units in, which are inside by now, and its state's name.
+pub(crate) fn order_changed(state: &mut State, slot: Slot) {
+    list(state, slot);
+    renew(state, slot);
+}
+
+/// A level of a cell changed: every open order there is looked at again.
+pub(crate) fn level_changed(state: &mut State, sku: SkuId, location: LocationId) {
+    let Some(mut slots) = state.reservations.at_cell.remove(&(sku, location)) else {
+        return;
+    };
+    for &slot in &slots {
+        renew(state, slot);
+    }
+    let level = state.cell(sku, location).and_then(Cell::level);
+    slots.retain(|&mut slot| {
+        let open = |p: &Portion| p.sku == sku && p.node == StockNode::Hand(location) && !is_settled(level, p);
+        state
+            .reservations
+            .get_taken(slot)
+            .is_some_and(|r| r.portions.iter().any(open))
+    });
+    if !slots.is_empty() {
+        state.reservations.at_cell.insert((sku, location), slots);
+    }
+}

@@ -1,0 +1,7 @@
+//! Answers: what a question or a command is answered with, as JSON.
+//!
+//! In: the state, read only. Out: an HTTP status and a body. Always: changes nothing.
+
+pub(crate) mod queries;
+pub(crate) mod refusals;
+pub(crate) mod render;

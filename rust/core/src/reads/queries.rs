@@ -1,0 +1,222 @@
+//! Questions: what reads answer, as ready JSON. They change nothing.
+//!
+//! In: what a client asks, and `as_of` as a ready JSON object. Out: an HTTP status and a body.
+
+use crate::availability::explain;
+use crate::availability::hypothetical::Away;
+use crate::availability::pool::SaleContext;
+use crate::availability::promise;
+use crate::availability::sellable::sellable;
+use crate::placement::cart::{self, AskedLine};
+use crate::reads::refusals::{check_region, invalid, may_see, unknown_sku};
+use crate::reads::render::{self, Answer, field, list, problem, text_field};
+use crate::state::State;
+use crate::state::reservations::{Owner, ReservationState};
+use crate::wire::commands;
+use crate::wire::errors::Problem;
+use crate::wire::facts::time::write_day;
+use crate::wire::json::{write_int, write_string, write_uint};
+
+fn end(out: &mut Vec<u8>, as_of: &[u8]) {
+    if !as_of.is_empty() {
+        field(out, "as_of");
+        out.extend_from_slice(as_of);
+    }
+    out.push(b'}');
+}
+
+fn asking(state: &State, channel: &str, region: Option<&str>) -> Result<SaleContext<'static>, Answer> {
+    let channel = state.catalogue.channel(channel);
+    check_region(state, channel, region.is_some())?;
+    Ok(SaleContext::of(channel, state.catalogue.asked_region(region)))
+}
+
+/// `GET /v1/availability/{sku}`.
+pub(crate) fn availability(
+    state: &State,
+    name: &str,
+    channel: &str,
+    region: Option<&str>,
+    quantity: Option<i64>,
+    as_of: &[u8],
+) -> Result<Answer, Answer> {
+    let asking = asking(state, channel, region)?;
+    let sku = state.catalogue.sku(name).ok_or_else(|| unknown_sku(name))?;
+    let mut out = Vec::with_capacity(192);
+    out.push(b'{');
+    render::sellable_fields(state, sku, &sellable(state, sku, asking), &mut out);
+    text_field(&mut out, "channel", Some(channel));
+    if let Some(quantity) = quantity {
+        field(&mut out, "promise");
+        match promise::day(state, sku, asking, quantity) {
+            Some(day) => write_day(&mut out, day),
+            None => out.extend_from_slice(b"null"),
+        }
+    }
+    end(&mut out, as_of);
+    Ok((200, out))
+}
+
+/// `POST /v1/availability`.
+pub(crate) fn availabilities(
+    state: &State,
+    body: &[u8],
+    channels: Option<&[String]>,
+    as_of: &[u8],
+) -> Result<Answer, Answer> {
+    let body = commands::parse_availabilities(body).map_err(|error| invalid(&error))?;
+    if !may_see(channels, &body.channel) {
+        return Err(problem(Problem::Forbidden, None));
+    }
+    let asking = asking(state, &body.channel, body.region.as_deref())?;
+    let mut out = Vec::with_capacity(64 + body.skus.len() * 64);
+    out.extend_from_slice(b"{\"items\":");
+    list(&mut out, &body.skus, |out, name| {
+        out.push(b'{');
+        if let Some(sku) = state.catalogue.sku(name) {
+            render::sellable_fields(state, sku, &sellable(state, sku, asking), out);
+        } else {
+            out.extend_from_slice(b"\"sku\":");
+            write_string(out, name);
+            text_field(out, "error", Some("unknown-sku"));
+        }
+        out.push(b'}');
+    });
+    end(&mut out, as_of);
+    Ok((200, out))
+}
+
+/// `GET /v1/availability/{sku}/explain`.
+pub(crate) fn explain(
+    state: &State,
+    name: &str,
+    channel: &str,
+    region: Option<&str>,
+    as_of: &[u8],
+) -> Result<Answer, Answer> {
+    let asking = asking(state, channel, region)?;
+    let sku = state.catalogue.sku(name).ok_or_else(|| unknown_sku(name))?;
+    let (result, terms) = explain::terms(state, sku, asking);
+    let mut out = Vec::with_capacity(128 + terms.len() * 96);
+    out.push(b'{');
+    render::sellable_fields(state, sku, &result, &mut out);
+    text_field(&mut out, "channel", Some(channel));
+    field(&mut out, "terms");
+    list(&mut out, &terms, |out, term| {
+        out.extend_from_slice(b"{\"name\":");
+        write_string(out, term.name);
+        field(out, "quantity");
+        write_int(out, term.quantity);
+        if let Some(location) = term.location {
+            text_field(out, "location", Some(state.catalogue.location_name(location)));
+        }
+        if let Some(rule) = &term.rule {
+            text_field(out, "rule", Some(rule));
+        }
+        if let Some(sequence) = term.sequence {
+            field(out, "sequence");
+            write_uint(out, sequence);
+        }
+        out.push(b'}');
+    });
+    end(&mut out, as_of);
+    Ok((200, out))
+}
+
+/// `POST /v1/carts/validate`. Holds nothing; the owner's own holds on the channel are looked through.
+pub(crate) fn validate(
+    state: &State,
+    owner_key: Option<&[u8; 32]>,
+    body: &[u8],
+    channels: Option<&[String]>,
+    as_of: &[u8],
+) -> Result<Answer, Answer> {
+    let body = commands::parse_validate(body).map_err(|error| invalid(&error))?;
+    if !may_see(channels, &body.channel) {
+        return Err(problem(Problem::Forbidden, None));
+    }
+    let owner = body.owner.as_deref().map(|o| Owner::keyed(owner_key, o));
+    let asking = asking(state, &body.channel, body.region.as_deref())?;
+    let lines: Vec<AskedLine<'_>> = body
+        .lines
+        .iter()
+        .map(|l| AskedLine::resolve(state, &l.sku, l.quantity, l.unit.as_deref()))
+        .collect();
+    let away = Away::of(state, &state.reservations.holds_of(owner, asking.channel));
+    let verdicts = cart::judge(state, asking.without(&away), &lines, false, None);
+    let ok = verdicts.iter().all(|v| v.reason.is_none());
+    let mut out = Vec::with_capacity(64 + lines.len() * 80);
+    out.extend_from_slice(if ok { b"{\"ok\":true" } else { b"{\"ok\":false" });
+    field(&mut out, "lines");
+    render::verdicts(state, &lines, &verdicts, &mut out);
+    end(&mut out, as_of);
+    Ok((200, out))
+}
+
+/// `GET /v1/reservations/{id}`.
+pub(crate) fn reservation(state: &State, id: &str, channels: Option<&[String]>, as_of: &[u8]) -> Answer {
+    let found = state.reservations.find(id).map(|slot| state.reservations.get(slot));
+    match found.filter(|r| may_see(channels, state.catalogue.channel_name(r.channel))) {
+        Some(r) => {
+            let mut out = Vec::with_capacity(320);
+            render::reservation(state, r, as_of, &mut out);
+            (200, out)
+        }
+        None => problem(Problem::UnknownReservation, None),
+    }
+}
+
+/// Totals for `GET /v1/state`, the dashboard and tests: a JSON object of counts.
+pub(crate) fn totals(state: &State) -> Vec<u8> {
+    let states = [
+        ReservationState::Held,
+        ReservationState::Committed,
+        ReservationState::InErp,
+        ReservationState::Fulfilled,
+        ReservationState::Released,
+        ReservationState::Expired,
+        ReservationState::Cancelled,
+        ReservationState::Oversold,
+    ];
+    let c = &state.counters;
+    let numbers = [
+        ("skus", state.catalogue.skus.len() as i64),
+        ("locations", state.catalogue.locations.len() as i64),
+        ("channels", state.catalogue.channels.len() as i64),
+        ("reservations", state.reservations.len() as i64),
+        ("units_in_cells", state.units_in_cells),
+        ("units_on_supply", state.units_on_supply),
+        ("units_unsourced", state.units_unsourced),
+        ("identities", state.identities.len() as i64),
+        ("answered_requests", state.answered.len() as i64),
+        ("answered_bytes", state.answered.bytes() as i64),
+        ("early_orders", state.reservations.pending_orders.len() as i64),
+        ("stale_levels", c.stale_levels as i64),
+        ("level_conflicts", c.level_conflicts as i64),
+        ("repeats", c.repeats as i64),
+        ("stale_versions", c.stale_versions as i64),
+        ("anomalies", c.anomalies as i64),
+        ("unlocated", c.unlocated as i64),
+        ("periods_left", c.periods_left as i64),
+        ("early_words", c.early_words as i64),
+        ("void_batches", c.void_batches as i64),
+        ("answers_dropped", c.answers_dropped as i64),
+    ];
+    let mut out = Vec::with_capacity(640);
+    out.extend_from_slice(b"{\"by_state\":{");
+    for (n, s) in states.into_iter().enumerate() {
+        if n > 0 {
+            out.push(b',');
+        }
+        write_string(&mut out, s.name());
+        out.push(b':');
+        write_uint(&mut out, state.reservations.count_by_state[s as usize]);
+    }
+    out.push(b'}');
+    for (name, number) in numbers {
+        field(&mut out, name);
+        write_int(&mut out, number);
+    }
+    out.push(b'}');
+    out
+}

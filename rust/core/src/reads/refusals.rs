@@ -1,0 +1,55 @@
+//! Refusals that several commands and questions share, as problems.
+//!
+//! In: what is wrong. Out: an answer that says so, and what to do next. Always: changes nothing.
+
+use crate::placement::cart::{AskedLine, Verdict};
+use crate::reads::render::{self, Answer, problem_with};
+use crate::state::State;
+use crate::state::ids::{ChannelId, Slot};
+use crate::wire::errors::{Problem, RequestError};
+use crate::wire::facts::Regional;
+
+/// A request that is not well formed, or names what there is not.
+pub(crate) fn invalid(error: &RequestError) -> Answer {
+    let mut out = Vec::with_capacity(256);
+    error.render(&mut out);
+    (error.problem.status(), out)
+}
+
+pub(crate) fn may_see(channels: Option<&[String]>, channel: &str) -> bool {
+    channels.is_none_or(|list| list.iter().any(|c| c == channel))
+}
+
+pub(crate) fn closed(state: &State, slot: Slot) -> Answer {
+    let name = state.reservations.get(slot).state.name();
+    let detail = format!(
+        "The reservation is {name}; what was asked for is not possible from there. Read it with GET to see where it stands."
+    );
+    problem_with(Problem::ReservationClosed, Some(&detail), |out| {
+        render::text_field(out, "state", Some(name));
+    })
+}
+
+pub(crate) fn unknown_sku(name: &str) -> Answer {
+    problem_with(Problem::UnknownSku, None, |out| {
+        render::text_field(out, "sku", Some(name));
+    })
+}
+
+pub(crate) fn check_region(state: &State, channel: Option<ChannelId>, given: bool) -> Result<(), Answer> {
+    let record = state.catalogue.channel_record(channel);
+    if record.regional == Regional::Require && !given {
+        return Err(invalid(&RequestError::invalid(
+            "region",
+            "is required: this channel sells by region",
+        )));
+    }
+    Ok(())
+}
+
+pub(crate) fn insufficient(state: &State, what: Problem, lines: &[AskedLine<'_>], verdicts: &[Verdict]) -> Answer {
+    problem_with(what, None, |out| {
+        render::field(out, "lines");
+        render::verdicts(state, lines, verdicts, out);
+    })
+}

@@ -1,0 +1,242 @@
+//! Items, locations and channels: what may be sold, where it lies, who sells it. Holds no rule.
+//!
+//! In: policy facts already checked. Out: flat records by interned id.
+//! Always: a record exists for each number that a symbol table gave.
+
+use crate::state::ids::{ChannelId, LocationId, RegionId, SkuId, Symbols};
+use crate::state::policies::Quotas;
+use crate::state::read_only::ReadOnly;
+use crate::state::stock::Block;
+use crate::state::supply::SkuSupply;
+use crate::wire::facts::{ItemStatus, LocationType, Regional, Sourcing};
+
+/// What is read often about a SKU.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Sku {
+    pub(crate) cells: Block,
+    /// Where its rarer facts are, plus one; 0: nowhere, it is a plain SKU.
+    detail: u32,
+    /// Stock at hand over all enabled locations, kept ready.
+    pub(crate) at_hand: i64,
+}
+
+/// What only some SKUs have.
+#[derive(Debug, Default)]
+pub(crate) struct Detail {
+    pub(crate) item: ReadOnly<Option<Item>>,
+    /// Kits that name this SKU, directly or through other kits.
+    pub(crate) used_in: Vec<SkuId>,
+    pub(crate) flow: SkuSupply,
+    pub(crate) allocations: ReadOnly<Quotas>,
+    pub(crate) caps: ReadOnly<Quotas>,
+}
+
+/// A product as its owner describes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Item {
+    pub(crate) base_unit: Box<str>,
+    pub(crate) units: Vec<(Box<str>, i64)>,
+    pub(crate) kit: Vec<(SkuId, i64)>,
+    /// The kit's base components, repeated ones summed, by SKU number; of a kit of kits, all the way down.
+    pub(crate) base: Vec<(SkuId, i64)>,
+    pub(crate) aliases: Vec<Box<str>>,
+    pub(crate) sell_multiple: i64,
+    pub(crate) tax_class: Option<Box<str>>,
+    pub(crate) status: ItemStatus,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Location {
+    pub(crate) declared: bool,
+    pub(crate) r#type: LocationType,
+    pub(crate) regions: Vec<RegionId>,
+    pub(crate) priority: i32,
+    pub(crate) enabled: bool,
+    /// Place in the order (priority, name) of all locations.
+    pub(crate) rank: u16,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Channel {
+    pub(crate) declared: bool,
+    /// Sorted; None: every location.
+    pub(crate) locations: Option<Vec<LocationId>>,
+    pub(crate) draws_shared: bool,
+    pub(crate) supply_horizon_days: i32,
+    pub(crate) sourcing: Sourcing,
+    pub(crate) regional: Regional,
+    pub(crate) priority: i32,
+    pub(crate) buffer: Option<i64>,
+}
+
+impl Default for Channel {
+    fn default() -> Self {
+        Channel {
+            declared: false,
+            locations: None,
+            draws_shared: true,
+            supply_horizon_days: 0,
+            sourcing: Sourcing::Priority,
+            regional: Regional::Prefer,
+            priority: 100,
+            buffer: None,
+        }
+    }
+}
+
+/// All of it, with the names.
+#[derive(Debug, Default)]
+pub(crate) struct Catalogue {
+    pub(crate) sku_names: Symbols,
+    pub(crate) skus: Vec<Sku>,
+    pub(crate) details: Vec<Detail>,
+    pub(crate) aliases: hashbrown::HashMap<Box<str>, SkuId>,
+    pub(crate) location_names: Symbols,
+    pub(crate) locations: ReadOnly<Vec<Location>>,
+    pub(crate) channel_names: Symbols,
+    pub(crate) channels: ReadOnly<Vec<Channel>>,
+    pub(crate) source_names: Symbols,
+    pub(crate) region_names: Symbols,
+}
+
+/// What any channel is that nobody declared.
+static UNDECLARED: Channel = Channel {
+    declared: false,
+    locations: None,
+    draws_shared: true,
+    supply_horizon_days: 0,
+    sourcing: Sourcing::Priority,
+    regional: Regional::Prefer,
+    priority: 100,
+    buffer: None,
+};
+
+impl Catalogue {
+    /// The SKU of a name or of an alias.
+    pub(crate) fn sku(&self, name: &str) -> Option<SkuId> {
+        self.sku_names
+            .get(name)
+            .map(SkuId)
+            .or_else(|| self.aliases.get(name).copied())
+    }
+
+    pub(crate) fn location(&self, name: &str) -> Option<LocationId> {
+        self.location_names.get(name).map(|n| LocationId(n as u16))
+    }
+
+    pub(crate) fn channel(&self, name: &str) -> Option<ChannelId> {
+        self.channel_names.get(name).map(|n| ChannelId(n as u16))
+    }
+
+    pub(crate) fn region(&self, name: &str) -> Option<RegionId> {
+        self.region_names.get(name).map(|n| RegionId(n as u16))
+    }
+
+    /// The region of a request: one that no location serves where nobody has heard of it.
+    pub(crate) fn asked_region(&self, name: Option<&str>) -> Option<RegionId> {
+        name.map(|name| self.region(name).unwrap_or(RegionId::NOWHERE))
+    }
+
+    /// The channel's record; the same defaults for each that nobody declared.
+    pub(crate) fn channel_record(&self, channel: Option<ChannelId>) -> &Channel {
+        channel.map_or(&UNDECLARED, |c| &self.channels[c.at()])
+    }
+
+    pub(crate) fn sku_name(&self, sku: SkuId) -> &str {
+        self.sku_names.name(sku.0)
+    }
+
+    pub(crate) fn location_name(&self, location: LocationId) -> &str {
+        self.location_names.name(u32::from(location.0))
+    }
+
+    pub(crate) fn channel_name(&self, channel: ChannelId) -> &str {
+        self.channel_names.name(u32::from(channel.0))
+    }
+
+    /// The rarer facts of a SKU, if it has any.
+    #[inline]
+    pub(crate) fn detail(&self, sku: SkuId) -> Option<&Detail> {
+        match self.skus[sku.at()].detail {
+            0 => None,
+            n => Some(&self.details[n as usize - 1]),
+        }
+    }
+
+    pub(crate) fn detail_mut(&mut self, sku: SkuId) -> &mut Detail {
+        if self.skus[sku.at()].detail == 0 {
+            self.details.push(Detail::default());
+            self.skus[sku.at()].detail = self.details.len() as u32;
+        }
+        &mut self.details[self.skus[sku.at()].detail as usize - 1]
+    }
+
+    pub(crate) fn detail_if_any(&mut self, sku: SkuId) -> Option<&mut Detail> {
+        match self.skus[sku.at()].detail {
+            0 => None,
+            n => Some(&mut self.details[n as usize - 1]),
+        }
+    }
+
+    pub(crate) fn item(&self, sku: SkuId) -> Option<&Item> {
+        self.detail(sku).and_then(|d| d.item.as_ref())
+    }
+
+    pub(crate) fn is_kit(&self, sku: SkuId) -> bool {
+        self.item(sku).is_some_and(|i| !i.kit.is_empty())
+    }
+
+    pub(crate) fn sell_multiple(&self, sku: SkuId) -> i64 {
+        self.item(sku).map_or(1, |i| i.sell_multiple)
+    }
+
+    /// What one kit takes from stock, which follows from its components' records.
+    pub(crate) fn set_base(&mut self, sku: SkuId, base: Vec<(SkuId, i64)>) {
+        if let Some(item) = self.detail_mut(sku).item.as_mut() {
+            item.base = base;
+        }
+    }
+
+    /// Base units in one `unit` of this SKU.
+    pub(crate) fn unit_factor(&self, sku: SkuId, unit: &str) -> Option<i64> {
+        let item = self.item(sku)?;
+        if &*item.base_unit == unit {
+            return Some(1);
+        }
+        item.units
+            .iter()
+            .find(|(name, _)| &**name == unit)
+            .map(|(_, factor)| *factor)
+    }
+
+    /// What one unit of this SKU takes from stock: itself, or a kit's base components.
+    pub(crate) fn for_each_component(&self, sku: SkuId, mut each: impl FnMut(SkuId, i64)) {
+        match self.item(sku) {
+            Some(item) if !item.kit.is_empty() => item.base.iter().for_each(|&(s, q)| each(s, q)),
+            _ => each(sku, 1),
+        }
+    }
+
+    /// Whether `channel` (asked for `region`) may sell what lies at `location`.
+    pub(crate) fn sells_from(&self, channel: &Channel, region: Option<RegionId>, location: LocationId) -> bool {
+        let place = &self.locations[location.at()];
+        place.enabled
+            && channel
+                .locations
+                .as_ref()
+                .is_none_or(|list| list.binary_search(&location).is_ok())
+            && (channel.regional == Regional::Prefer || region.is_none_or(|r| place.regions.contains(&r)))
+    }
+
+    /// Renews the order of locations: lower priority number first, then the name.
+    pub(crate) fn rank_locations(&mut self) {
+        let mut order: Vec<usize> = (0..self.locations.len()).collect();
+        order.sort_by(|&a, &b| {
+            let key = |n: usize| (self.locations[n].priority, self.location_names.name(n as u32));
+            key(a).cmp(&key(b))
+        });
+        for (rank, n) in order.into_iter().enumerate() {
+            self.locations.as_mut()[n].rank = rank as u16;
+        }
+    }
+}

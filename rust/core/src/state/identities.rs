@@ -1,0 +1,91 @@
+//! The memory of documents that add to stock, so that each counts once however often it comes (api.md, "Identity").
+//!
+//! In: what names a document, its version and its lines. Out: whether it is new, a repeat, a newer version or an anomaly.
+//! Always: bounded; the oldest identity is forgotten first, and the order of forgetting is the order of LOG.
+
+use std::collections::VecDeque;
+
+use hashbrown::HashMap;
+use xxhash_rust::xxh3::xxh3_128;
+
+use crate::state::ids::{LocationId, SkuId};
+
+/// What a document moved, by line.
+pub(crate) type Moves = Vec<(SkuId, Option<LocationId>, i64)>;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Remembered {
+    pub(crate) version: Option<i64>,
+    /// Hash of the whole body.
+    pub(crate) body: u64,
+    pub(crate) moves: Moves,
+}
+
+/// What a document is to one who remembers.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Known {
+    New,
+    /// The same again, or an older version.
+    Repeat,
+    Stale,
+    /// The same identity and version with another body: counted, ignored.
+    Anomaly,
+    /// A newer version of a document that moved this before.
+    Newer(Moves),
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Identities {
+    known: HashMap<u128, Remembered>,
+    order: VecDeque<u128>,
+}
+
+/// The key of an identity: a stable hash over its parts, each closed by a byte that no name contains.
+pub(crate) fn key(parts: &[&str]) -> u128 {
+    let mut bytes = Vec::with_capacity(96);
+    for part in parts {
+        bytes.extend_from_slice(part.as_bytes());
+        bytes.push(0);
+    }
+    xxh3_128(&bytes)
+}
+
+impl Identities {
+    pub(crate) fn ask(&self, key: u128, version: Option<i64>, body: u64) -> Known {
+        let Some(known) = self.known.get(&key) else {
+            return Known::New;
+        };
+        match (version, known.version) {
+            _ if known.body == body && known.version == version => Known::Repeat,
+            (Some(new), Some(old)) if new < old => Known::Stale,
+            (Some(new), Some(old)) if new > old => Known::Newer(known.moves.clone()),
+            (Some(_), None) => Known::Newer(known.moves.clone()),
+            _ => Known::Anomaly,
+        }
+    }
+
+    /// Remembers a document; returns what leaves the memory for it (its older self, or the oldest of all).
+    pub(crate) fn remember(&mut self, key: u128, what: Remembered, bound: usize) -> Vec<(u128, Remembered)> {
+        let mut left = Vec::new();
+        if let Some(old) = self.known.insert(key, what) {
+            left.push((key, old));
+        } else {
+            self.order.push_back(key);
+            while self.order.len() > bound.max(1) {
+                let oldest = self.order.pop_front().expect("not empty");
+                let gone = self.known.remove(&oldest).expect("each key in the order is known");
+                left.push((oldest, gone));
+            }
+        }
+        left
+    }
+
+    /// Oldest first.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u128, &Remembered)> {
+        self.order.iter().map(|key| (*key, &self.known[key]))
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.order.len()
+    }
+}

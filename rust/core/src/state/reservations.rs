@@ -1,0 +1,386 @@
+//! Reservations: who holds or bought what, and from which nodes.
+//!
+//! In: placements that `sourcing` worked out. Out: records by id, and the indexes that find them by owner, order and due time.
+//! Always: `open_units` is the sum over all portions that take stock, kept beside them so that the cells can be checked.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use hashbrown::{DefaultHashBuilder, HashMap};
+use smallvec::SmallVec;
+
+use crate::state::ids::{ChannelId, LocationId, RegionId, SkuId, Slot, SourceId, SupplyId, tag};
+use crate::state::read_only::ReadOnly;
+use crate::wire::facts::AsOf;
+
+mod owner;
+mod prefetch;
+mod room;
+
+pub(crate) use owner::Owner;
+pub(crate) use prefetch::Wanted;
+use room::{Room, Tagged};
+
+/// Reservations of one owner or order, in order of first PUT: mostly one or two.
+pub(crate) type ByAge = SmallVec<[Slot; 2]>;
+/// A reservation's lines and portions: mostly one or two, and then in one piece with it.
+pub(crate) type Lines = SmallVec<[Line; 2]>;
+pub(crate) type Portions = SmallVec<[Portion; 2]>;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ReservationState {
+    Held,
+    Committed,
+    InErp,
+    Fulfilled,
+    Released,
+    Expired,
+    Cancelled,
+    Oversold,
+}
+
+impl ReservationState {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Held => "held",
+            Self::Committed => "committed",
+            Self::InErp => "in_erp",
+            Self::Fulfilled => "fulfilled",
+            Self::Released => "released",
+            Self::Expired => "expired",
+            Self::Cancelled => "cancelled",
+            Self::Oversold => "oversold",
+        }
+    }
+
+    /// Confirmed, whether or not the ERP counts it.
+    pub(crate) fn is_confirmed(self) -> bool {
+        matches!(self, Self::Committed | Self::InErp | Self::Fulfilled)
+    }
+}
+
+/// Where a portion's units come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum StockNode {
+    Hand(LocationId),
+    Supply(SupplyId),
+    /// Sold by the oversell policy beyond any node, not yet bound.
+    Unsourced,
+}
+
+/// What the ERP has said of a portion.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Evidence {
+    pub(crate) ack: Option<(SourceId, AsOf)>,
+    pub(crate) shipped: Option<(SourceId, AsOf)>,
+}
+
+/// Units of one base SKU from one node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Portion {
+    pub(crate) sku: SkuId,
+    pub(crate) line: u16,
+    /// Told over HTTP to have left; deducted all the same until the ERP covers it.
+    pub(crate) fulfilled: bool,
+    /// Counted inside its cell's level, so not deducted here.
+    pub(crate) in_erp_level: bool,
+    pub(crate) node: StockNode,
+    pub(crate) quantity: i64,
+    /// How many of them took the channel's own allocation, and in which period of it.
+    pub(crate) own: i64,
+    pub(crate) own_period: u32,
+    /// The cap's period that they count in; 0: there was no cap.
+    pub(crate) cap_period: u32,
+    pub(crate) evidence: Option<Box<Evidence>>,
+}
+
+impl Portion {
+    pub(crate) fn evidence(&self) -> Evidence {
+        self.evidence.as_deref().copied().unwrap_or_default()
+    }
+
+    pub(crate) fn evidence_mut(&mut self) -> &mut Evidence {
+        self.evidence.get_or_insert_with(Box::default)
+    }
+
+    pub(crate) fn is_shipped(&self) -> bool {
+        self.evidence.as_ref().is_some_and(|e| e.shipped.is_some())
+    }
+
+    /// Takes `quantity` units out: those that took the own allocation go first when `own_first`, else last.
+    pub(crate) fn split(&mut self, quantity: i64, own_first: bool) -> Portion {
+        debug_assert!(
+            quantity > 0 && quantity < self.quantity,
+            "Invariant: a split leaves both sides something"
+        );
+        let own = if own_first {
+            self.own.min(quantity)
+        } else {
+            (self.own - (self.quantity - quantity)).max(0)
+        };
+        let taken = Portion {
+            quantity,
+            own,
+            ..self.clone()
+        };
+        self.quantity -= quantity;
+        self.own -= own;
+        taken
+    }
+}
+
+/// A line as it was asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Line {
+    pub(crate) sku: SkuId,
+    /// Held, in base units (kits in kits).
+    pub(crate) quantity: i64,
+    pub(crate) asked: Option<i64>,
+    pub(crate) location: Option<LocationId>,
+    /// A kit's own cap: its period, 0 where there is none.
+    pub(crate) cap_period: u32,
+}
+
+#[derive(Debug)]
+pub(crate) struct Reservation {
+    pub(crate) id: Box<str>,
+    /// Order of first PUT.
+    pub(crate) serial: u64,
+    pub(crate) state: ReservationState,
+    pub(crate) channel: ChannelId,
+    pub(crate) region: Option<RegionId>,
+    pub(crate) owner: Option<Owner>,
+    pub(crate) order_ref: Option<Box<str>>,
+    pub(crate) superseded_by: Option<Box<str>>,
+    /// On the lead clock.
+    pub(crate) expires_at_ms: i64,
+    /// On the lead clock; 0 while it is open.
+    pub(crate) closed_at_ms: i64,
+    pub(crate) renewals: u32,
+    pub(crate) revision: Option<i64>,
+    /// Hash of the body that made it what it is.
+    pub(crate) body: u64,
+    pub(crate) version: u32,
+    /// LOG sequence of the last change.
+    pub(crate) sequence: u64,
+    pub(crate) lines: Lines,
+    pub(crate) portions: Portions,
+    pub(crate) dirty: bool,
+}
+
+impl Reservation {
+    pub(crate) fn age(&self, slot: Slot) -> crate::state::policies::AgeKey {
+        crate::state::policies::AgeKey {
+            serial: self.serial,
+            slot,
+        }
+    }
+}
+
+/// What was said of an order before a reservation brought its name.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct PendingOrderFacts {
+    pub(crate) raw: Vec<Box<str>>,
+}
+
+/// All reservations.
+#[derive(Debug, Default)]
+pub(crate) struct Reservations {
+    room: Room,
+    by_id: Tagged,
+    /// Held ones by their owner.
+    by_owner: Tagged,
+    /// Confirmed ones by their order.
+    by_order: Tagged,
+    hasher: DefaultHashBuilder,
+    /// Held ones by (due on the lead clock, serial).
+    pub(crate) due: BTreeSet<(i64, u64, Slot)>,
+    /// Confirmed ones with units at a cell that a level may still take in or leave out.
+    pub(crate) at_cell: HashMap<(SkuId, LocationId), ByAge>,
+    /// Acknowledgements and updates that came before their order, as they stand in LOG; bounded.
+    pub(crate) pending_order_facts: ReadOnly<HashMap<Box<str>, PendingOrderFacts>>,
+    pub(crate) pending_orders: VecDeque<Box<str>>,
+    /// Closed ones in order of closing: (closed at, serial, slot).
+    pub(crate) closed: VecDeque<(i64, u64, Slot)>,
+    pub(crate) next_serial: u64,
+    /// Units of all portions that are deducted here, kept as they change.
+    pub(crate) units_open: i64,
+    pub(crate) count_by_state: [u64; 8],
+}
+
+impl Reservations {
+    pub(crate) fn find(&self, id: &str) -> Option<Slot> {
+        let tag = tag(&self.hasher, id.as_bytes());
+        self.by_id.find(tag, |slot| &*self.get(slot).id == id)
+    }
+
+    #[inline]
+    pub(crate) fn get(&self, slot: Slot) -> &Reservation {
+        self.room.get(slot).expect("a slot that is referred to is taken")
+    }
+
+    #[inline]
+    pub(in crate::state) fn get_mut(&mut self, slot: Slot) -> &mut Reservation {
+        self.room.get_mut(slot).expect("a slot that is referred to is taken")
+    }
+
+    pub(crate) fn get_taken(&self, slot: Slot) -> Option<&Reservation> {
+        self.room.get(slot)
+    }
+
+    pub(in crate::state) fn get_mut_if_taken(&mut self, slot: Slot) -> Option<&mut Reservation> {
+        self.room.get_mut(slot)
+    }
+
+    pub(in crate::state) fn add(&mut self, reservation: Reservation) -> Slot {
+        let tag = tag(&self.hasher, reservation.id.as_bytes());
+        self.count_by_state[reservation.state as usize] += 1;
+        let slot = self.room.add(reservation);
+        self.by_id.enter(tag, slot);
+        slot
+    }
+
+    pub(in crate::state) fn remove(&mut self, slot: Slot) -> Reservation {
+        let gone = self.room.remove(slot).expect("a slot that is referred to is taken");
+        self.by_id.leave(tag(&self.hasher, gone.id.as_bytes()), slot);
+        self.count_by_state[gone.state as usize] -= 1;
+        gone
+    }
+
+    /// Holds of an owner, in order of first PUT.
+    pub(crate) fn of_owner(&self, owner: Owner) -> ByAge {
+        let tag = tag(&self.hasher, &owner.bytes());
+        self.by_age(
+            self.by_owner
+                .all(tag)
+                .filter(|&slot| self.get(slot).owner == Some(owner)),
+        )
+    }
+
+    /// The holds of an owner on a channel, in order of first PUT.
+    pub(crate) fn holds_of(&self, owner: Option<Owner>, channel: Option<ChannelId>) -> ByAge {
+        let mut all = owner.map(|owner| self.of_owner(owner)).unwrap_or_default();
+        all.retain(|&mut slot| Some(self.get(slot).channel) == channel);
+        all
+    }
+
+    /// Lists a hold with the owner that it has now.
+    pub(crate) fn enter_owner(&mut self, slot: Slot) {
+        if let Some(owner) = self.get(slot).owner {
+            self.by_owner.enter(tag(&self.hasher, &owner.bytes()), slot);
+        }
+    }
+
+    pub(crate) fn leave_owner(&mut self, slot: Slot, owner: Option<Owner>) {
+        if let Some(owner) = owner {
+            self.by_owner.leave(tag(&self.hasher, &owner.bytes()), slot);
+        }
+    }
+
+    /// Confirmed ones of an order, in order of first PUT.
+    pub(crate) fn of_order(&self, order_ref: &str) -> ByAge {
+        let tag = tag(&self.hasher, order_ref.as_bytes());
+        let named = |&slot: &Slot| self.get(slot).order_ref.as_deref() == Some(order_ref);
+        self.by_age(self.by_order.all(tag).filter(named))
+    }
+
+    /// Gives a reservation its order's name and lists it there.
+    pub(in crate::state) fn name_order(&mut self, slot: Slot, order_ref: &str) {
+        self.leave_order(slot);
+        self.get_mut(slot).order_ref = Some(order_ref.into());
+        self.by_order.enter(tag(&self.hasher, order_ref.as_bytes()), slot);
+    }
+
+    pub(crate) fn leave_order(&mut self, slot: Slot) {
+        if let Some(order) = self.room.get(slot).and_then(|r| r.order_ref.as_deref()) {
+            self.by_order.leave(tag(&self.hasher, order.as_bytes()), slot);
+        }
+    }
+
+    /// Keeps a fact about an order that is not known; whether the order is heard of for the first time.
+    pub(in crate::state) fn keep_pending(&mut self, order_ref: &str, raw: String) -> bool {
+        let kept = &mut self
+            .pending_order_facts
+            .as_mut()
+            .entry(order_ref.into())
+            .or_default()
+            .raw;
+        kept.push(raw.into());
+        let is_first = kept.len() == 1;
+        if is_first {
+            self.pending_orders.push_back(order_ref.into());
+        }
+        is_first
+    }
+
+    pub(in crate::state) fn take_pending(&mut self, order_ref: &str) -> Vec<Box<str>> {
+        let Some(kept) = self.pending_order_facts.as_mut().remove(order_ref) else {
+            return Vec::new();
+        };
+        self.pending_orders.retain(|order| &**order != order_ref);
+        kept.raw
+    }
+
+    fn by_age(&self, slots: impl Iterator<Item = Slot>) -> ByAge {
+        let mut list: ByAge = slots.collect();
+        if list.len() > 1 {
+            list.sort_unstable_by_key(|&slot| self.get(slot).serial);
+        }
+        list
+    }
+
+    pub(in crate::state) fn set_state(&mut self, slot: Slot, state: ReservationState) {
+        let old = self.get(slot).state;
+        self.count_by_state[old as usize] -= 1;
+        self.count_by_state[state as usize] += 1;
+        self.get_mut(slot).state = state;
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Slot, &Reservation)> {
+        self.room.iter()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.room.len()
+    }
+
+    /// Slots given so far, free ones included.
+    pub(crate) fn slots_total(&self) -> usize {
+        self.room.slots_total()
+    }
+
+    /// The last of them is used next.
+    pub(crate) fn free_slots(&self) -> &[Slot] {
+        self.room.free_slots()
+    }
+
+    pub(crate) fn restore_free(&mut self, slot: Slot) {
+        self.room.restore_free(slot);
+    }
+
+    /// Puts back what the next slot holds; free slots are named by [`Reservations::restore_free`].
+    pub(crate) fn restore(&mut self, reservation: Option<Reservation>) {
+        let slot = Slot(self.room.slots_total() as u32);
+        if let Some(reservation) = &reservation {
+            self.count_by_state[reservation.state as usize] += 1;
+            self.by_id.enter(tag(&self.hasher, reservation.id.as_bytes()), slot);
+        }
+        self.room.restore(reservation);
+    }
+
+    /// Lists a reservation that was put back with the order that it names.
+    pub(crate) fn restore_order(&mut self, slot: Slot) {
+        if let Some(order) = self.room.get(slot).and_then(|r| r.order_ref.as_deref()) {
+            self.by_order.enter(tag(&self.hasher, order.as_bytes()), slot);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reservation_is_small() {
+        assert!(size_of::<Reservation>() <= 336, "{}", size_of::<Reservation>());
+    }
+}

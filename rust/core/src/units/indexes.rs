@@ -1,0 +1,82 @@
+//! The indexes that find reservations: by what they hold beyond the shelf, by their due time and owner, by cell.
+//!
+//! In: a reservation that changed. Out: the indexes, as it stands now. Always: the ledger and the beginnings and ends of
+//! holds call these; a rule does not.
+
+use crate::state::State;
+use crate::state::ids::{LocationId, SkuId, Slot};
+use crate::state::policies::AgeKey;
+use crate::state::reservations::{Owner, StockNode};
+
+/// Notes in the indexes by age that a reservation has, or no longer has, units on a supply or beyond any node.
+pub(crate) fn renew(state: &mut State, slot: Slot, sku: SkuId, node: StockNode) {
+    let reservation = state.reservations.get(slot);
+    let age: AgeKey = reservation.age(slot);
+    let present = reservation.portions.iter().any(|p| p.sku == sku && p.node == node);
+    match node {
+        StockNode::Hand(_) => {}
+        StockNode::Supply(id) => state.documents.supplies.list_holder(id, age, present),
+        StockNode::Unsourced => {
+            let unsourced = &mut state.catalogue.detail_mut(sku).flow.unsourced;
+            if present {
+                unsourced.insert(age)
+            } else {
+                unsourced.remove(&age)
+            };
+            if unsourced.is_empty() {
+                state.unsourced_skus.remove(&sku);
+            } else if state.unsourced_skus.insert(sku) || !state.to_bind.contains(&sku) {
+                state.to_bind.push(sku);
+            }
+        }
+    }
+}
+
+/// A hold now ends at `until_ms` on the lead clock.
+pub(crate) fn set_due(state: &mut State, slot: Slot, until_ms: i64) {
+    let reservation = state.edit(slot);
+    let (serial, old) = (reservation.serial, reservation.expires_at_ms);
+    reservation.expires_at_ms = until_ms;
+    state.reservations.due.remove(&(old, serial, slot));
+    state.reservations.due.insert((until_ms, serial, slot));
+}
+
+/// A hold is no hold any more: it is not due, and its owner holds it no longer.
+pub(crate) fn end_hold(state: &mut State, slot: Slot) {
+    let reservation = state.reservations.get(slot);
+    let (due, owner) = ((reservation.expires_at_ms, reservation.serial, slot), reservation.owner);
+    state.reservations.due.remove(&due);
+    state.reservations.leave_owner(slot, owner);
+}
+
+/// A hold has another owner, or none.
+pub(crate) fn set_owner(state: &mut State, slot: Slot, owner: Option<Owner>) {
+    let old = std::mem::replace(&mut state.edit(slot).owner, owner);
+    if old != owner {
+        state.reservations.leave_owner(slot, old);
+        state.reservations.enter_owner(slot);
+    }
+}
+
+/// Lists an order with cells whose levels may take its units in.
+pub(crate) fn list_at_cells(state: &mut State, slot: Slot, cells: &[(SkuId, LocationId)]) {
+    for cell in cells {
+        let list = state.reservations.at_cell.entry(*cell).or_default();
+        if !list.contains(&slot) {
+            list.push(slot);
+        }
+    }
+}
+
+/// Takes a reservation out of the indexes by order and cell, before it is forgotten.
+pub(crate) fn leave(state: &mut State, slot: Slot) {
+    let portions = state.reservations.get(slot).portions.clone();
+    for portion in portions {
+        if let StockNode::Hand(location) = portion.node
+            && let Some(list) = state.reservations.at_cell.get_mut(&(portion.sku, location))
+        {
+            list.retain(|s| *s != slot);
+        }
+    }
+    state.reservations.leave_order(slot);
+}

@@ -1,0 +1,112 @@
+//! `POST .../confirm`: a hold becomes an order; one that ended takes its lines anew, or is oversold.
+
+use crate::availability::pool::SaleContext;
+use crate::erp::{orders, reconcile};
+use crate::placement::cart::{self, AskedLine};
+use crate::placement::placing;
+use crate::reads::refusals::{closed, insufficient};
+use crate::reads::render::Answer;
+use crate::state::State;
+use crate::state::ids::Slot;
+use crate::state::reservations::ReservationState;
+use crate::units::{indexes, kits, ledger};
+use crate::verbs::{Command, Decided, Decision, Reply, existing};
+use crate::wire::commands::ConfirmBody;
+use crate::wire::errors::Problem;
+use crate::wire::facts::{Fact, ReservationConfirmed, Text};
+
+pub(super) fn decide<'b>(state: &State, command: &Command<'b>, body: &'b ConfirmBody<'_>) -> Decision<'b> {
+    let slot = existing(state, command)?;
+    let r = state.reservations.get(slot);
+    match r.state {
+        ReservationState::Held => {}
+        ReservationState::Cancelled => return Err(closed(state, slot)),
+        ReservationState::Committed | ReservationState::InErp | ReservationState::Fulfilled => {
+            match (r.order_ref.as_deref(), body.order_ref.as_deref()) {
+                (_, None) => return Ok(Decided::stands(slot)),
+                (Some(old), Some(new)) if old == new => return Ok(Decided::stands(slot)),
+                (Some(_), Some(_)) => return Err(closed(state, slot)),
+                (None, Some(_)) => {}
+            }
+        }
+        ReservationState::Expired | ReservationState::Released | ReservationState::Oversold => {
+            if let Err(refusal) = late_fit(state, slot) {
+                let is_news = r.state != ReservationState::Oversold;
+                return Ok(Decided {
+                    fact: is_news.then_some(Fact::ReservationOversold(Text::Borrowed(command.id))),
+                    reply: Reply::Refused(refusal),
+                });
+            }
+        }
+    }
+    let fact = ReservationConfirmed {
+        id: Text::Borrowed(command.id),
+        order_ref: body.order_ref.as_deref().map(Text::Borrowed),
+    };
+    Ok(Decided::done(slot, Fact::ReservationConfirmed(fact)))
+}
+
+/// A late confirm re-takes the stock or says oversold.
+fn late_fit(state: &State, slot: Slot) -> Result<(), Answer> {
+    let r = state.reservations.get(slot);
+    let open: Vec<AskedLine<'_>> = r
+        .lines
+        .iter()
+        .filter(|line| line.quantity > 0)
+        .map(|line| AskedLine {
+            name: state.catalogue.sku_name(line.sku),
+            sku: Some(line.sku),
+            quantity: line.quantity,
+            unit_known: true,
+            only: line.location,
+        })
+        .collect();
+    let asking = SaleContext::of(Some(r.channel), r.region);
+    let verdicts = cart::judge(state, asking, &open, false, None);
+    if verdicts.iter().all(|v| v.reason.is_none()) {
+        return Ok(());
+    }
+    Err(insufficient(state, Problem::Oversold, &open, &verdicts))
+}
+
+/// Confirms: a held one as it stands, a closed one by taking its lines anew.
+pub(crate) fn apply(state: &mut State, slot: Slot, order_ref: Option<&str>) {
+    let was = state.reservations.get(slot).state;
+    state.edit(slot).version += 1;
+    if was == ReservationState::Held {
+        ledger::commit(state, slot);
+        indexes::end_hold(state, slot);
+    }
+    if !was.is_confirmed() {
+        state.name_state(slot, ReservationState::Committed);
+        if was != ReservationState::Held {
+            retake(state, slot);
+        }
+        reconcile::list(state, slot);
+    }
+    if let Some(order_ref) = order_ref {
+        orders::name_order(state, slot, order_ref);
+    }
+    reconcile::renew(state, slot);
+}
+
+/// A late confirm: the lines are placed anew, on what there is now.
+fn retake(state: &mut State, slot: Slot) {
+    let reservation = state.edit(slot);
+    reservation.closed_at_ms = 0;
+    reservation.superseded_by = None;
+    let (channel, mut lines) = (reservation.channel, std::mem::take(&mut reservation.lines));
+    kits::consume_caps(state, channel, &mut lines);
+    let wanted = placing::needs(state, &lines);
+    state.edit(slot).lines = lines;
+    placing::place(state, slot, wanted);
+}
+
+/// A late confirm that did not fit.
+pub(crate) fn apply_oversold(state: &mut State, slot: Slot) {
+    let reservation = state.edit(slot);
+    reservation.version += 1;
+    reservation.closed_at_ms = 0;
+    state.name_state(slot, ReservationState::Oversold);
+    state.mark_closed(slot);
+}

@@ -1,0 +1,182 @@
+//! Bodies of facts: from HTTP to messages for IN, and a message from IN back to its facts.
+//!
+//! In: `{"source"?, "by"?, "facts": [...]}`. Out: the facts as they stand, unread. Always: in order, each fact whole, no
+//! message over the limit.
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::value::RawValue;
+
+use super::{first_flaw, parse_located, utf8};
+use crate::state::idempotency::{Asked, hash, read_hex};
+use crate::wire::errors::{Problem, RequestError};
+use crate::wire::facts::take::{Name, Object, one, opt};
+use crate::wire::facts::{FactError, Text};
+use crate::wire::json;
+
+/// The source of policies, which name none.
+pub const POLICY_SOURCE: &str = "policy";
+/// A source is the last token of a NATS subject: this many letters, digits, `_` and `-`.
+const SOURCE_BYTES_MAX: usize = 64;
+/// What naming its idempotency key adds to a message at the most.
+const KEY_BYTES: usize = 160;
+
+/// One message of IN.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InMessage<'a> {
+    /// None: the last token of the subject.
+    #[serde(borrow, default, deserialize_with = "opt::<_, Name>")]
+    pub source: Option<Text<'a>>,
+    /// The key that brought it.
+    #[serde(default, deserialize_with = "opt::<_, Name>")]
+    pub by: Option<Text<'a>>,
+    /// Under which idempotency key it was sent, if under one.
+    #[serde(default, deserialize_with = "opt::<_, Object<InKey>>")]
+    pub(crate) idempotency: Option<InKey>,
+    /// For [`crate::wire::facts::parse_statement`], each on its own.
+    pub facts: Vec<&'a RawValue>,
+}
+
+/// An idempotency key as IN has it; the gateway makes these of the client's.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct InKey {
+    /// Of the whole body.
+    #[serde(deserialize_with = "hexadecimal")]
+    root: u128,
+    /// Of this message of it; the same where there is but one.
+    #[serde(deserialize_with = "hexadecimal")]
+    key: u128,
+    /// Hash of the whole body.
+    #[serde(deserialize_with = "hexadecimal")]
+    request: u128,
+}
+
+fn hexadecimal<'de, D: serde::Deserializer<'de>>(from: D) -> Result<u128, D::Error> {
+    use serde::de::Error;
+    let digits = one::<_, Name<'_>>(from)?;
+    read_hex(&digits).ok_or_else(|| D::Error::custom("must be 32 hexadecimal digits"))
+}
+
+impl From<InKey> for Asked {
+    fn from(InKey { root, key, request }: InKey) -> Self {
+        Asked { root, key, request }
+    }
+}
+
+/// Reads a message from IN; anybody may have written it. Errors display as `malformed-json` or
+/// `malformed: path: reason`.
+pub fn parse_in_message(payload: &[u8]) -> Result<InMessage<'_>, FactError> {
+    let text = std::str::from_utf8(payload).map_err(|_| FactError::NotJson)?;
+    match serde_json::from_str::<Object<InMessage<'_>>>(text) {
+        Ok(Object(message)) => Ok(message),
+        Err(_) if serde_json::from_str::<IgnoredAny>(text).is_err() => Err(FactError::NotJson),
+        Err(_) => Err(FactError::from(first_flaw::<InMessage<'_>>(text))),
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FactsBody<'a> {
+    #[serde(borrow, default, deserialize_with = "opt::<_, Name>")]
+    source: Option<Text<'a>>,
+    facts: Vec<&'a RawValue>,
+}
+
+/// Splits a body of `/v1/facts` or `/v1/policies` into messages for IN of at most `limit_bytes` each. Gives the source
+/// too: [`POLICY_SOURCE`] where the body names none, and it cannot be named. `by`: the API key; `key`: the idempotency key.
+pub fn split_facts(
+    body: &[u8],
+    limit_bytes: usize,
+    by: Option<&str>,
+    key: Option<&str>,
+) -> Result<(String, Vec<Vec<u8>>), RequestError> {
+    let text = utf8(body)?;
+    let FactsBody { source, facts } = parse_located(text)?;
+    if let Some(source) = &source {
+        check_source(source)?;
+    }
+    if facts.is_empty() {
+        return Err(RequestError::invalid("facts", "must have at least 1 entry"));
+    }
+    let asked = key.map(|key| Asked::whole(by, key, hash(&[b"facts", body])));
+    let room = if asked.is_some() { KEY_BYTES } else { 0 };
+    let mut messages = pack(&head(source.as_deref(), by), &facts, limit_bytes.saturating_sub(room))?;
+    if let Some(asked) = asked {
+        name_each(&mut messages, asked);
+    }
+    Ok((
+        source.map_or_else(|| POLICY_SOURCE.to_owned(), Text::into_owned),
+        messages,
+    ))
+}
+
+/// Writes into each message which part it is of what was asked.
+fn name_each(messages: &mut [Vec<u8>], asked: Asked) {
+    let one = messages.len() == 1;
+    for (number, message) in messages.iter_mut().enumerate() {
+        let part = if one { asked } else { asked.part(number) };
+        message.pop();
+        let (root, key, request) = (part.root, part.key, part.request);
+        let named =
+            format!(r#","idempotency":{{"root":"{root:032x}","key":"{key:032x}","request":"{request:032x}"}}}}"#);
+        debug_assert!(named.len() <= KEY_BYTES, "Invariant: room was left for it");
+        message.extend_from_slice(named.as_bytes());
+    }
+}
+
+fn check_source(source: &str) -> Result<(), RequestError> {
+    let token = source
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-');
+    if !token || source.len() > SOURCE_BYTES_MAX {
+        return Err(RequestError::invalid(
+            "source",
+            "must have 1 to 64 letters, digits, '_' or '-'",
+        ));
+    }
+    if source == POLICY_SOURCE {
+        return Err(RequestError::invalid(
+            "source",
+            "must not be 'policy', which stands for /v1/policies",
+        ));
+    }
+    Ok(())
+}
+
+fn head(source: Option<&str>, by: Option<&str>) -> Vec<u8> {
+    let mut head = b"{".to_vec();
+    for (key, value) in [("\"source\":", source), ("\"by\":", by)] {
+        if let Some(value) = value {
+            head.extend_from_slice(key.as_bytes());
+            json::write_string(&mut head, value);
+            head.push(b',');
+        }
+    }
+    head.extend_from_slice(b"\"facts\":[");
+    head
+}
+
+fn pack(head: &[u8], facts: &[&RawValue], limit_bytes: usize) -> Result<Vec<Vec<u8>>, RequestError> {
+    const TAIL: &[u8] = b"]}";
+    let mut messages: Vec<Vec<u8>> = Vec::new();
+    for (index, fact) in facts.iter().map(|fact| fact.get().as_bytes()).enumerate() {
+        if head.len() + fact.len() + TAIL.len() > limit_bytes {
+            let detail =
+                format!("facts[{index}] alone is larger than a message of {limit_bytes} bytes; send it smaller.");
+            return Err(RequestError::with_detail(Problem::TooLarge, detail));
+        }
+        match messages.last_mut() {
+            Some(message) if message.len() + 1 + fact.len() + TAIL.len() <= limit_bytes => {
+                message.push(b',');
+                message.extend_from_slice(fact);
+            }
+            _ => messages.push([head, fact].concat()),
+        }
+    }
+    for message in &mut messages {
+        message.extend_from_slice(TAIL);
+    }
+    Ok(messages)
+}

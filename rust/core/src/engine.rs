@@ -358,7 +358,7 @@ impl Engine {
         let sku = self.state.catalogue.sku(sku)?;
         let region = self.state.catalogue.asked_region(region);
         let asking = SaleContext::of(self.state.catalogue.channel(channel), region);
-        Some(sellable::sellable(&self.state, sku, asking).quantity)
+        Some(sellable::sellable(&self.state, sku, &asking).quantity)
     }
 
     /// The interned number of a SKU, for [`Engine::sellable_by_id`].
@@ -379,7 +379,7 @@ impl Engine {
     /// What can be sold, by interned ids.
     #[inline]
     pub fn sellable_by_id(&self, sku: crate::state::ids::SkuId, channel: Option<crate::state::ids::ChannelId>) -> i64 {
-        sellable::sellable(&self.state, sku, SaleContext::of(channel, None)).quantity
+        sellable::sellable(&self.state, sku, &SaleContext::of(channel, None)).quantity
     }
 }
 

@@ -1,20 +1,19 @@
 //! The pure heart of holdfast: facts and commands in, batches and answers out.
 //!
 //! No I/O, no clock, no randomness: the state after LOG sequence n is a function of batches 1..n. Arrows run downwards; a
-//! file uses only what is below it:
+//! folder uses only what is below it (`tests/folders.rs` holds the table):
 //!
 //! ```text
-//! engine     questions    intake                     the one door that the binding knocks on
-//! snapshot                                           the whole state as bytes, and back
-//! decide     check        explain                    commands -> facts + answers; the waterfall
-//! apply      declare      documents   movements      facts -> state
-//! answered   render                                  what a request was told; JSON
-//! lifecycle  holding      binding     orders         a reservation's life and its units
-//! cart       sellable     sourcing    netting        one rule, one file
-//! pool  claims  safety  promise  quotas  invariants  recount  digest
-//! state                                              what there is; holds no rule
-//! catalogue  policies  stock  supply  reservations  identities  idempotency  rules  batch
-//! facts  commands  ids  quantity  json  errors
+//! engine                     the one door that the binding knocks on: decide, apply, questions
+//! apply                      a fact into the state, then settle
+//! verbs                      put, confirm, release, cancel, extend, fulfil: decision, application
+//! erp                        what sources say of stock and orders; each order counted once
+//! reads                      questions and answers, as JSON          snapshot   the whole state as bytes, and back
+//! placement                  which nodes serve a sale                audit      what must always hold
+//! availability               the one number: how much can be sold
+//! units                      the ledger: the only writer of portions, quotas and their indexes
+//! state                      what there is, and the doors through which it changes; holds no rule
+//! wire                       bytes into types, and back
 //! ```
 
 pub mod engine;

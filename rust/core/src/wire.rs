@@ -8,3 +8,4 @@ pub mod commands;
 pub mod errors;
 pub mod facts;
 pub mod json;
+pub(crate) mod keys;

@@ -6,8 +6,9 @@
 
 use crate::reads::render;
 use crate::state::State;
-use crate::state::idempotency::{ANSWER_BYTES_MAX, Asked, Bounds, Entry, Told};
+use crate::state::idempotency::{ANSWER_BYTES_MAX, Bounds, Entry, Told};
 use crate::wire::facts::{Outcome, RequestAnswered};
+use crate::wire::keys::Asked;
 
 /// Entries that one batch forgets at the most because of their age.
 const FORGET_BATCH_MAX: usize = 10_000;

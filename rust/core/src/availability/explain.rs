@@ -56,7 +56,7 @@ impl Waterfall {
 }
 
 /// The terms of a SKU or kit; a kit is explained by the component that bounds it.
-pub(crate) fn terms(state: &State, sku: SkuId, asking: SaleContext) -> (Sellable, Vec<Term>) {
+pub(crate) fn terms(state: &State, sku: SkuId, asking: &SaleContext) -> (Sellable, Vec<Term>) {
     let result = sellable::sellable(state, sku, asking);
     let mut fall = Waterfall::default();
     if state.catalogue.is_kit(sku) {
@@ -90,7 +90,7 @@ fn scope_name(state: &State, scope: Scope<SkuId, ChannelId>) -> String {
     format!("sku {sku}, channel {channel}:")
 }
 
-fn base(state: &State, sku: SkuId, asking: SaleContext, fall: &mut Waterfall) {
+fn base(state: &State, sku: SkuId, asking: &SaleContext, fall: &mut Waterfall) {
     let pool = pool::of(state, sku, asking.away);
     let nodes = pool::nodes_of(state, &pool, asking);
     for n in &nodes {
@@ -161,7 +161,7 @@ fn hand(state: &State, sku: SkuId, location: LocationId, fall: &mut Waterfall) {
     );
 }
 
-fn claims_and_bounds(state: &State, sku: SkuId, asking: SaleContext, fall: &mut Waterfall) {
+fn claims_and_bounds(state: &State, sku: SkuId, asking: &SaleContext, fall: &mut Waterfall) {
     let base = sellable::base(state, sku, asking);
     let quota = |kind: fn(&crate::state::catalogue::Detail) -> &ReadOnly<Quotas>| {
         let channel = asking.channel?;
@@ -222,7 +222,7 @@ fn claims_and_bounds(state: &State, sku: SkuId, asking: SaleContext, fall: &mut 
     );
 }
 
-fn kit(state: &State, sku: SkuId, asking: SaleContext, fall: &mut Waterfall) {
+fn kit(state: &State, sku: SkuId, asking: &SaleContext, fall: &mut Waterfall) {
     let mut least: Option<(i64, SkuId, i64)> = None;
     state.catalogue.for_each_component(sku, |part, per| {
         let units = sellable::units(state, part, asking);

@@ -179,7 +179,7 @@ impl<'a> SaleContext<'a> {
 }
 
 /// N(c): the nodes that a channel may sell from.
-pub(crate) fn nodes_of(state: &State, pool: &Pool, asking: SaleContext) -> NodeSet {
+pub(crate) fn nodes_of(state: &State, pool: &Pool, asking: &SaleContext) -> NodeSet {
     let record: &Channel = state.catalogue.channel_record(asking.channel);
     let until = asking.until.unwrap_or_else(|| match record.supply_horizon_days {
         0 => Day::MIN,
@@ -235,7 +235,7 @@ fn demand_claim(state: &State, pool: &Pool, demand: &Demand) -> Option<Claimed> 
 /// Every claim on a SKU's nodes.
 ///
 /// `asking`: whoever looks further ahead (a promise) finds its own unsourced units served by the same further supply.
-pub(crate) fn claims(state: &State, sku: SkuId, pool: &Pool, asking: SaleContext) -> Vec<Claimed> {
+pub(crate) fn claims(state: &State, sku: SkuId, pool: &Pool, asking: &SaleContext) -> Vec<Claimed> {
     let Some(detail) = state.catalogue.detail(sku) else {
         return Vec::new();
     };
@@ -245,7 +245,7 @@ pub(crate) fn claims(state: &State, sku: SkuId, pool: &Pool, asking: SaleContext
             .away
             .map_or(0, |away| away.of_quota(sku, Some(channel), QuotaKind::Allocation));
         if let Some(quantity) = quota.rest(back).filter(|&q| q > 0) {
-            let nodes = nodes_of(state, pool, SaleContext::of(Some(channel), None));
+            let nodes = nodes_of(state, pool, &SaleContext::of(Some(channel), None));
             all.push(Claimed {
                 whose: ClaimOwner::Rest(channel),
                 claim: Claim { quantity, nodes },
@@ -265,7 +265,7 @@ pub(crate) fn claims(state: &State, sku: SkuId, pool: &Pool, asking: SaleContext
         let nodes = nodes_of(
             state,
             pool,
-            SaleContext {
+            &SaleContext {
                 until,
                 ..SaleContext::of(Some(channel), reservation.region)
             },

@@ -7,7 +7,7 @@ use crate::state::ids::SkuId;
 use crate::wire::facts::Day;
 
 /// Today, or the due day of a supply within the promise horizon, at which sellable reaches `quantity`; else None.
-pub(crate) fn day(state: &State, sku: SkuId, asking: SaleContext, quantity: i64) -> Option<Day> {
+pub(crate) fn day(state: &State, sku: SkuId, asking: &SaleContext, quantity: i64) -> Option<Day> {
     let (today, horizon) = (state.today(), state.rules.promise_horizon_days);
     let mut days = vec![today];
     state.catalogue.for_each_component(sku, |part, _| {
@@ -23,9 +23,9 @@ pub(crate) fn day(state: &State, sku: SkuId, asking: SaleContext, quantity: i64)
         let then = sellable(
             state,
             sku,
-            SaleContext {
+            &SaleContext {
                 until: Some(day),
-                ..asking
+                ..*asking
             },
         );
         then.blocked.is_none() && (then.unlimited || then.quantity >= quantity)

@@ -111,11 +111,14 @@ pub(crate) fn is_plain(state: &State, sku: SkuId) -> bool {
     })
 }
 
-fn cells_alone(state: &State, sku: SkuId, asking: SaleContext) -> i64 {
+#[inline]
+fn cells_alone(state: &State, sku: SkuId, asking: &SaleContext) -> i64 {
     let record = state.catalogue.channel_record(asking.channel);
     let everywhere = record.locations.is_none() && asking.only.is_none();
-    let as_it_stands = asking.away.is_none_or(|away| !away.any_at_hand(sku));
-    if as_it_stands && everywhere && (asking.region.is_none() || record.regional == Regional::Prefer) {
+    if everywhere
+        && (asking.region.is_none() || record.regional == Regional::Prefer)
+        && asking.away.is_none_or(|away| !away.any_at_hand(sku))
+    {
         return state.catalogue.skus[sku.at()].at_hand;
     }
     state
@@ -127,7 +130,8 @@ fn cells_alone(state: &State, sku: SkuId, asking: SaleContext) -> i64 {
         .sum()
 }
 
-pub(crate) fn base(state: &State, sku: SkuId, asking: SaleContext) -> Base {
+#[inline]
+pub(crate) fn base(state: &State, sku: SkuId, asking: &SaleContext) -> Base {
     let draws_shared = state.catalogue.channel_record(asking.channel).draws_shared;
     if is_plain(state, sku) {
         let free = if draws_shared {
@@ -164,7 +168,7 @@ pub(crate) fn base(state: &State, sku: SkuId, asking: SaleContext) -> Base {
 }
 
 /// What is left of the own allocation of who asks.
-pub(crate) fn rest_of_allocation(state: &State, sku: SkuId, asking: SaleContext) -> i64 {
+pub(crate) fn rest_of_allocation(state: &State, sku: SkuId, asking: &SaleContext) -> i64 {
     let kind = QuotaKind::Allocation;
     let back = asking.away.map_or(0, |away| away.of_quota(sku, asking.channel, kind));
     quotas::rest_of_allocation(state, sku, asking.channel, back)
@@ -183,7 +187,7 @@ pub(crate) fn oversell_rule(
         .map(|(scope, rule)| (scope, rule.policy))
 }
 
-fn beyond(state: &State, sku: SkuId, asking: SaleContext) -> OversellAllowance {
+fn beyond(state: &State, sku: SkuId, asking: &SaleContext) -> OversellAllowance {
     match oversell_rule(state, sku, asking.channel) {
         None | Some((_, OversellPolicy::None)) => OversellAllowance::Units(0),
         Some((_, OversellPolicy::Unlimited)) => OversellAllowance::Unlimited,
@@ -212,16 +216,19 @@ fn unsourced_under(state: &State, sku: SkuId, scope: Scope<SkuId, ChannelId>, aw
 }
 
 /// What is left of the cap of who asks; may be below 0.
-pub(crate) fn cap_rest(state: &State, sku: SkuId, asking: SaleContext) -> Option<i64> {
-    let back = asking
-        .away
-        .map_or(0, |away| away.of_quota(sku, asking.channel, QuotaKind::Cap));
-    quotas::rest_of_cap(state, sku, asking.channel, back)
+#[inline]
+pub(crate) fn cap_rest(state: &State, sku: SkuId, asking: &SaleContext) -> Option<i64> {
+    let rest = quotas::rest_of_cap(state, sku, asking.channel)?;
+    Some(
+        rest + asking
+            .away
+            .map_or(0, |away| away.of_quota(sku, asking.channel, QuotaKind::Cap)),
+    )
 }
 
 /// A base SKU's units for who asks, before the sell multiple and before restrictions.
 #[inline]
-pub(crate) fn units(state: &State, sku: SkuId, asking: SaleContext) -> Units {
+pub(crate) fn units(state: &State, sku: SkuId, asking: &SaleContext) -> Units {
     let stock = base(state, sku, asking).units();
     let cap_rest = cap_rest(state, sku, asking);
     let capped = cap_rest.map_or(stock, |cap| stock.min(cap));
@@ -239,7 +246,7 @@ pub(crate) fn units(state: &State, sku: SkuId, asking: SaleContext) -> Units {
 
 /// What a channel can sell of a SKU or kit now.
 #[inline]
-pub(crate) fn sellable(state: &State, sku: SkuId, asking: SaleContext) -> Sellable {
+pub(crate) fn sellable(state: &State, sku: SkuId, asking: &SaleContext) -> Sellable {
     if let Some(why) = blocked(state, sku, asking.channel) {
         return Sellable {
             quantity: 0,
@@ -260,7 +267,7 @@ pub(crate) fn sellable(state: &State, sku: SkuId, asking: SaleContext) -> Sellab
     }
 }
 
-fn kit(state: &State, sku: SkuId, asking: SaleContext, multiple: i64) -> Sellable {
+fn kit(state: &State, sku: SkuId, asking: &SaleContext, multiple: i64) -> Sellable {
     let (mut bounded, mut by_stock) = (None::<i64>, None::<i64>);
     let least = |so_far: Option<i64>, now: i64| Some(so_far.map_or(now, |s| s.min(now)));
     state.catalogue.for_each_component(sku, |component, per_kit| {

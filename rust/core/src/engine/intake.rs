@@ -6,10 +6,11 @@ use crate::apply;
 use crate::apply::answered;
 use crate::engine::Decision;
 use crate::state::State;
-use crate::state::idempotency::{ANSWER_BYTES_MAX, Asked, Known, Told};
+use crate::state::idempotency::{ANSWER_BYTES_MAX, Known, Told};
 use crate::wire::batch::BatchWriter;
 use crate::wire::commands::{InMessage, parse_in_message};
 use crate::wire::facts::{self, Fact, Statement, Text, parse_statement};
+use crate::wire::keys::Asked;
 
 /// Why a message is not taken: the gateway tells its sender 409 by this.
 const CONFLICT: &str = "idempotency-conflict: the key was used for another request";

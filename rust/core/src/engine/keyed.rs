@@ -8,11 +8,12 @@ use super::turn::{carry_out, record};
 use crate::apply::answered::facts_of;
 use crate::reads::render::{self, Answer, problem};
 use crate::state::State;
-use crate::state::idempotency::{ANSWER_BYTES_MAX, Asked, Known, Told, hash, read_hex};
+use crate::state::idempotency::{ANSWER_BYTES_MAX, Known, Told};
 use crate::verbs::{Body, Command};
 use crate::wire::batch::BatchWriter;
 use crate::wire::errors::Problem;
 use crate::wire::facts::{Fact, Outcome, Text};
+use crate::wire::keys::{Asked, hash, read_hex};
 
 pub(super) fn command(
     state: &mut State,

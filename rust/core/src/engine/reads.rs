@@ -4,6 +4,7 @@ use super::Engine;
 use crate::reads::queries;
 use crate::reads::render::Answer;
 
+#[inline]
 fn either(answer: Result<Answer, Answer>) -> Answer {
     answer.unwrap_or_else(|refusal| refusal)
 }

@@ -103,14 +103,14 @@ struct Judge<'a> {
 /// Judges lines in order. `partial`: a line that does not fit takes what it can.
 pub(crate) fn judge(
     state: &State,
-    asking: SaleContext,
+    asking: &SaleContext,
     lines: &[AskedLine<'_>],
     partial: bool,
     credit: Option<Slot>,
 ) -> Verdicts {
     let mut judge = Judge {
         state,
-        asking,
+        asking: *asking,
         credit,
         accounts: SmallVec::new(),
         taken: SmallVec::new(),
@@ -198,12 +198,12 @@ impl Judge<'_> {
     /// How many of `most` units still fit beside what lines that name locations took: each location may have enough for its
     /// line, and all together too little. What a hold of all these lines would leave beyond any node decides.
     fn room(&self, sku: SkuId, only: Option<LocationId>, most: i64) -> i64 {
-        let OversellAllowance::Units(beyond) = sellable::units(self.state, sku, self.asking).beyond else {
+        let OversellAllowance::Units(beyond) = sellable::units(self.state, sku, &self.asking).beyond else {
             return most;
         };
         let mut most = most;
         loop {
-            let short = sourcing::shortage(self.state, self.asking, sku, &self.needs(sku, only, most));
+            let short = sourcing::shortage(self.state, &self.asking, sku, &self.needs(sku, only, most));
             if short <= beyond || most == 0 {
                 return most;
             }
@@ -249,14 +249,14 @@ impl Judge<'_> {
         let credit = self.credit_of(sku, only, is_kit_cap);
         let (total, by_stock) = if is_kit_cap {
             (
-                sellable::cap_rest(self.state, sku, self.asking).map(|rest| rest.max(0) + credit),
+                sellable::cap_rest(self.state, sku, &self.asking).map(|rest| rest.max(0) + credit),
                 0,
             )
         } else {
-            let mut units = sellable::units(self.state, sku, self.asking.at(only));
+            let mut units = sellable::units(self.state, sku, &self.asking.at(only));
             if only.is_some() {
                 // The cap bounds the whole cart, wherever its units come from.
-                units.capped = sellable::base(self.state, sku, self.asking.at(only)).units();
+                units.capped = sellable::base(self.state, sku, &self.asking.at(only)).units();
                 units.cap_rest = None;
             }
             (units.total().map(|t| t + credit), units.capped.max(0) + credit)

@@ -138,8 +138,8 @@ fn bind_portion(state: &mut State, sku: SkuId, age: AgeKey, line: u16) -> bool {
         return false;
     }
     let asking = SaleContext::of(Some(channel), region).at(only);
-    let all = pool::claims(state, sku, &pool, asking);
-    let nodes = pool::nodes_of(state, &pool, asking);
+    let all = pool::claims(state, sku, &pool, &asking);
+    let nodes = pool::nodes_of(state, &pool, &asking);
     let request = PlacementRequest {
         sku,
         channel,

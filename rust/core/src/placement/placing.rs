@@ -69,6 +69,10 @@ pub(crate) fn clear_for(
 ) -> Wanted {
     let mut wanted = needs(state, lines);
     let old = state.reservations.get(slot);
+    if old.lines.is_empty() {
+        // It was made just now.
+        return wanted;
+    }
     let (old_channel, old_lines) = (old.channel, old.lines.clone());
     let anew = old_channel != channel || old.region != region;
     let places: SmallVec<[Option<LocationId>; 2]> = old.portions.iter().map(|p| stands_at(state, old, p)).collect();

@@ -110,8 +110,8 @@ pub(crate) fn choose(state: &State, request: &PlacementRequest) -> SmallVec<[Pla
     } else {
         let mut pool = pool::of(state, request.sku, None);
         let asking = SaleContext::of(Some(request.channel), request.region).at(request.only);
-        let all = pool::claims(state, request.sku, &pool, asking);
-        let nodes = pool::nodes_of(state, &pool, asking);
+        let all = pool::claims(state, request.sku, &pool, &asking);
+        let nodes = pool::nodes_of(state, &pool, &asking);
         let tried = tried_in_order(state, &pool, request, &nodes);
         let first = if record.draws_shared {
             request.quantity
@@ -132,7 +132,7 @@ pub(crate) fn choose(state: &State, request: &PlacementRequest) -> SmallVec<[Pla
 }
 
 /// Units that needs for one SKU together cannot have from any node, placed in the order given as a hold would place them.
-pub(crate) fn shortage(state: &State, asking: SaleContext, sku: SkuId, needs: &[(Option<LocationId>, i64)]) -> i64 {
+pub(crate) fn shortage(state: &State, asking: &SaleContext, sku: SkuId, needs: &[(Option<LocationId>, i64)]) -> i64 {
     let draws_shared = state.catalogue.channel_record(asking.channel).draws_shared;
     let mut pool = pool::of(state, sku, asking.away);
     let all = pool::claims(state, sku, &pool, asking);
@@ -142,7 +142,7 @@ pub(crate) fn shortage(state: &State, asking: SaleContext, sku: SkuId, needs: &[
     let mut short = 0;
     for &(only, quantity) in needs {
         // At one location: at hand, then supply as it comes. Without one it is the last need, and any order will do.
-        let nodes: Vec<usize> = pool::nodes_of(state, &pool, asking.at(only)).iter().collect();
+        let nodes: Vec<usize> = pool::nodes_of(state, &pool, &asking.at(only)).iter().collect();
         let own_left = own.min(quantity);
         own -= own_left;
         let limits = (if draws_shared { quantity } else { own_left }, own_left);

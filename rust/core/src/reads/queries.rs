@@ -25,6 +25,7 @@ fn end(out: &mut Vec<u8>, as_of: &[u8]) {
     out.push(b'}');
 }
 
+#[inline]
 fn asking(state: &State, channel: &str, region: Option<&str>) -> Result<SaleContext<'static>, Answer> {
     let channel = state.catalogue.channel(channel);
     check_region(state, channel, region.is_some())?;
@@ -32,6 +33,7 @@ fn asking(state: &State, channel: &str, region: Option<&str>) -> Result<SaleCont
 }
 
 /// `GET /v1/availability/{sku}`.
+#[inline]
 pub(crate) fn availability(
     state: &State,
     name: &str,
@@ -44,11 +46,11 @@ pub(crate) fn availability(
     let sku = state.catalogue.sku(name).ok_or_else(|| unknown_sku(name))?;
     let mut out = Vec::with_capacity(192);
     out.push(b'{');
-    render::sellable_fields(state, sku, &sellable(state, sku, asking), &mut out);
+    render::sellable_fields(state, sku, &sellable(state, sku, &asking), &mut out);
     text_field(&mut out, "channel", Some(channel));
     if let Some(quantity) = quantity {
         field(&mut out, "promise");
-        match promise::day(state, sku, asking, quantity) {
+        match promise::day(state, sku, &asking, quantity) {
             Some(day) => write_day(&mut out, day),
             None => out.extend_from_slice(b"null"),
         }
@@ -74,7 +76,7 @@ pub(crate) fn availabilities(
     list(&mut out, &body.skus, |out, name| {
         out.push(b'{');
         if let Some(sku) = state.catalogue.sku(name) {
-            render::sellable_fields(state, sku, &sellable(state, sku, asking), out);
+            render::sellable_fields(state, sku, &sellable(state, sku, &asking), out);
         } else {
             out.extend_from_slice(b"\"sku\":");
             write_string(out, name);
@@ -96,7 +98,7 @@ pub(crate) fn explain(
 ) -> Result<Answer, Answer> {
     let asking = asking(state, channel, region)?;
     let sku = state.catalogue.sku(name).ok_or_else(|| unknown_sku(name))?;
-    let (result, terms) = explain::terms(state, sku, asking);
+    let (result, terms) = explain::terms(state, sku, &asking);
     let mut out = Vec::with_capacity(128 + terms.len() * 96);
     out.push(b'{');
     render::sellable_fields(state, sku, &result, &mut out);
@@ -124,6 +126,7 @@ pub(crate) fn explain(
 }
 
 /// `POST /v1/carts/validate`. Holds nothing; the owner's own holds on the channel are looked through.
+#[inline]
 pub(crate) fn validate(
     state: &State,
     owner_key: Option<&[u8; 32]>,
@@ -143,7 +146,7 @@ pub(crate) fn validate(
         .map(|l| AskedLine::resolve(state, &l.sku, l.quantity, l.unit.as_deref()))
         .collect();
     let away = Away::of(state, &state.reservations.holds_of(owner, asking.channel));
-    let verdicts = cart::judge(state, asking.without(&away), &lines, false, None);
+    let verdicts = cart::judge(state, &asking.without(&away), &lines, false, None);
     let ok = verdicts.iter().all(|v| v.reason.is_none());
     let mut out = Vec::with_capacity(64 + lines.len() * 80);
     out.extend_from_slice(if ok { b"{\"ok\":true" } else { b"{\"ok\":false" });

@@ -36,6 +36,7 @@ pub(crate) fn unknown_sku(name: &str) -> Answer {
     })
 }
 
+#[inline]
 pub(crate) fn check_region(state: &State, channel: Option<ChannelId>, given: bool) -> Result<(), Answer> {
     let record = state.catalogue.channel_record(channel);
     if record.regional == Regional::Require && !given {

@@ -29,18 +29,23 @@ fn swap(digest: &mut Digest, entity: Entity, old: &[u8], new: &[u8]) {
 /// Reservations.
 impl State {
     /// A reservation to be changed; the batch under way is noted as its last change.
+    #[inline]
     pub(crate) fn edit(&mut self, slot: Slot) -> &mut Reservation {
         let reservation = self.reservations.get_mut(slot);
-        self.digest.touch_reservation(slot, reservation, &mut self.scratch);
+        if !reservation.dirty {
+            self.digest.touch_reservation(slot, reservation, &mut self.scratch);
+        }
         reservation.sequence = self.position.sequence + 1;
         reservation
     }
 
+    /// A new one is marked dirty by whoever makes it: it is in no sum yet.
     pub(crate) fn add_reservation(&mut self, reservation: Reservation) -> Slot {
-        let slot = self.reservations.add(Reservation {
-            dirty: true,
-            ..reservation
-        });
+        assert!(
+            reservation.dirty,
+            "Invariant: a new reservation enters the digest when it settles"
+        );
+        let slot = self.reservations.add(reservation);
         self.digest.new_reservation(slot);
         slot
     }

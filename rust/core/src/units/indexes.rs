@@ -41,21 +41,28 @@ pub(crate) fn set_due(state: &mut State, slot: Slot, until_ms: i64) {
     state.reservations.due.insert((until_ms, serial, slot));
 }
 
+/// A hold has a new body: it ends at `until_ms` on the lead clock, and `owner` holds it.
+pub(crate) fn renew_hold(state: &mut State, slot: Slot, until_ms: i64, owner: Option<Owner>) {
+    let reservation = state.edit(slot);
+    let (serial, old_due) = (reservation.serial, reservation.expires_at_ms);
+    let old_owner = std::mem::replace(&mut reservation.owner, owner);
+    reservation.expires_at_ms = until_ms;
+    if old_due != 0 {
+        state.reservations.due.remove(&(old_due, serial, slot));
+    }
+    state.reservations.due.insert((until_ms, serial, slot));
+    if old_owner != owner {
+        state.reservations.leave_owner(slot, old_owner);
+        state.reservations.enter_owner(slot);
+    }
+}
+
 /// A hold is no hold any more: it is not due, and its owner holds it no longer.
 pub(crate) fn end_hold(state: &mut State, slot: Slot) {
     let reservation = state.reservations.get(slot);
     let (due, owner) = ((reservation.expires_at_ms, reservation.serial, slot), reservation.owner);
     state.reservations.due.remove(&due);
     state.reservations.leave_owner(slot, owner);
-}
-
-/// A hold has another owner, or none.
-pub(crate) fn set_owner(state: &mut State, slot: Slot, owner: Option<Owner>) {
-    let old = std::mem::replace(&mut state.edit(slot).owner, owner);
-    if old != owner {
-        state.reservations.leave_owner(slot, old);
-        state.reservations.enter_owner(slot);
-    }
 }
 
 /// Lists an order with cells whose levels may take its units in.

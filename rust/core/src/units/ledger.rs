@@ -172,6 +172,15 @@ pub(crate) fn give_back(state: &mut State, slot: Slot, channel: ChannelId, Loose
     indexes::renew(state, slot, sku, portion.node);
 }
 
+/// Gives back every unit of a hold.
+pub(crate) fn give_back_all(state: &mut State, slot: Slot) {
+    let reservation = state.edit(slot);
+    let channel = reservation.channel;
+    for portion in std::mem::take(&mut reservation.portions) {
+        give_back(state, slot, channel, Loose(portion));
+    }
+}
+
 /// Gives back the units of every portion that `goes`.
 pub(crate) fn give_back_where(state: &mut State, slot: Slot, goes: impl Fn(&Portion) -> bool) {
     let reservation = state.edit(slot);

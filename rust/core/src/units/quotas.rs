@@ -50,13 +50,15 @@ pub(crate) fn serial(state: &State, sku: SkuId, channel: ChannelId, kind: QuotaK
 }
 
 /// What is left of a channel's allocation, never below 0. `away`: units that a hypothetical question gives back.
+#[inline]
 pub(crate) fn rest_of_allocation(state: &State, sku: SkuId, channel: Option<ChannelId>, away: i64) -> i64 {
     let quota = channel.and_then(|c| state.catalogue.detail(sku).and_then(|d| d.allocations.get(&c)));
     quota.and_then(|quota| quota.rest(away)).unwrap_or(0)
 }
 
-/// What is left of a channel's cap; may be below 0. None: there is none. `away`: as above.
-pub(crate) fn rest_of_cap(state: &State, sku: SkuId, channel: Option<ChannelId>, away: i64) -> Option<i64> {
+/// What is left of a channel's cap; may be below 0. None: there is none.
+#[inline]
+pub(crate) fn rest_of_cap(state: &State, sku: SkuId, channel: Option<ChannelId>) -> Option<i64> {
     let quota = state.catalogue.detail(sku)?.caps.get(&channel?)?;
-    quota.quantity.map(|cap| cap - quota.consumed + away)
+    quota.quantity.map(|cap| cap - quota.consumed)
 }

@@ -62,7 +62,7 @@ fn late_fit(state: &State, slot: Slot) -> Result<(), Answer> {
         })
         .collect();
     let asking = SaleContext::of(Some(r.channel), r.region);
-    let verdicts = cart::judge(state, asking, &open, false, None);
+    let verdicts = cart::judge(state, &asking, &open, false, None);
     if verdicts.iter().all(|v| v.reason.is_none()) {
         return Ok(());
     }

@@ -55,7 +55,7 @@ pub(super) fn decide<'b>(
     }
     let asking = SaleContext::of(channel, state.catalogue.asked_region(body.region.as_deref()));
     let owner = keyed.map(|keyed| keyed.owner);
-    let verdicts = fit(state, &held, owner, existing, asking, &lines)?;
+    let verdicts = fit(state, &held, owner, existing, &asking, &lines)?;
     for (line, verdict) in held.lines.iter_mut().zip(&verdicts) {
         line.asked = (verdict.granted != verdict.requested).then_some(verdict.requested);
         line.quantity = verdict.granted;
@@ -166,7 +166,7 @@ fn fit(
     held: &ReservationHeld<'_>,
     owner: Option<Owner>,
     existing: Option<Slot>,
-    asking: SaleContext,
+    asking: &SaleContext,
     lines: &[AskedLine<'_>],
 ) -> Result<Verdicts, Answer> {
     let mut away: SmallVec<[Slot; 2]> = SmallVec::new();
@@ -185,7 +185,7 @@ fn fit(
         cart::judge(state, asking, lines, held.partial, stays)
     } else {
         let away = Away::of(state, &away);
-        cart::judge(state, asking.without(&away), lines, held.partial, stays)
+        cart::judge(state, &asking.without(&away), lines, held.partial, stays)
     };
     let refuses = |v: &Verdict| v.reason.is_some() && (!held.partial || v.reason == Some(Reason::UnknownUnit));
     if verdicts.iter().any(refuses) || verdicts.iter().all(|v| v.granted == 0) {

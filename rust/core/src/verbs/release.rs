@@ -29,7 +29,7 @@ pub(crate) fn apply(state: &mut State, slot: Slot) {
 /// Ends a hold under the name of what ended it: everything goes back.
 pub(super) fn end_hold(state: &mut State, slot: Slot, as_state: ReservationState) {
     state.edit(slot).version += 1;
-    ledger::give_back_where(state, slot, |_| true);
+    ledger::give_back_all(state, slot);
     kits::give_back_caps(state, slot);
     indexes::end_hold(state, slot);
     state.name_state(slot, as_state);

@@ -1,5 +1,6 @@
 //! The table of answered requests beside a list that is searched from end to end.
 
+use crate::wire::keys::{hash, read_hex};
 use proptest::prelude::*;
 
 use super::*;

@@ -1,6 +1,5 @@
 //! What makes two PUT bodies of one reservation the same.
 
-use smallvec::SmallVec;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::wire::facts::{ReservationHeld, Text};
@@ -12,8 +11,8 @@ fn length(text: Option<&Text<'_>>) -> [u8; 2] {
 
 /// What makes two bodies the same, once defaults are filled in.
 pub(super) fn hash(held: &ReservationHeld<'_>) -> u64 {
-    // Most bodies fit; a cart of many lines spills.
-    let mut bytes = SmallVec::<[u8; 512]>::new();
+    // A guess that most carts stay within.
+    let mut bytes = Vec::with_capacity(128 + held.lines.len() * 48);
     let mut fixed = [0; 27];
     fixed[0] = u8::from(held.partial) | u8::from(held.supersede) << 1 | u8::from(held.revision.is_some()) << 2;
     fixed[1..9].copy_from_slice(&held.ttl_ms.to_le_bytes());

@@ -104,6 +104,6 @@ fn write_body(
     reservation.body = body_hash::hash(held);
     reservation.version += 1;
     reservation.renewals += u32::from(replaced);
-    indexes::set_due(state, slot, state.position.lead_ms + held.ttl_ms);
-    indexes::set_owner(state, slot, held.owner.as_deref().map(Owner::of));
+    let until_ms = state.position.lead_ms + held.ttl_ms;
+    indexes::renew_hold(state, slot, until_ms, held.owner.as_deref().map(Owner::of));
 }

@@ -8,11 +8,11 @@ use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 use super::{first_flaw, parse_located, utf8};
-use crate::state::idempotency::{Asked, hash, read_hex};
 use crate::wire::errors::{Problem, RequestError};
 use crate::wire::facts::take::{Name, Object, one, opt};
 use crate::wire::facts::{FactError, Text};
 use crate::wire::json;
+use crate::wire::keys::{Asked, hash, read_hex};
 
 /// The source of policies, which name none.
 pub const POLICY_SOURCE: &str = "policy";

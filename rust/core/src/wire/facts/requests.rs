@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 
 use super::Text;
 use super::take::{Name, Taken, int, opt};
-use crate::state::idempotency::read_hex;
+use crate::wire::keys::read_hex;
 
 /// How a request was answered.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,0 +1,138 @@
+//! Items, locations, channels, rules and quotas: how they change. `changes` says what always holds.
+
+use crate::state::catalogue::{Channel, Item, Location};
+use crate::state::digest::{Digest, Entity};
+use crate::state::ids::{ChannelId, LocationId, SkuId, SourceId};
+use crate::state::policies::{Freshness, OversellRule, Quota, QuotaKind, Restriction, SafetyRule, Scope};
+use crate::state::{State, encodings};
+
+/// Leaves the old encoding out of the digest and takes the new one in; nothing where a side is empty.
+fn swap(digest: &mut Digest, entity: Entity, old: &[u8], new: &[u8]) {
+    if !old.is_empty() {
+        digest.take(entity, old);
+    }
+    if !new.is_empty() {
+        digest.add(entity, new);
+    }
+}
+
+/// What was declared.
+impl State {
+    pub(crate) fn set_item(&mut self, sku: SkuId, item: Item) -> Option<Item> {
+        let new = encodings::item_bytes(sku, &item);
+        let old = self.catalogue.detail_mut(sku).item.as_mut().replace(item);
+        let old_bytes = old.as_ref().map(|i| encodings::item_bytes(sku, i)).unwrap_or_default();
+        swap(&mut self.digest, Entity::Item, &old_bytes, &new);
+        old
+    }
+
+    pub(crate) fn set_location(&mut self, id: LocationId, location: Location) -> Location {
+        let new = encodings::location_bytes(id, &location);
+        let old = std::mem::replace(&mut self.catalogue.locations.as_mut()[id.at()], location);
+        swap(
+            &mut self.digest,
+            Entity::Location,
+            &encodings::location_bytes(id, &old),
+            &new,
+        );
+        old
+    }
+
+    pub(crate) fn set_channel(&mut self, id: ChannelId, channel: Channel) {
+        let new = encodings::channel_bytes(id, &channel);
+        let old = std::mem::replace(&mut self.catalogue.channels.as_mut()[id.at()], channel);
+        swap(
+            &mut self.digest,
+            Entity::Channel,
+            &encodings::channel_bytes(id, &old),
+            &new,
+        );
+    }
+
+    /// None ends the rule.
+    pub(crate) fn set_safety(&mut self, scope: Scope<SkuId, LocationId>, rule: Option<SafetyRule>) {
+        let bytes = |r: &SafetyRule| encodings::safety_bytes(scope, r);
+        let rules = self.policies.safety.as_mut();
+        let old = match rule {
+            Some(rule) => rules.insert(scope, rule),
+            None => rules.remove(&scope),
+        };
+        let (old, new) = (old.as_ref().map(bytes), rule.as_ref().map(bytes));
+        swap(
+            &mut self.digest,
+            Entity::Safety,
+            &old.unwrap_or_default(),
+            &new.unwrap_or_default(),
+        );
+        self.policies.count_rules();
+    }
+
+    /// None ends the rule.
+    pub(crate) fn set_oversell(&mut self, scope: Scope<SkuId, ChannelId>, rule: Option<OversellRule>) {
+        let bytes = |r: &OversellRule| encodings::oversell_bytes(scope, r);
+        let rules = self.policies.oversell.as_mut();
+        let old = match rule {
+            Some(rule) => rules.insert(scope, rule),
+            None => rules.remove(&scope),
+        };
+        let (old, new) = (old.as_ref().map(bytes), rule.as_ref().map(bytes));
+        swap(
+            &mut self.digest,
+            Entity::Oversell,
+            &old.unwrap_or_default(),
+            &new.unwrap_or_default(),
+        );
+        self.policies.count_rules();
+    }
+
+    pub(crate) fn set_restriction(&mut self, scope: Scope<SkuId, ChannelId>, rule: Restriction) {
+        let bytes = |r: &Restriction| encodings::restriction_bytes(scope, r);
+        let new = bytes(&rule);
+        let old = self.policies.restrictions.as_mut().insert(scope, rule);
+        swap(
+            &mut self.digest,
+            Entity::Restriction,
+            &old.as_ref().map(bytes).unwrap_or_default(),
+            &new,
+        );
+        self.policies.count_rules();
+    }
+
+    pub(crate) fn set_freshness(&mut self, source: SourceId, rule: Freshness) {
+        let bytes = |r: &Freshness| encodings::freshness_bytes(source, r);
+        let new = bytes(&rule);
+        let old = self.policies.freshness.as_mut().insert(source, rule);
+        swap(
+            &mut self.digest,
+            Entity::Freshness,
+            &old.as_ref().map(bytes).unwrap_or_default(),
+            &new,
+        );
+    }
+
+    /// Changes one quota, made where it is missing.
+    pub(crate) fn change_quota<R>(
+        &mut self,
+        sku: SkuId,
+        channel: ChannelId,
+        kind: QuotaKind,
+        change: impl FnOnce(&mut Quota) -> R,
+    ) -> R {
+        let detail = self.catalogue.detail_mut(sku);
+        let quotas = match kind {
+            QuotaKind::Allocation => detail.allocations.as_mut(),
+            QuotaKind::Cap => detail.caps.as_mut(),
+        };
+        if let Some(old) = quotas.get(&channel) {
+            encodings::quota_bytes(sku, channel, kind, old, &mut self.scratch);
+            self.digest.take(Entity::Quota, &self.scratch);
+        }
+        let quota = quotas.entry(channel).or_default();
+        let result = change(quota);
+        quota.sequence = self.position.sequence + 1;
+        encodings::quota_bytes(sku, channel, kind, quota, &mut self.scratch);
+        self.digest.add(Entity::Quota, &self.scratch);
+        self.note_change(sku);
+        result
+    }
+}

@@ -1,0 +1,82 @@
+//! Reservations, and facts about orders that none has named yet: how they change. `changes` says what always holds.
+
+use crate::state::State;
+use crate::state::digest::Entity;
+use crate::state::ids::Slot;
+use crate::state::reservations::{Reservation, ReservationState};
+
+/// Reservations.
+impl State {
+    /// A reservation to be changed; the batch under way is noted as its last change.
+    #[inline]
+    pub(crate) fn edit(&mut self, slot: Slot) -> &mut Reservation {
+        let reservation = self.reservations.get_mut(slot);
+        if !reservation.dirty {
+            self.digest.touch_reservation(slot, reservation, &mut self.scratch);
+        }
+        reservation.sequence = self.position.sequence + 1;
+        reservation
+    }
+
+    /// A new one is marked dirty by whoever makes it: it is in no sum yet.
+    pub(crate) fn add_reservation(&mut self, reservation: Reservation) -> Slot {
+        assert!(
+            reservation.dirty,
+            "Invariant: a new reservation enters the digest when it settles"
+        );
+        let slot = self.reservations.add(reservation);
+        self.digest.new_reservation(slot);
+        slot
+    }
+
+    pub(crate) fn forget_reservation(&mut self, slot: Slot) {
+        let gone = self.reservations.remove(slot);
+        self.digest.forget_reservation(&gone, &mut self.scratch);
+    }
+
+    /// Names a reservation's state, and counts it there.
+    pub(crate) fn name_state(&mut self, slot: Slot, state: ReservationState) {
+        self.edit(slot);
+        self.reservations.set_state(slot, state);
+    }
+
+    /// Starts the time after which a closed reservation is forgotten.
+    pub(crate) fn mark_closed(&mut self, slot: Slot) {
+        let now = self.position.lead_ms.max(1);
+        if self.reservations.get(slot).closed_at_ms == 0 {
+            let reservation = self.edit(slot);
+            reservation.closed_at_ms = now;
+            let serial = reservation.serial;
+            self.reservations.closed.push_back((now, serial, slot));
+        }
+    }
+
+    /// Gives a confirmed reservation its order's name and lists it there.
+    pub(crate) fn name_order(&mut self, slot: Slot, order_ref: &str) {
+        self.edit(slot);
+        self.reservations.name_order(slot, order_ref);
+    }
+}
+
+/// Facts about orders that no reservation has named yet.
+impl State {
+    /// Keeps one; bounded, the order heard of first is dropped first.
+    pub(crate) fn keep_pending_fact(&mut self, order_ref: &str, raw: String) {
+        self.digest.add(Entity::PendingOrderFact, raw.as_bytes());
+        if self.reservations.keep_pending(order_ref, raw) {
+            while self.reservations.pending_orders.len() > self.rules.identities_max.max(1) {
+                let oldest = self.reservations.pending_orders.front().expect("not empty").clone();
+                self.take_pending_facts(&oldest);
+            }
+        }
+    }
+
+    /// Takes out what was kept for an order, in order of arrival.
+    pub(crate) fn take_pending_facts(&mut self, order_ref: &str) -> Vec<Box<str>> {
+        let kept = self.reservations.take_pending(order_ref);
+        for raw in &kept {
+            self.digest.take(Entity::PendingOrderFact, raw.as_bytes());
+        }
+        kept
+    }
+}

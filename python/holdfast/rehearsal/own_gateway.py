@@ -74,6 +74,7 @@ class OwnGateway:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
+                env=_without_settings(),
                 start_new_session=True,  # Ctrl-C is ours to hear; the child is stopped in stop()
                 preexec_fn=die_with_parent(),  # noqa: PLW1509 - one system call, and nothing else
             )
@@ -132,6 +133,11 @@ class OwnGateway:
                 return False
             await asyncio.sleep(POLL_S)
         return True
+
+
+def _without_settings() -> dict[str, str]:
+    """Our environment without variables that would join the gateway to a log that is not its own."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("HOLDFAST_")}
 
 
 def _free_port() -> int:

@@ -59,6 +59,8 @@ async def work(assignment: Assignment, channel: Channel) -> str:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, told.set)
     await channel.open()
+    if disagreement := assignment.disagreement():
+        return disagreement
     async with AsyncExitStack() as stack:
         serving = await stack.enter_async_context(_serving(assignment))
         channel.tell(Listening(serving.own_url, serving.keys))

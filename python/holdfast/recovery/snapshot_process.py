@@ -43,6 +43,10 @@ async def _life(assignment: Assignment, channel: Channel) -> int:
     told = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, told.set)
     await channel.open()
+    if disagreement := assignment.disagreement():
+        channel.tell(Failed(disagreement))
+        await channel.close()
+        return COULD_NOT_RUN
     settings = assignment.settings
     snapshotter = Snapshotter(
         Path(assignment.directory),

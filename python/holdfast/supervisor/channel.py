@@ -6,6 +6,7 @@ socket is the end of the other process.
 """
 
 import asyncio
+import hashlib
 import os
 import socket
 from collections.abc import AsyncIterator
@@ -19,6 +20,11 @@ _LENGTH_BYTES = 4
 _INHERITED = 0  # stdin
 
 Outcome: TypeAlias = Literal["taken", "failed"]  # of an attempt to take a snapshot
+
+
+def fingerprint_of(settings: Settings) -> str:
+    """Equal for equal settings, and for nothing else."""
+    return hashlib.sha256(msgspec.json.encode(settings, order="deterministic")).hexdigest()
 
 
 class Assignment(msgspec.Struct, frozen=True):
@@ -36,6 +42,16 @@ class Assignment(msgspec.Struct, frozen=True):
     loop: str = "uvloop"
     settings: Settings = msgspec.field(default_factory=Settings)
     own_nats: bool = True
+    fingerprint: str = ""  # of the settings, as the supervisor has them
+
+    def disagreement(self) -> str:
+        """Why this process must not start with these settings: it reads other ones than were sent. "": it may."""
+        if self.fingerprint == fingerprint_of(self.settings):
+            return ""
+        return (
+            "it reads other settings than the supervisor has: holdfast was changed on the disk while it runs; "
+            "restart `holdfast serve`"
+        )
 
     @property
     def shares_snapshots(self) -> bool:
@@ -150,7 +166,7 @@ class Channel:
 
 
 class ParentGoneError(Exception):
-    """The supervisor went before it said what to do."""
+    """The supervisor went before it said what to do, or cannot be understood."""
 
 
 def inherited(bytes_max: int) -> tuple[Assignment, Channel]:
@@ -166,7 +182,10 @@ def inherited(bytes_max: int) -> tuple[Assignment, Channel]:
     length = int.from_bytes(_exactly(end, _LENGTH_BYTES))
     if length > bytes_max:
         raise ParentGoneError(f"an assignment of {length} bytes")
-    return _assignments.decode(_exactly(end, length)), Channel(end, bytes_max)
+    try:
+        return _assignments.decode(_exactly(end, length)), Channel(end, bytes_max)
+    except msgspec.DecodeError as fault:
+        raise ParentGoneError(f"the supervisor is of another version, restart `holdfast serve` ({fault})") from fault
 
 
 def _exactly(end: socket.socket, number: int) -> bytes:

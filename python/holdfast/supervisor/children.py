@@ -121,7 +121,9 @@ class Child:
         while self.pid is not None and time.monotonic() < deadline:  # noqa: ASYNC110 - a process is waited for
             await asyncio.sleep(_REAP_S)
         if self.pid is not None:
-            log.error("child-killed", child=self.spec.name, pid=self.pid, why="it did not stop when asked")
+            log.error(
+                "child-killed", child=self.spec.name, pid=self.pid, why="it did not stop within `supervisor.stop_ms`"
+            )
         await self.kill()
 
     async def kill(self) -> None:

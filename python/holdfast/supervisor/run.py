@@ -21,7 +21,7 @@ import structlog
 from holdfast.settings import Settings
 from holdfast.supervisor import record
 from holdfast.supervisor.address import Reserved, reserve
-from holdfast.supervisor.channel import Assignment, LogState, Outcome, SnapshotCounts, WorkerDied
+from holdfast.supervisor.channel import Assignment, LogState, Outcome, SnapshotCounts, WorkerDied, fingerprint_of
 from holdfast.supervisor.children import Child, ChildSpec
 from holdfast.supervisor.record import WORKER_MODULE, GatewayRecord, WorkerRecord
 from holdfast.tasks import cancel_and_wait
@@ -191,6 +191,7 @@ class Supervisor:
             loop=plan.loop,
             settings=plan.settings,
             own_nats=plan.nats is None,
+            fingerprint=fingerprint_of(plan.settings),
         )
 
     def _on_change(self, child: Child) -> None:

@@ -36,7 +36,7 @@ cluster: install ## Three nats-servers on loopback as one cluster, under target/
 	@$(BIN)/holdfast cluster --data target/cluster
 
 ##@ Work on it
-.PHONY: test lint format rust-test python-test old-servers gate-check gate bench simulate faults mutants stubs stubs-check
+.PHONY: test lint format rust-test python-test old-servers gate-check gate bench simulate faults mutants stubs stubs-check settings-docs
 test: ## All checks and tests, with the time of each step
 	@NEEDS_LINT=1 tools/needs.sh
 	@mkdir -p target && : >$(STEPS)
@@ -97,6 +97,9 @@ mutants: install ## Wrong protocols: how many histories until the simulation fin
 
 stubs: install ## Write python/holdfast/_core.pyi from the extension
 	@$(BIN)/python tools/stubs.py write
+
+settings-docs: install ## Renew the tables of docs/settings.md from the definitions of the settings
+	@$(BIN)/python tools/settings_docs.py
 
 stubs-check: install
 	@$(STEP) 'The stubs are those of the extension' $(BIN)/python tools/stubs.py check

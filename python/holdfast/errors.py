@@ -99,7 +99,7 @@ class JournalGapError(JournalError):
 
 
 class JournalFullError(JournalError):
-    """The journal has reached its bound; older segments can go once they are archived (settings.journal.bytes_max)."""
+    """The journal has reached its bound; older segments can go once they are archived (setting `journal.bytes_max`)."""
 
 
 class SnapshotStoreError(LogError):

@@ -39,6 +39,7 @@ VERBS = {
     "explain": "holdfast.cli.explain:explain",
     "import": "holdfast.cli.import_csv:import_csv",
     "keys": "holdfast.cli.keys:app",
+    "config": "holdfast.cli.config:app",
 }
 
 app = App(

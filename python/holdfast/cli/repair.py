@@ -17,13 +17,13 @@ from cyclopts import Parameter
 from holdfast.cli.connection import could_not_run
 from holdfast.cli.console import DONE, FOUND_WRONG, Json, number, remarks, results, write_json
 from holdfast.cli.live import LiveWatcher
-from holdfast.cli.serve import NatsCa, NatsCert, NatsCreds, NatsKey, named_file
+from holdfast.cli.settings_options import Config, Data, Nats, Scope, TlsOptions, settings_of_data, text_of
 from holdfast.nats.connection import Connection, endpoint_of
 from holdfast.nats.streams import Names, ensure_streams
 from holdfast.recovery.repair import Proof, Repairer
 from holdfast.recovery.repair_plan import Examination, Plan, examine, plan
 from holdfast.recovery.verify import endpoint_at
-from holdfast.settings import LogSettings, Settings
+from holdfast.settings import Settings
 
 if TYPE_CHECKING:
     from holdfast.recovery.repair_plan import Tell
@@ -33,11 +33,9 @@ Consent = Callable[[Examination, Plan], bool]
 
 def repair(
     *,
-    data: Annotated[Path, Parameter(env_var="HOLDFAST_DATA", help="The directory that `serve` was given.")],
-    nats: Annotated[
-        str | None, Parameter(env_var="HOLDFAST_NATS", help="The NATS that `serve` was given, where it was given one.")
-    ] = None,
-    scope: Annotated[str, Parameter(help="The inventory universe.")] = "main",
+    data: Data = None,
+    nats: Nats = None,
+    scope: Scope = None,
     yes: Annotated[bool, Parameter(negative="", help="Do it without asking.")] = False,
     recreate: Annotated[
         bool, Parameter(negative="", help="Allow the stream to be deleted and written anew, after a copy to a file.")
@@ -46,10 +44,8 @@ def repair(
         str | None,
         Parameter(help="Where two histories stand against each other: `log`, or the node whose journal counts."),
     ] = None,
-    nats_ca: NatsCa = None,
-    nats_cert: NatsCert = None,
-    nats_key: NatsKey = None,
-    nats_creds: NatsCreds = None,
+    tls: TlsOptions | None = None,
+    config: Config = None,
     json: Json = False,
 ) -> int:
     """Compare the log with the journals that the nodes kept, and put back what it lost.
@@ -63,16 +59,12 @@ def repair(
     holdfast repair --data DIR --yes
     ```
     """
-    settings = Settings(
-        log=LogSettings(
-            tls_ca=named_file(nats_ca),
-            tls_certificate=named_file(nats_cert),
-            tls_key=named_file(nats_key),
-            credentials=named_file(nats_creds),
-        )
-    )
+    options = {"serve.data": text_of(data), "serve.nats": nats, "serve.scope": scope}
+    directory, said = settings_of_data(config, options | (tls or TlsOptions()).options())
+    serve, settings = said.serve, said.settings
+    run = _run(directory, serve.nats or None, serve.scope, settings, trust, _consent(yes, recreate, json))
     with could_not_run():
-        found, made, proof, backup = uvloop.run(_run(data, nats, scope, settings, trust, _consent(yes, recreate, json)))
+        found, made, proof, backup = uvloop.run(run)
     if json:
         write_json(_document(found, made, proof, backup))
     elif proof is not None:

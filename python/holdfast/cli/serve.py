@@ -13,86 +13,29 @@ import resource
 import socket
 from ipaddress import ip_address
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING
 
-from cyclopts import Parameter, validators
+import structlog
 
 from holdfast.cli.console import COULD_NOT_RUN, DONE, CouldNotRunError, remarks
-from holdfast.settings import GatewaySettings, LogSettings, Settings
+from holdfast.cli.settings_options import Assignments, Config, ServeOptions, TlsOptions, invalid, settings_from
+from holdfast.settings.resolve import InvalidSettingsError, Resolved
 
 if TYPE_CHECKING:
     from holdfast.supervisor.run import Announcement, Plan
 
-PRIVATE = 0o700
-REPLICAS_OF_A_CLUSTER = 3
-CONNECTIONS_MAX = GatewaySettings().connections_max
-FILES_BESIDE_CONNECTIONS = 512
-NAME_CHARS_MAX = 64
+log = structlog.get_logger(__name__)
 
-Data = Annotated[Path, Parameter(help="Where the log, the keys and the owner key are kept.", env_var="HOLDFAST_DATA")]
-Auth = Annotated[
-    Literal["on", "off"], Parameter(help="`off`: no keys; only for an address of this machine's loopback.")
-]
-Nats = Annotated[
-    str | None,
-    Parameter(
-        help="A NATS with JetStream, nats://user:password@host:4222[,...]; without it, one is started.",
-        env_var="HOLDFAST_NATS",
-    ),
-]
-Replicas = Annotated[
-    int | None,
-    Parameter(
-        validator=validators.Number(gte=1, lte=5),
-        help="Copies of a log that is yet to be made; without it 3 where --nats names several servers, else 1.",
-        show_default=False,
-    ),
-]
-NatsCa = Annotated[
-    Path | None, Parameter(help="Who signs the NATS servers' certificates (PEM).", env_var="HOLDFAST_NATS_CA")
-]
-NatsCert = Annotated[
-    Path | None, Parameter(help="Our certificate, where they ask for one (PEM).", env_var="HOLDFAST_NATS_CERT")
-]
-NatsKey = Annotated[Path | None, Parameter(help="Its key (PEM).", env_var="HOLDFAST_NATS_KEY")]
-NatsCreds = Annotated[
-    Path | None, Parameter(help="A credentials file, instead of a user in --nats.", env_var="HOLDFAST_NATS_CREDS")
-]
-Workers = Annotated[
-    int,
-    Parameter(
-        validator=validators.Number(gte=1, lte=64),
-        help="Processes that share the port. Each holds the whole state; one leads.",
-    ),
-]
+PRIVATE = 0o700
+FILES_BESIDE_CONNECTIONS = 512
 
 
 def serve(
     *,
-    data: Data,
-    port: Annotated[int, Parameter(help="0 takes a free one.")] = 8080,
-    host: Annotated[str, Parameter(help="The address to listen on.")] = "127.0.0.1",
-    auth: Auth = "on",
-    workers: Workers = 1,
-    nats: Nats = None,
-    replicas: Replicas = None,
-    nats_ca: NatsCa = None,
-    nats_cert: NatsCert = None,
-    nats_key: NatsKey = None,
-    nats_creds: NatsCreds = None,
-    scope: Annotated[str, Parameter(help="The inventory universe: letters, digits, '_' and '-'.")] = "main",
-    node: Annotated[
-        str,
-        Parameter(
-            help="This machine's name in the log, another one on each: letters, digits, '_' and '-'.",
-            env_var="HOLDFAST_NODE",
-        ),
-    ] = "n1",
-    connections_max: Annotated[
-        int, Parameter(help="Of one worker. Beyond these, new connections are told 503.")
-    ] = CONNECTIONS_MAX,
-    log_level: Annotated[Literal["debug", "info", "warning", "error"], Parameter(help="What is logged.")] = "info",
-    loop: Annotated[Literal["uvloop", "asyncio"], Parameter(help="The workers' event loop.")] = "uvloop",
+    options: ServeOptions | None = None,
+    tls: TlsOptions | None = None,
+    config: Config = None,
+    assignments: Assignments = None,
 ) -> int:
     """Serve the HTTP API until SIGTERM, which lets what is under way finish.
 
@@ -104,45 +47,52 @@ def serve(
     holdfast serve --data DIR --auth off
     holdfast serve --data DIR --workers 2 --host 0.0.0.0
     holdfast serve --data DIR --nats nats://user:password@a:4222,nats://b:4222 --node n2
+    holdfast serve --config holdfast.toml --set gateway.keepalive_ms=60000
     ```
     """
-    from holdfast.supervisor.run import Plan
-
-    _check(nats, scope, node)
-    settings = Settings(
-        log=LogSettings(
-            replicas=replicas or (1 if nats is None or "," not in nats else REPLICAS_OF_A_CLUSTER),
-            tls_ca=named_file(nats_ca),
-            tls_certificate=named_file(nats_cert),
-            tls_key=named_file(nats_key),
-            credentials=named_file(nats_creds),
-        ),
-        gateway=GatewaySettings(connections_max=connections_max),
-    )
-    plan = Plan(data, host, port, auth == "on", nats, scope, node, workers, log_level, loop, settings)
-    why = _supervised(plan)
+    options, tls = options or ServeOptions(), tls or TlsOptions()
+    found = settings_from(config, options.options() | tls.options(), assignments)
+    try:
+        found = found.for_serve()
+    except InvalidSettingsError as error:
+        raise invalid(error.faults) from error
+    plan = _plan(found)
+    why = _supervised(plan, found)
     if why:
         remarks.print(f"holdfast: stopped, because going on could do harm: {why}", style="bold red", markup=False)
         return COULD_NOT_RUN
     return DONE
 
 
-def named_file(path: Path | None) -> str:
-    """As the settings have it. Raises CouldNotRunError."""
-    if path is None:
-        return ""
-    if not path.is_file():
-        raise CouldNotRunError(f"there is no file {path}", "Name a PEM or credentials file.")
-    return str(path.resolve())
+def _plan(found: Resolved) -> "Plan":
+    from holdfast.supervisor.run import Plan
+
+    serve = found.serve
+    return Plan(
+        Path(serve.data),
+        serve.host,
+        serve.port,
+        serve.auth == "on",
+        serve.nats or None,
+        serve.scope,
+        serve.node,
+        serve.workers,
+        serve.log_level,
+        serve.loop,
+        found.settings,
+    )
 
 
-def _supervised(plan: "Plan") -> str:
+def _supervised(plan: "Plan", found: Resolved) -> str:
     """Until it is over; why, where nobody told it to stop."""
     from holdfast.errors import LogError
     from holdfast.logs import configure_logs
     from holdfast.supervisor.run import StartError, supervise
 
     configure_logs(plan.log_level, process="supervisor")
+    log.info("settings", file=str(found.file) if found.file else None, changed=found.changed())
+    for name in found.ignored:
+        log.warning("variable-ignored", variable=name, why="it is not a setting")
     try:
         if not plan.auth:
             _check_loopback(plan.host, plan.port)
@@ -156,17 +106,6 @@ def _supervised(plan: "Plan") -> str:
     except OSError as error:
         advice = "Another program listens there; choose another --port." if error.errno == errno.EADDRINUSE else ""
         raise CouldNotRunError(str(error), advice) from error
-
-
-def _check(nats: str | None, scope: str, node: str) -> None:
-    for what, name in (("scope", scope), ("node", node)):
-        # Both are parts of NATS subjects.
-        if not 0 < len(name) <= NAME_CHARS_MAX or not all(
-            letter.isascii() and (letter.isalnum() or letter in "_-") for letter in name
-        ):
-            raise CouldNotRunError(f"{name!r} is no {what}", f"A {what} has letters, digits, '_' and '-'.")
-    if nats is not None and not any(part.strip() for part in nats.split(",")):
-        raise CouldNotRunError("an address of NATS is like nats://127.0.0.1:4222")
 
 
 def _not_loopback(host: str) -> CouldNotRunError:

@@ -14,6 +14,7 @@ from rich.table import Table
 from holdfast._core import Engine, SnapshotError
 from holdfast.cli.connection import could_not_run
 from holdfast.cli.console import DONE, FOUND_WRONG, Json, number, remarks, results, write_json
+from holdfast.cli.settings_options import Config, Data, Scope, settings_of_data, text_of
 from holdfast.errors import SnapshotStoreError
 from holdfast.recovery.snapshotter import SnapshotDiffersError, Snapshotter
 from holdfast.recovery.verify import endpoint_at
@@ -23,10 +24,11 @@ from holdfast.storage.snapshot_files import Snapshot, SnapshotStore
 
 def snapshots(
     *,
-    data: Annotated[Path, Parameter(env_var="HOLDFAST_DATA", help="The directory that `serve` was given.")],
+    data: Data = None,
     take: Annotated[bool, Parameter(negative="", help="Take one now, from the newest one and the log since.")] = False,
     prove: Annotated[bool, Parameter(negative="", help="Restore each one and count its digest anew.")] = False,
-    scope: Annotated[str, Parameter(help="The inventory universe.")] = "main",
+    scope: Scope = None,
+    config: Config = None,
     json: Json = False,
 ) -> int:
     """List the snapshots of a data directory; prove them; take one.
@@ -38,12 +40,13 @@ def snapshots(
     holdfast snapshots --data DIR --take --prove
     ```
     """
-    settings = Settings()
+    directory, said = settings_of_data(config, {"serve.data": text_of(data), "serve.scope": scope})
+    scope, settings = said.serve.scope, said.settings
     differs = ""
     if take:
         with could_not_run():
-            differs = uvloop.run(_take(data, scope, settings))
-    store = SnapshotStore(data / "snapshots", scope, settings.snapshots)
+            differs = uvloop.run(_take(directory, scope, settings))
+    store = SnapshotStore(directory / "snapshots", scope, settings.snapshots)
     rows = [_row(store, sequence, prove=prove) for sequence in store.sequences()]
     if json:
         write_json({"scope": scope, "snapshots": rows, "differs": differs or None})

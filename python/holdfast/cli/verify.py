@@ -14,16 +14,18 @@ from rich.table import Table
 from holdfast.cli.connection import Key, could_not_run
 from holdfast.cli.console import DONE, FOUND_WRONG, Json, number, remarks, results, write_json
 from holdfast.cli.live import LiveWatcher
+from holdfast.cli.settings_options import Config, Data, Scope, settings_of_data, text_of
 from holdfast.client import NO_RETRY, Client, ClientError
 from holdfast.node.replay import ReplayProgress
 from holdfast.recovery.verify import AskGateway, VerifyReport
 from holdfast.recovery.verify import verify as rebuild_and_compare
+from holdfast.settings import Settings
 from holdfast.supervisor.record import gateway_of
 
 
 def verify(
     *,
-    data: Annotated[Path, Parameter(env_var="HOLDFAST_DATA", help="The directory that `serve` was given.")],
+    data: Data = None,
     gateway: Annotated[
         str | None,
         Parameter(
@@ -31,7 +33,8 @@ def verify(
         ),
     ] = None,
     key: Key = None,
-    scope: Annotated[str, Parameter(help="The inventory universe.")] = "main",
+    scope: Scope = None,
+    config: Config = None,
     json: Json = False,
 ) -> int:
     """Rebuild the state from the log's first message in a fresh core, and compare.
@@ -44,8 +47,9 @@ def verify(
     holdfast verify --data DIR --gateway http://127.0.0.1:9000 --json
     ```
     """
+    directory, said = settings_of_data(config, {"serve.data": text_of(data), "serve.scope": scope})
     with could_not_run():
-        found = uvloop.run(rebuilt(data, gateway, key, scope))
+        found = uvloop.run(rebuilt(directory, gateway, key, said.serve.scope, said.settings))
     if json:
         write_json(document(found))
     else:
@@ -53,7 +57,9 @@ def verify(
     return DONE if found.ok else FOUND_WRONG
 
 
-async def rebuilt(data: Path, gateway: str | None, key: str | None, scope: str = "main") -> VerifyReport:
+async def rebuilt(
+    data: Path, gateway: str | None, key: str | None, scope: str = "main", settings: Settings | None = None
+) -> VerifyReport:
     """Rebuilds and compares, with progress on stderr."""
     ask = _asking(data, gateway, key)
     with LiveWatcher("batches") as watcher:
@@ -62,7 +68,7 @@ async def rebuilt(data: Path, gateway: str | None, key: str | None, scope: str =
         def tell(progress: ReplayProgress) -> None:
             told(progress.sequence)
 
-        return await rebuild_and_compare(data, scope, ask_gateway=ask, tell=tell)
+        return await rebuild_and_compare(data, scope, settings, ask_gateway=ask, tell=tell)
 
 
 def _asking(data: Path, gateway: str | None, key: str | None) -> AskGateway | None:

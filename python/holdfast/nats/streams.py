@@ -136,6 +136,9 @@ def configurations(names: Names, settings: LogSettings) -> list[dict[str, Any]]:
     ]
 
 
+# By the end of a stream's name: the setting that says how large it may grow.
+_SIZE_SETTINGS = {"IN": "log.in_bytes_max", "LOG": "log.log_bytes_max", "DLQ": "log.dead_bytes_max"}
+
 # What must be exactly so. Sizes, replicas and windows are an operator's to change.
 _MUST_AGREE = ("storage", "retention", "discard", "compression", "max_age", "deny_delete", "allow_direct")
 # Features that would rewrite, drop, reorder or renumber messages, and the value that means "off".
@@ -208,7 +211,8 @@ async def _create(connection: Connection, wanted: dict[str, Any]) -> dict[str, A
         if error.code in _NO_ROOM:
             raise ServerUnfitError(
                 f"stream {wanted['name']} may grow to {wanted['max_bytes']:,} bytes, more than the NATS server sets "
-                "aside: raise `max_file_store` in its jetstream block, or the account's limit"
+                "aside: raise `max_file_store` in its jetstream block, or the account's limit; or lower the setting "
+                f"`{_SIZE_SETTINGS[wanted['name'].rpartition('_')[2]]}`"
             ) from error
         raise
     return made

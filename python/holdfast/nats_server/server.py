@@ -220,7 +220,7 @@ class EmbeddedServer:
                 await asyncio.sleep(self._settings.server_watch_ms / 1000)
         finally:
             await probe.close()
-        return f"no answer within {self._settings.server_start_timeout_ms} ms", ""
+        return f"no answer within {self._settings.server_start_timeout_ms} ms (`log.server_start_timeout_ms`)", ""
 
     def _system_endpoint(self) -> Endpoint:
         return Endpoint((f"nats://127.0.0.1:{self._port}",), _SYSTEM_USER, self._system_password)

@@ -24,6 +24,7 @@ class Definition:
     """A setting that a user can set. `lowest` and `highest` are both allowed; `unset` says what None or "" stands for.
 
     `also`: a second environment variable, kept for its shorter name. `flag`: the option of `serve`, where it has one.
+    `pattern`: what a text must match as a whole, and `form`: that in words.
     """
 
     section: str
@@ -39,6 +40,8 @@ class Definition:
     also: str = ""
     flag: str = ""
     secret: bool = False
+    pattern: str = ""
+    form: str = ""
 
     @property
     def key(self) -> str:
@@ -75,6 +78,8 @@ def public(
     flag: str = "",
     path: bool = False,
     secret: bool = False,
+    pattern: str = "",
+    form: str = "",
 ) -> T:
     """A field that a user can set."""
     rest = {
@@ -86,6 +91,8 @@ def public(
         "also": also,
         "flag": flag,
         "secret": secret,
+        "pattern": pattern,
+        "form": form,
     }
     if path:
         rest["kind"] = "path"

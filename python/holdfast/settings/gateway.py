@@ -8,6 +8,10 @@ from dataclasses import dataclass
 from holdfast.settings.definition import public, section
 from holdfast.settings.units import GIB, HOUR_MS, KIB, MIB, MINUTE_MS, SECOND_MS
 
+# Scope and node are parts of NATS subjects.
+_NAME = "[A-Za-z0-9_-]{1,64}"
+_NAME_FORM = "1 to 64 letters, digits, '_' and '-'"
+
 
 @section("serve", "What `holdfast serve` runs, and where. Each has an option of its own.")
 @dataclass(frozen=True, slots=True)
@@ -41,15 +45,19 @@ class ServeSettings:
     nats: str = public(
         "",
         "NATS with JetStream, `nats://user:password@host:4222[,...]`.",
+        pattern=r".*[^,\s].*",
+        form="an address such as nats://127.0.0.1:4222",
         unset="none: `serve` starts a nats-server of its own",
         also="HOLDFAST_NATS",
         flag="--nats",
         secret=True,
     )
-    scope: str = public("main", "Inventory universe: letters, digits, `_` and `-`.", flag="--scope")
+    scope: str = public("main", "Inventory universe.", flag="--scope", pattern=_NAME, form=_NAME_FORM)
     node: str = public(
         "n1",
-        "Name of this machine in the log, another one on each: letters, digits, `_` and `-`.",
+        "Name of this machine in the log, another one on each.",
+        pattern=_NAME,
+        form=_NAME_FORM,
         also="HOLDFAST_NODE",
         flag="--node",
     )

@@ -69,7 +69,7 @@ class SnapshotSettings:
         "How long after a snapshot that failed the next one is tried; twice as long after each further failure, up to "
         "15 minutes, and never sooner than 20 times what the attempt took.",
         lowest=SECOND_MS,
-        highest=DAY_MS,
+        highest=15 * MINUTE_MS,
     )
     retry_ms_max: int = 15 * MINUTE_MS
     retry_rest_factor: int = 20  # so that failing attempts cost at most one part in 21 (5 %) of a core

@@ -280,7 +280,7 @@ class Journal:
                 self._write(group, position)
                 raise JournalFullError(
                     f"the journal in {self.directory} has reached {self._settings.bytes_max} bytes; "
-                    "see that snapshots and the archive are made, or raise settings.journal.bytes_max"
+                    "see that snapshots and the archive are made, or raise `journal.bytes_max`"
                 )
             group += record
             position = advance(position, self.scope, message)

@@ -1,0 +1,137 @@
+"""Options that give settings, for the verbs that work with them.
+
+In: what the command line has. Out: the settings in force, or a CouldNotRunError with every fault. Always: the help text
+of an option is that of its setting.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from holdfast.cli.console import CouldNotRunError
+from holdfast.settings.catalogue import CONFIG_VARIABLE, DEFINITIONS
+from holdfast.settings.definition import Value
+from holdfast.settings.resolve import InvalidSettingsError, Resolved, resolve
+from holdfast.settings.sources import Fault, UnreadableError
+
+ADVICE = "`holdfast config show --defaults` lists every setting with its bounds; docs/settings.md says more."
+
+
+def setting(key: str) -> Parameter:
+    """The option of a setting: its help, its variables and its default, all from the definition."""
+    one = DEFINITIONS[key]
+    default = one.unset or one.default
+    # Text in brackets would be taken for markup.
+    doc = one.doc.replace("[,...]", ",...")
+    said = "" if default == "none" else f" Default: {default}."
+    return Parameter(name=one.flag, help=f"{doc}{said} Variable: {' or '.join(reversed(one.variables))}.")
+
+
+Config = Annotated[
+    Path | None, Parameter(name="--config", help=f"A TOML file of settings. Variable: {CONFIG_VARIABLE}.")
+]
+Assignments = Annotated[
+    list[str] | None,
+    Parameter(
+        name="--set",
+        negative="",
+        help="Any setting, as section.name=value; repeatable. It wins over the variables and the file.",
+    ),
+]
+Data = Annotated[Path | None, setting("serve.data")]
+Nats = Annotated[str | None, setting("serve.nats")]
+Scope = Annotated[str | None, setting("serve.scope")]
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class TlsOptions:
+    """How an external NATS is spoken to."""
+
+    nats_ca: Annotated[Path | None, setting("log.tls_ca")] = None
+    nats_cert: Annotated[Path | None, setting("log.tls_certificate")] = None
+    nats_key: Annotated[Path | None, setting("log.tls_key")] = None
+    nats_creds: Annotated[Path | None, setting("log.credentials")] = None
+
+    def options(self) -> dict[str, Value]:
+        """By the keys of their settings."""
+        return {
+            "log.tls_ca": text_of(self.nats_ca),
+            "log.tls_certificate": text_of(self.nats_cert),
+            "log.tls_key": text_of(self.nats_key),
+            "log.credentials": text_of(self.nats_creds),
+        }
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class ServeOptions:
+    """What `serve` runs, and where."""
+
+    data: Data = None
+    port: Annotated[int | None, setting("serve.port")] = None
+    host: Annotated[str | None, setting("serve.host")] = None
+    auth: Annotated[Literal["on", "off"] | None, setting("serve.auth")] = None
+    workers: Annotated[int | None, setting("serve.workers")] = None
+    nats: Nats = None
+    replicas: Annotated[int | None, setting("log.replicas")] = None
+    scope: Scope = None
+    node: Annotated[str | None, setting("serve.node")] = None
+    connections_max: Annotated[int | None, setting("gateway.connections_max")] = None
+    log_level: Annotated[Literal["debug", "info", "warning", "error"] | None, setting("serve.log_level")] = None
+    loop: Annotated[Literal["uvloop", "asyncio"] | None, setting("serve.loop")] = None
+
+    def options(self) -> dict[str, Value]:
+        """By the keys of their settings."""
+        return {
+            "serve.data": text_of(self.data),
+            "serve.port": self.port,
+            "serve.host": self.host,
+            "serve.auth": self.auth,
+            "serve.workers": self.workers,
+            "serve.nats": self.nats,
+            "log.replicas": self.replicas,
+            "serve.scope": self.scope,
+            "serve.node": self.node,
+            "gateway.connections_max": self.connections_max,
+            "serve.log_level": self.log_level,
+            "serve.loop": self.loop,
+        }
+
+
+def text_of(path: Path | None) -> str | None:
+    """A path as a setting has it."""
+    return None if path is None else str(path)
+
+
+def settings_from(
+    config: Path | None, options: Mapping[str, Value] | None = None, assignments: Sequence[str] | None = None
+) -> Resolved:
+    """The settings in force. Raises CouldNotRunError, which names every fault."""
+    try:
+        return resolve(config, options=options, assignments=assignments or ())
+    except UnreadableError as error:
+        raise CouldNotRunError(str(error), "Name a TOML file that can be read, with --config.") from error
+    except InvalidSettingsError as error:
+        raise invalid(error.faults) from error
+
+
+def settings_of_data(config: Path | None, options: Mapping[str, Value]) -> tuple[Path, Resolved]:
+    """The data directory, and the settings in force. Raises CouldNotRunError."""
+    found = settings_from(config, options)
+    if not found.serve.data:
+        raise CouldNotRunError(
+            "no data directory", "Give --data DIR, HOLDFAST_DATA, or a file whose section [serve] has `data`."
+        )
+    return Path(found.serve.data), found
+
+
+def invalid(faults: Sequence[Fault]) -> CouldNotRunError:
+    """One line each."""
+    if len(faults) == 1:
+        return CouldNotRunError(str(faults[0]), ADVICE)
+    lines = "\n".join(f"  {fault}" for fault in faults)
+    return CouldNotRunError(f"{len(faults)} settings are wrong:\n{lines}", ADVICE)

@@ -203,7 +203,7 @@ async def test_each_role_can_do_its_work_and_no_more(deployed: Deployed, tmp_pat
 
 async def test_without_the_right_authority_or_secret_there_is_no_way_in(deployed: Deployed, tmp_path: Path) -> None:
     trustme.CA().cert_pem.write_to_path(tmp_path / "other.pem")
-    quick = LogSettings(connect_patience_ms=1_500)
+    quick = LogSettings(connect_deadline_ms=1_500)
     for endpoint in (
         Endpoint(deployed.urls, "node", "node-secret", tls=Tls(tmp_path / "other.pem")),
         Endpoint(deployed.urls, "node", "wrong", tls=deployed.tls),

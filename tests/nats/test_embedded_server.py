@@ -60,7 +60,7 @@ async def test_it_answers_with_jetstream_and_keeps_its_files_private(tmp_path: P
 
 
 async def test_nobody_gets_in_without_the_secret(tmp_path: Path) -> None:
-    settings = replace(LogSettings(), connect_patience_ms=700)
+    settings = replace(LogSettings(), connect_deadline_ms=700)
     async with embedded(tmp_path) as server:
         for endpoint in (Endpoint(server.endpoint.urls), Endpoint(server.endpoint.urls, "holdfast", "guess")):
             with pytest.raises(UnreachableError, match="secret"):
@@ -122,7 +122,7 @@ async def test_a_server_that_hangs_is_replaced(tmp_path: Path) -> None:
         server_health_ms=100,
         server_health_failures_max=2,
         request_timeout_ms=200,
-        connect_patience_ms=500,
+        connect_deadline_ms=500,
         server_stop_timeout_ms=300,
     )
     async with embedded(tmp_path, Settings(log=settings)) as server:

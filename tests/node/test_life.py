@@ -103,7 +103,7 @@ async def test_a_read_waits_for_the_batch_under_way(server: EmbeddedServer) -> N
 
 
 async def test_when_the_log_is_away_reads_are_degraded_and_writes_are_unknown(server: EmbeddedServer) -> None:
-    settings = quick_settings(command_deadline_ms=600, read_patience_ms=100)
+    settings = quick_settings(command_deadline_ms=600, read_wait_ms=100)
     async with leading(server.endpoint, settings) as node:
         await stocked(node, on_hand=10)
         stored = node.state()["sequence"]

@@ -124,7 +124,7 @@ class Connection:
             self._watchers.remove(watcher)
 
     async def open(self) -> None:
-        """Connect within `connect_patience_ms`, or raise UnreachableError."""
+        """Connect within `connect_deadline_ms`, or raise UnreachableError."""
         self._begun = True
         options: dict[str, Any] = {}
         if self._endpoint.user is not None:
@@ -144,7 +144,7 @@ class Connection:
         self._change(connected=True, why="connected")
 
     async def _connect(self, options: dict[str, Any]) -> None:
-        """Raises TimeoutError after `connect_patience_ms`.
+        """Raises TimeoutError after `connect_deadline_ms`.
 
         The client tries again and again, and may swallow a cancellation that meets the end of an attempt
         (`asyncio.wait_for` before Python 3.12): it is cancelled until it has ended.
@@ -169,7 +169,7 @@ class Connection:
             )
         )
         try:
-            await asyncio.wait((connecting,), timeout=settings.connect_patience_ms / 1000)
+            await asyncio.wait((connecting,), timeout=settings.connect_deadline_ms / 1000)
             if not connecting.done():
                 raise TimeoutError
             connecting.result()

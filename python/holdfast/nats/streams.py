@@ -188,7 +188,7 @@ async def ensure_streams(connection: Connection, names: Names, settings: LogSett
     """
     await connection.check_server(settings.replicas)
     for wanted in configurations(names, settings):
-        found = await _configuration(connection, wanted["name"], settings.stream_patience_ms)
+        found = await _configuration(connection, wanted["name"], settings.stream_leader_deadline_ms)
         if found is None:
             if not create:
                 raise StreamMismatchError(

@@ -221,7 +221,7 @@ class Node(Generic[CoreT]):
     async def read(self, call: Callable[[CoreT, bytes], tuple[int, bytes]], *, degradable: bool = True) -> Answer:
         """Run a read now, or after the batch under way is stored.
 
-        When that takes longer than `read_patience_ms`: marked degraded, or refused unless `degradable` (a reservation
+        When that takes longer than `read_wait_ms`: marked degraded, or refused unless `degradable` (a reservation
         that is not stored yet must not be shown).
         """
         answer = self.read_now(call)

@@ -1,7 +1,7 @@
 """Reads that wait for the batch under way.
 
 Role: run a read when the core holds nothing but what LOG has. In: a call of the engine. Out: its answer with the
-sequence that it reflects. Always: bounded; after `read_patience_ms` an availability is answered from the core as it
+sequence that it reflects. Always: bounded; after `read_wait_ms` an availability is answered from the core as it
 is (what is pending is in it: the safe side) and marked degraded; other reads are refused then, for what they would
 show is not stored.
 """
@@ -60,7 +60,7 @@ class Reads(Generic[CoreT]):
         """Patience is over for some: degraded, or refused."""
         upto = 0
         for read in self._waiting:  # in order of arrival
-            if now_ms - read.began_ms < self._settings.read_patience_ms:
+            if now_ms - read.began_ms < self._settings.read_wait_ms:
                 break
             upto += 1
         late, self._waiting = self._waiting[:upto], self._waiting[upto:]

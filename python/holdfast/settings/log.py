@@ -104,7 +104,7 @@ class LogSettings:
 
     # The connection. Short pings find a dead server; reconnecting never gives up.
     connect_timeout_ms: int = 2 * SECOND_MS
-    connect_patience_ms: int = public(
+    connect_deadline_ms: int = public(
         10 * SECOND_MS,
         "How long a start waits for NATS to accept the connection before it gives up.",
         lowest=SECOND_MS,
@@ -115,7 +115,7 @@ class LogSettings:
     pings_outstanding_max: int = 2
     request_timeout_ms: int = 1_500
     api_timeout_ms: int = 5 * SECOND_MS
-    stream_patience_ms: int = public(
+    stream_leader_deadline_ms: int = public(
         30 * SECOND_MS,
         "How long a start waits for a NATS cluster to elect a leader for each stream.",
         lowest=SECOND_MS,

@@ -66,7 +66,7 @@ class NodeSettings:
         lowest=SECOND_MS,
         highest=10 * MINUTE_MS,
     )
-    read_patience_ms: int = public(
+    read_wait_ms: int = public(
         250,
         "How long a read waits for the batch under way. After it, availability answers with mode `degraded`.",
         lowest=0,

@@ -4,6 +4,8 @@
 # Out: the command's output and exit status.
 title=$1
 shift
+# Of make -j a command would take that it shares make's job slots, and finds none.
+unset MAKEFLAGS MFLAGS
 printf '==> %s\n' "$title"
 start=$(date +%s)
 if [ -n "${QUIET:-}" ]; then

@@ -6,15 +6,15 @@ do next, in one line.
 
 
 class LogError(Exception):
-    """Anything that the log, or the way to it, got wrong."""
+    """Any failure of the log or of the connection to it."""
 
 
 class UnreachableError(LogError):
-    """No answer from NATS: not connected, timed out, or nobody answers. It proves nothing about what is stored."""
+    """No answer from NATS: not connected, timed out, or nothing answers. It proves nothing about what is stored."""
 
 
 class NotDeliveredError(UnreachableError):
-    """Certainly nobody received it: it was not sent, or nobody listens there."""
+    """Certainly not received: it was not sent, or nothing listens there."""
 
 
 class ApiError(LogError):
@@ -65,11 +65,11 @@ class JournalError(LogError):
 
 
 class JournalInUseError(JournalError):
-    """Another process keeps this journal."""
+    """Another process writes this journal."""
 
 
 class JournalDamagedError(JournalError):
-    """Bytes of the journal are not as they were written, and it is no torn tail."""
+    """Bytes of the journal are not as they were written, and it is not a torn tail."""
 
     def __init__(self, segment: str, offset: int, why: str) -> None:
         super().__init__(
@@ -82,15 +82,15 @@ class JournalDamagedError(JournalError):
 
 
 class JournalDiffersError(JournalError):
-    """LOG has other bytes at a sequence than were kept: one of the two was altered."""
+    """LOG has other bytes at a sequence than the journal: one of the two was altered."""
 
     def __init__(self, sequence: int) -> None:
-        super().__init__(f"the log has other bytes at {sequence} than this node's journal kept")
+        super().__init__(f"the log has other bytes at {sequence} than this node's journal")
         self.sequence = sequence
 
 
 class JournalGapError(JournalError):
-    """A message was to be kept that does not follow the journal's end."""
+    """A message to be appended does not follow the journal's end."""
 
     def __init__(self, wanted: int, found: int) -> None:
         super().__init__(f"the journal wants message {wanted} next, not {found}")
@@ -99,7 +99,7 @@ class JournalGapError(JournalError):
 
 
 class JournalFullError(JournalError):
-    """The journal has reached its bound; older segments can go once they are archived (setting `journal.bytes_max`)."""
+    """The journal has reached `journal.bytes_max`; older segments can be removed once they are archived."""
 
 
 class SnapshotStoreError(LogError):
@@ -107,7 +107,7 @@ class SnapshotStoreError(LogError):
 
 
 class SnapshotUnreadableError(SnapshotStoreError):
-    """A file is no snapshot, or its header is damaged."""
+    """A file is not a snapshot, or its header is damaged."""
 
 
 class SnapshotTooNewError(SnapshotStoreError):

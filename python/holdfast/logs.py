@@ -1,7 +1,7 @@
 """Logs: one JSON object per line on stderr.
 
-In: what structlog and the standard library are told. Out: lines.
-Always: no secret is logged: what looks like a key, a password or an Authorization header is blotted out.
+In: events of structlog and the standard library. Out: lines.
+Always: no secret is logged: what looks like a key, a password or an Authorization header is replaced.
 """
 
 import contextlib
@@ -19,16 +19,16 @@ _SECRET_NAMES = frozenset({"authorization", "password", "secret", "token"})
 
 
 class _Lines:
-    """stderr, where a line that cannot be written (a full disk, a reader that went) is lost and harms nobody."""
+    """stderr, where a line that cannot be written (a full disk, a closed reader) is lost without further effect."""
 
     def write(self, text: str) -> int:
-        """The whole line in one go: other processes write there too."""
+        """The whole line in one call: other processes write there too."""
         with contextlib.suppress(OSError, ValueError):
             return sys.stderr.write(text)
         return 0
 
     def flush(self) -> None:
-        """What is still here."""
+        """Write what is still buffered."""
         with contextlib.suppress(OSError, ValueError):
             sys.stderr.flush()
 

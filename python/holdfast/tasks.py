@@ -1,6 +1,6 @@
-"""Ending tasks for certain.
+"""Ending tasks reliably.
 
-Role: cancel tasks and wait until they are gone. In: tasks. Out: nothing. Always: a cancellation that was swallowed on
+Role: cancel tasks and wait until they have ended. In: tasks. Out: nothing. Always: a cancellation that was swallowed on
 its way (`asyncio.wait_for` before Python 3.12 does so when its result comes at the same moment) is repeated.
 """
 
@@ -11,7 +11,7 @@ _REPEAT_S = 0.1
 
 
 async def cancel_and_wait(*tasks: asyncio.Task[Any] | None) -> None:
-    """Cancel, and wait until each is done; what they raise is theirs."""
+    """Cancel, and wait until each is done; what they raise is ignored."""
     while waiting := [task for task in tasks if task is not None and not task.done()]:
         for task in waiting:
             task.cancel()

@@ -58,7 +58,7 @@ def test_the_defaults_are_a_file_that_check_finds_right(tmp_path: Path) -> None:
     path.write_text(holdfast("config", "show", "--defaults").stdout)
     done = holdfast("config", "check", str(path))
     assert done.returncode == 0, done.stdout
-    assert done.stdout == f"The settings are right: 0 from {path}, 0 from the environment.\n"
+    assert done.stdout == f"The settings are valid: 0 from {path}, 0 from the environment.\n"
 
 
 def test_check_names_every_fault_and_exits_with_1(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

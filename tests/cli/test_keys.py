@@ -105,11 +105,11 @@ def test_an_empty_list_says_how_to_make_one(tmp_path: Path, keys: Keys) -> None:
         (["add", "x", "--operations", "fly"], "fly"),
         (["add", "x", "--operations", "policies", "--channels", "web"], "all channels"),
         (["add", "x", "--operations", "read", "--expires", "2001-01-01T00:00:00Z"], "future"),
-        (["add", "x", "--operations", "read", "--expires", "soon"], "neither a time nor a span"),
+        (["add", "x", "--operations", "read", "--expires", "soon"], "neither a time nor a duration"),
         (["add", "", "--operations", "read"], "1 to 128"),
         (["revoke", "nobody"], "nobody"),
         (["rotate", "nobody"], "nobody"),
-        (["rotate", "shop", "--overlap", "some"], "no span"),
+        (["rotate", "shop", "--overlap", "some"], "is not a duration"),
     ],
 )
 def test_what_cannot_be_done_is_said_and_exits_with_2(

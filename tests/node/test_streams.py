@@ -128,7 +128,7 @@ async def test_verify_compares_with_a_gateway_at_the_same_sequence(server: Embed
             await put(node, f"later-{len(told)}", ("S1", 1))
             return node.state()["sequence"], node.state()["digest"]
 
-        report = await verify(tmp_path, ask_gateway=ask, tell=told.append)
+        report = await verify(tmp_path, ask_gateway=ask, report_progress=told.append)
         assert report.ok
         assert report.compared_at == node.state()["sequence"]
         assert told[-1].facts >= 10

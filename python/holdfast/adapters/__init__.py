@@ -1,4 +1,4 @@
-"""Foreign shapes into facts.
+"""Formats of other systems into facts.
 
-Always: an adapter knows the contracts and nothing of the node; what it cannot read, it names.
+Always: an adapter uses the contracts and never the node; it names everything that it cannot read.
 """

@@ -19,7 +19,7 @@ def _text(cell: str) -> str:
 
 
 def _integer(cell: str) -> int:
-    return int(cell.replace("_", "x"))  # Python's 1_000 is no integer of ours
+    return int(cell.replace("_", "x"))  # Python's 1_000 is not an integer here
 
 
 def _number(cell: str) -> int | float:
@@ -102,7 +102,7 @@ LEVELS = Kind(
         {"sku": "MUG-RED", "location": "paris", "on_hand": "48", "basis": "net"},
     ),
     policy=False,
-    says="how much of each SKU lies where; `basis` is gross unless said, `as_of` is now unless said",
+    says="how much of each SKU is at which location; default of `basis`: gross, of `as_of`: now",
 )
 ITEMS = Kind(
     fact=facts.Item,
@@ -123,7 +123,7 @@ ITEMS = Kind(
         {"sku": "MUG-PAIR", "base_unit": "each", "kit": "MUG-BLUE=1;MUG-RED=1", "status": "active"},
     ),
     policy=True,
-    says="SKUs with their units, kits and other names; `base_unit` is each and `status` active unless said",
+    says="SKUs with their units, kits and other names; default of `base_unit`: each, of `status`: active",
 )
 LOCATIONS = Kind(
     fact=facts.Location,
@@ -135,7 +135,7 @@ LOCATIONS = Kind(
         {"location": "lyon-store", "type": "store", "regions": "FR"},
     ),
     policy=True,
-    says="warehouses, stores and 3PLs; `type` is warehouse unless said",
+    says="warehouses, stores and 3PLs; default of `type`: warehouse",
 )
 CHANNELS = Kind(
     fact=facts.Channel,
@@ -155,7 +155,7 @@ CHANNELS = Kind(
         {"channel": "store", "locations": "lyon-store", "sourcing": "priority"},
     ),
     policy=True,
-    says="ways of selling, and the locations that each sells from (`*`: every one)",
+    says="channels, and the locations that each sells from (`*`: all)",
 )
 SUPPLY = Kind(
     fact=facts.Supply,
@@ -176,7 +176,7 @@ SUPPLY = Kind(
         {"ref": "PO-1001", "line": "1", "sku": "MUG-RED", "location": "paris", "quantity": "240", "due": "2030-01-15"},
     ),
     policy=False,
-    says="what is on its way, and when it is due; `status` is open unless said",
+    says="what is on its way, and when it is due; default of `status`: open",
 )
 ALLOCATIONS = Kind(
     fact=facts.Allocation,

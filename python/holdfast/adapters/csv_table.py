@@ -1,7 +1,7 @@
 """A CSV file of one kind, into facts.
 
 In: the file's text. Out: every row as a fact, or every bad cell with its row, column and why.
-Always: either all rows became facts or none is given out; the same row of the same file gives the same fact.
+Always: either all rows became facts or none is returned; the same row of the same file gives the same fact.
 """
 
 import csv
@@ -15,11 +15,11 @@ import msgspec
 from holdfast.adapters.csv_kinds import EXPECTED, UNSELLABLE, Kind
 
 ROWS_MAX = 1_000_000
-BAD_CELLS_MAX = 1_000  # beyond these, reading stops: the file is of another kind
+BAD_CELLS_MAX = 1_000  # beyond these, reading stops: the file is probably of another kind
 
 
 class BadCell(NamedTuple):
-    """A cell that cannot be taken, and why. Row 1 is the header; column "" is the whole row."""
+    """A cell that cannot be accepted, and why. Row 1 is the header; column "" is the whole row."""
 
     row: int
     column: str
@@ -36,7 +36,7 @@ class Table:
 
 
 def read_table(text: str, kind: Kind, as_of: str) -> Table:
-    """Reads a file's text; `as_of` stands where the rows of a kind that needs one give none."""
+    """Reads a file's text; `as_of` is for rows without one, where the kind needs it."""
     table = Table()
     lines = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text), strict=True)
     header = [name.strip() for name in next(lines, [])]
@@ -73,7 +73,7 @@ def template(kind: Kind) -> str:
 
 
 def _delimiter(text: str) -> str:
-    """Spreadsheets of half of Europe write semicolons."""
+    """Spreadsheets of many European countries write semicolons."""
     header = text.partition("\n")[0]
     return ";" if ";" in header and "," not in header else ","
 

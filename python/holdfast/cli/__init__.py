@@ -14,12 +14,12 @@ from rich.console import Console
 from holdfast import __version__
 from holdfast.cli.console import COULD_NOT_RUN, DONE, INTERRUPTED, CouldNotRunError, remarks
 
-HELP = """Tells shops how much they can sell, and holds it, at checkout speed.
+HELP = """Answers how much shops can sell, and holds it, at checkout speed.
 
 ```
 holdfast demo                           # a flash sale, a kill -9, a rebuild
 holdfast serve --data DIR --auth off    # a gateway on http://127.0.0.1:8080
-holdfast state                          # where it stands
+holdfast state                          # its sequence, digest and totals
 holdfast explain SKU --channel web      # why that much can be sold
 ```
 """
@@ -73,7 +73,7 @@ def run(arguments: Sequence[str]) -> int:
         remarks.print("Stopped.")
         return INTERRUPTED
     except BrokenPipeError:
-        # The reader of stdout has gone (`holdfast ... | head`); what is still to be flushed goes nowhere.
+        # The reader of stdout has closed it (`holdfast ... | head`); discard what is still to be flushed.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
     return status if isinstance(status, int) else DONE

@@ -1,4 +1,4 @@
-"""`holdfast cluster`: a NATS cluster on this machine, for rehearsing what happens when a server of it fails.
+"""`holdfast cluster`: a NATS cluster on this machine, to rehearse the failure of one of its servers.
 
 In: a directory. Out: on stdout the file that holds the cluster's address, on stderr what to do with it.
 Always: loopback and secrets; each server's store under DIR/s1, DIR/s2, ...; SIGTERM and Ctrl-C end all of them.
@@ -19,7 +19,7 @@ PRIVATE = 0o700
 
 def cluster(
     *,
-    data: Annotated[Path, Parameter(help="Where the servers' stores are kept; DIR/s1, DIR/s2, ...")],
+    data: Annotated[Path, Parameter(help="Directory of the servers' stores: DIR/s1, DIR/s2, ...")],
     servers: Annotated[int, Parameter(validator=validators.Number(gte=3, lte=5), help="An odd number.")] = 3,
 ) -> int:
     """Run several nats-servers as one cluster, on loopback, until Ctrl-C: a log that survives the loss of a server.
@@ -51,10 +51,10 @@ async def _run(data: Path, size: int) -> int:
     from holdfast.nats_server.store import write_private
     from holdfast.settings import LogSettings
 
-    told = asyncio.Event()
+    stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, told.set)
-    remarks.print(f"Bootstrap {size} nats-servers under {data}; they choose a leader, which takes some seconds ...")
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    remarks.print(f"Starting {size} nats-servers under {data}; they choose a leader, which takes some seconds ...")
     local = LocalCluster(data, LogSettings(replicas=size), size)
     await local.start()
     url_file = data / URL_FILE
@@ -69,7 +69,7 @@ async def _run(data: Path, size: int) -> int:
         ]
         remarks.print("\n".join(lines), markup=False)
         results.print(str(url_file), markup=False)
-        ends = [asyncio.create_task(told.wait()), asyncio.create_task(local.failed())]
+        ends = [asyncio.create_task(stop.wait()), asyncio.create_task(local.failed())]
         done, _ = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         for task in ends:
             task.cancel()

@@ -1,4 +1,4 @@
-"""`holdfast config`: which settings are in force and where each comes from; whether they are right.
+"""`holdfast config`: which settings are in force and where each comes from; whether they are valid.
 
 In: a file, the environment, options. Out: on stdout what was asked for. Always: nothing is started and nothing written;
 passwords are not shown; what `check` accepts, `serve` accepts.
@@ -18,7 +18,7 @@ from holdfast.settings.resolve import InvalidSettingsError, Resolved, resolve
 from holdfast.settings.sources import Fault, UnreadableError
 from holdfast.settings.values import as_text, shown
 
-_HELP = """Which settings are in force, and whether they are right.
+_HELP = """Which settings are in force, and whether they are valid.
 
 An option wins over an environment variable, a variable over the file, the file over the default.
 
@@ -130,7 +130,7 @@ def check(
 def _sound(found: Resolved) -> str:
     kinds = [origin.kind for origin in found.origins.values()]
     file = f"{kinds.count('file')} from {found.file}, " if found.file is not None else ""
-    return f"The settings are right: {file}{kinds.count('variable')} from the environment."
+    return f"The settings are valid: {file}{kinds.count('variable')} from the environment."
 
 
 def _remark_ignored(names: Sequence[str]) -> None:

@@ -1,4 +1,4 @@
-"""The gateway that a verb speaks to, and what a failure to do so means to a person.
+"""The gateway that a verb calls, and what a failure to reach it means to a person.
 
 Always: every failure that can be expected becomes a CouldNotRunError with what to do next.
 """
@@ -26,7 +26,7 @@ Gateway = Annotated[
     str | None,
     Parameter(
         env_var="HOLDFAST_GATEWAY",
-        help=f"The gateway's address; without it the one that runs on --data, else {DEFAULT_URL}.",
+        help=f"The gateway's address; without it the one running on --data, else {DEFAULT_URL}.",
     ),
 ]
 GatewayData = Annotated[
@@ -39,7 +39,7 @@ Key = Annotated[
 
 
 def url_of(gateway: str | None, directory: Path | None) -> str:
-    """The gateway to speak to: the one that was named, or that runs on a data directory, or the default."""
+    """The gateway to call: the one that was named, or that runs on a data directory, or the default."""
     if gateway is not None:
         return gateway
     found = gateway_of(directory) if directory is not None else None
@@ -48,7 +48,7 @@ def url_of(gateway: str | None, directory: Path | None) -> str:
 
 @contextmanager
 def could_not_run() -> Iterator[None]:
-    """Turns what may go wrong while speaking to a gateway into a CouldNotRunError."""
+    """Turns what may go wrong in a call of the gateway into a CouldNotRunError."""
     try:
         yield
     except EXPECTED as error:
@@ -67,9 +67,9 @@ def _said(error: Exception) -> CouldNotRunError:
         case UnreachableError():
             advice = f"`holdfast serve --data DIR --auth off` starts one on {DEFAULT_URL}; --gateway names another."
         case UnauthenticatedError() | ForbiddenError():
-            advice = "Give a key with --key or HOLDFAST_KEY; `holdfast keys --help` says how to make one."
+            advice = "Give a key with --key or HOLDFAST_KEY; `holdfast keys --help` shows how to make one."
         case UnknownSkuError():
-            advice = "SKUs are compared byte by byte. `holdfast import --template` shows how to tell holdfast of one."
+            advice = "SKUs are compared byte by byte. `holdfast import --template` shows how to declare one."
         case ProblemError() if error.problem.errors:
             lines = [f"  {one.path}: {one.reason}" for one in error.problem.errors] if error.problem.errors else []
             advice = "\n".join(lines)

@@ -1,4 +1,4 @@
-"""What every verb says and how: results on stdout, everything else on stderr.
+"""How every verb prints: results on stdout, everything else on stderr.
 
 In: text, tables, values. Out: lines on the two streams. Always: `--json` writes one JSON document to stdout and nothing
 else there; an expected failure is a CouldNotRunError with what to do next, never a traceback.
@@ -26,7 +26,7 @@ remarks = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 class CouldNotRunError(Exception):
-    """The verb could not do its work. The message says why; `advice` says what to do next."""
+    """The verb could not do its work. The message has the reason; `advice`, what to do next."""
 
     def __init__(self, message: str, advice: str = "") -> None:
         super().__init__(message)
@@ -34,14 +34,14 @@ class CouldNotRunError(Exception):
 
 
 def write_json(value: Any) -> None:
-    """Writes the result for a machine."""
+    """Writes the result as JSON."""
     text = orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS)
     results.file.write(text.decode())
     results.file.flush()
 
 
 def progress(unit: str) -> Progress:
-    """A live line on stderr: done of total, rate, time left. On no terminal it writes nothing."""
+    """A live line on stderr: done of total, rate, time left. Where stderr is not a terminal it writes nothing."""
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),

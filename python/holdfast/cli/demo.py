@@ -1,7 +1,7 @@
 """`holdfast demo`: a small shop, a flash sale, kill -9 of the gateway in the middle of it, and the sums.
 
 In: nothing. Out: a summary on stdout; then the gateway stays up, with requests to try, until Ctrl-C.
-Always: exit status 1 if a unit was oversold, an acknowledged reservation is gone, or the log gives another state.
+Always: exit status 1 if a unit was oversold, an acknowledged reservation is missing, or the log gives another state.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ PORT_WANTED = 8080
 
 def demo(
     *,
-    data: Annotated[Path | None, Parameter(help="An empty directory to keep the log in; without it, nowhere.")] = None,
+    data: Annotated[Path | None, Parameter(help="An empty directory for the log; without it, it is deleted.")] = None,
     port: Annotated[int | None, Parameter(help="Where to listen; without it 8080, or a free one.")] = None,
     seconds: Annotated[
         float, Parameter(validator=validators.Number(gte=2, lte=600), help="How long the sale lasts.")
@@ -37,14 +37,14 @@ def demo(
     carts: Annotated[float, Parameter(validator=validators.Number(gte=1, lte=2_000), help="Carts per second.")] = 130.0,
     leave: Annotated[
         bool,
-        Parameter(name="--exit", negative="", show_default=False, help="Stop the gateway and leave, for scripts."),
+        Parameter(name="--exit", negative="", show_default=False, help="Stop the gateway at the end, for scripts."),
     ] = False,
     json: Json = False,
 ) -> int:
     """See it work: a flash sale on three channels, a kill -9 in the middle, and every unit accounted for.
 
-    Starts a gateway with a log of its own, fills a small shop, lets shoppers loose on it, kills the gateway halfway and
-    starts it again. It rebuilds itself from the log; then everything is added up. The gateway stays up until Ctrl-C.
+    Starts a gateway with its own log, fills a small shop, simulates shoppers, kills the gateway halfway and
+    starts it again. It rebuilds itself from the log; then everything is counted. The gateway stays up until Ctrl-C.
 
     ```
     holdfast demo
@@ -60,11 +60,11 @@ def demo(
 async def _run(data: Path | None, port: int | None, seconds: float, carts: float, *, leave: bool, as_json: bool) -> int:
     async with AsyncExitStack() as stack:
         directory = data or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="holdfast-demo-")))
-        remarks.print(f"Bootstrap a gateway with a log of its own in {directory} ...", markup=False)
+        remarks.print(f"Starting a gateway with its own log in {directory} ...", markup=False)
         gateway = await stack.enter_async_context(OwnGateway(directory, port or _free(PORT_WANTED)))
         remarks.print(f"The gateway is up on {gateway.url}. A flash sale of {seconds:g} s begins.", markup=False)
         with SaleScreen(round(seconds * carts)) as screen:
-            story = await play(gateway, seconds, carts, screen.told, screen.remark)
+            story = await play(gateway, seconds, carts, screen.report, screen.remark)
         remarks.print("Rebuilding the state from the log, in a fresh core, to compare ...")
         rebuilt = await checkpoints(directory, {story.before_kill.sequence, story.end.sequence})
         if as_json:

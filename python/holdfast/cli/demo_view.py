@@ -42,8 +42,8 @@ class SaleScreen:
     def __exit__(self, *_: object) -> None:
         self._progress.stop()
 
-    def told(self, sale: Sale) -> None:
-        """One more shopper is done."""
+    def report(self, sale: Sale) -> None:
+        """One more shopper has finished."""
         now = monotonic()
         if now - self._drawn < DRAW_EVERY_S:
             return
@@ -89,14 +89,14 @@ def _sums(story: Story) -> Table:
     table.add_row("refused", f"{number(sale.refused.total())} carts: not enough could be sold")
     short = ", ".join(f"{sku} {number(count)}" for sku, count in sale.refused_skus.most_common(SKUS_SHOWN))
     table.add_row("short of", short or "nothing")
-    table.add_row("let go", f"{number(sale.released)} released, {number(sale.walked_away)} still held")
+    table.add_row("not bought", f"{number(sale.released)} released, {number(sale.abandoned)} still held")
     return table
 
 
 def _raw(story: Story) -> Table:
     raw = story.sale.raw.oversold()
     here = story.sale.oversold()
-    table = _table("Oversold: units sold that nobody has")
+    table = _table("Oversold: units sold beyond the stock")
     skus = ", ".join(
         f"{sku} {number(units)}" for sku, units in sorted(raw.items(), key=lambda item: -item[1])[:SKUS_SHOWN]
     )
@@ -108,7 +108,7 @@ def _raw(story: Story) -> Table:
 
 def _kill(story: Story, rebuilt: Mapping[int, str]) -> Table:
     table = _table("kill -9 in the middle")
-    table.add_row("gateway away", f"{story.away_s:.1f} s; {number(story.repeated)} requests were sent again unchanged")
+    table.add_row("gateway down", f"{story.away_s:.1f} s; {number(story.repeated)} requests were sent again unchanged")
     acknowledged, missing = len(story.sale.states), len(story.missing)
     table.add_row("acknowledged", f"{number(acknowledged - missing)} of {number(acknowledged)} reservations are there")
     for name, moment in (("before the kill", story.before_kill), ("at the end", story.end)):
@@ -120,7 +120,7 @@ def _kill(story: Story, rebuilt: Mapping[int, str]) -> Table:
 
 
 def _latencies(story: Story) -> Table:
-    table = Table("ms", "calls", "p50", "p90", "p99", "max", title="Latency, the gateway's absence included")
+    table = Table("ms", "calls", "p50", "p90", "p99", "max", title="Latency, the gateway's restart included")
     table.title_justify, table.title_style, table.box = "left", "bold", None
     for name, took in _percentiles(story).items():
         figures = (took.p50_ms, took.p90_ms, took.p99_ms, took.max_ms)
@@ -172,7 +172,7 @@ def document(story: Story, rebuilt: Mapping[int, str]) -> dict[str, Any]:
         "units_sold_by_channel": dict(sale.sold_on),
         "carts_refused": dict(sale.refused),
         "released": sale.released,
-        "still_held": sale.walked_away,
+        "still_held": sale.abandoned,
         "oversold": sale.oversold(),
         "oversold_units": sum(sale.oversold().values()),
         "raw_erp_oversold": sale.raw.oversold(),

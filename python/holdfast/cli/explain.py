@@ -29,7 +29,7 @@ def explain(
     key: Key = None,
     json: Json = False,
 ) -> int:
-    """Show why that many can be sold: every term, its rule, and the fact that last changed it.
+    """Show how the sellable figure comes about: every term, its rule, and the fact that last changed it.
 
     The quantities are signed and add up to what can be sold.
 

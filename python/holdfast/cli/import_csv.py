@@ -1,7 +1,7 @@
 """`holdfast import`: stock levels, items, locations and more from a CSV file, all of it or nothing.
 
 In: a file of one kind. Out: facts in the log, or one line per bad row: its number, the column, and why.
-Always: nothing is sent before every row was read and the gateway has said that it would take every one.
+Always: nothing is sent before every row was read and the gateway has answered that it would accept every one.
 """
 
 import asyncio
@@ -37,12 +37,12 @@ def import_csv(
         bool, Parameter(name="--template", negative="", show_default=False, help="Print a file to start from.")
     ] = False,
     check: Annotated[
-        bool, Parameter(negative="", show_default=False, help="Only say what is wrong with the file; send nothing.")
+        bool, Parameter(negative="", show_default=False, help="Only report what is wrong with the file; send nothing.")
     ] = False,
-    source: Annotated[str, Parameter(help="Who says so; one source owns the levels of a location.")] = "csv",
+    source: Annotated[str, Parameter(help="The system that reports; one owns a location's levels.")] = "csv",
     as_of: Annotated[
         str | None,
-        Parameter(help="When the figures were true, RFC 3339 in UTC, for rows that do not say; now without it."),
+        Parameter(help="When the figures were true, RFC 3339 in UTC, for rows without `as_of`; default: now."),
     ] = None,
     gateway: Gateway = None,
     data: GatewayData = None,
@@ -72,15 +72,15 @@ def import_csv(
     if not table.facts:
         raise CouldNotRunError(f"{file} has no rows.", "The first row names the columns; the facts follow.")
     with could_not_run(), LiveWatcher("facts") as watcher:
-        told = watcher.phase(f"importing {kind}", len(table.facts))
+        report = watcher.phase(f"importing {kind}", len(table.facts))
         importer = _Importer(chosen, source, url_of(gateway, data), key)
-        bad, taken, sequence = asyncio.run(importer.run(table.facts, table.rows, told))
+        bad, taken, sequence = asyncio.run(importer.run(table.facts, table.rows, report))
     return _outcome(len(table.facts), bad, taken=taken, sequence=sequence, as_json=json)
 
 
 class _Importer:
     """Sends facts in bodies of bounded size: first all of them as a dry run, then, if none would be rejected, for
-    good..
+    real.
     """
 
     def __init__(self, kind: Kind, source: str, url: str, key: str | None) -> None:
@@ -90,9 +90,9 @@ class _Importer:
         self._key = key
 
     async def run(
-        self, facts: Sequence[dict[str, Any]], rows: Sequence[int], told: Callable[[int], None]
+        self, facts: Sequence[dict[str, Any]], rows: Sequence[int], report: Callable[[int], None]
     ) -> tuple[list[BadCell], int, int | None]:
-        """The rows that were rejected, how many were taken, and the LOG sequence that has them."""
+        """The rows that were rejected, how many were accepted, and the LOG sequence that has them."""
         async with Client(self._url, self._key) as client:
             bad = [BadCell(rows[index], "", reason) async for index, reason in self._tried(client, facts)]
             if bad:
@@ -103,7 +103,7 @@ class _Importer:
                 bad.extend(BadCell(rows[start + one.index], "", one.reason) for one in answer.rejected)
                 taken += answer.accepted
                 sequence = answer.sequence
-                told(taken)
+                report(taken)
             return bad, taken, sequence
 
     async def _tried(self, client: Client, facts: Sequence[dict[str, Any]]) -> AsyncIterator[tuple[int, str]]:

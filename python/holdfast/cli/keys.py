@@ -1,7 +1,7 @@
 """`holdfast keys`: make, list, renew and end API keys.
 
 In: a data directory. Out: DIR/keys.json, and a new key's secret on stdout, this once.
-Always: a running gateway takes a change over within a second, without a restart.
+Always: a running gateway applies a change within a second, without a restart.
 """
 
 from collections.abc import Sequence
@@ -27,18 +27,18 @@ Operations = Annotated[
     Parameter(
         consume_multiple=True,
         negative="",
-        help=f"What the key may do; `all` for all; what a shop needs ({' '.join(SHOP)}) without it. {_MEANINGS}.",
+        help=f"What the key may do; `all` for all; without it what a shop needs ({' '.join(SHOP)}). {_MEANINGS}.",
     ),
 ]
 Channels = Annotated[
     list[str] | None,
-    Parameter(consume_multiple=True, negative="", help="The channels that it may do it for; all without it."),
+    Parameter(consume_multiple=True, negative="", help="The channels that the key is for; without it, all."),
 ]
 Expires = Annotated[
     str | None, Parameter(help="When it ends: a time such as 2027-01-31T00:00:00Z, or a span such as 90d.")
 ]
 
-app = App(name="keys", help="Make, list, renew and end API keys. A running gateway follows within a second.")
+app = App(name="keys", help="Make, list, renew and end API keys. A running gateway applies changes within a second.")
 
 
 @app.command
@@ -125,7 +125,7 @@ def rotate(
     """Make a new secret for a key and print it; the old one works for a while longer."""
     span = _span(overlap)
     if span is None:
-        raise CouldNotRunError(f"--overlap {overlap!r} is no span; write 30m, 24h or 7d")
+        raise CouldNotRunError(f"--overlap {overlap!r} is not a duration; write 30m, 24h or 7d")
     try:
         key, token = _store(data).rotate(which, overlap_s=span.total_seconds())
     except KeyringError as error:
@@ -164,7 +164,7 @@ def _moment(text: str) -> datetime:
         moment = datetime.fromisoformat(text)
     except ValueError as error:
         raise CouldNotRunError(
-            f"--expires {text!r} is neither a time nor a span", "Write 2027-01-31T00:00:00Z, or 90d, 12h, 30m."
+            f"--expires {text!r} is neither a time nor a duration", "Write 2027-01-31T00:00:00Z, or 90d, 12h, 30m."
         ) from error
     return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 

@@ -1,6 +1,6 @@
 """Live progress on stderr: a bar with rate and time left on a terminal, a line now and then elsewhere.
 
-In: phases, and how far each is. Out: nothing on stdout, ever.
+In: phases, and the progress of each. Out: nothing on stdout, ever.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ DRAW_EVERY_S = 0.1
 
 
 class LiveWatcher:
-    """`with LiveWatcher("orders") as watcher: told = watcher.phase("replaying", 1000); told(1)`."""
+    """`with LiveWatcher("orders") as watcher: report = watcher.phase("replaying", 1000); report(1)`."""
 
     def __init__(self, unit: str = "") -> None:
         self._progress: Progress = progress(unit)
@@ -31,7 +31,7 @@ class LiveWatcher:
         self._progress.stop()
 
     def phase(self, title: str, total: int | None) -> Callable[[int], None]:
-        """A part begins; gives what to call with how much of it is done."""
+        """A part begins; returns the function to call with the amount done."""
         if self._task is not None:
             self._progress.remove_task(self._task)
         self._task = task = self._progress.add_task(title, total=total, rate="")
@@ -40,7 +40,7 @@ class LiveWatcher:
         if not remarks.is_terminal:
             remarks.print(f"{title} ...", markup=False)
 
-        def told(done: int) -> None:
+        def report(done: int) -> None:
             nonlocal drawn, said
             now = monotonic()
             if now - drawn < DRAW_EVERY_S and done != total:
@@ -53,8 +53,8 @@ class LiveWatcher:
                 of = f" of {number(total)}" if total else ""
                 remarks.print(f"  {number(done)}{of}, {number(rate)}/s", markup=False)
 
-        return told
+        return report
 
     def remark(self, text: str) -> None:
-        """Something happened that a person wants to know."""
+        """An event that matters to a person."""
         remarks.print(text, markup=False)

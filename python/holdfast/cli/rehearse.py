@@ -1,4 +1,4 @@
-"""`holdfast rehearse`: real orders from a CSV file, replayed as checkouts, with books kept beside the gateway.
+"""`holdfast rehearse`: real orders from a CSV file, replayed as checkouts, with its own accounts beside the gateway's.
 
 In: a file, and a gateway or nothing. Out: a report; exit status 1 if a unit is oversold, lost or unaccounted for.
 Always: a gateway that is started for it is stopped afterwards; one that is given keeps running and keeps the run's
@@ -37,7 +37,7 @@ def rehearse(
     ] = None,
     key: Key = None,
     data: Annotated[
-        Path | None, Parameter(help="Where the gateway that is started keeps its log; without it, nowhere that stays.")
+        Path | None, Parameter(help="Directory of the started gateway's log; without it the log is deleted.")
     ] = None,
     playing: Playing | None = None,
     reading: Reading | None = None,
@@ -51,7 +51,7 @@ def rehearse(
     sold plus returned, and every acknowledged reservation must be there.
 
     ```
-    holdfast rehearse orders.csv.gz                     # a gateway of its own
+    holdfast rehearse orders.csv.gz                     # its own gateway
     holdfast rehearse orders.csv.gz --data DIR --chaos  # kill -9 on the way
     holdfast rehearse orders.csv --gateway http://127.0.0.1:8080 --rate 200
     holdfast rehearse mine.csv --invoice-column order --sku-column sku
@@ -80,7 +80,7 @@ async def _run(options: Options, data: Path | None) -> Report:
         if options.url:
             return await run_rehearsal(options, watcher)
         directory = data or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="holdfast-")))
-        watcher.remark(f"Bootstrap a gateway (log in {directory}) ...")
+        watcher.remark(f"Starting a gateway (log in {directory}) ...")
         options.own = await stack.enter_async_context(OwnGateway(directory))
         options.url = options.own.url
         found = await run_rehearsal(options, watcher)

@@ -1,4 +1,4 @@
-"""What `holdfast rehearse` can be told, in two parts: how to read the file, and how to play it."""
+"""The options of `holdfast rehearse`, in two parts: how to read the file, and how to play it."""
 
 import time
 from dataclasses import dataclass
@@ -21,18 +21,18 @@ AtLeastOne = Parameter(validator=validators.Number(gte=1))
 class Reading:
     """The file's columns, and what to leave out."""
 
-    rows: Annotated[int | None, AtLeastOne, Parameter(help="Stop after so many rows of the file.")] = None
+    rows: Annotated[int | None, AtLeastOne, Parameter(help="Stop after this many rows of the file.")] = None
     invoice_column: Annotated[str, Parameter(help="The column that names the cart.")] = "invoice_no"
     sku_column: Annotated[str, Parameter(help="The column with the SKU.")] = "stock_code"
     quantity_column: Annotated[str, Parameter(help="The column with the quantity; negative: back.")] = "quantity"
     no_goods: Annotated[
         list[str] | None,
         Flag,
-        Parameter(help=f"A code that is no goods; repeatable, with * and ?. Unless said: {', '.join(NO_GOODS)}."),
+        Parameter(help=f"A code that is not goods; repeatable, with * and ?. Default: {', '.join(NO_GOODS)}."),
     ] = None
 
     def of(self, file: Path) -> OrderFile:
-        """The file, to be read like this."""
+        """A reader of the file, by these options."""
         columns = Columns(self.invoice_column, self.sku_column, self.quantity_column)
         return OrderFile(file, columns, NO_GOODS if self.no_goods is None else tuple(self.no_goods), self.rows)
 
@@ -46,16 +46,16 @@ class Playing:
         float,
         Parameter(
             validator=validators.Number(gte=0, lte=100),
-            help="How much of what is asked for, in per cent of each SKU's units, the opening stock cannot meet.",
+            help="Percentage of each SKU's ordered units that the opening stock cannot meet.",
         ),
     ] = 5.0
-    partial: Annotated[bool, Flag, Parameter(help="Hold what there is of a cart, not all of it or nothing.")] = False
+    partial: Annotated[bool, Flag, Parameter(help="Hold what is there of a cart, not all of it or nothing.")] = False
     connections: Annotated[
         int, Parameter(validator=validators.Number(gte=1, lte=4096), help="Carts under way at once.")
     ] = 64
-    rate: Annotated[float, Parameter(validator=validators.Number(gte=0), help="Orders per second; 0: flat out.")] = 0.0
+    rate: Annotated[float, Parameter(validator=validators.Number(gte=0), help="Orders per second; 0: no limit.")] = 0.0
     locations: Annotated[
-        int, Parameter(validator=validators.Number(gte=1, lte=100), help="Places that the stock is spread over.")
+        int, Parameter(validator=validators.Number(gte=1, lte=100), help="Locations that the stock is spread over.")
     ] = 3
     chaos: Annotated[
         bool,
@@ -67,7 +67,7 @@ class Playing:
     )
 
     def of(self, orders: OrderFile, url: str, key: str | None) -> Options:
-        """A rehearsal of the orders, under a name of its own."""
+        """A rehearsal of the orders, under its own name."""
         return Options(
             orders=orders,
             url=url,

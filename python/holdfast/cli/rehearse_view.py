@@ -43,7 +43,7 @@ def _read(report: Report) -> Table:
     )
     table.add_row("returns", f"{number(read.returns)} with {number(read.return_lines)} SKUs")
     table.add_row("SKUs", number(read.skus))
-    table.add_row("left out: no goods", _counts(read.no_goods))
+    table.add_row("left out: not goods", _counts(read.no_goods))
     table.add_row("left out: unreadable", f"{number(read.bad_rows)}, quantity 0: {number(read.zero_quantity)}")
     for row in read.bad_rows_first:
         table.add_row("", row)

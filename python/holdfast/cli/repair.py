@@ -1,7 +1,7 @@
-"""`holdfast repair`: a log that lost something put right from the journals, and proven.
+"""`holdfast repair`: restores from the journals what a log lost, and proves it.
 
-In: a data directory, and consent. Out: what is wrong and what would be done, in plain words; then what was done.
-Always: nothing is changed without --yes or a yes on a terminal; exit status 0 sound (or put right and proven), 1 not.
+In: a data directory, and consent. Out: what is wrong and what would be done, as text; then what was done.
+Always: nothing is changed without --yes or a yes on a terminal; exit status 0 sound (or restored and proven), 1 not.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ from holdfast.recovery.verify import endpoint_at
 from holdfast.settings import Settings
 
 if TYPE_CHECKING:
-    from holdfast.recovery.repair_plan import Tell
+    from holdfast.recovery.repair_plan import ReportPhase
 
 Consent = Callable[[Examination, Plan], bool]
 
@@ -42,16 +42,16 @@ def repair(
     ] = False,
     trust: Annotated[
         str | None,
-        Parameter(help="Where two histories stand against each other: `log`, or the node whose journal counts."),
+        Parameter(help="Where two histories differ: `log`, or the node whose journal is right."),
     ] = None,
     tls: TlsOptions | None = None,
     config: Config = None,
     json: Json = False,
 ) -> int:
-    """Compare the log with the journals that the nodes kept, and put back what it lost.
+    """Compare the log with the nodes' journals, and put back what it lost.
 
-    Without --yes it says what is wrong and what it would do, and on a terminal asks. What it puts back is the very
-    bytes, under the very sequences, each fenced; then it reads everything back and replays it. It works with the
+    Without --yes it reports what is wrong and what it would do, and on a terminal asks. What it puts back is the same
+    bytes, under the same sequences, each fenced; then it reads everything back and replays it. It works with the
     gateway stopped, or running in quarantine; with --recreate or --trust, stop it first.
 
     ```
@@ -100,13 +100,13 @@ async def _run(
         try:
             await ensure_streams(connection, Names(scope), settings.log, create=_has_journal(data, scope))
             with LiveWatcher("messages") as watcher:
-                found = await examine(connection, data, scope, settings, _told(watcher))
+                found = await examine(connection, data, scope, settings, _reporter(watcher))
                 made = await asyncio.to_thread(plan, found, trust)
             if not await asyncio.to_thread(consent, found, made):
                 return found, made, None, None
             repairer = Repairer(connection, data, scope, settings)
             with LiveWatcher("messages") as watcher:
-                repairer.tell = _told(watcher)
+                repairer.report_phase = _reporter(watcher)
                 proof = await repairer.carry_out(made)
             return found, made, proof, repairer.backup
         finally:
@@ -117,29 +117,29 @@ def _has_journal(data: Path, scope: str) -> bool:
     return any((data / "journal").glob(f"*/{scope}-*"))
 
 
-def _told(watcher: LiveWatcher) -> "Tell":
+def _reporter(watcher: LiveWatcher) -> "ReportPhase":
     phases: dict[str, Callable[[int], None]] = {}
 
-    def tell(what: str, done: int, total: int) -> None:
+    def report(what: str, done: int, total: int) -> None:
         if what not in phases:
             phases[what] = watcher.phase(what, total)
         phases[what](done)
 
-    return tell
+    return report
 
 
 def _show(found: Examination, made: Plan) -> None:
     ends = f"{number(found.log.first_sequence)} to {number(found.log.last_sequence)}"
     results.print(f"The log of scope {found.scope} has messages {ends}.", markup=False)
     if not found.comparisons:
-        results.print("No node has kept a journal here: there is nothing to compare it with.")
+        results.print("No node has a journal here: there is nothing to compare the log with.")
     for one in found.comparisons:
         kept = one.journal
         results.print(f"  journal of {kept.node}: {number(kept.first)} to {number(kept.end.sequence)}", markup=False)
     for finding in made.findings:
         results.print(f"WRONG: {finding}", style="bold red", markup=False)
     if made.sound:
-        results.print("Sound: the log has all that was kept, byte by byte.", style="bold green")
+        results.print("Sound: the log has all that the journals have, byte by byte.", style="bold green")
     for step in made.steps:
         results.print(f"TO DO: {step}", markup=False)
     if made.undecided:
@@ -148,13 +148,13 @@ def _show(found: Examination, made: Plan) -> None:
 
 def _show_proof(proof: Proof, backup: Path | None) -> None:
     results.print(
-        f"Put right and proven: the log ends at {number(proof.sequence)}, "
+        f"Restored and proven: the log ends at {number(proof.sequence)}, "
         f"chain {proof.chain}, digest {proof.digest or '-'}.",
         style="bold green",
         markup=False,
     )
     if backup is not None:
-        results.print(f"What the log was is in {backup}. Start the gateway again.", markup=False)
+        results.print(f"A copy of the log as it was is in {backup}. Start the gateway again.", markup=False)
 
 
 def _document(found: Examination, made: Plan, proof: Proof | None, backup: Path | None) -> dict[str, Any]:

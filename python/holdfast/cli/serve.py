@@ -1,7 +1,7 @@
 """`holdfast serve`: a gateway, with its own log or on a NATS that runs already.
 
 In: a data directory and where to listen. Out: on stderr, where it listens and what to do next, then JSON logs.
-Always: without keys nothing but loopback is served, and that has to be said (`--auth off`); this process supervises,
+Always: without keys nothing but loopback is served, and `--auth off` has to be given; this process supervises,
 and the workers that it starts serve.
 """
 
@@ -37,11 +37,11 @@ def serve(
     config: Config = None,
     assignments: Assignments = None,
 ) -> int:
-    """Serve the HTTP API until SIGTERM, which lets what is under way finish.
+    """Serve the HTTP API until SIGTERM, which lets requests under way finish.
 
-    This process supervises: it keeps the port, a nats-server of its own (unless --nats names one that runs) and the
-    workers, and starts again what dies. Workers are named n1-1, n1-2 ... (n1 when there is one). All of them answer
-    reads; the one that leads decides. DIR/gateway.json says where it listens and who its processes are.
+    This process supervises: it owns the port, its own nats-server (unless --nats names a running one) and the
+    workers, and restarts each one that dies. Workers are named n1-1, n1-2 ... (n1 when there is one). All of them
+    answer reads; the one that leads decides. DIR/gateway.json says where it listens and what its processes are.
 
     ```
     holdfast serve --data DIR --auth off
@@ -59,7 +59,7 @@ def serve(
     plan = _plan(found)
     why = _supervised(plan, found)
     if why:
-        remarks.print(f"holdfast: stopped, because going on could do harm: {why}", style="bold red", markup=False)
+        remarks.print(f"holdfast: stopped, because it would be unsafe to go on: {why}", style="bold red", markup=False)
         return COULD_NOT_RUN
     return DONE
 
@@ -84,7 +84,7 @@ def _plan(found: Resolved) -> "Plan":
 
 
 def _supervised(plan: "Plan", found: Resolved) -> str:
-    """Until it is over; why, where nobody told it to stop."""
+    """Serve until the end; returns the reason, where nothing asked it to stop."""
     from holdfast.errors import LogError
     from holdfast.logs import configure_logs
     from holdfast.supervisor.run import StartError, supervise
@@ -116,7 +116,7 @@ def _not_loopback(host: str) -> CouldNotRunError:
 
 
 def _check_loopback(host: str, port: int) -> None:
-    """By the addresses that the name stands for. Raises OSError."""
+    """Check the addresses that the name resolves to. Raises OSError."""
     for _, _, _, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
         if not ip_address(address[0]).is_loopback:
             raise _not_loopback(host if host == address[0] else f"{host} ({address[0]})")
@@ -130,7 +130,7 @@ def _allow_files(wanted: int) -> None:
 
 
 def _announce(plan: "Plan", found: "Announcement") -> None:
-    where = plan.nats.rpartition("@")[2] if plan.nats is not None else "a server of its own"
+    where = plan.nats.rpartition("@")[2] if plan.nats is not None else "its own server"
     workers = ", ".join(f"{one.node} (process {one.pid})" for one in found.workers)
     lines = [
         f"holdfast listens on {found.url}",
@@ -139,10 +139,10 @@ def _announce(plan: "Plan", found: "Announcement") -> None:
         f"  ready   curl {found.url}/readyz      docs   {found.url}/docs",
     ]
     if not plan.auth:
-        lines.append("  Authentication is off: whoever is on this machine may do everything. Try:")
+        lines.append("  Authentication is off: every program on this machine may do everything. Try:")
         lines.append(f"  curl '{found.url}/v1/state'")
     elif not found.keys:
-        lines.append("  There are no keys yet, and all that matters needs one. Make one; it works at once:")
+        lines.append("  There are no keys yet, and almost every call needs one. Make one; it works at once:")
         lines.append(f"  holdfast keys add admin --operations all --data {plan.directory}")
-    with contextlib.suppress(OSError):  # nobody reads it, or the disk that it goes to is full: no reason not to serve
+    with contextlib.suppress(OSError):  # without a reader, or on a full disk, it is still right to serve
         remarks.print("\n".join(lines), markup=False)

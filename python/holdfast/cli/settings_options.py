@@ -17,17 +17,17 @@ from holdfast.settings.definition import Value
 from holdfast.settings.resolve import InvalidSettingsError, Resolved, resolve
 from holdfast.settings.sources import Fault, UnreadableError
 
-ADVICE = "`holdfast config show --defaults` lists every setting with its bounds; docs/settings.md says more."
+ADVICE = "`holdfast config show --defaults` lists every setting with its bounds; docs/settings.md explains them."
 
 
 def setting(key: str) -> Parameter:
     """The option of a setting: its help, its variables and its default, all from the definition."""
     one = DEFINITIONS[key]
     default = one.unset or one.default
-    # Text in brackets would be taken for markup.
+    # Text in brackets would be read as markup.
     doc = one.doc.replace("[,...]", ",...")
-    said = "" if default == "none" else f" Default: {default}."
-    return Parameter(name=one.flag, help=f"{doc}{said} Variable: {' or '.join(reversed(one.variables))}.")
+    default_text = "" if default == "none" else f" Default: {default}."
+    return Parameter(name=one.flag, help=f"{doc}{default_text} Variable: {' or '.join(reversed(one.variables))}.")
 
 
 Config = Annotated[
@@ -49,7 +49,7 @@ Scope = Annotated[str | None, setting("serve.scope")]
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
 class TlsOptions:
-    """How an external NATS is spoken to."""
+    """How to connect to an external NATS."""
 
     nats_ca: Annotated[Path | None, setting("log.tls_ca")] = None
     nats_cert: Annotated[Path | None, setting("log.tls_certificate")] = None

@@ -1,7 +1,7 @@
-"""`holdfast snapshots`: which there are, whether they can be used, and one more now.
+"""`holdfast snapshots`: lists them, proves that they can be used, takes one.
 
 In: a data directory. Out: a table or JSON; exit status 1 for one that is damaged. Always: listing reads headers alone;
-proving restores into a fresh core and writes nothing; taking reads the log and compares with a gateway that runs.
+proving restores into a fresh core and writes nothing; taking reads the log and compares with a running gateway.
 """
 
 from pathlib import Path
@@ -58,7 +58,7 @@ def snapshots(
 
 
 async def _take(data: Path, scope: str, settings: Settings) -> str:
-    """What differs; "" when all is well."""
+    """What differs; "" when nothing does."""
     async with endpoint_at(data, settings) as endpoint:
         snapshotter = Snapshotter(data, scope, endpoint, settings, shared=bool(settings.snapshots.shared))
         await snapshotter.open()
@@ -69,9 +69,9 @@ async def _take(data: Path, scope: str, settings: Settings) -> str:
         finally:
             await snapshotter.close()
     if taken is None:
-        remarks.print("The log has nothing that the newest one has not.")
+        remarks.print("The newest one is up to date with the log.")
     else:
-        others = ", ".join(taken.compared_with) or "no process: none told its digest"
+        others = ", ".join(taken.compared_with) or "no process: none reported its digest"
         remarks.print(f"Taken at sequence {number(taken.snapshot.header.sequence)}; compared with {others}.")
     return ""
 

@@ -1,4 +1,4 @@
-"""`holdfast state`: where a running gateway stands. In: its address. Out: sequence, digest, role, totals."""
+"""`holdfast state`: the state of a running gateway. In: its address. Out: sequence, digest, role, totals."""
 
 import asyncio
 
@@ -12,7 +12,7 @@ from holdfast.contracts.answers import StateAnswer
 
 
 def state(*, gateway: Gateway = None, data: GatewayData = None, key: Key = None, json: Json = False) -> int:
-    """Show where a running gateway stands: sequence, digest, totals.
+    """Show the state of a running gateway: sequence, digest, totals.
 
     Two processes that applied the same log show the same digest.
 

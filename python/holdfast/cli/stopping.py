@@ -9,7 +9,7 @@ from types import FrameType
 
 @contextmanager
 def stop_on_sigterm() -> Iterator[None]:
-    """While inside, SIGTERM is taken for Ctrl-C."""
+    """Inside, SIGTERM has the effect of Ctrl-C."""
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
         os.kill(os.getpid(), signal.SIGINT)

@@ -39,7 +39,7 @@ def verify(
 ) -> int:
     """Rebuild the state from the log's first message in a fresh core, and compare.
 
-    Checks that the log has no gap and its chain holds, that every invariant does, and that a gateway that runs on it
+    Checks that the log has no gap and its chain holds, that every invariant does, and that a gateway running on it
     has the same digest. It works with the gateway stopped or running, and changes nothing.
 
     ```
@@ -63,16 +63,16 @@ async def rebuilt(
     """Rebuilds and compares, with progress on stderr."""
     ask = _asking(data, gateway, key)
     with LiveWatcher("batches") as watcher:
-        told = watcher.phase("rebuilding the state from the log", None)
+        report = watcher.phase("rebuilding the state from the log", None)
 
-        def tell(progress: ReplayProgress) -> None:
-            told(progress.sequence)
+        def report_progress(progress: ReplayProgress) -> None:
+            report(progress.sequence)
 
-        return await rebuild_and_compare(data, scope, settings, ask_gateway=ask, tell=tell)
+        return await rebuild_and_compare(data, scope, settings, ask_gateway=ask, report_progress=report_progress)
 
 
 def _asking(data: Path, gateway: str | None, key: str | None) -> AskGateway | None:
-    """How to ask the gateway that runs on this log; None where none does."""
+    """How to query the gateway running on this log; None where none runs."""
     running = gateway_of(data)
     if gateway is None and running is None:
         return None

@@ -1,7 +1,7 @@
-"""The typed Python client: what the command line, rehearsals, adapters and users speak to a gateway with.
+"""The typed Python client: what the command line, rehearsals, adapters and users call a gateway with.
 
 In: a gateway's address and a key. Out: Structs of holdfast.contracts, or typed exceptions.
-Always: it needs no extension module and no NATS: HTTP is all that it knows.
+Always: it needs no extension module and no NATS: it uses HTTP alone.
 """
 
 from holdfast.client.calls import Client

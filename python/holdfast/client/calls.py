@@ -31,14 +31,14 @@ Wait = Literal["log", "received"]
 
 
 class Client:
-    """Speaks with one gateway: `async with Client("http://127.0.0.1:8080", key) as client: ...`.
+    """Calls one gateway: `async with Client("http://127.0.0.1:8080", key) as client: ...`.
 
     `timeout_s` bounds one try, `retry` what happens after a 503 or a lost connection. Every call raises
     client.errors.ProblemError (one subclass per problem) or UnreachableError.
 
     A call that changes something goes under an idempotency key, a fresh one unless `idempotency_key` names one: however
     often it is sent, it is done once and answered the same. A caller that may itself have to call again, after a
-    restart say, names the key and keeps it beside its own record of the call.
+    restart for instance, names the key and stores it with its own record of the call.
     """
 
     def __init__(
@@ -78,9 +78,10 @@ class Client:
         quantity: int | None = None,
         min_sequence: int | None = None,
     ) -> answers.Availability:
-        """How many units of `sku` the channel can sell now; with `quantity`, also the day from which on so many.
+        """How many units of `sku` the channel can sell now; with `quantity`, also the first day on which that quantity
+        can be sold.
 
-        `min_sequence`, here and below: answer once this process holds so much of LOG, as another one told it to you.
+        `min_sequence`, here and below: answer once the process holds LOG up to it; an answer of any process names it.
         """
         query = _query(channel=channel, region=region, quantity=quantity, min_sequence=min_sequence)
         return _availability((await self._send("GET", f"/v1/availability/{_segment(sku)}{query}"))[1])
@@ -95,7 +96,7 @@ class Client:
     async def explain(
         self, sku: str, channel: str, *, region: str | None = None, min_sequence: int | None = None
     ) -> answers.Explanation:
-        """Why so many: signed terms that add up to `sellable`."""
+        """The figure explained: signed terms that add up to `sellable`."""
         query = _query(channel=channel, region=region, min_sequence=min_sequence)
         return _explanation((await self._send("GET", f"/v1/availability/{_segment(sku)}/explain{query}"))[1])
 
@@ -110,18 +111,18 @@ class Client:
     async def reserve_batch(
         self, reservations: Sequence[requests.BatchedReservation], *, idempotency_key: str | None = None
     ) -> list[answers.BatchResult]:
-        """Up to 500 at once, each on its own."""
+        """Up to 500 at once, each decided separately."""
         body = requests.BatchRequest(requests=list(reservations))
         return _batch(await self._change("/v1/reservations:batch", _encode(body), idempotency_key)).results
 
     async def reservation(self, reservation: str, *, min_sequence: int | None = None) -> answers.Reservation:
-        """The reservation as it stands."""
+        """The reservation in its present state."""
         return _reservation((await self._send("GET", _path(reservation) + _query(min_sequence=min_sequence)))[1])
 
     async def confirm(
         self, reservation: str, order_ref: str | None = None, *, idempotency_key: str | None = None
     ) -> answers.Reservation:
-        """The order was placed. Raises OversoldError when the hold had ended and the stock has gone."""
+        """The order was placed. Raises OversoldError when the hold had ended and the stock is sold."""
         body = _encode(requests.ConfirmRequest(order_ref=order_ref))
         return _reservation(await self._change(_path(reservation, "confirm"), body, idempotency_key))
 
@@ -154,9 +155,9 @@ class Client:
         dry_run: bool = False,
         idempotency_key: str | None = None,
     ) -> answers.FactsAnswer:
-        """Facts of any kind, as Structs or plain mappings; each accepted or rejected on its own.
+        """Facts of any kind, as Structs or plain mappings; each accepted or rejected separately.
 
-        `dry_run`: nothing is taken; the answer is what would be rejected now.
+        `dry_run`: nothing is accepted; the answer is what would be rejected now.
         """
         body = _encode({"source": source, "facts": list(facts)})
         return _facts(await self._change("/v1/facts" + _taking(wait, dry_run), body, idempotency_key))
@@ -177,7 +178,7 @@ class Client:
         return (await self._send("POST", path, body, key=key or secrets.token_hex(16)))[1]
 
     async def state(self, *, min_sequence: int | None = None) -> answers.StateAnswer:
-        """Where the process stands: sequence, digest, totals."""
+        """The process's state: sequence, digest, totals."""
         return _state((await self._send("GET", "/v1/state" + _query(min_sequence=min_sequence)))[1])
 
     async def alive(self) -> bool:
@@ -199,7 +200,7 @@ class Client:
 
 
 def _segment(text: str) -> str:
-    # A lone dot or two would be taken for a step of the path by what stands between.
+    # A lone dot or two would be treated as a step of the path by proxies.
     return quote(text, safe="") if text.strip(".") else text.replace(".", "%2E")
 
 

@@ -1,7 +1,7 @@
 """What a call can end in besides its answer: one exception per problem of the contract.
 
 In: a problem body. Out: the exception for its name, with the parsed problem.
-Always: an unknown problem is a ProblemError, so that a newer server's problems are still told.
+Always: an unknown problem is a ProblemError, so that a newer server's problems still reach the caller.
 """
 
 from holdfast.contracts.problems import URN, Problem
@@ -16,7 +16,7 @@ class UnreachableError(ClientError):
 
 
 class ProblemError(ClientError):
-    """The server refused. `problem` says why; its detail says what to do next."""
+    """The server refused. `problem` has the reason; its detail, what to do next."""
 
     def __init__(self, problem: Problem, retry_after_s: float | None = None) -> None:
         super().__init__(f"{problem.name}: {problem.detail}")
@@ -51,7 +51,7 @@ class NotFoundError(ProblemError):
 
 
 class UnknownSkuError(NotFoundError):
-    """404: nobody told holdfast of this SKU."""
+    """404: no fact named this SKU yet."""
 
 
 class UnknownReservationError(NotFoundError):
@@ -59,11 +59,11 @@ class UnknownReservationError(NotFoundError):
 
 
 class ConflictError(ProblemError):
-    """409: what is asked does not fit what is stored."""
+    """409: the request does not fit the stored state."""
 
 
 class InsufficientStockError(ConflictError):
-    """409: `problem.lines` says what each line could have."""
+    """409: `problem.lines` has what each line could have."""
 
 
 class ReservationClosedError(ConflictError):
@@ -83,7 +83,7 @@ class RenewalsExhaustedError(ConflictError):
 
 
 class OversoldError(ConflictError):
-    """409: confirmed after the hold ended, and the stock has gone; may be tried again."""
+    """409: confirmed after the hold ended, and the stock is sold; may be tried again."""
 
 
 class IdempotencyConflictError(ConflictError):
@@ -142,7 +142,7 @@ def error_for(problem: Problem, retry_after_s: float | None = None) -> ProblemEr
 
 
 def unreadable(status: int, body: bytes) -> ProblemError:
-    """An error answer that is no problem: something between here and holdfast wrote it."""
+    """An error answer that is no problem: something between this client and holdfast sent it."""
     detail = body[:200].decode("utf-8", "replace")
     kind = UnavailableError if status == 503 else ProblemError
     return kind(Problem(type=URN + "unreadable", title="Not an answer of holdfast", status=status, detail=detail))

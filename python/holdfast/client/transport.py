@@ -1,4 +1,4 @@
-"""Sending a request until there is an answer, or no more point.
+"""Sending a request until there is an answer, or until its time and tries are used up.
 
 In: a method, a path, a body. Out: status and body of an answer below 400, or an exception of client.errors.
 Always: what is sent again is the same request, byte by byte; the number of tries and the time they take are bounded.
@@ -25,7 +25,7 @@ class Retry:
     """How often and for how long a request is sent again after a 503 or a lost connection.
 
     The wait is Retry-After where one is given, else it doubles from `first_wait_s`; each is drawn from its upper half,
-    so that many clients do not come back at once.
+    so that many clients do not return at the same time.
     """
 
     tries_max: int = 5
@@ -110,14 +110,14 @@ class Transport:
             ) as response:
                 answer = await response.read()
                 status = response.status
-                told = response.headers
+                response_headers = response.headers
         except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, TimeoutError) as error:
             raise UnreachableError(f"{self._base} did not answer ({str(error) or type(error).__name__})") from error
-        sequence = told.get(SEQUENCE, "")
+        sequence = response_headers.get(SEQUENCE, "")
         if sequence.isdigit():
             self.sequence = max(self.sequence, int(sequence))
         if status >= 400:
-            raise _failure(status, answer, told.get("Retry-After", ""))
+            raise _failure(status, answer, response_headers.get("Retry-After", ""))
         return status, answer
 
 

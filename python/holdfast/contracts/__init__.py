@@ -1,4 +1,4 @@
-"""What crosses a border: facts, requests, answers and problems, as msgspec Structs (api.md).
+"""What crosses a border: facts, requests, answers and problems, as msgspec Structs (docs/http.md, docs/facts.md).
 
-Always: nothing here speaks to anything; the parts above import it, it imports none of them.
+Always: nothing here does I/O; the parts above import it, it imports none of them.
 """

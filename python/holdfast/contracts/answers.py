@@ -1,4 +1,4 @@
-"""What holdfast answers with a status below 400 (api.md, table of calls)."""
+"""What holdfast answers with a status below 400 (docs/http.md, "Calls")."""
 
 from datetime import date
 from typing import Annotated, Literal
@@ -104,7 +104,7 @@ class HeldLine(Answer, frozen=True, kw_only=True):
 
 
 class Reservation(Answer, frozen=True, kw_only=True):
-    """A reservation as it stands; `owner` is the keyed hash under which the owner is stored."""
+    """A reservation in its present state; `owner` is the keyed hash under which the owner is stored."""
 
     id: str
     state: State
@@ -150,7 +150,7 @@ class FactsAnswer(Answer, frozen=True, kw_only=True):
 
 
 class PeerState(Answer, frozen=True, kw_only=True):
-    """Another process of the scope, as last heard `age_ms` ago; `digest`: of its state, beside this process's."""
+    """Another process of the scope, by its heartbeat `age_ms` ago; `digest`: its digest compared with this one's."""
 
     node: str
     boot: str
@@ -162,10 +162,10 @@ class PeerState(Answer, frozen=True, kw_only=True):
 
 
 class StateAnswer(Answer, frozen=True, kw_only=True):
-    """Where this process stands.
+    """Sequence, digest, role and totals of this process.
 
-    `leader` is the node that LOG names, null before the first; `quarantine` says by cause why this process must not
-    lead; `peers` are the other processes of the scope that were heard of late.
+    `leader` is the node that LOG names, null before the first; `quarantine` has, by cause, why this process must not
+    lead; `peers` are the other processes of the scope whose heartbeats came lately.
     """
 
     scope: str

@@ -1,4 +1,4 @@
-"""The kinds of facts (api.md, "Facts"): what an ERP, a shop or an operator says happened.
+"""The kinds of facts (docs/facts.md): what an ERP, a shop or an operator reports.
 
 In: nothing. Out: one Struct per kind, tagged by `kind`, and their two unions.
 Always: each is as the Rust core parses it; `tests/vectors/facts.json` holds both to accepting the same.
@@ -120,7 +120,7 @@ class AckLine(Request, frozen=True, kw_only=True):
 
 
 class OrderAck(_Fact, frozen=True, kw_only=True, tag="order.ack"):
-    """A read-back saw the order in the ERP."""
+    """The ERP knows the order: it was read back from there."""
 
     order_ref: Name
     as_of: AsOf
@@ -136,7 +136,7 @@ class QuantityLine(Request, frozen=True, kw_only=True):
 
 
 class OrderUpdate(_Fact, frozen=True, kw_only=True, tag="order.update"):
-    """The ERP took units off an order; `lines` says which."""
+    """The ERP took units off an order; `lines` names them."""
 
     order_ref: Name
     ref: Name
@@ -200,7 +200,7 @@ class Item(_Fact, frozen=True, kw_only=True, tag="item"):
 
 
 class Location(_Fact, frozen=True, kw_only=True, tag="location"):
-    """A place that stock lies at. The lower priority number goes first, then the name."""
+    """A place where stock is. The lower priority number goes first, then the name."""
 
     location: Name
     type: Literal["warehouse", "store", "3pl"] = "warehouse"
@@ -280,7 +280,7 @@ class Freshness(_Fact, frozen=True, kw_only=True, tag="freshness"):
 
 
 class Restriction(_Fact, frozen=True, kw_only=True, tag="restriction"):
-    """Sell none of it, for a reason."""
+    """Sell none of it, for the given reason."""
 
     blocked: bool
     reason: Why = ""
@@ -289,7 +289,7 @@ class Restriction(_Fact, frozen=True, kw_only=True, tag="restriction"):
 
 
 PolicyFact: TypeAlias = Item | Location | Channel | Allocation | Cap | Safety | Oversell | Freshness | Restriction
-"""What /v1/policies takes."""
+"""What /v1/policies accepts."""
 
 Fact: TypeAlias = StockLevel | StockDelta | Supply | Demand | OrderAck | OrderUpdate | Shipment | Return | PolicyFact
-"""What /v1/facts takes."""
+"""What /v1/facts accepts."""

@@ -1,8 +1,8 @@
-"""Every way a request can be refused (api.md, "Errors"; RFC 9457): one name, one status, one title each.
+"""Every way a request can be refused (docs/http.md, "Problems"; RFC 9457): one name, one status, one title each.
 
 In: nothing. Out: the table of problems, the Struct that they are answered as, and `problem()`, which renders one.
-Always: names, statuses, titles and details are those of the Rust core (rust/core/src/errors.rs), which renders most of
-them; the gateway renders only what is HTTP.
+Always: names, statuses, titles and details are those of the Rust core (rust/core/src/wire/errors.rs), which renders
+most of them; the gateway renders only what is HTTP.
 """
 
 from typing import Any, Literal, NamedTuple
@@ -33,7 +33,7 @@ _KINDS = (
         "malformed-request",
         400,
         "This is not a request in HTTP/1.1",
-        "Check the request line, the headers (at most 64, 8 KiB each) and the percent-encoding of the path.",
+        "Check the request line, the headers (at most 64, 4 KiB each) and the percent-encoding of the path.",
     ),
     ProblemKind(
         "unauthenticated",

@@ -1,4 +1,4 @@
-"""The bodies that clients send (api.md, table of calls). The Rust core parses them on the server; these Structs are the
+"""The bodies that clients send (docs/http.md, "Calls"). The Rust core parses them on the server; these Structs are the
 Python client's types and the source of the OpenAPI document, and `tests/vectors/requests.json` holds both to the same.
 """
 
@@ -18,7 +18,7 @@ from holdfast.contracts.words import (
     TtlMs,
 )
 
-Source = Annotated[str, Meta(pattern="^[A-Za-z0-9_-]{1,64}$", description="Who says so; not `policy`.")]
+Source = Annotated[str, Meta(pattern="^[A-Za-z0-9_-]{1,64}$", description="The system that reports; not `policy`.")]
 T = TypeVar("T")
 Lines = Annotated[list[T], Meta(min_length=1, max_length=LINES_MAX)]
 
@@ -81,7 +81,7 @@ class BatchedReservation(ReservationRequest, frozen=True, kw_only=True):
 
 
 class BatchRequest(Request, frozen=True, kw_only=True):
-    """POST /v1/reservations:batch: each on its own; later ones see earlier ones."""
+    """POST /v1/reservations:batch: each decided separately; later ones see earlier ones."""
 
     requests: Annotated[list[BatchedReservation], Meta(min_length=1, max_length=BATCH_REQUESTS_MAX)]
 
@@ -93,7 +93,7 @@ class ConfirmRequest(Request, frozen=True, kw_only=True):
 
 
 class EmptyRequest(Request, frozen=True, kw_only=True):
-    """POST .../release and .../cancel: nothing to say."""
+    """POST .../release and .../cancel: an empty body."""
 
 
 class ExtendRequest(Request, frozen=True, kw_only=True):
@@ -117,7 +117,7 @@ class FulfilRequest(Request, frozen=True, kw_only=True):
 
 
 class FactsRequest(Request, frozen=True, kw_only=True):
-    """POST /v1/facts: facts of any kind, each accepted or rejected on its own."""
+    """POST /v1/facts: facts of any kind, each accepted or rejected separately."""
 
     source: Source
     facts: Annotated[list[Fact], Meta(min_length=1)]

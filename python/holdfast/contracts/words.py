@@ -1,7 +1,7 @@
 """The words that every contract is made of: bounded strings, quantities and times, and the two bases of all messages.
 
 In: nothing. Out: annotated types whose bounds land in the OpenAPI document, and the Structs' bases.
-Always: each bound is written once, here, and is the one of api.md, "Bounds".
+Always: each bound is written once, here, and is the one of docs/http.md, "Bounds".
 """
 
 from datetime import datetime
@@ -51,7 +51,7 @@ Integer: TypeAlias = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 
 Time: TypeAlias = Annotated[datetime, Meta(tz=True, description="RFC 3339; answers are in UTC.")]
 AsOf: TypeAlias = Integer | Time
-"""When a source says its statement was true, on its own clock: a running number, or a time; never mixed in a source."""
+"""When the source's statement was true, on its own clock: a running number, or a time; never mixed in a source."""
 
 LineName: TypeAlias = Integer | Name
 """Which line of a document: its number or its name; 1 and "1" are one line."""
@@ -60,7 +60,7 @@ Period: TypeAlias = Annotated[str, Meta(max_length=ID_LENGTH_MAX, pattern=NO_CON
 """What an allocation or cap is for: a day, a campaign; may be empty."""
 
 Why: TypeAlias = Annotated[str, Meta(max_length=REASON_LENGTH_MAX, pattern=NO_CONTROL)]
-"""A reason in words for people; may be empty."""
+"""A reason, as text for people; may be empty."""
 
 Priority: TypeAlias = Annotated[int, Meta(ge=-1_000_000, le=1_000_000)]
 """The lower number goes first."""
@@ -69,7 +69,7 @@ Mode: TypeAlias = Literal["live", "stale", "degraded"]
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What a client sends: an unknown field is refused (api.md, "Form"), a field with its default is left out."""
+    """What a client sends: an unknown field is refused (docs/http.md, "Form"), a field with its default is left out."""
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

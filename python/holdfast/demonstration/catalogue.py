@@ -1,7 +1,7 @@
 """A small believable homeware shop: four places, three channels, a kit, rules, and stock that a flash sale can empty.
 
-Out: the facts that make it, in the order in which they are to be told, and what the shoppers are drawn to.
-Always: the same catalogue each time but for the dates, which are counted from today.
+Out: the facts that make it, in the order in which they are to be sent, and what attracts the shoppers.
+Always: the same catalogue each time except for the dates, which are counted from today.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -14,7 +14,7 @@ KIT_PARTS = {"LAMP-OAK": 1, "SHADE-LINEN": 1, "BULB-E27": 2}
 
 
 class Product(NamedTuple):
-    """A SKU, how many lie at each place, how many of all are damaged, and how keen shoppers are on it."""
+    """A SKU, how many are at each location, how many of all are damaged, and how keen shoppers are on it."""
 
     sku: str
     lyon: int
@@ -26,7 +26,7 @@ class Product(NamedTuple):
 
     @property
     def on_hand(self) -> int:
-        """What the ERP says there is, everywhere together."""
+        """The ERP's stock figure, over all locations."""
         return self.lyon + self.lille + self.paris + self.brussels
 
 
@@ -56,7 +56,7 @@ LOCATIONS = (
 
 
 def policies() -> list[dict[str, Any]]:
-    """Places, channels, items and the rules of selling."""
+    """Locations, channels, items and the rules of selling."""
     return [
         *({"kind": "location", **location} for location in LOCATIONS),
         {"kind": "channel", "channel": "web", "locations": "*", "supply_horizon_days": 14},
@@ -87,7 +87,7 @@ def policies() -> list[dict[str, Any]]:
 
 
 def stock() -> list[dict[str, Any]]:
-    """What the ERP says: levels at each place, and one delivery on its way."""
+    """What the ERP reports: levels at each location, and one delivery on its way."""
     now = datetime.now(UTC)
     as_of = now.strftime("%Y-%m-%dT%H:%M:%SZ")
     levels: list[dict[str, Any]] = []
@@ -113,7 +113,7 @@ def parts(sku: str, quantity: int) -> dict[str, int]:
 
 def there_ever_was() -> dict[str, int]:
     """Units by SKU that can be handed over at all: on hand less damaged, and what the web may promise of the
-    delivery...
+    delivery.
     """
     units = {product.sku: product.on_hand - product.damaged for product in PRODUCTS}
     units["LAMP-WALNUT"] += 60

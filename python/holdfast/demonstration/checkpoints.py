@@ -1,4 +1,4 @@
-"""Digests of the state at chosen points of LOG, rebuilt in a fresh core beside a node that runs.
+"""Digests of the state at chosen points of LOG, rebuilt in a fresh core beside a running node.
 
 In: the data directory of a running node, LOG sequences. Out: the digest at each. Always: it only reads.
 """

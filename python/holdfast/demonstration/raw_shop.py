@@ -1,9 +1,9 @@
 """What the same sale would have been with shops that read the raw ERP quantity.
 
 In: the carts that were offered, in their order. Out: units sold beyond what there was.
-Always: the shop that is compared with is a plain one, and said to be: each channel takes the on-hand figure of the ERP
-as it was when the sale began (all places together, damaged units in it, kits by their scarcest part), counts its own
-orders off it, and hears nothing of the other channels until the sale is over.
+Always: the shop of the comparison is a simple one, and the output states that: each channel takes the on-hand figure of
+the ERP as it was when the sale began (all places together, damaged units in it, kits by their scarcest part), counts
+its own orders off it, and knows nothing of the other channels until the sale is over.
 """
 
 from collections import Counter
@@ -31,6 +31,6 @@ class RawShops:
             self._handed_over.update(catalogue.parts(sku, quantity))
 
     def oversold(self) -> dict[str, int]:
-        """Units sold that nobody has, by SKU."""
+        """Units sold beyond the stock, by SKU."""
         there = catalogue.there_ever_was()
         return {sku: sold - there[sku] for sku, sold in sorted(self._handed_over.items()) if sold > there[sku]}

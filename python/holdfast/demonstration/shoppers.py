@@ -1,4 +1,4 @@
-"""The flash sale: shoppers on three channels who look, reserve, and buy, let go or walk away.
+"""The flash sale: shoppers on three channels who look, reserve, and buy, release or abandon.
 
 In: a client, how long and how many. Out: what was offered, sold and refused, and how long it took.
 Always: the same shoppers in the same order each time; running out of stock is an outcome; a request without an answer
@@ -23,7 +23,7 @@ SEED = 20261123
 SHOPPERS_AT_ONCE = 256
 TTL_MS = 15 * 60_000
 THINK_S = (0.05, 0.4)
-LETS_GO, WALKS_AWAY = 0.07, 0.04  # of those who hold something
+RELEASE_SHARE, ABANDON_SHARE = 0.07, 0.04  # of the shoppers who hold something
 CHANNEL_WEIGHTS = (60, 28, 12)
 LINE_WEIGHTS = (62, 28, 10)
 
@@ -32,13 +32,13 @@ Cart = tuple[str, list[tuple[str, int]]]
 
 @dataclass(slots=True)
 class Sale:
-    """What came of it. Units of a kit are counted as kits in `sold`, and as its parts in `handed_over`."""
+    """The result. Units of a kit are counted as kits in `sold`, and as its parts in `handed_over`."""
 
     offered: int = 0
     held: int = 0
     confirmed: int = 0
     released: int = 0
-    walked_away: int = 0
+    abandoned: int = 0
     late: int = 0
     units_offered: int = 0
     refused: Counter[str] = field(default_factory=Counter)
@@ -73,8 +73,8 @@ class Shoppers:
         self._seconds = seconds
         self._dice = random.Random(SEED)  # noqa: S311 - shoppers, not secrets
 
-    async def run(self, told: Callable[[Sale], None]) -> None:
-        """All shoppers, spread evenly over the time. `told` hears after each."""
+    async def run(self, report: Callable[[Sale], None]) -> None:
+        """All shoppers, spread evenly over the time. `report` is called after each."""
         room = asyncio.Semaphore(SHOPPERS_AT_ONCE)
         began = perf_counter()
         async with asyncio.TaskGroup() as group:
@@ -82,7 +82,7 @@ class Shoppers:
                 due = began + number * self._seconds / self.total
                 await asyncio.sleep(max(0.0, due - perf_counter()))
                 await room.acquire()
-                group.create_task(self._visit(f"demo-{number:05}", self._cart(), self._dice.random(), room, told))
+                group.create_task(self._visit(f"demo-{number:05}", self._cart(), self._dice.random(), room, report))
 
     def _cart(self) -> Cart:
         keen = {product.sku: product.keen for product in catalogue.PRODUCTS} | {catalogue.KIT: catalogue.KIT_KEEN}
@@ -92,11 +92,11 @@ class Shoppers:
         return channel, [(sku, self._dice.choices((1, 2, 4), (75, 20, 5))[0]) for sku in skus]
 
     async def _visit(
-        self, reservation: str, cart: Cart, mood: float, room: asyncio.Semaphore, told: Callable[[Sale], None]
+        self, reservation: str, cart: Cart, mood: float, room: asyncio.Semaphore, report: Callable[[Sale], None]
     ) -> None:
         try:
             await self._shop(reservation, cart, mood)
-            told(self.sale)
+            report(self.sale)
         finally:
             room.release()
 
@@ -124,10 +124,10 @@ class Shoppers:
         sale.reserve.add(perf_counter() - began)
         sale.held += 1
         await asyncio.sleep(THINK_S[0] + mood * (THINK_S[1] - THINK_S[0]))
-        if mood < WALKS_AWAY:
-            sale.walked_away += 1
+        if mood < ABANDON_SHARE:
+            sale.abandoned += 1
             sale.states[reservation] = "held"
-        elif mood < WALKS_AWAY + LETS_GO:
+        elif mood < ABANDON_SHARE + RELEASE_SHARE:
             await self._client.release(reservation)
             sale.released += 1
             sale.states[reservation] = "released"

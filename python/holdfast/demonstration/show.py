@@ -1,6 +1,6 @@
 """The demonstration from start to end: open the shop, run the sale, kill the gateway in the middle, add everything up.
 
-In: a gateway of one's own. Out: a Story. Always: whatever is claimed at the end was asked of the gateway or counted
+In: a gateway started for it. Out: a Story. Always: every claim at the end was read from the gateway or counted
 here.
 """
 
@@ -23,7 +23,7 @@ LOOKS_AT_ONCE = 64
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """Where the log stood, and the digest of the state there."""
+    """A sequence of the log, and the digest of the state there."""
 
     sequence: int
     digest: str
@@ -46,7 +46,7 @@ async def play(
     gateway: OwnGateway,
     seconds: float,
     carts_per_s: float,
-    told: Callable[[Sale], None],
+    report: Callable[[Sale], None],
     remark: Callable[[str], None],
 ) -> Story:
     """Plays it. Raises ClientError, GatewayStartError, RejectedError."""
@@ -56,7 +56,7 @@ async def play(
         began = perf_counter()
         async with asyncio.TaskGroup() as group:
             blow = group.create_task(_kill_in_the_middle(gateway, client, seconds / 2, remark))
-            group.create_task(shoppers.run(told))
+            group.create_task(shoppers.run(report))
         before, away_s = blow.result()
         took = perf_counter() - began
         end = _moment(await client.state())
@@ -94,7 +94,7 @@ def _moment(state: StateAnswer) -> Moment:
 
 
 async def _missing(client: Client, sale: Sale) -> list[str]:
-    """Acknowledged reservations that are gone, or in another state than was acknowledged."""
+    """Acknowledged reservations that are missing, or in another state than the acknowledged one."""
     wrong = []
     left = iter(sale.states.items())
 

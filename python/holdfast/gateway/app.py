@@ -25,13 +25,13 @@ from holdfast.settings import GatewaySettings
 
 @dataclass(slots=True)
 class _Late:
-    """What the routes ask for that exists only once all of them are known."""
+    """What routes need that exists only once all routes are known."""
 
     dispatcher: Dispatcher | None = None
     document: bytes = b""
 
-    def told(self) -> int:
-        return self.dispatcher.told() if self.dispatcher is not None else 0
+    def answered_sequence(self) -> int:
+        return self.dispatcher.answered_sequence() if self.dispatcher is not None else 0
 
     def draining(self) -> bool:
         return self.dispatcher is not None and self.dispatcher.draining
@@ -53,8 +53,10 @@ class Gateway:
             *reservations.routes(node, settings),
             *facts.routes(node, settings, self.counters),
             *state.routes(node),
-            *operations.routes(node, told=late.told, draining=late.draining, render_metrics=metrics.render),
-            *documentation.routes(lambda: late.document, late.told),
+            *operations.routes(
+                node, sequence=late.answered_sequence, draining=late.draining, render_metrics=metrics.render
+            ),
+            *documentation.routes(lambda: late.document, late.answered_sequence),
         )
         self.counters.know(route.name for route in self.routes)
         late.document = openapi.render_document(self.routes, holdfast.__version__)
@@ -69,7 +71,7 @@ class Gateway:
 
         `shared`: other processes of the same user listen there too, and the kernel spreads connections over them.
         """
-        self.dispatcher.raise_told(int(self.node.state()["sequence"]))
+        self.dispatcher.raise_answered(int(self.node.state()["sequence"]))
         server = GatewayServer(self.dispatcher, self.counters, self.settings)
         self._runner = web.ServerRunner(server, shutdown_timeout=self.settings.shutdown_ms / 1000)
         await self._runner.setup()
@@ -81,7 +83,7 @@ class Gateway:
         """A further address, once started."""
         assert self._runner is not None, "Invariant: started"
         before = len(self._runner.addresses)
-        # An address that was ours a moment ago has connections that are not quite gone: no obstacle (reuse_address).
+        # This process's address of a moment ago may still have closing connections: allowed (reuse_address).
         site = web.TCPSite(
             self._runner, host, port, backlog=self.settings.backlog, reuse_address=True, reuse_port=shared
         )

@@ -2,7 +2,7 @@
 
 In: a body of up to 500 PUT bodies. Out: one result each, in their order.
 Always: all are handed to the node in one turn of the loop, so that they share as few batches as they fit into and later
-ones see earlier ones; what became of one does not touch another. Under an idempotency key each is a part of one
+ones see earlier ones; the outcome of one does not affect another. Under an idempotency key each is a part of one
 request.
 """
 

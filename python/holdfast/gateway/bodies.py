@@ -1,8 +1,8 @@
 """Bodies: the bytes that follow a request's headers, within their bounds of size and time.
 
 In: a request. Out: its whole body.
-Always: no more than the bound is kept; a body that stops arriving is refused with 408 and the connection ends; what is
-all there already is taken without waiting.
+Always: no more than the bound is held in memory; a body that stops arriving is refused with 408 and the connection
+ends; a body that is complete already is read without waiting.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ EXPECT = istr("Expect")
 
 
 class BodyReader:
-    """Reads bodies. `budget_bytes`: what all bodies still on their way may take together."""
+    """Reads bodies. `budget_bytes`: the most bytes of all bodies being received together."""
 
     def __init__(self, budget_bytes: int, retry_after_s: int) -> None:
         self.budget_bytes = budget_bytes
@@ -31,7 +31,7 @@ class BodyReader:
         """The whole body, at most `bytes_max` long, arrived within `timeout_s` seconds.
 
         Raises Refusal: 413 too-large, 415 unsupported-encoding, 408 request-timeout, 400 malformed-request, and 503
-        overloaded when too many bodies are on their way. ConnectionResetError when the client goes away.
+        overloaded when too many bodies are being received. ConnectionResetError when the client disconnects.
         """
         headers = request.headers
         if CONTENT_ENCODING in headers or TRANSFER_ENCODING in headers:
@@ -62,12 +62,12 @@ class BodyReader:
                         raise _too_large(bytes_max)
                     if self.budget_bytes < 0:
                         raise overloaded(
-                            "Too many large bodies are on their way.", retry_after_s=self.retry_after_s, close=True
+                            "Too many large bodies are being received.", retry_after_s=self.retry_after_s, close=True
                         )
         except TimeoutError:
             raise Refusal("request-timeout", close=True) from None
         except (RequestPayloadError, HttpProcessingError):
-            raise Refusal("malformed-request", "The body's framing is broken.", close=True) from None
+            raise Refusal("malformed-request", "The body's framing is invalid.", close=True) from None
         finally:
             self.budget_bytes += size
         return b"".join(chunks)

@@ -1,7 +1,7 @@
 """The dispatcher: the one function that every request goes through.
 
 In: a request. Out: a reply, always with Holdfast-Sequence.
-Always: the sequence that is told never falls; a failure of any kind becomes a problem that says what to do; nothing a
+Always: the answered sequence never falls; a failure of any kind becomes a problem that says what to do; nothing a
 route does can skip the key, the bounds or the counting. It stands in for middlewares, each of which would cost a
 coroutine per request.
 """
@@ -55,21 +55,21 @@ class Dispatcher:
         self._bodies = BodyReader(settings.bodies_bytes_max, settings.retry_after_s)
         self._reach = reach
         self._log_unwritable = log_unwritable
-        self._told = 0
+        self._answered_sequence = 0
         most = settings.requests_in_flight_max
-        # Reporting is refused first, checkout last; rank 0 (is it alive?) never.
+        # Background calls are refused first, checkout last; rank 0 (is it alive?) never.
         self._in_flight_max = (most * 2, most, most * 9 // 10, most // 2)
 
-    def told(self) -> int:
-        """The highest LOG sequence that any client was told."""
-        return self._told
+    def answered_sequence(self) -> int:
+        """The highest LOG sequence that any client was answered."""
+        return self._answered_sequence
 
-    def raise_told(self, sequence: int) -> None:
+    def raise_answered(self, sequence: int) -> None:
         """LOG sequence `sequence` is stored: no answer names a lower one from now on."""
-        self._told = max(self._told, sequence)
+        self._answered_sequence = max(self._answered_sequence, sequence)
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Answer `request`. Raises only ConnectionError, when there is nobody left to answer."""
+        """Answer `request`. Raises only ConnectionError, when the client has disconnected."""
         started = perf_counter()
         counters = self._counters
         counters.in_flight += 1
@@ -79,12 +79,14 @@ class Dispatcher:
             name = route.name
             reply = await self._answer(request, route, parameter, query)
         except Refusal as refusal:
-            reply = Reply(refusal.status, refusal.body, self._told, headers=refusal.headers, close=refusal.close)
+            reply = Reply(
+                refusal.status, refusal.body, self._answered_sequence, headers=refusal.headers, close=refusal.close
+            )
         except Unavailable as error:
             reply = self._unavailable(error)
         except RequestError as error:
             body, status = error.args[0], error.args[1]
-            reply = Reply(status, body, self._told)
+            reply = Reply(status, body, self._answered_sequence)
         except ConnectionError:
             raise
         except Exception as error:  # noqa: BLE001 - the client gets an answer, the log the whole story
@@ -125,21 +127,23 @@ class Dispatcher:
         if type(handled) is not tuple:
             return handled  # type: ignore[return-value]
         status, answer, sequence = handled
-        self._told = max(self._told, sequence)
-        return Reply(status, answer, self._told)
+        self._answered_sequence = max(self._answered_sequence, sequence)
+        return Reply(status, answer, self._answered_sequence)
 
     def _unavailable(self, error: Unavailable) -> Reply:
         problem = effective_problem(error.problem, log_unwritable=self._log_unwritable())
         status, body = render_problem(problem, error.detail, outcome=error.outcome)
         seconds = max(1, round(error.retry_after_s))
-        return Reply(status, body, self._told, headers=b"Retry-After: %d\r\n" % seconds if status == 503 else b"")
+        return Reply(
+            status, body, self._answered_sequence, headers=b"Retry-After: %d\r\n" % seconds if status == 503 else b""
+        )
 
     def _fault(self, name: str, error: Exception) -> Reply:
         incident = secrets.token_hex(8)
         self._counters.faults += 1
         log.error("fault", incident=incident, route=name, exc_info=error)
         status, body = render_problem("internal", incident=incident)
-        return Reply(status, body, self._told, close=True)
+        return Reply(status, body, self._answered_sequence, close=True)
 
 
 NOBODY = Key(None, frozenset(), ())

@@ -2,7 +2,8 @@
 
 In: a request's headers. Out: the key in force, or a refusal.
 Always: a verified token is remembered, so that the usual request costs one dictionary look-up; a change of the key file
-forgets them all; with authentication off nothing that passed a proxy or came by a foreign name or page is served.
+forgets them all; with authentication off no request through a proxy, to another host name or from another site's page
+is served.
 """
 
 import asyncio
@@ -33,16 +34,16 @@ log = structlog.get_logger()
 
 
 class Gate(Protocol):
-    """Decides whose request it is."""
+    """Finds the key of a request."""
 
     def admit(self, request: web.BaseRequest) -> Key | Awaitable[Key]:
-        """The key of the request, perhaps after looking at the file again. Raises Refusal: 401, 403."""
+        """The key of the request, perhaps after reading the file again. Raises Refusal: 401, 403."""
 
     def screen(self, request: web.BaseRequest) -> None:
-        """Look at a request that needs no key. Raises Refusal 403."""
+        """Check a request that needs no key. Raises Refusal 403."""
 
     async def run(self) -> None:
-        """What has to be done beside the requests, until cancelled."""
+        """Work beside the requests, until cancelled."""
 
 
 class KeyGate:
@@ -55,7 +56,7 @@ class KeyGate:
         self._looking: asyncio.Task[None] | None = None
 
     def admit(self, request: web.BaseRequest) -> Key | Awaitable[Key]:
-        """See Gate. A token that is not known yet may be new: the file is looked at again before it is refused."""
+        """See Gate. A token that is not known yet may be new: the file is read again before it is refused."""
         header = request.headers.get(AUTHORIZATION)
         if header is None:
             raise Refusal("unauthenticated", headers=CHALLENGE)
@@ -67,7 +68,7 @@ class KeyGate:
         return key
 
     def screen(self, request: web.BaseRequest) -> None:
-        """Whoever has keys serves what needs none to everybody."""
+        """Calls that need no key are served to everybody."""
 
     async def _verify(self, header: str) -> Key:
         scheme, _, token = header.partition(" ")
@@ -76,7 +77,7 @@ class KeyGate:
             raise Refusal("unauthenticated", headers=CHALLENGE)
         key = self.keyring.find(token)
         if key is None:
-            # Perhaps it was just made. All who ask meanwhile share one look, so guessing costs the guesser time.
+            # Perhaps it was just made. Concurrent requests share one reading, so guessing costs the guesser time.
             if self._looking is None or self._looking.done():
                 self._looking = asyncio.create_task(self._look_again())
             await asyncio.shield(self._looking)
@@ -95,7 +96,7 @@ class KeyGate:
         await self.reload()
 
     async def reload(self) -> None:
-        """Take over what changed in the key file; an unreadable one is logged, and the keys before it stay."""
+        """Apply changes of the key file; an unreadable one is logged, and the previous keys stay in force."""
         self._looked_at = monotonic()
         try:
             changed = await asyncio.to_thread(self.keyring.reload)
@@ -107,7 +108,7 @@ class KeyGate:
             log.info("keys_loaded", keys=len(self.keyring))
 
     async def run(self) -> None:
-        """Look at the key file every RELOAD_S seconds."""
+        """Read the key file every RELOAD_S seconds."""
         while True:
             await asyncio.sleep(RELOAD_S)
             await self.reload()
@@ -118,7 +119,7 @@ def _ended() -> Refusal:
 
 
 class LoopbackGate:
-    """`--auth off`: everything is allowed to whoever is on this machine and came directly."""
+    """`--auth off`: every direct request from this machine is allowed."""
 
     def __init__(self) -> None:
         self._hosts: dict[str, bool] = {}
@@ -143,7 +144,7 @@ class LoopbackGate:
         return EVERYTHING
 
     def screen(self, request: web.BaseRequest) -> None:
-        """As strict as for the rest."""
+        """As strict as for all other calls."""
         self.admit(request)
 
     def _remember(self, host: str) -> bool:

@@ -1,7 +1,7 @@
-"""`Idempotency-Key`: what a client calls a request, so that sending it again does not do it again.
+"""`Idempotency-Key`: the client's name for a request, so that sending it again does not do it twice.
 
 In: the header of a POST. Out: the key as the node takes it, or a refusal.
-Always: `"abc"` (a string of RFC 8941) and `abc` are the same key; what is no key is refused, never passed over: the
+Always: `"abc"` (a string of RFC 8941) and `abc` are the same key; an invalid key is refused, never ignored: the
 client relies on it.
 """
 
@@ -17,7 +17,7 @@ KEY_CHARS_MAX = 255
 CONFLICT = b'{"type":"urn:holdfast:problem:idempotency-conflict"'
 """How the core's refusal begins."""
 CONFLICT_REASON = "idempotency-conflict"
-"""How the reason of a message of facts begins that the core did not take because of its key."""
+"""How the core begins the reason when it rejects a message of facts because of its key."""
 
 _BARE = re.compile(r"[!#-+\--\[\]-~]{1,255}")  # visible ASCII without the quote, the comma and the backslash
 _QUOTED = re.compile(r'"((?:[!#-\[\]-~]|\\["\\])+)"')
@@ -43,7 +43,7 @@ def part_of(key: str, body: bytes, count: int) -> list[str]:
     """What names each of the `count` commands that the request with this `body` became.
 
     The key, the command's number and a hash of the whole, each behind a line feed, which no key holds: the core knows
-    each part by itself and the whole by its hash (rust/core/src/decide/keyed.rs).
+    each part by itself and the whole by its hash (rust/core/src/engine/keyed.rs).
     """
     whole = blake2b(body, digest_size=16, person=b"holdfast batch").hexdigest()
     return [f"{key}\n{number}\n{whole}" for number in range(count)]

@@ -1,8 +1,8 @@
 """Facts over HTTP: a body becomes messages on IN, and the leader's verdict becomes the answer.
 
 In: a body of facts. Out: 202 with what was accepted and what was not.
-Always: facts reach LOG through IN alone, in the order of the body, whoever sends them; the key that sent them is noted.
-An idempotency key goes with them: whoever leads when they come looks whether they came before.
+Always: facts reach LOG through IN alone, in the order of the body, from any sender; the key that sent them is recorded.
+An idempotency key goes with them: the leader that takes them in checks whether they came before.
 """
 
 from collections.abc import Callable
@@ -21,7 +21,7 @@ from holdfast.settings import GatewaySettings
 
 _QUERY = frozenset({"wait", "dry_run"})
 POLICY_SOURCE = "policy"
-"""What the core calls the source of a body that names none; no body may name it."""
+"""The source of policy bodies, which name none; no body may name it."""
 
 
 def receive(node: Node, settings: GatewaySettings, counters: Counters, family: Family) -> CommandHandler:
@@ -55,8 +55,8 @@ def receive(node: Node, settings: GatewaySettings, counters: Counters, family: F
 
 
 def _answer(accepted: int, rejected: list[tuple[int, str]], sequence: int) -> bytes:
-    told = [{"index": index, "reason": reason} for index, reason in rejected]
-    return orjson.dumps({"accepted": accepted, "rejected": told, "sequence": sequence})
+    reasons = [{"index": index, "reason": reason} for index, reason in rejected]
+    return orjson.dumps({"accepted": accepted, "rejected": reasons, "sequence": sequence})
 
 
 def _tried(engine: Engine, source: str, policies_only: bool, messages: list[bytes]) -> bytes:

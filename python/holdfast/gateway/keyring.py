@@ -1,4 +1,4 @@
-"""API keys: what is stored of them, and how a key is made, found, renewed and taken away.
+"""API keys: what is stored of them, and how a key is made, found, renewed and revoked.
 
 In: DIR/keys.json (mode 0600). Out: Key values, and on making one the token, once.
 Always: a secret is never stored, only the SHA-256 of its 256 random bits, compared in constant time; the file is
@@ -53,7 +53,7 @@ OPERATION_MEANINGS = {
     Operation.ORDER: "confirming, cancelling and fulfilling reservations",
     Operation.FACTS: "sending facts of every kind",
     Operation.POLICIES: "sending policy facts",
-    Operation.STATE: "reading where the process stands",
+    Operation.STATE: "reading the state of the process",
     Operation.METRICS: "reading the metrics",
 }
 
@@ -110,7 +110,7 @@ class Key:
 
 
 EVERYTHING = Key(None, frozenset(Operation), None)
-"""Who asks while authentication is off."""
+"""The key of every request while authentication is off."""
 
 
 def _ready(stored: StoredKey) -> Key:
@@ -189,7 +189,7 @@ class KeyStore:
         expires: datetime | None = None,
         rate_per_s: float | None = None,
     ) -> tuple[StoredKey, str]:
-        """A new key and its token, which is shown this once. Raises KeyringError for a name in use or a bad choice."""
+        """A new key and its token, shown only this once. Raises KeyringError for a name in use or a bad choice."""
         _check_choice(name, operations, channels, expires)
         with self._changing() as keys:
             now = _now()
@@ -251,7 +251,7 @@ class KeyStore:
 
     @contextmanager
     def _changing(self) -> Iterator[list[StoredKey]]:
-        """The keys under an exclusive lock; what is in the list afterwards is stored."""
+        """The keys under an exclusive lock; the list is stored afterwards."""
         if not self.directory.is_dir():
             raise KeyringError(f"{self.directory} does not exist; `holdfast serve --data` makes it, or mkdir it first")
         lock = os.open(self.directory / "keys.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
@@ -277,7 +277,7 @@ def _check_choice(name: str, operations: list[Operation], channels: str | list[s
     elif channels != "*":
         raise KeyringError("channels are '*' or a list of names")
     if expires is not None and expires <= _now():
-        raise KeyringError("that moment has passed; a key expires in the future")
+        raise KeyringError("that time has passed; choose a time in the future")
 
 
 def _now() -> datetime:

@@ -68,7 +68,7 @@ class _NodeCollector(Collector):
 
 
 class _Labelled(CollectorRegistry):
-    """Puts this process's name on every sample: a scrape of the shared port hits any of them."""
+    """Puts this process's name on every sample: a scrape of the shared port reaches any one of them."""
 
     def __init__(self, name: str) -> None:
         super().__init__()

@@ -1,6 +1,6 @@
-"""What the gateway needs of a node (python/holdfast/node does it).
+"""What the gateway needs of a node (python/holdfast/node implements it).
 
-In: nothing. Out: the node's face as a protocol, so that the HTTP side can be tried without a log.
+In: nothing. Out: the node's interface as a typing Protocol, so that the HTTP side can be tested without a log.
 Always: every answer carries the stored LOG sequence that it reflects.
 """
 
@@ -13,21 +13,21 @@ from holdfast._core import Engine
 Answer: TypeAlias = tuple[int, bytes, int]
 """(HTTP status, JSON body, LOG sequence)."""
 ReadCall: TypeAlias = Callable[[Engine, bytes], tuple[int, bytes]]
-"""A read: takes the engine and a ready `as_of`, gives (HTTP status, JSON body)."""
+"""A read: takes the engine and a rendered `as_of`, returns (HTTP status, JSON body)."""
 Channels: TypeAlias = tuple[str, ...] | None
 Family: TypeAlias = Literal["erp", "woo", "policy"]
 
 
 class FactsOutcome(Protocol):
-    """What became of facts: how many were taken, which were not and why, and where that is stored."""
+    """The outcome of facts: how many were accepted, which were not and why, and where that is stored."""
 
     @property
     def accepted(self) -> int:
-        """Facts that were taken, repeats included."""
+        """Facts that were accepted, repeats included."""
 
     @property
     def rejected(self) -> Sequence[tuple[int, str]]:
-        """(index in the body, why) of those that were not."""
+        """(index in the body, reason) of those that were not."""
 
     @property
     def sequence(self) -> int:
@@ -40,7 +40,7 @@ class Node(Protocol):
     def submit(
         self, verb: str, reservation: str, body: bytes, channels: Channels, by: str | None, key: str | None = None
     ) -> asyncio.Future[Answer]:
-        """Do `verb` on a reservation; resolved once what it did is stored.
+        """Do `verb` on a reservation; resolved once the result is stored.
 
         `key`: the idempotency key, or what names one part of a request under it.
         """
@@ -48,7 +48,8 @@ class Node(Protocol):
     async def read(self, call: ReadCall, *, degradable: bool = True) -> Answer:
         """The read `call`, now or after the batch under way is stored.
 
-        When that takes too long: told, marked, from what is decided and not yet stored; unless `degradable`, refused.
+        When that takes too long: if `degradable`, answered from the decided but not yet stored state, and marked; else
+        refused.
         """
 
     async def reach(self, sequence: int) -> None:
@@ -66,10 +67,10 @@ class Node(Protocol):
         """At least `sequence`, `role`, `lag_facts`, `node`, `leader`, `epoch`, `quarantine` and `peers`."""
 
     def log_unwritable(self) -> bool:
-        """Whether the log is known to take nothing just now."""
+        """Whether the log is known to accept no append just now."""
 
     def ready(self) -> list[str]:
-        """Why not to send requests here; empty: do."""
+        """Reasons not to send requests here; empty when they should be sent."""
 
     def counters(self) -> Mapping[str, float]:
         """Figures by name; those that only grow end in `_total`."""

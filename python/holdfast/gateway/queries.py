@@ -50,7 +50,7 @@ def fields(query: str, allowed: frozenset[str]) -> dict[str, str]:
 
 @lru_cache(maxsize=REMEMBERED_MAX)
 def selling(query: str, with_quantity: bool) -> Selling:
-    """Who sells, where to, how many. Raises Refusal (which is not remembered)."""
+    """The channel, the region and the quantity. Raises Refusal (which is not remembered)."""
     allowed = frozenset({"channel", "region", "quantity"} if with_quantity else {"channel", "region"})
     found = fields(query, allowed)
     if "channel" not in found:
@@ -77,7 +77,7 @@ def _quantity(text: str) -> int:
 
 
 def min_sequence(query: str) -> tuple[int, str]:
-    """`?min_sequence=n`, 0 without it; and the rest of the query, as it came. Raises Refusal 422."""
+    """`?min_sequence=n`, 0 without it; and the rest of the query, unchanged. Raises Refusal 422."""
     rest: list[str] = []
     found: str | None = None
     for part in query.split("&"):

@@ -1,7 +1,7 @@
 """Refusals: a problem on its way to the client.
 
 In: a problem's name and what is particular about this occurrence. Out: an exception that the dispatcher answers.
-Always: what a refusal says is safe to show: it never carries a secret, a stack or a path of this machine.
+Always: the text of a refusal is safe to show: it never carries a secret, a stack or a path of this machine.
 """
 
 from typing import Any
@@ -9,7 +9,7 @@ from typing import Any
 from holdfast.contracts.problems import render_problem
 
 
-class Refusal(Exception):  # noqa: N818 - it is no error of ours
+class Refusal(Exception):  # noqa: N818 - it is not a fault of the program
     """The request is answered with a problem.
 
     `name` is one of contracts.problems.PROBLEMS; `headers` are ready lines, each ended by CRLF; `close` ends the
@@ -40,5 +40,5 @@ def overloaded(detail: str, *, retry_after_s: int, close: bool = False) -> Refus
 
 
 def effective_problem(problem: str, *, log_unwritable: bool) -> str:
-    """While the log takes nothing, that is why nobody leads, and what there is to do something about."""
+    """While the log accepts no append nobody can lead: `log-unavailable` names the cause to remove."""
     return "log-unavailable" if problem == "no-leader" and log_unwritable else problem

@@ -21,7 +21,7 @@ WRITE_TIMEOUT_S: Final = 10.0
 
 
 class _Heads:
-    """Each status's first lines, up to the length; made anew when the second, and so Date, changes."""
+    """Each status's first lines, up to the length; rendered again when the second, and so Date, changes."""
 
     def __init__(self) -> None:
         self.second = 0
@@ -33,7 +33,7 @@ class _Heads:
         self.by_status.clear()
 
     def make(self, status: int, content_type: bytes | None = None) -> bytes:
-        """The first lines for `status`, kept where the content type is the usual one."""
+        """The first lines for `status`, cached where the content type is the usual one."""
         usual = PROBLEM if status >= 400 else JSON
         date = strftime("%a, %d %b %Y %H:%M:%S GMT", gmtime(self.second)).encode()
         head = b"HTTP/1.1 %d %b\r\nContent-Type: %b\r\nDate: %b\r\nCache-Control: %b\r\nContent-Length: " % (
@@ -64,7 +64,7 @@ class Reply(web.StreamResponse):
         content_type: bytes | None = None,
         close: bool = False,
     ) -> None:
-        # The base class's own start is left out on purpose: nothing of what it prepares is used.
+        # The base class's own start is left out on purpose: it prepares nothing that is used here.
         self._status = status
         self._whole = body
         self._sequence = sequence
@@ -79,10 +79,10 @@ class Reply(web.StreamResponse):
         return self._whole
 
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
-        """Write the answer. Raises ConnectionResetError when the client has gone."""
+        """Write the answer. Raises ConnectionResetError when the client has disconnected."""
         transport = request.transport
         if transport is None or transport.is_closing():
-            raise ConnectionResetError("the client has gone")
+            raise ConnectionResetError("the client has disconnected")
         self._req = request
         second = int(time())
         if second != _heads.second:

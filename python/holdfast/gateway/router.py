@@ -1,6 +1,6 @@
 """Which handler takes a request.
 
-In: the method and the request target as it came. Out: a route, the path's parameter percent-decoded, the raw query.
+In: the method and the request target as received. Out: a route, the path's parameter percent-decoded, the raw query.
 Always: one step for the paths that checkout uses; a parameter may contain anything but a bare slash (`%2F` is one).
 """
 
@@ -17,7 +17,7 @@ from holdfast.gateway.specification import Specification
 Handled: TypeAlias = tuple[int, bytes, int] | Reply
 """(status, JSON body, LOG sequence that it reflects), or a whole reply for what is not JSON."""
 Handler: TypeAlias = Callable[[str, str, bytes, Key], Awaitable[Handled]]
-"""(parameter, raw query, body, key) -> what is answered."""
+"""(parameter, raw query, body, key) -> the answer."""
 KeyedHandler: TypeAlias = Callable[[str, str, bytes, Key, str], Awaitable[Handled]]
 """The same for a request under an idempotency key, which is the last argument."""
 
@@ -35,7 +35,7 @@ class CommandHandler(Protocol):
 class Route:
     """One call of the contract.
 
-    `rank` is how critical it is (requirements: 1 checkout, 2 order flow, 3 background; 0 is never shed).
+    `rank` is how critical it is (1 checkout, 2 order flow, 3 background; 0 is never shed).
     `operation`: what a key must allow; None is open to all. `body_bytes_max` 0: the call takes no body. `keyed`: who
     handles it under an Idempotency-Key; None where that header means nothing.
     """
@@ -53,7 +53,7 @@ class Route:
 
     @property
     def waits(self) -> bool:
-        """Whether `?min_sequence=n` has it wait: each GET that needs a key (a call open to all never waits)."""
+        """Whether `?min_sequence=n` makes it wait: each GET that needs a key (a call open to all never waits)."""
         return self.method == "GET" and self.operation is not None
 
 
@@ -118,7 +118,7 @@ def decode(text: str) -> str:
 
 
 def _origin_form(target: str) -> str:
-    """`http://host/path` as a proxy sends it -> `/path`; anything else leads nowhere."""
+    """`http://host/path` as a proxy sends it -> `/path`; anything else matches no route."""
     _, separator, rest = target.partition("://")
     slash = rest.find("/")
     return rest[slash:] if separator and slash >= 0 else "/"

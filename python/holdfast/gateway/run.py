@@ -1,8 +1,8 @@
 """One gateway process, from start to drained stop.
 
-In: where the data is, where to listen, which NATS; then what the supervisor says about the log. Out: an exit reason.
+In: where the data is, where to listen, which NATS; then what the supervisor reports about the log. Out: an exit reason.
 Always: the node is up before the gateway, and they stop the other way round; SIGTERM and SIGINT let what is under way
-finish; a node that must not go on ends the process, and so does the end of the supervisor.
+finish; the process ends when its node must not go on, and when the supervisor ends.
 """
 
 import asyncio
@@ -50,27 +50,28 @@ class Serving:
 
 
 async def work(assignment: Assignment, channel: Channel) -> str:
-    """Serve until told to stop. Returns why it ended: "" for a signal, else what made going on impossible.
+    """Serve until asked to stop. Returns why it ended: "" after a signal, else the cause that made it impossible to go
+    on.
 
     Raises LogError when the log cannot be used, OSError when the address cannot.
     """
-    told = asyncio.Event()
+    stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, told.set)
+        loop.add_signal_handler(number, stop.set)
     await channel.open()
     if disagreement := assignment.disagreement():
         return disagreement
     async with AsyncExitStack() as stack:
         serving = await stack.enter_async_context(_serving(assignment))
         channel.tell(Listening(serving.own_url, serving.keys))
-        ends = [asyncio.create_task(told.wait()), asyncio.create_task(serving.node.halted())]
+        ends = [asyncio.create_task(stop.wait()), asyncio.create_task(serving.node.halted())]
         beside = [asyncio.create_task(_tell_ready(serving)), asyncio.create_task(_hear(serving.node, channel))]
         done, _ = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         for task in (*ends, beside[0]):
             task.cancel()
         why = next((str(task.result()) for task in done if task is not ends[0]), "")
-        log.info("stopping", why=why or "told to")
+        log.info("stopping", why=why or "requested")
     beside[1].cancel()
     log.info("stopped")
     return why
@@ -115,7 +116,7 @@ async def _serving(assignment: Assignment) -> AsyncIterator[Serving]:
         await gateway.start(assignment.host, assignment.port, shared=True)
         host, port = await gateway.listen(OWN_HOST, assignment.own_port, shared=True)
         drain = True
-        # What is there now stays: the collector need not look at it again.
+        # The objects made so far stay for ever: the garbage collector need not visit them again.
         gc.collect()
         gc.freeze()
         yield Serving(gateway, node, f"http://{host}:{port}", keys)
@@ -125,7 +126,7 @@ async def _serving(assignment: Assignment) -> AsyncIterator[Serving]:
 
 
 async def _hear(node: Node[Engine], channel: Channel) -> None:
-    """What the supervisor says; its end is ours, at once: the log is going, and another may be about to start."""
+    """Messages of the supervisor. When it ends, this process ends at once: the log stops too, and may be replaced."""
     async for message in channel.heard():
         if isinstance(message, LogState):
             node.log_fault = message.fault
@@ -143,7 +144,7 @@ async def _tell_ready(serving: Serving) -> None:
     began = time.monotonic()
     await serving.node.wait_ready()
     sequence = serving.node.state()["sequence"]
-    serving.gateway.dispatcher.raise_told(sequence)
+    serving.gateway.dispatcher.raise_answered(sequence)
     log.info("ready", sequence=sequence, after_ms=int((time.monotonic() - began) * 1000))
 
 

@@ -1,6 +1,6 @@
 """The server: connections, and what goes wrong below a request.
 
-In: connections. Out: requests to the dispatcher; problems for what is no request.
+In: connections. Out: requests to the dispatcher; problems for bytes that are not a request.
 Always: no more connections are kept than the bound; one that brings no whole request in time gets a 408 and is closed.
 """
 
@@ -40,7 +40,7 @@ class GatewayProtocol(web.RequestHandler):
         self._heard = before + 1 if self._request_count == before else 0
 
     def _process_keepalive(self) -> None:
-        # Bytes came, but no whole request: say so before closing.
+        # Bytes came, but no whole request: answer 408 before closing.
         late = (
             self._heard > self._request_count
             and self._waiter is not None
@@ -66,7 +66,7 @@ class GatewayProtocol(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """What could not be parsed, or failed below the dispatcher, as a problem; the connection ends."""
+        """A request that cannot be parsed, or a failure below the dispatcher, as a problem; the connection ends."""
         if status == 400:
             log.debug("malformed_request", peer=request.remote, error=message)
             code, body = render_problem("malformed-request")
@@ -77,7 +77,7 @@ class GatewayProtocol(web.RequestHandler):
 
 
 class _Refusing(asyncio.Protocol):
-    """A connection beyond the bound: told 503 once it has asked something, or after a moment, and closed."""
+    """A connection beyond the bound: answered 503 once it has sent something, or after a moment, and closed."""
 
     def __init__(self, answer: bytes, done: Callable[[], None]) -> None:
         self._answer = answer
@@ -86,10 +86,10 @@ class _Refusing(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.Transport", transport)  # uvloop's is none by inheritance
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's transport does not inherit from it
         self._timer = asyncio.get_running_loop().call_later(REFUSED_LINGER_S, self._transport.abort)
 
-    def data_received(self, data: bytes) -> None:  # noqa: ARG002 - what is asked makes no difference
+    def data_received(self, data: bytes) -> None:  # noqa: ARG002 - the request makes no difference
         answer, self._answer = self._answer, b""
         if self._transport is not None and answer:
             self._transport.write(answer)
@@ -131,7 +131,7 @@ class GatewayServer(web.Server):
             return self._refuse()  # type: ignore[return-value] # the loop asks for any protocol
         return GatewayProtocol(
             self,
-            sequence=self._dispatcher.told,
+            sequence=self._dispatcher.answered_sequence,
             loop=self._loop,
             keepalive_timeout=settings.keepalive_ms / 1000,
             max_line_size=settings.header_line_bytes_max,
@@ -151,6 +151,6 @@ class GatewayServer(web.Server):
             answer = (
                 b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\nContent-Length: %d\r\n"
                 b"Retry-After: %d\r\nHoldfast-Sequence: %d\r\nConnection: close\r\n\r\n%b"
-                % (len(body), self._settings.retry_after_s, self._dispatcher.told(), body)
+                % (len(body), self._settings.retry_after_s, self._dispatcher.answered_sequence(), body)
             )
         return _Refusing(answer, self._refused)

@@ -1,7 +1,7 @@
-"""What the OpenAPI document says about one call, beside its path and method.
+"""The OpenAPI description of one call, beside its path and method.
 
 In: Structs of contracts. Out: a value that each route carries.
-Always: a call cannot be served without saying here what it takes and answers.
+Always: a call cannot be served without stating here what it takes and answers.
 """
 
 from dataclasses import dataclass, field
@@ -41,17 +41,17 @@ REGION = Query("region", NAME, "Where it is delivered; needed where the channel 
 QUANTITY = Query(
     "quantity",
     {"type": "integer", "minimum": 1, "maximum": QUANTITY_MAX},
-    "Answer `promise`, too: the first day from which on so many can be sold.",
+    "Answer `promise`, too: the first day on which that quantity can be sold.",
 )
 WAIT_FOR = Query(
     MIN_SEQUENCE,
     {"type": "integer", "minimum": 0, "maximum": SEQUENCE_MAX},
-    "Wait until this process holds LOG up to this sequence, at most 2 s; else 503, which says how far it is.",
+    "Wait until this process holds LOG up to this sequence, at most 2 s; else 503, which names the sequence reached.",
 )
 DRY_RUN = Query(
     "dry_run",
     {"type": "string", "enum": ["true", "false"]},
-    "`true`: take nothing; answer 200 with what would be rejected now, each fact judged by itself.",
+    "`true`: accept nothing; answer 200 with what would be rejected now, each fact judged by itself.",
 )
 WAIT = Query(
     "wait",

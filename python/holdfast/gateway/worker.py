@@ -1,8 +1,9 @@
-"""One worker, as the supervisor starts it: `python -m holdfast.gateway.worker NAME DIR`, with a channel as its stdin.
+"""One worker, as the supervisor starts it: `python -m holdfast.gateway.worker NAME DIR`, with a control pipe as its
+stdin.
 
-In: an assignment. Out: exit status 0 when told to stop, 2 when it could not go on, with the reason on the channel.
+In: an assignment. Out: exit status 0 when asked to stop, 2 when it could not go on, with the reason on the pipe.
 Always: the program is loaded before the assignment is waited for, so that it loads while the log starts; NAME and DIR
-are there for people who look at a list of processes: what counts is the assignment.
+are there for people who read a list of processes: the assignment alone is used.
 """
 
 import asyncio

@@ -199,26 +199,26 @@ class Connection:
         versions, or a gateway to another cluster, that would ignore what it does not know.
         """
         version = self.server_version
-        told = ".".join(map(str, version))
+        found = ".".join(map(str, version))
         if version[:2] < self._settings.server_version_min:
             wanted = ".".join(map(str, self._settings.server_version_min))
             raise ServerUnfitError(
-                f"nats-server {told} is too old for a log that must not lose anything; use {wanted} or newer"
+                f"nats-server {found} is too old for a log that must not lose anything; use {wanted} or newer"
             )
         if replicas > 1 and version[:2] < self._settings.server_version_replicas_min:
             wanted = ".".join(map(str, self._settings.server_version_replicas_min))
             raise ServerUnfitError(
-                f"nats-server {told} is too old for a log of {replicas} replicas; use {wanted} or newer on every server"
+                f"nats-server {found} is too old for {replicas} replicas; use {wanted} or newer on every server"
             )
         level = await self._api_level()
         if level < next(level for since, level in _API_LEVELS if version[:2] >= since):
             raise ServerUnfitError(
-                f"nats-server {told} answers with JetStream API level {level}, which is that of an older one; "
+                f"nats-server {found} answers with JetStream API level {level}, which is that of an older one; "
                 "run the same version on every server of the cluster"
             )
         if version[:2] < self._settings.server_version_wanted:
             log.warning(
-                "old-nats-server", version=told, wanted=".".join(map(str, self._settings.server_version_wanted))
+                "old-nats-server", version=found, wanted=".".join(map(str, self._settings.server_version_wanted))
             )
 
     async def _api_level(self) -> int:

@@ -261,10 +261,10 @@ class EmbeddedServer:
         if fault == self.fault:
             return
         self.fault = fault
-        told = self._advised(fault) if fault else ""
-        log.log(logging.ERROR if fault else logging.INFO, "nats-server-fault", fault=told)
+        fault_text = self._advised(fault) if fault else ""
+        log.log(logging.ERROR if fault else logging.INFO, "nats-server-fault", fault=fault_text)
         for watcher in self._watchers:
-            watcher(told)
+            watcher(fault_text)
 
     def _advised(self, fault: str) -> str:
         free = _free_bytes(self._store.path)

@@ -23,7 +23,7 @@ from holdfast.nats.connection import Connection
 from holdfast.nats.stream_reader import StreamReader
 from holdfast.nats.streams import Names, ensure_streams, stream_state
 from holdfast.node.replay import Replay
-from holdfast.recovery.repair_plan import Plan, Tell
+from holdfast.recovery.repair_plan import Plan, ReportPhase
 from holdfast.settings import Settings
 from holdfast.storage.chain import advance
 from holdfast.storage.journal import take_lock
@@ -60,13 +60,13 @@ class Repairer:
     """Carries out one plan."""
 
     def __init__(
-        self, connection: Connection, data: Path, scope: str, settings: Settings, tell: Tell = _silent
+        self, connection: Connection, data: Path, scope: str, settings: Settings, report_phase: ReportPhase = _silent
     ) -> None:
         self._connection = connection
         self._data = data
         self._names = Names(scope)
         self._settings = settings
-        self.tell = tell
+        self.report_phase = report_phase
         self.backup: Path | None = None
 
     async def carry_out(self, plan: Plan) -> Proof:
@@ -93,7 +93,7 @@ class Repairer:
         while chunk := await asyncio.to_thread(_take, messages):
             for sequence, message in chunk:
                 await self._append(self._names.log, self._names.log_subject, sequence, message)
-            self.tell("appending to the log", chunk[-1][0], upto)
+            self.report_phase("appending to the log", chunk[-1][0], upto)
 
     async def _append(self, stream: str, subject: str, sequence: int, message: bytes) -> None:
         """Have `message` stored at this very sequence, whatever the server says on the way."""
@@ -152,7 +152,7 @@ class Repairer:
                     entries = await reader.take(_CHUNK_MESSAGES, self._settings.node.replay_chunk_bytes_max)
                     content = b"".join(encode_record(entry.sequence, entry.payload) for entry in entries)
                     await asyncio.to_thread(file.write, content)
-                    self.tell("copying the log to a file", reader.taken, state.last_sequence)
+                    self.report_phase("copying the log to a file", reader.taken, state.last_sequence)
                 file.flush()
                 await asyncio.to_thread(os.fsync, file.fileno())
         finally:
@@ -168,7 +168,7 @@ class Repairer:
         for sequence in range(end + 1, upto + 1):
             await self._append(names.incoming, subject, sequence, _PADDING)
             if sequence % _CHUNK_MESSAGES == 0:
-                self.tell("filling IN", sequence, upto)
+                self.report_phase("filling IN", sequence, upto)
 
     def _set_aside(self, journal: JournalView) -> None:
         """Move a journal's files out of the way, under its own lock."""
@@ -194,7 +194,9 @@ class Repairer:
         replay = Replay(self._connection, names.log, core, self._settings)
         await replay.open()
         try:
-            await replay.to_end(lambda progress: self.tell("replaying the log", progress.sequence, progress.end))
+            await replay.to_end(
+                lambda progress: self.report_phase("replaying the log", progress.sequence, progress.end)
+            )
         finally:
             await replay.close()
         broken = await asyncio.to_thread(core.check_thoroughly)

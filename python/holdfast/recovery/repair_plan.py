@@ -19,7 +19,7 @@ from holdfast.settings import Settings
 from holdfast.storage.chain import START, Position, advance
 from holdfast.storage.journal_reader import JournalView, find_journals
 
-Tell = Callable[[str, int, int], None]  # what is being done, how far, of how many
+ReportPhase = Callable[[str, int, int], None]  # what is being done, how far, of how many
 _HOLES_TOLD_MAX = 20
 
 
@@ -93,7 +93,7 @@ class Plan:
 
 
 async def examine(
-    connection: Connection, data: Path, scope: str, settings: Settings, tell: Tell | None = None
+    connection: Connection, data: Path, scope: str, settings: Settings, report_phase: ReportPhase | None = None
 ) -> Examination:
     """Read LOG and every journal, whole. Raises LogError when LOG cannot be read at all."""
     names = Names(scope)
@@ -107,7 +107,7 @@ async def examine(
     found = Examination(scope, log, incoming, [Comparison(journal) for journal in journals], begins)
     found.position = await asyncio.to_thread(_position_before, begins, journals)
     if log.messages:
-        await _read_log(connection, names, found, settings, tell)
+        await _read_log(connection, names, found, settings, report_phase)
     elif begins < first:
         found.holes.append((begins, first - 1))
     return found
@@ -129,7 +129,7 @@ def _position_before(first: int, journals: list[JournalView]) -> Position | None
 
 
 async def _read_log(
-    connection: Connection, names: Names, found: Examination, settings: Settings, tell: Tell | None
+    connection: Connection, names: Names, found: Examination, settings: Settings, report_phase: ReportPhase | None
 ) -> None:
     reader = StreamReader(connection, names.log, found.log.first_sequence - 1, settings.log, gaps_allowed=True)
     wanted = found.begins
@@ -139,8 +139,8 @@ async def _read_log(
         while not reader.at_end:
             entries = await reader.take(settings.node.replay_chunk_messages_max, settings.node.replay_chunk_bytes_max)
             wanted = await asyncio.to_thread(_look, found, entries, wanted)
-            if tell is not None:
-                tell("comparing the log with the journals", wanted - 1, found.log.last_sequence)
+            if report_phase is not None:
+                report_phase("comparing the log with the journals", wanted - 1, found.log.last_sequence)
     finally:
         await reader.close()
     if wanted <= found.log.last_sequence:

@@ -40,8 +40,8 @@ async def _life(assignment: Assignment, channel: Channel) -> int:
     from holdfast.recovery.snapshot_schedule import Schedule
     from holdfast.recovery.snapshotter import Snapshotter
 
-    told = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, told.set)
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     await channel.open()
     if disagreement := assignment.disagreement():
         channel.tell(Failed(disagreement))
@@ -63,7 +63,7 @@ async def _life(assignment: Assignment, channel: Channel) -> int:
     try:
         await snapshotter.open()
         tasks = [
-            asyncio.create_task(told.wait()),
+            asyncio.create_task(stop.wait()),
             asyncio.create_task(Schedule(snapshotter, settings, tried).run()),
             asyncio.create_task(_gone(channel)),
         ]

@@ -41,7 +41,7 @@ class SnapshotDiffersError(SnapshotStoreError):
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A proven snapshot. `from_sequence`: of the one before, else 0. `compared_with`: who told the same digest."""
+    """A proven snapshot. `from_sequence`: of the one before, else 0. `compared_with`: nodes with the same digest."""
 
     snapshot: Snapshot
     from_sequence: int
@@ -53,7 +53,7 @@ class Digests:
 
     def __init__(self, kept_max: int) -> None:
         self._kept_max = kept_max
-        self._told: OrderedDict[int, dict[str, str]] = OrderedDict()
+        self._reported: OrderedDict[int, dict[str, str]] = OrderedDict()
 
     async def hear(self, message: Msg) -> None:
         """A heartbeat."""
@@ -63,17 +63,17 @@ class Digests:
             log.warning("unreadable-pulse", why=str(fault))
             return
         for sequence, digest in state.digests:
-            self._told.setdefault(sequence, {})[state.node] = digest
-        while len(self._told) > self._kept_max:
-            self._told.popitem(last=False)
+            self._reported.setdefault(sequence, {})[state.node] = digest
+        while len(self._reported) > self._kept_max:
+            self._reported.popitem(last=False)
 
     def first(self, since: int) -> int | None:
         """The earliest sequence, from `since` on, of which a digest is known."""
-        return min((sequence for sequence in self._told if sequence >= since), default=None)
+        return min((sequence for sequence in self._reported if sequence >= since), default=None)
 
     def at(self, sequence: int) -> dict[str, str]:
         """By process."""
-        return self._told.get(sequence, {})
+        return self._reported.get(sequence, {})
 
 
 class Snapshotter:
@@ -175,7 +175,7 @@ class Snapshotter:
         raise SnapshotStoreError(f"no message up to {core.sequence} continues the chain: run `holdfast verify`")
 
     async def _known_soon(self, end: int) -> int:
-        """A sequence from `end` on of which a digest is told within `heartbeat_wait_ms`; else `end`."""
+        """A sequence from `end` on whose digest is reported within `heartbeat_wait_ms`; else `end`."""
         deadline = asyncio.get_running_loop().time() + self._settings.snapshots.heartbeat_wait_ms / 1000
         while asyncio.get_running_loop().time() < deadline:
             if (known := self._digests.first(end)) is not None:
@@ -188,15 +188,15 @@ class Snapshotter:
         wrong = core.check()
         if wrong:
             raise SnapshotDiffersError(f"at {core.sequence}: {wrong[0]}")
-        told = self._digests.at(core.sequence)
+        reported = self._digests.at(core.sequence)
         mine = core.digest()
-        others = {node: digest for node, digest in told.items() if digest != mine}
+        others = {node: digest for node, digest in reported.items() if digest != mine}
         if others:
             raise SnapshotDiffersError(
-                f"at {core.sequence} the snapshot before and the log give digest {mine}, but {others} was told: "
+                f"at {core.sequence} the snapshot before and the log give digest {mine}, but {others} was reported: "
                 "run `holdfast verify --data DIR`, which says who is right"
             )
-        return tuple(sorted(told))
+        return tuple(sorted(reported))
 
     async def trim(self) -> Trimmed | None:
         """Cut LOG and IN below the second newest snapshot, if enough lies there; None when it does not.

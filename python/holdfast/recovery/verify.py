@@ -57,7 +57,7 @@ async def verify(
     settings: Settings | None = None,
     *,
     ask_gateway: AskGateway | None = None,
-    tell: Progress | None = None,
+    report_progress: Progress | None = None,
 ) -> VerifyReport:
     """Rebuild and compare. Raises LogError when LOG cannot be read at all."""
     settings = settings or Settings()
@@ -66,7 +66,7 @@ async def verify(
         await connection.open()
         try:
             data = source if isinstance(source, Path) else None
-            return await _verify(connection, data, scope, settings, ask_gateway, tell)
+            return await _verify(connection, data, scope, settings, ask_gateway, report_progress)
         finally:
             await connection.close()
 
@@ -100,7 +100,7 @@ async def _verify(
     scope: str,
     settings: Settings,
     ask_gateway: AskGateway | None,
-    tell: Progress | None,
+    report_progress: Progress | None,
 ) -> VerifyReport:
     names = Names(scope)
     await ensure_streams(connection, names, settings.log, create=False)
@@ -114,9 +114,9 @@ async def _verify(
     try:
         for snapshot in await asyncio.to_thread(_snapshots_of, data, scope, settings):
             if core.sequence <= snapshot.header.sequence <= replay.end:
-                await replay.upto(snapshot.header.sequence, tell)
+                await replay.upto(snapshot.header.sequence, report_progress)
                 differences += _against(snapshot, core)
-        await replay.to_end(tell)
+        await replay.to_end(report_progress)
         if ask_gateway is not None:
             compared_at, found = await _compare(replay, core, ask_gateway)
             differences += found
@@ -167,10 +167,10 @@ def _against(snapshot: Snapshot, core: Engine) -> list[str]:
 async def _compare(replay: Replay, core: Engine, ask: AskGateway) -> tuple[int | None, list[str]]:
     """Bring the core to the very sequence that the gateway tells, and compare there."""
     for _ in range(_ASK_TIMES_MAX):
-        told = await ask()
-        if told is None:
+        reported = await ask()
+        if reported is None:
             return None, []
-        sequence, digest = told
+        sequence, digest = reported
         if sequence >= core.sequence:
             await replay.upto(sequence)
             mine = core.digest()

@@ -56,12 +56,12 @@ class Replay:
         self._stage = stage
         self._pace = pace
 
-    async def run(self, orders: Iterable[Cart | GoodsBack], told: Callable[[int], None]) -> None:
-        """Replays all of them. `told` hears how many orders are done, after each. Raises ClientError, RejectedError."""
+    async def run(self, orders: Iterable[Cart | GoodsBack], report: Callable[[int], None]) -> None:
+        """Replays all of them; `report` gets the number of orders done. Raises ClientError, RejectedError."""
         waiting: asyncio.Queue[Cart | GoodsBack | None] = asyncio.Queue(maxsize=2 * self._pace.connections)
         async with asyncio.TaskGroup() as group:
             for _ in range(self._pace.connections):
-                group.create_task(self._connection(waiting, told))
+                group.create_task(self._connection(waiting, report))
             await self._feed(orders, waiting)
             for _ in range(self._pace.connections):
                 await waiting.put(None)
@@ -73,14 +73,14 @@ class Replay:
                 await asyncio.sleep(max(0.0, began + number / self._pace.carts_per_s - perf_counter()))
             await waiting.put(order)
 
-    async def _connection(self, waiting: Waiting, told: Callable[[int], None]) -> None:
+    async def _connection(self, waiting: Waiting, report: Callable[[int], None]) -> None:
         while (order := await waiting.get()) is not None:
             if isinstance(order, Cart):
                 await self._check_out(order)
             else:
                 await self._take_back(order)
             self.done += 1
-            told(self.done)
+            report(self.done)
 
     async def _check_out(self, cart: Cart) -> None:
         self.books.offer(cart.lines)
@@ -120,7 +120,7 @@ class Replay:
         self.books.facts_rejected.update(rejected.values())
         self.books.take_back(line for index, line in enumerate(back.lines) if index not in rejected)
 
-    async def missing(self, told: Callable[[int], None]) -> list[str]:
+    async def missing(self, report: Callable[[int], None]) -> list[str]:
         """The acknowledged reservations that are not there, or not as they were acknowledged."""
         wrong: list[str] = []
         ids = iter(list(self.acknowledged.items()))
@@ -137,7 +137,7 @@ class Replay:
                     if not _as_acknowledged(found, units):
                         wrong.append(reservation)
                 done += 1
-                told(done)
+                report(done)
 
         async with asyncio.TaskGroup() as group:
             for _ in range(self._pace.connections):

@@ -64,8 +64,8 @@ class Options:
 async def rehearse(options: Options, watcher: Watcher) -> Report:
     """Does all of it. Raises ClientError, RejectedError, UnreadableError or GatewayStartError."""
     survey = Reading()
-    told = watcher.phase("reading the orders", None)
-    demand = Demand().take(_counted(options.orders, survey, told))
+    report = watcher.phase("reading the orders", None)
+    demand = Demand().take(_counted(options.orders, survey, report))
     if not demand.courses:
         raise UnreadableError(
             f"{options.orders.path} has no order lines that can be replayed ({survey.rows} rows read)."
@@ -75,12 +75,12 @@ async def rehearse(options: Options, watcher: Watcher) -> Report:
     connections = options.pace.connections
     async with Client(options.url, options.key, retry=retry, connections_max=connections + 4) as client:
         stage = Stage(options.run, options.places)
-        told = watcher.phase("telling the opening stock", stage.levels_count(opening))
+        report = watcher.phase("telling the opening stock", stage.levels_count(opening))
         await stage.declare(client)
-        await stage.stock(client, opening, told)
+        await stage.stock(client, opening, report)
         replay = Replay(client, stage, Books(opening), options.pace)
         orders = survey.carts + survey.returns
-        told = watcher.phase("replaying the orders", orders)
+        report = watcher.phase("replaying the orders", orders)
         chaos = (
             Chaos(options.own, orders, stage.declare, watcher.remark)
             if options.chaos and options.own is not None
@@ -89,7 +89,7 @@ async def rehearse(options: Options, watcher: Watcher) -> Report:
         began = perf_counter()
         async with asyncio.TaskGroup() as group:
             strikes = group.create_task(chaos.strike(lambda: replay.done)) if chaos is not None else None
-            await replay.run(options.orders.read(Reading()), told)
+            await replay.run(options.orders.read(Reading()), report)
             if strikes is not None:
                 await strikes
         seconds = perf_counter() - began
@@ -116,21 +116,21 @@ async def rehearse(options: Options, watcher: Watcher) -> Report:
         )
 
 
-def _counted(orders: OrderFile, survey: Reading, told: Callable[[int], None]) -> Iterator[Cart | GoodsBack]:
+def _counted(orders: OrderFile, survey: Reading, report: Callable[[int], None]) -> Iterator[Cart | GoodsBack]:
     for order in orders.read(survey):
-        told(survey.rows)
+        report(survey.rows)
         yield order
 
 
 async def _closing(client: Client, stage: Stage, skus: list[str], watcher: Watcher) -> dict[str, int | None]:
     """What the gateway says is left of each SKU; None where it knows none."""
-    told = watcher.phase("asking what is left", len(skus))
+    report = watcher.phase("asking what is left", len(skus))
     closing: dict[str, int | None] = {}
     left = iter(skus)
     while some := list(islice(left, SKUS_MAX)):
         for item in await client.availabilities(stage.channel, some):
             closing[item.sku] = item.sellable if isinstance(item.sellable, int) else None
-        told(len(closing))
+        report(len(closing))
     return closing
 
 

@@ -62,8 +62,8 @@ class Stage:
         if answer.rejected:
             raise RejectedError(f"the rehearsal's locations and channel: {answer.rejected[0].reason}")
 
-    async def stock(self, client: Client, opening: Mapping[str, int], told: Callable[[int], None]) -> None:
-        """Tells the opening stock. `told` hears how many levels are told."""
+    async def stock(self, client: Client, opening: Mapping[str, int], report: Callable[[int], None]) -> None:
+        """Tells the opening stock. `report` is called with how many levels are told."""
         levels_left = self._levels(opening)
         count = 0
         while levels := list(islice(levels_left, FACTS_TOGETHER)):
@@ -72,7 +72,7 @@ class Stage:
                 first = answer.rejected[0]
                 raise RejectedError(f"the level of {levels[first.index]['sku']}: {first.reason}")
             count += len(levels)
-            told(count)
+            report(count)
 
     def levels_count(self, opening: Mapping[str, int]) -> int:
         """How many levels there will be to tell."""

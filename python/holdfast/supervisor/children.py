@@ -243,13 +243,13 @@ class Child:
         why = self._why or _ending(status)
         if self.failed_first is None:
             self.failed_first = why
-        told = {"child": self.spec.name, "why": why, "lasted_ms": int(lasted_ms), "again_in_ms": wait_ms}
+        report = {"child": self.spec.name, "why": why, "lasted_ms": int(lasted_ms), "again_in_ms": wait_ms}
         if self._deaths >= settings.deaths_until_loud:
             log.critical(
-                "child-keeps-dying", **told, deaths_in_a_row=self._deaths, advice="its own log lines above say why"
+                "child-keeps-dying", **report, deaths_in_a_row=self._deaths, advice="its own log lines above say why"
             )
         else:
-            log.error("child-lost", **told, deaths_total=self.deaths_total)
+            log.error("child-lost", **report, deaths_total=self.deaths_total)
         return wait_ms
 
 

@@ -86,15 +86,15 @@ class StartError(Exception):
 
 
 async def supervise(plan: Plan, announce: Callable[[Announcement], None]) -> str:
-    """Run until told to stop. Returns why it ended: "" for a signal, else what made going on impossible.
+    """Run until asked to stop. Returns why it ended: "" for a signal, else what made going on impossible.
 
     Raises LogError when the log cannot be used, StartError when a worker cannot start, OSError when the address is
     taken.
     """
-    told = asyncio.Event()
+    stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, told.set)
+        loop.add_signal_handler(number, stop.set)
     async with AsyncExitStack() as stack:
         lock = record.own(plan.directory)
         stack.callback(os.close, lock)
@@ -104,7 +104,7 @@ async def supervise(plan: Plan, announce: Callable[[Announcement], None]) -> str
         stack.callback(shared.release)
         supervisor = Supervisor(plan, shared, announce)
         stack.push_async_callback(supervisor.stop)
-        why = await supervisor.run(told)
+        why = await supervisor.run(stop)
     log.info("stopped", why=why)
     return why
 
@@ -126,14 +126,14 @@ class Supervisor:
         self._no_start: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._url = _url(plan.host, shared.port)
 
-    async def run(self, told: asyncio.Event) -> str:
-        """Until told to stop, or until going on makes no sense."""
+    async def run(self, stop: asyncio.Event) -> str:
+        """Until asked to stop, or until going on makes no sense."""
         # The children first: they load their programs while the log starts.
         for spec in self._plan.children():
             child = Child(spec, self._plan.settings.supervisor, self._on_change, self._on_snapshot_tried)
             child.start()
             self._children.append(child)
-        stopping = asyncio.create_task(told.wait())
+        stopping = asyncio.create_task(stop.wait())
         starting = asyncio.create_task(self._start_log())
         try:
             await asyncio.wait({stopping, starting}, return_when=asyncio.FIRST_COMPLETED)

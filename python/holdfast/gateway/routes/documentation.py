@@ -25,7 +25,7 @@ PAGES: Mapping[str, tuple[str, str]] = {
 }
 
 
-def routes(document: Callable[[], bytes], told: Callable[[], int]) -> list[Route]:
+def routes(document: Callable[[], bytes], sequence: Callable[[], int]) -> list[Route]:
     """GET /openapi.json, /docs and the page's parts."""
     found = [
         Route(
@@ -44,7 +44,7 @@ def routes(document: Callable[[], bytes], told: Callable[[], int]) -> list[Route
                 name="docs",
                 method="GET",
                 path=path,
-                handler=_page(file, content_type, told),
+                handler=_page(file, content_type, sequence),
                 operation=None,
                 rank=3,
                 specification=Specification(
@@ -65,12 +65,12 @@ def _openapi(document: Callable[[], bytes]) -> Handler:
     return openapi
 
 
-def _page(file: str, content_type: str, told: Callable[[], int]) -> Handler:
+def _page(file: str, content_type: str, sequence: Callable[[], int]) -> Handler:
     kind = content_type.encode()
 
     async def page(parameter: str, query: str, body: bytes, key: Key) -> Handled:  # noqa: ARG001
         content = await asyncio.to_thread(_read, file)
-        return Reply(200, content, told(), content_type=kind, headers=_POLICY)
+        return Reply(200, content, sequence(), content_type=kind, headers=_POLICY)
 
     return page
 

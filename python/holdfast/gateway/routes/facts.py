@@ -1,6 +1,6 @@
-"""Facts: what an ERP, a shop or an operator says happened; and policies, the facts of the policy kinds.
+"""Facts: what an ERP, a shop or an operator reports; and policies, the facts of the policy kinds.
 
-Always: policies have an operation of their own, and each is stored with the key that sent it.
+Always: policies have their own operation, and each is stored with the key that sent it.
 """
 
 from holdfast.contracts.answers import FactsAnswer
@@ -13,7 +13,7 @@ from holdfast.gateway.router import Route
 from holdfast.gateway.specification import DRY_RUN, WAIT, Specification
 from holdfast.settings import GatewaySettings
 
-_FACTS = "Facts of any kind, each taken or rejected on its own; sent again unchanged, they count once"
+_FACTS = "Facts of any kind, each accepted or rejected separately; sent again unchanged, they count once"
 _POLICIES = "Facts of the policy kinds: items, locations, channels, allocations, caps and other rules"
 
 

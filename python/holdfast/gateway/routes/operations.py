@@ -15,7 +15,7 @@ from holdfast.gateway.specification import Specification
 
 
 def routes(
-    node: Node, *, told: Callable[[], int], draining: Callable[[], bool], render_metrics: Callable[[], bytes]
+    node: Node, *, sequence: Callable[[], int], draining: Callable[[], bool], render_metrics: Callable[[], bytes]
 ) -> list[Route]:
     """GET /livez, /readyz, /metrics."""
     return [
@@ -46,7 +46,7 @@ def routes(
             name="metrics",
             method="GET",
             path="/metrics",
-            handler=_metrics(told, render_metrics),
+            handler=_metrics(sequence, render_metrics),
             operation=Operation.METRICS,
             rank=3,
             specification=Specification(
@@ -81,11 +81,11 @@ def _readyz(node: Node, draining: Callable[[], bool]) -> Handler:
     return readyz
 
 
-def _metrics(told: Callable[[], int], render_metrics: Callable[[], bytes]) -> Handler:
+def _metrics(sequence: Callable[[], int], render_metrics: Callable[[], bytes]) -> Handler:
     content_type = CONTENT_TYPE_LATEST.encode()
 
     async def metrics(parameter: str, query: str, body: bytes, key: Key) -> Handled:  # noqa: ARG001
         reject_query(query)
-        return Reply(200, render_metrics(), told(), content_type=content_type)
+        return Reply(200, render_metrics(), sequence(), content_type=content_type)
 
     return metrics

@@ -22,7 +22,7 @@ _CLOSED = "reservation-closed"
 _VERBS: tuple[tuple[str, Operation, int, str, type, tuple[str, ...]], ...] = (
     ("confirm", Operation.ORDER, 1, "The order was placed", ConfirmRequest, (_CLOSED, "oversold")),
     ("release", Operation.RESERVE, 1, "The hold is given back", EmptyRequest, (_CLOSED,)),
-    ("cancel", Operation.ORDER, 2, "What is not fulfilled goes back", EmptyRequest, (_CLOSED,)),
+    ("cancel", Operation.ORDER, 2, "The units that are not fulfilled are given back", EmptyRequest, (_CLOSED,)),
     ("extend", Operation.RESERVE, 1, "The hold ends later", ExtendRequest, (_CLOSED, "renewals-exhausted")),
     ("fulfil", Operation.ORDER, 2, "Units were handed over", FulfilRequest, (_CLOSED,)),
 )
@@ -46,7 +46,7 @@ def routes(node: Node, settings: GatewaySettings) -> list[Route]:
         operation=Operation.READ,
         rank=1,
         specification=Specification(
-            summary="The reservation as it stands; a closed one is remembered for at least 24 h",
+            summary="The reservation in its present state; a closed one is remembered for at least 24 h",
             tag="reservations",
             answers={200: Reservation},
             problems=("unknown-reservation", "invalid"),
@@ -64,7 +64,7 @@ def _makers(node: Node, settings: GatewaySettings) -> list[Route]:
         problems=_PUT_PROBLEMS,
     )
     batch = Specification(
-        summary="Up to 500 reservations, each on its own; later ones see earlier ones",
+        summary="Up to 500 reservations, each decided separately; later ones see earlier ones",
         tag="reservations",
         request=BatchRequest,
         answers={200: BatchResults},

@@ -1,4 +1,4 @@
-"""State: where this process stands, for operators and for comparing nodes."""
+"""State: sequence, digest and role of this process, for operators and for comparing nodes."""
 
 import os
 

@@ -18,6 +18,7 @@ from tests.support.oracle.sellable import (
     blocked_because,
     cap_epoch,
     claims,
+    kits_of,
     nodes,
     oversell,
     parts_of,
@@ -111,8 +112,10 @@ def judge(
                     bounds.append((allowed.total + had) // each)
         if bounds and (location is not None or any(unit.location is not None for unit in taken)):
             bounds.append(most_together(world, channel, region, taken, (parts, location), min(bounds), kept))
-        if item.kit and (own_cap := rest_of_cap(world, channel, sku)) is not None:
-            bounds.append(max(0, own_cap) + kept.kits[sku] - taken_kits[sku])
+        inner = kits_of(world, sku)
+        for kit, each in inner.items():
+            if (cap := rest_of_cap(world, channel, kit)) is not None:
+                bounds.append((max(0, cap) + kept.kits[kit] - taken_kits[kit]) // each)
         most = max(0, min(bounds or stocks))
         most -= most % item.sell_multiple
         fits = not bounds or requested <= most
@@ -131,7 +134,7 @@ def judge(
             quantity = min(quantity, most) if bounds else quantity
             reason = None if quantity else reason
         verdict = Verdict(sku, requested, most, reason, location, quantity)
-        taken_kits[sku] += quantity
+        taken_kits.update({kit: each * quantity for kit, each in inner.items()})
         taken += units_of(parts, number, location, quantity)
         verdicts.append(verdict)
     return verdicts

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from tests.support.oracle.cart import Kept, Verdict, judge, match_old, place, units_of
-from tests.support.oracle.sellable import cap_epoch, inside, parts_of
+from tests.support.oracle.sellable import cap_epoch, inside, kits_of, parts_of
 from tests.support.oracle.world import AsOf, Line, Movement, Node, Reservation, Unit, World
 
 Outcome = tuple[int, str | None, list[Verdict] | None]
@@ -82,7 +82,7 @@ def place_body(world: World, name: str, body: dict[str, Any], old: Reservation |
     kept = Kept(list(old.units), Counter()) if old else None
     if old and kept:
         for line in old.lines:
-            kept.kits[line.sku] += len(line.kit_caps)
+            kept.kits.update({kit: each * line.quantity for kit, each in line.kits.items()})
     verdicts = judge(world, channel, region, body["lines"], kept, body["partial"])
     if not any(verdict.taken for verdict in verdicts) or (
         not body["partial"] and not all(verdict.ok for verdict in verdicts)
@@ -112,9 +112,9 @@ def fill_lines(world: World, reservation: Reservation, verdicts: list[Verdict], 
     for number, verdict in enumerate(verdicts):
         parts = parts_of(world, verdict.sku)
         line = Line(verdict.sku, verdict.taken, verdict.location, parts)
-        if world.items[verdict.sku].kit:
-            # Its own cap counts a line as a whole, in the period in which it was last put.
-            line.kit_caps = [cap_epoch(world, reservation.channel, verdict.sku)] * verdict.taken
+        # The caps of kits count a line as a whole, in the period in which it was last put.
+        line.kits = kits_of(world, verdict.sku)
+        line.caps = {kit: cap_epoch(world, reservation.channel, kit) for kit in line.kits}
         reservation.lines.append(line)
         wanted += units_of(parts, number, verdict.location, verdict.taken)
     kept = match_old(wanted, old_units)

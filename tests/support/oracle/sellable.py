@@ -11,6 +11,7 @@ from datetime import date, timedelta
 from fractions import Fraction
 from math import ceil
 
+from tests.support.oracle.edition import new
 from tests.support.oracle.flow import reach
 from tests.support.oracle.world import Node, Ration, Reservation, Supply, Unit, World, counts_open_orders, covers
 
@@ -184,19 +185,19 @@ def consumed(world: World, ration: Ration, kind: str, channel: str, sku: str) ->
     """What the units that are still counted took from this allocation (`own`) or cap (`cap`), in this period."""
     holders = [r for r in world.reservations.values() if r.channel == channel]
     if kind == "cap" and world.items[sku].kit:
-        return sum(kits_counted(r, sku).count(ration.epoch) for r in holders)
+        return sum(kits_counted(r, sku, ration.epoch) for r in holders)
     return sum(1 for r in holders for unit in r.units if unit.sku == sku and getattr(unit, kind) == ration.epoch)
 
 
-def kits_counted(reservation: Reservation, kit: str) -> list[int | None]:
-    """The cap epochs of the kits that still have a component counted."""
-    epochs: list[int | None] = []
+def kits_counted(reservation: Reservation, kit: str, epoch: int) -> int:
+    """How many of a kit use this cap: those sold, alone or inside another, that still have a component counted."""
+    total = 0
     for number, line in enumerate(reservation.lines):
-        if line.sku == kit:
+        if line.caps.get(kit) == epoch:
             parts = Counter(unit.sku for unit in reservation.units if unit.line == number)
             there = max((ceil(Fraction(parts[sku], each)) for sku, each in line.parts.items()), default=0)
-            epochs += line.kit_caps[:there]
-    return epochs
+            total += there * line.kits[kit]
+    return total
 
 
 def rest_of_allocation(world: World, channel: str, sku: str) -> int:
@@ -310,6 +311,18 @@ def parts_of(world: World, sku: str) -> dict[str, int]:
     return total
 
 
+def kits_of(world: World, sku: str) -> dict[str, int]:
+    """A kit and the kits inside it, at every depth: how many of each in one, repeated ones summed."""
+    item = world.items[sku]
+    if not item.kit:
+        return {}
+    total = {sku: 1}
+    for component, quantity in item.kit if new("caps of inner kits") else []:
+        for kit, each in kits_of(world, component).items():
+            total[kit] = total.get(kit, 0) + each * quantity
+    return total
+
+
 def blocked_because(world: World, sku: str, channel: str) -> str | None:
     """`restricted` or `inactive`: of the item itself, else of its components, a restriction first."""
     keys = ((sku, channel), (sku, None), (None, channel), (None, None))
@@ -331,10 +344,9 @@ def sellable(
     parts = parts_of(world, sku)
     rooms = {base: room(world, base, channel, region, reaching=reaching) for base in parts}
     bounds = [r.total // parts[base] for base, r in rooms.items() if r.total is not None]
-    if world.items[sku].kit:
-        own_cap = rest_of_cap(world, channel, sku)
-        if own_cap is not None:
-            bounds.append(max(0, own_cap))
+    for kit, each in kits_of(world, sku).items():
+        if (cap := rest_of_cap(world, channel, kit)) is not None:
+            bounds.append(max(0, cap) // each)
     unlimited = not bounds
     most = min(rooms[base].stock // parts[base] for base in parts) if unlimited else min(bounds)
     multiple = world.items[sku].sell_multiple

@@ -138,7 +138,8 @@ class Line:
     quantity: int
     location: str | None
     parts: dict[str, int]  # base units per one of the line's SKU
-    kit_caps: list[int | None] = field(default_factory=list)  # one cap epoch per kit, for a kit
+    kits: dict[str, int] = field(default_factory=dict)  # of a kit: it and those inside it, how many of each per one
+    caps: dict[str, int | None] = field(default_factory=dict)  # kit -> epoch of the cap that it used
 
 
 @dataclass

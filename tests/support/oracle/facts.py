@@ -9,7 +9,9 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Any
 
-from tests.support.oracle.orders import apply_to_order, base_lines, orders, ship, unship
+from tests.support.oracle.order_facts import apply_to_order, orders, ship, unship
+from tests.support.oracle.places import put_at
+from tests.support.oracle.sellable import base_lines
 from tests.support.oracle.world import (
     AsOf,
     Channel,
@@ -205,9 +207,10 @@ def supply(world: World, fact: Fact) -> None:
     kept = new.quantity if old is not None and old.sku == new.sku and new.status == "open" else 0
     excess = max(0, len(bound) - kept)
     for unit in bound[:excess]:  # the oldest first: they are the first to bind again
-        unit.node, unit.acks = None, []  # what the ERP saw of it was at that location
+        unit.acks = []  # what the ERP saw of it was at that location
+        put_at(unit, None)
     for unit in bound[excess:]:
-        unit.node = Node(new.location, key)
+        put_at(unit, Node(new.location, key))
     world.count("deficit", excess)
 
 

@@ -1,6 +1,6 @@
-"""Reservations: the commands of design.md section 4 and what ERP facts do to confirmed orders.
+"""Reservations: the commands of design.md section 4.
 
-In: the world, a command or an order fact. Out: (status, problem name or None, verdicts or None); the world changed, or
+In: the world and a command. Out: (status, problem name or None, verdicts or None); the world changed, or
 left as it was when the status is no 2xx (a failed late confirm apart: that one says `oversold`).
 """
 
@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import copy
 from collections import Counter
-from collections.abc import Callable, Iterable
 from typing import Any
 
 from tests.support.oracle.cart import Kept, Verdict, judge, match_old, place, units_of
-from tests.support.oracle.sellable import cap_epoch, inside, kits_of, parts_of
-from tests.support.oracle.world import AsOf, Line, Movement, Node, Reservation, Unit, World
+from tests.support.oracle.order_facts import apply_to_order, hand_over
+from tests.support.oracle.sellable import base_lines, cap_epoch, inside, kits_of, parts_of
+from tests.support.oracle.world import Line, Reservation, Unit, World
 
 Outcome = tuple[int, str | None, list[Verdict] | None]
 OK: Outcome = (200, None, None)
@@ -205,7 +205,7 @@ def fulfil(world: World, reservation: Reservation, lines: list[dict[str, Any]]) 
         return CLOSED
     before = copy.deepcopy(world.reservations)
     for sku, location, quantity in base_lines(world, lines):
-        chosen = take(world, [reservation], sku, location, quantity, lambda unit: unit.open, anywhere=True)
+        chosen = hand_over(world, reservation, sku, location, quantity)
         if len(chosen) < quantity:
             world.reservations = before
             return 422, "invalid", None
@@ -221,172 +221,3 @@ def expire(world: World) -> int:
     for reservation in due[: world.rule("expire_batch_max")]:
         reservation.phase, reservation.units = "expired", []
     return len(due)
-
-
-# --- what the ERP says about orders -----------------------------------------------------------------------------------
-
-
-def orders(world: World, order_ref: str) -> list[Reservation]:
-    """Every reservation ever confirmed under the reference, oldest first."""
-    found = [r for r in world.reservations.values() if r.order_ref == order_ref]
-    return sorted((r for r in found if r.phase in ("confirmed", "cancelled")), key=lambda r: r.serial)
-
-
-def base_lines(world: World, lines: Iterable[dict[str, Any]]) -> list[tuple[str, str | None, int]]:
-    """(base SKU, location, units) of each line; a kit's name stands for its components."""
-    found = []
-    for line in lines:
-        sku = world.sku(line["sku"])
-        if sku is not None:
-            for base, each in parts_of(world, sku).items():
-                found.append((base, line.get("location"), each * line.get("quantity", 1)))
-    return found
-
-
-def take(
-    world: World,
-    holders: list[Reservation],
-    sku: str,
-    location: str | None,
-    quantity: int,
-    wanted: Callable[[Unit], bool],
-    *,
-    anywhere: bool = False,
-) -> list[Unit]:
-    """The units that a shipment or a fulfilment takes, oldest reservation first.
-
-    At the named location first, then elsewhere at hand, then bound to supply, then unsourced. They move to the named
-    location. Without a name, units without a shelf move to the order's first cell of that SKU by (priority, name);
-    if it has none they cannot be taken (a fulfilment takes them where they are: `anywhere`).
-    """
-    candidates = [(age, unit) for age, r in enumerate(holders) for unit in r.units if unit.sku == sku and wanted(unit)]
-    cells = [u.node.location for r in holders for u in r.units if u.sku == sku and u.node and u.node.supply is None]
-
-    def distance(unit: Unit) -> int:
-        if unit.node is None:
-            return 3
-        if unit.node.supply is not None:
-            return 2
-        return 0 if location is None or unit.node.location == location else 1
-
-    candidates.sort(key=lambda entry: (distance(entry[1]), entry[0], *shelf_order(world, entry[1])))
-    first = min(cells, key=lambda name: (world.locations[name].priority, name), default=None)
-    target = location if location is not None else first
-    able = [u for _, u in candidates if target is not None or anywhere or distance(u) < 2]
-    chosen = able[:quantity]
-    for unit in chosen:
-        if target is not None and distance(unit) > 0:
-            move(unit, target)
-    return chosen
-
-
-def shelf_order(world: World, unit: Unit) -> tuple[int, str]:
-    """Among units at hand: by the location's (priority, name)."""
-    if unit.node is None or unit.node.supply is not None:
-        return 0, ""
-    return world.locations[unit.node.location].priority, unit.node.location
-
-
-def move(unit: Unit, location: str) -> None:
-    """To the shelf of a location. What the ERP saw of the unit elsewhere says nothing about this one."""
-    if unit.node is None or unit.node.location != location:
-        unit.acks = []
-    unit.node = Node(location)
-
-
-def apply_to_order(world: World, fact: dict[str, Any]) -> None:
-    """An ack or an update of an order that is known; one that comes before its order waits for it."""
-    found = orders(world, fact["order_ref"])
-    if not found:
-        world.waiting.setdefault(fact["order_ref"], []).append(fact)
-    elif fact["kind"] == "order.ack":
-        acknowledge(world, found, fact)
-    else:
-        update(world, found, fact)
-
-
-def acknowledge(world: World, found: list[Reservation], fact: dict[str, Any]) -> None:
-    ack = (fact["source"], fact["as_of"])
-    units = [unit for r in found for unit in r.units]
-    if fact.get("lines") is None:
-        for unit in units:
-            if unit.node is not None and world.locations[unit.node.location].owner in (None, fact["source"]):
-                unit.acks.append(ack)
-        return
-    named: dict[str, list[str]] = {}
-    for sku, location, _ in base_lines(world, fact["lines"]):
-        assert location is not None
-        named.setdefault(sku, []).append(location)
-    for unit in units:
-        if unit.sku in named:
-            at_shelf = unit.node is not None and unit.node.supply is None
-            if unit.shipped is None and not (at_shelf and unit.node and unit.node.location in named[unit.sku]):
-                move(unit, named[unit.sku][0])
-            unit.acks.append(ack)
-
-
-def update(world: World, found: list[Reservation], fact: dict[str, Any]) -> None:
-    """cancelled, refused: the units leave. short: they count as shipped, where they are."""
-    for sku, location, quantity in base_lines(world, fact["lines"]):
-        chosen = {id(unit) for unit in not_to_come(world, found, sku, location, quantity)}
-        for reservation in found:
-            for unit in reservation.units:
-                if id(unit) in chosen and fact["status"] == "short":
-                    unit.shipped = (fact["source"], fact["as_of"])
-            if fact["status"] != "short":
-                reservation.units = [unit for unit in reservation.units if id(unit) not in chosen]
-
-
-def not_to_come(world: World, found: list[Reservation], sku: str, location: str | None, quantity: int) -> list[Unit]:
-    """The open units that the ERP takes off, of the oldest reservation first: those at the named location, then those
-    that are least bound; of those at hand the last location by (priority, name), else the last first.
-    """
-
-    def bound(unit: Unit) -> int:
-        if unit.node is None:
-            return 1
-        if unit.node.supply is not None:
-            return 2
-        return 0 if unit.node.location == location else 3
-
-    open_units = [[unit for unit in r.units[::-1] if unit.sku == sku and unit.open] for r in found]
-    for units in open_units:
-        units.sort(key=lambda unit: shelf_order(world, unit), reverse=True)
-        units.sort(key=bound)
-    return [unit for units in open_units for unit in units][:quantity]
-
-
-def ship(
-    world: World, found: list[Reservation], sku: str, location: str | None, quantity: int, source: str, as_of: AsOf
-) -> None:
-    """Units fulfilled over HTTP first, then open ones; what the order has not open is a movement."""
-    for wanted in (lambda u: u.fulfilled and u.shipped is None, lambda u: u.shipped is None):
-        for unit in take(world, found, sku, location, quantity, wanted):
-            unit.shipped = (source, as_of)
-            quantity -= 1
-    if quantity and location is not None:
-        world.movements.append(Movement(sku, location, source, as_of, -quantity))
-    elif quantity:
-        world.count("unlocated", quantity)
-
-
-def unship(
-    world: World, found: list[Reservation], sku: str, location: str | None, quantity: int, source: str, as_of: AsOf
-) -> None:
-    """A later version of a shipment names fewer: the latest units go back on the order, the rest is a movement."""
-    shipped = [
-        u
-        for r in found
-        for u in r.units
-        if u.sku == sku
-        and u.shipped is not None
-        and u.shipped[0] == source
-        and (location is None or (u.node is not None and u.node.location == location))
-    ]
-    for unit in shipped[::-1][:quantity]:
-        unit.shipped = None
-        quantity -= 1
-    if quantity and location is not None:
-        world.movements.append(Movement(sku, location, source, as_of, quantity))
-    elif quantity:
-        world.count("unlocated", quantity)

@@ -6,13 +6,16 @@ In: the world. Out: `room` (what one base SKU allows before the sell multiple) a
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
 from fractions import Fraction
 from math import ceil
+from typing import Any
 
 from tests.support.oracle.edition import new
 from tests.support.oracle.flow import reach
+from tests.support.oracle.places import acks_here
 from tests.support.oracle.world import Node, Ration, Reservation, Supply, Unit, World, counts_open_orders, covers
 
 # --- one location -----------------------------------------------------------------------------------------------------
@@ -38,7 +41,8 @@ def inside(world: World, unit: Unit) -> bool:
         return False
     if unit.shipped is not None and covers(level, *unit.shipped):
         return True
-    acked = any(source == level.source and covers(level, source, as_of) for source, as_of in unit.acks)
+    seen = acks_here(unit, level.source) + [as_of for source, as_of in unit.acks if source == level.source]
+    acked = any(covers(level, level.source, as_of) for as_of in seen)
     return acked and counts_open_orders(level)
 
 
@@ -309,6 +313,17 @@ def parts_of(world: World, sku: str) -> dict[str, int]:
         for base, each in parts_of(world, component).items():
             total[base] = total.get(base, 0) + each * quantity
     return total
+
+
+def base_lines(world: World, lines: Iterable[dict[str, Any]]) -> list[tuple[str, str | None, int]]:
+    """(base SKU, location, units) of each line; a kit's name stands for its components."""
+    found = []
+    for line in lines:
+        sku = world.sku(line["sku"])
+        if sku is not None:
+            for base, each in parts_of(world, sku).items():
+                found.append((base, line.get("location"), each * line.get("quantity", 1)))
+    return found
 
 
 def kits_of(world: World, sku: str) -> dict[str, int]:

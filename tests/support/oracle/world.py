@@ -114,6 +114,16 @@ class Ration:
 
 
 @dataclass
+class Watch:
+    """What one source said of a unit's place since another hand last moved it."""
+
+    origin: str | None  # where the unit stood before the source named a place
+    named: list[tuple[AsOf, list[str]]] = field(default_factory=list)  # by acks and shipments
+    acks: list[AsOf] = field(default_factory=list)
+    since: AsOf | None = None  # what it said before then was of a place that another hand has changed
+
+
+@dataclass
 class Unit:
     """One base unit of a reservation."""
 
@@ -123,7 +133,9 @@ class Unit:
     node: Node | None = None  # None: unsourced
     own: int | None = None  # epoch of the allocation that it was sold on
     cap: int | None = None  # epoch of the cap that it used
-    acks: list[tuple[str, AsOf]] = field(default_factory=list)
+    acks: list[tuple[str, AsOf]] = field(default_factory=list)  # first edition
+    watches: dict[str, Watch] = field(default_factory=dict)  # by source
+    set_aside: list[tuple[str, AsOf, list[str]]] = field(default_factory=list)  # acks of other places, while shipped
     shipped: tuple[str, AsOf] | None = None
     fulfilled: bool = False  # over HTTP; a shipment fact may still cover it
 

@@ -1,0 +1,93 @@
+"""Where the units of an order stand, by what each source says of it: acks and shipments, in whatever order they arrive.
+
+In: a unit of a confirmed order and one statement about it. Out: the unit moved, or left where it is. Always holds: what
+one source says counts in the order of its `as_of`; a unit moves only to a place other than its own; a unit that has
+left stays where it left from. What several sources say cannot be compared: there the last to arrive decides.
+"""
+
+from __future__ import annotations
+
+from operator import itemgetter
+
+from tests.support.oracle.world import AsOf, Node, Unit, Watch, World
+
+
+def place_of(unit: Unit) -> str | None:
+    return unit.node.location if unit.node else None
+
+
+def shelf_order(world: World, unit: Unit) -> tuple[int, str]:
+    """Among units at hand: by the location's (priority, name)."""
+    if unit.node is None or unit.node.supply is not None:
+        return 0, ""
+    return world.locations[unit.node.location].priority, unit.node.location
+
+
+def path(watch: Watch) -> tuple[str | None, AsOf | None]:
+    """(where the source has the unit, from which `as_of` on; None: from the beginning)."""
+    place, since = watch.origin, None
+    for as_of, places in sorted(watch.named, key=itemgetter(0)):
+        if place not in places:
+            place, since = places[0], as_of
+    return place, since
+
+
+def acks_here(unit: Unit, source: str) -> list[AsOf]:
+    """When the source acknowledged the unit where it stands: what it saw at another place says nothing about this."""
+    watch = unit.watches.get(source)
+    if watch is None:
+        return []
+    _, since = path(watch)
+    return [as_of for as_of in watch.acks if since is None or as_of >= since]  # type: ignore[operator]
+
+
+def acknowledge_unit(unit: Unit, source: str, as_of: AsOf, places: list[str] | None) -> None:
+    """An ack of a unit; without places, it was seen where it stands."""
+    if unit.shipped is not None and places is not None and place_of(unit) not in places:
+        unit.set_aside.append((source, as_of, places))
+        return
+    watch = watch_of(unit, source)
+    if watch.since is not None and as_of < watch.since:  # type: ignore[operator]
+        return
+    watch.acks.append(as_of)
+    if places is not None:
+        watch.named.append((as_of, places))
+    place, _ = path(watch)
+    if place is not None and place != place_of(unit):
+        put_at(unit, Node(place), by=source)
+
+
+def ship_unit(unit: Unit, source: str, as_of: AsOf, location: str | None, shelf: str) -> None:
+    """The unit has left from this shelf, which the shipment names or not."""
+    unit.shipped = (source, as_of)
+    if location is not None:
+        watch = watch_of(unit, source)
+        unit.set_aside += [(source, at, places) for at, places in watch.named if at > as_of]  # type: ignore[operator]
+        watch.named = [one for one in watch.named if one[0] <= as_of]  # type: ignore[operator]
+        watch.named.append((as_of, [location]))
+    put_at(unit, Node(shelf), by=source)
+
+
+def unship_unit(unit: Unit) -> None:
+    """It has not left after all: what was said of other places in the meantime counts now."""
+    unit.shipped = None
+    said, unit.set_aside = unit.set_aside, []
+    for source, as_of, places in said:
+        acknowledge_unit(unit, source, as_of, places)
+
+
+def put_at(unit: Unit, node: Node | None, by: str | None = None) -> None:
+    """To another node. At another place, what the other sources saw of the unit before says nothing any more."""
+    was, unit.node = place_of(unit), node
+    if place_of(unit) != was:
+        for source, watch in unit.watches.items():
+            if source != by:
+                newest = max((as_of for as_of, _ in watch.named), default=None)
+                unit.watches[source] = Watch(place_of(unit), since=newest if newest is not None else watch.since)
+
+
+def watch_of(unit: Unit, source: str) -> Watch:
+    watch = unit.watches.setdefault(source, Watch(place_of(unit)))
+    if not watch.named:
+        watch.origin = place_of(unit)
+    return watch

@@ -285,12 +285,14 @@ async def test_a_follower_tells_how_fresh_it_is(server: EmbeddedServer) -> None:
 
         await asyncio.sleep(1)
         as_of = told(follower)
-        assert (as_of["mode"], as_of["sequence"]) == ("live", sequence), "the leader's pulse says that LOG ends here"
+        assert (as_of["mode"], as_of["sequence"]) == ("live", sequence), (
+            "the leader's heartbeat reports that LOG ends here"
+        )
         assert as_of["age_ms"] <= 400
-        leader.cluster.heartbeats.next_s = float("inf")  # no pulse, no batch: where LOG ends is not known any more
+        leader.cluster.heartbeats.next_s = float("inf")  # no heartbeat, no batch: where LOG ends is not known any more
         await until(lambda: told(follower)["mode"] == "stale")
         assert told(follower)["age_ms"] > 400
-        assert any("heard" in reason or "behind" in reason for reason in follower.ready())
+        assert any("no heartbeat" in reason or "behind" in reason for reason in follower.ready())
         assert told(leader)["mode"] == "live"
 
 

@@ -1,4 +1,4 @@
-"""A forwarded command that was long on its way: by the leader's own clock, as its pulses tell it, its time is over."""
+"""A forwarded command that was long on its way: its time is over by the leader's clock, as heartbeats report it."""
 
 import asyncio
 

@@ -101,7 +101,7 @@ async def test_a_flipped_bit_in_the_last_block_is_noticed_and_mended_while_the_g
             assert len(await log_messages(connection)) == len(left), "nothing is changed without a yes"
             done = await asyncio.to_thread(holdfast, "repair", "--data", str(tmp_path), "--yes")
             assert done.returncode == 0, done.stdout + done.stderr
-            assert "Put right and proven" in done.stdout
+            assert "Restored and proven" in done.stdout
             await leads(node)
             assert node.state()["digest"] == digest
             assert (await put(node, "new", ("S1", 1)))[0] == 201
@@ -250,7 +250,7 @@ async def test_somebody_who_writes_meanwhile_stops_the_repair(tmp_path: Path) ->
         await rewrite_log(connection, messages[:-4])
         await connection.request(NAMES.log_subject, batch_after("0" * 64, 99), 2_000)
         repairer = Repairer(connection, tmp_path, "main", SETTINGS)
-        with pytest.raises(RepairError, match="somebody else"):
+        with pytest.raises(RepairError, match="another process wrote"):
             await repairer._append(NAMES.log, NAMES.log_subject, len(messages) - 3, messages[-4])
 
 

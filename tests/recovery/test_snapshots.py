@@ -276,8 +276,8 @@ async def test_what_is_heard_of_digests_is_bounded() -> None:
     digests = Digests(kept_max=10)
     for sequence in range(100):
         pulse = PeerState("n1", "0" * 16, "leading", 1, sequence, digests=((sequence, f"{sequence:032x}"),))
-        await digests.hear(Message(encode_peer_state(pulse)))  # type: ignore[arg-type]
-    await digests.hear(Message(b"no pulse"))  # type: ignore[arg-type]
+        await digests.receive(Message(encode_peer_state(pulse)))  # type: ignore[arg-type]
+    await digests.receive(Message(b"no pulse"))  # type: ignore[arg-type]
     assert digests.first(0) == 90
     assert digests.first(100) is None
     assert digests.at(99) == {"n1": f"{99:032x}"}

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from holdfast.settings import NodeSettings, Settings
-from holdfast.supervisor.channel import Assignment, Failed, encoded, fingerprint_of
+from holdfast.supervisor.control_pipe import Assignment, Failed, encoded, fingerprint_of
 from tests.support.gateway import ask
 from tests.support.served import Api, serving
 from tests.support.serving import holdfast

@@ -220,7 +220,7 @@ class AnswersBeforeAck(Leader):
 
 
 class LateIsNotDone(Leader):
-    """Tells those whose deadline passes while their batch is under way that nothing was done."""
+    """Answers `not-done` to requests whose deadline passes while their batch is under way."""
 
     def sweep(self, effects: list[e.Effect]) -> None:
         mine: list[e.Effect] = []

@@ -79,12 +79,12 @@ class IgnoresItsLease(Leader):
 class HearsNoPeers(Quarantine):
     """Takes no notice of what other processes hold."""
 
-    def on_peers(self, event: e.PeersHeard) -> None:
-        super().on_peers(e.PeersHeard(event.call_id, ()))
+    def on_peers(self, event: e.PeersAnswered) -> None:
+        super().on_peers(e.PeersAnswered(event.call_id, ()))
 
 
 class IgnoresItsJournal(Protocol):
-    """Takes no notice of its own journal, and tells nobody of it."""
+    """Takes no notice of its own journal, and reports it to no process."""
 
     def _on_quarantined(self, event: e.Quarantined, effects: list[e.Effect]) -> None:
         pass

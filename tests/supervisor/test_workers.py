@@ -20,8 +20,8 @@ from holdfast.nats_server.server import runtime_of
 from holdfast.settings import SupervisorSettings
 from holdfast.supervisor import record
 from holdfast.supervisor.address import reserve
-from holdfast.supervisor.channel import Assignment, Listening, LogState, encoded
 from holdfast.supervisor.children import Child, ChildSpec
+from holdfast.supervisor.control_pipe import Assignment, Listening, LogState, encoded
 from holdfast.supervisor.record import GatewayRecord, WorkerRecord, gateway_of
 from tests.support.gateway import ask
 from tests.support.ports import free_port
@@ -251,13 +251,13 @@ async def test_one_that_is_done_is_not_started_again() -> None:
 
 CHATTY = """
 import asyncio, sys
-from holdfast.supervisor.channel import Listening, inherited
-assignment, channel = inherited(65536)
+from holdfast.supervisor.control_pipe import Listening, inherited
+assignment, pipe = inherited(65536)
 async def main():
-    await channel.open()
-    channel.tell(Listening("of " + assignment.node))
-    async for message in channel.heard():
-        channel.tell(Listening(message.fault or "well"))
+    await pipe.open()
+    pipe.send(Listening("of " + assignment.node))
+    async for message in pipe.received():
+        pipe.send(Listening(message.fault or "well"))
 asyncio.run(main())
 """
 

@@ -64,7 +64,7 @@ class Neighbours:
                     return e.LeasePut(call_id, self.key.revision)
                 return e.LeaseFailed(call_id, conflict=True, detail="wrong last sequence")
             case e.AskPeers(call_id):
-                return e.PeersHeard(call_id, self.peers)
+                return e.PeersAnswered(call_id, self.peers)
             case e.ReadEnds(call_id):
                 return e.EndsRead(call_id, self.log_end(), self.in_end)
             case _:

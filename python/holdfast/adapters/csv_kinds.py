@@ -78,7 +78,7 @@ class Kind:
     unique: tuple[str, ...]
     example: tuple[dict[str, str], ...]
     policy: bool
-    says: str
+    meaning: str
 
 
 UNSELLABLE = ("quality_control", "damaged", "quarantined", "in_transfer")
@@ -102,7 +102,7 @@ LEVELS = Kind(
         {"sku": "MUG-RED", "location": "paris", "on_hand": "48", "basis": "net"},
     ),
     policy=False,
-    says="how much of each SKU is at which location; default of `basis`: gross, of `as_of`: now",
+    meaning="how much of each SKU is at which location; default of `basis`: gross, of `as_of`: now",
 )
 ITEMS = Kind(
     fact=facts.Item,
@@ -123,7 +123,7 @@ ITEMS = Kind(
         {"sku": "MUG-PAIR", "base_unit": "each", "kit": "MUG-BLUE=1;MUG-RED=1", "status": "active"},
     ),
     policy=True,
-    says="SKUs with their units, kits and other names; default of `base_unit`: each, of `status`: active",
+    meaning="SKUs with their units, kits and other names; default of `base_unit`: each, of `status`: active",
 )
 LOCATIONS = Kind(
     fact=facts.Location,
@@ -135,7 +135,7 @@ LOCATIONS = Kind(
         {"location": "lyon-store", "type": "store", "regions": "FR"},
     ),
     policy=True,
-    says="warehouses, stores and 3PLs; default of `type`: warehouse",
+    meaning="warehouses, stores and 3PLs; default of `type`: warehouse",
 )
 CHANNELS = Kind(
     fact=facts.Channel,
@@ -155,7 +155,7 @@ CHANNELS = Kind(
         {"channel": "store", "locations": "lyon-store", "sourcing": "priority"},
     ),
     policy=True,
-    says="channels, and the locations that each sells from (`*`: all)",
+    meaning="channels, and the locations that each sells from (`*`: all)",
 )
 SUPPLY = Kind(
     fact=facts.Supply,
@@ -176,7 +176,7 @@ SUPPLY = Kind(
         {"ref": "PO-1001", "line": "1", "sku": "MUG-RED", "location": "paris", "quantity": "240", "due": "2030-01-15"},
     ),
     policy=False,
-    says="what is on its way, and when it is due; default of `status`: open",
+    meaning="what is on its way, and when it is due; default of `status`: open",
 )
 ALLOCATIONS = Kind(
     fact=facts.Allocation,
@@ -185,7 +185,7 @@ ALLOCATIONS = Kind(
     unique=("channel", "sku"),
     example=({"channel": "store", "sku": "MUG-BLUE", "quantity": "20"},),
     policy=True,
-    says="units ring-fenced for a channel; 0 ends one",
+    meaning="units ring-fenced for a channel; 0 ends one",
 )
 SAFETY = Kind(
     fact=facts.Safety,
@@ -194,7 +194,7 @@ SAFETY = Kind(
     unique=("sku", "location"),
     example=({"location": "paris", "percent": "2.5"}, {"sku": "MUG-BLUE", "location": "paris", "absolute": "5"}),
     policy=True,
-    says="units never sold, by SKU, location, both or neither",
+    meaning="units never sold, by SKU, location, both or neither",
 )
 
 KINDS = {

@@ -25,7 +25,7 @@ FACTS_TOGETHER = 2_000
 BAD_SHOWN_MAX = 50
 
 KindName = Literal["levels", "items", "locations", "channels", "supply", "allocations", "safety"]
-KIND_HELP = "What the rows are. " + " ".join(f"{name}: {kind.says}." for name, kind in KINDS.items())
+KIND_HELP = "What the rows are. " + " ".join(f"{name}: {kind.meaning}." for name, kind in KINDS.items())
 
 
 def import_csv(
@@ -148,10 +148,10 @@ def _outcome(rows: int, bad: list[BadCell], *, taken: int, sequence: int | None,
             f"{number(taken)} rows were imported; {number(len(bad))} were rejected meanwhile.", style="bold red"
         )
     elif not as_json:
-        said = (
+        summary = (
             f"{number(taken)} rows imported, in the log at sequence {number(sequence or 0)}."
             if taken
             else "All rows are good."
         )
-        results.print(said)
+        results.print(summary)
     return FOUND_WRONG if bad else DONE

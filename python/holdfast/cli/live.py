@@ -36,20 +36,20 @@ class LiveWatcher:
             self._progress.remove_task(self._task)
         self._task = task = self._progress.add_task(title, total=total, rate="")
         began = monotonic()
-        drawn = said = began
+        drawn = printed = began
         if not remarks.is_terminal:
             remarks.print(f"{title} ...", markup=False)
 
         def report(done: int) -> None:
-            nonlocal drawn, said
+            nonlocal drawn, printed
             now = monotonic()
             if now - drawn < DRAW_EVERY_S and done != total:
                 return
             drawn = now
             rate = done / (now - began) if now > began else 0.0
             self._progress.update(task, completed=done, rate=f"{number(rate)}/s")
-            if not remarks.is_terminal and now - said >= LINE_EVERY_S:
-                said = now
+            if not remarks.is_terminal and now - printed >= LINE_EVERY_S:
+                printed = now
                 of = f" of {number(total)}" if total else ""
                 remarks.print(f"  {number(done)}{of}, {number(rate)}/s", markup=False)
 

@@ -60,8 +60,8 @@ def repair(
     ```
     """
     options = {"serve.data": text_of(data), "serve.nats": nats, "serve.scope": scope}
-    directory, said = settings_of_data(config, options | (tls or TlsOptions()).options())
-    serve, settings = said.serve, said.settings
+    directory, loaded = settings_of_data(config, options | (tls or TlsOptions()).options())
+    serve, settings = loaded.serve, loaded.settings
     run = _run(directory, serve.nats or None, serve.scope, settings, trust, _consent(yes, recreate, json))
     with could_not_run():
         found, made, proof, backup = uvloop.run(run)

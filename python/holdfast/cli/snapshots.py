@@ -40,8 +40,8 @@ def snapshots(
     holdfast snapshots --data DIR --take --prove
     ```
     """
-    directory, said = settings_of_data(config, {"serve.data": text_of(data), "serve.scope": scope})
-    scope, settings = said.serve.scope, said.settings
+    directory, loaded = settings_of_data(config, {"serve.data": text_of(data), "serve.scope": scope})
+    scope, settings = loaded.serve.scope, loaded.settings
     differs = ""
     if take:
         with could_not_run():

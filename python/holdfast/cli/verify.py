@@ -47,9 +47,9 @@ def verify(
     holdfast verify --data DIR --gateway http://127.0.0.1:9000 --json
     ```
     """
-    directory, said = settings_of_data(config, {"serve.data": text_of(data), "serve.scope": scope})
+    directory, loaded = settings_of_data(config, {"serve.data": text_of(data), "serve.scope": scope})
     with could_not_run():
-        found = uvloop.run(rebuilt(directory, gateway, key, said.serve.scope, said.settings))
+        found = uvloop.run(rebuilt(directory, gateway, key, loaded.serve.scope, loaded.settings))
     if json:
         write_json(document(found))
     else:

@@ -29,7 +29,7 @@ from holdfast.nats.connection import endpoint_of
 from holdfast.nats.streams import Names
 from holdfast.node.bootstrap import Bootstrap
 from holdfast.node.node import Node
-from holdfast.supervisor.channel import Assignment, Channel, Listening, LogState, SnapshotCounts, WorkerDied
+from holdfast.supervisor.control_pipe import Assignment, ControlPipe, Listening, LogState, SnapshotCounts, WorkerDied
 
 OWN_HOST = "127.0.0.1"
 GONE = 3
@@ -49,7 +49,7 @@ class Serving:
     keys: int
 
 
-async def work(assignment: Assignment, channel: Channel) -> str:
+async def work(assignment: Assignment, pipe: ControlPipe) -> str:
     """Serve until asked to stop. Returns why it ended: "" after a signal, else the cause that made it impossible to go
     on.
 
@@ -59,14 +59,14 @@ async def work(assignment: Assignment, channel: Channel) -> str:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    await channel.open()
+    await pipe.open()
     if disagreement := assignment.disagreement():
         return disagreement
     async with AsyncExitStack() as stack:
         serving = await stack.enter_async_context(_serving(assignment))
-        channel.tell(Listening(serving.own_url, serving.keys))
+        pipe.send(Listening(serving.own_url, serving.keys))
         ends = [asyncio.create_task(stop.wait()), asyncio.create_task(serving.node.halted())]
-        beside = [asyncio.create_task(_tell_ready(serving)), asyncio.create_task(_hear(serving.node, channel))]
+        beside = [asyncio.create_task(_report_ready(serving)), asyncio.create_task(_receive(serving.node, pipe))]
         done, _ = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         for task in (*ends, beside[0]):
             task.cancel()
@@ -125,9 +125,9 @@ async def _serving(assignment: Assignment) -> AsyncIterator[Serving]:
         await node.stop(drain)
 
 
-async def _hear(node: Node[Engine], channel: Channel) -> None:
+async def _receive(node: Node[Engine], pipe: ControlPipe) -> None:
     """Messages of the supervisor. When it ends, this process ends at once: the log stops too, and may be replaced."""
-    async for message in channel.heard():
+    async for message in pipe.received():
         if isinstance(message, LogState):
             node.log_fault = message.fault
         elif isinstance(message, SnapshotCounts):
@@ -135,12 +135,12 @@ async def _hear(node: Node[Engine], channel: Channel) -> None:
             node.counted.snapshots_failed = message.failed_total
             node.counted.snapshot_failures_in_a_row = message.failures_in_a_row
         elif isinstance(message, WorkerDied):
-            node.heard_death(message.node)
+            node.peer_died(message.node)
     log.critical("supervisor-gone")
     os._exit(GONE)
 
 
-async def _tell_ready(serving: Serving) -> None:
+async def _report_ready(serving: Serving) -> None:
     began = time.monotonic()
     await serving.node.wait_ready()
     sequence = serving.node.state()["sequence"]

@@ -25,11 +25,11 @@ log = structlog.get_logger()
 class GatewayProtocol(web.RequestHandler):
     """aiohttp's connection, with this project's problems, and an answer to headers that never end."""
 
-    __slots__ = ("_heard", "_sequence")
+    __slots__ = ("_partial_request", "_sequence")
 
     def __init__(self, manager: web.Server, *, sequence: Callable[[], int], **kwargs: Any) -> None:
         super().__init__(manager, **kwargs)
-        self._heard = 0
+        self._partial_request = 0
         self._sequence = sequence
 
     def data_received(self, data: bytes) -> None:
@@ -37,12 +37,12 @@ class GatewayProtocol(web.RequestHandler):
         before = self._request_count
         super().data_received(data)
         # Bytes that ended no request's headers: a further request has begun.
-        self._heard = before + 1 if self._request_count == before else 0
+        self._partial_request = before + 1 if self._request_count == before else 0
 
     def _process_keepalive(self) -> None:
         # Bytes came, but no whole request: answer 408 before closing.
         late = (
-            self._heard > self._request_count
+            self._partial_request > self._request_count
             and self._waiter is not None
             and not self._waiter.done()
             and self._loop.time() >= self._next_keepalive_close_time

@@ -16,7 +16,7 @@ from holdfast.errors import LogError
 from holdfast.gateway.run import GONE, work
 from holdfast.logs import configure_logs
 from holdfast.settings import SupervisorSettings
-from holdfast.supervisor.channel import Assignment, Channel, Failed, ParentGoneError, inherited
+from holdfast.supervisor.control_pipe import Assignment, ControlPipe, Failed, ParentGoneError, inherited
 
 DONE, COULD_NOT_RUN = 0, 2
 
@@ -24,27 +24,27 @@ DONE, COULD_NOT_RUN = 0, 2
 def main() -> int:
     """One life."""
     try:
-        assignment, channel = inherited(SupervisorSettings().message_bytes_max)
+        assignment, pipe = inherited(SupervisorSettings().message_bytes_max)
     except ParentGoneError as gone:
         print(f"holdfast: {gone}", file=sys.stderr)  # noqa: T201 - there is no log yet
         return GONE
     configure_logs(assignment.log_level, node=assignment.node)
     factory = uvloop.new_event_loop if assignment.loop == "uvloop" else None
     with asyncio.Runner(loop_factory=factory) as runner:
-        return runner.run(_life(assignment, channel))
+        return runner.run(_life(assignment, pipe))
 
 
-async def _life(assignment: Assignment, channel: Channel) -> int:
+async def _life(assignment: Assignment, pipe: ControlPipe) -> int:
     try:
-        why = await work(assignment, channel)
+        why = await work(assignment, pipe)
     except LogError as fault:
         why = f"the log cannot be used: {fault}"
     except (OSError, ValueError) as fault:
         why = str(fault)
     if why:
-        channel.tell(Failed(why))
+        pipe.send(Failed(why))
     with contextlib.suppress(OSError):
-        await channel.close()
+        await pipe.close()
     return COULD_NOT_RUN if why else DONE
 
 

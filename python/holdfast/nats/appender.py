@@ -1,8 +1,8 @@
 """One fenced append, and reading a message back.
 
-Role: send a batch with the expectation that LOG ends at E, and say what came back. In: bytes and E. Out: a reply for
+Role: send a batch with the expectation that LOG ends at E, and report what came back. In: bytes and E. Out: a reply for
 the caller to judge. Always: stream-level expectation only, no message id, one subject; a reply carries the id of the
-append it belongs to, so that a late one is never taken for another's.
+append it belongs to, so that a late one is never taken for the reply to another append.
 """
 
 import asyncio
@@ -66,7 +66,7 @@ _ack_decoder = msgspec.json.Decoder(_Ack)
 
 
 def parse_reply(stream: str, append_id: int, payload: bytes, status: str | None) -> Stored | Refused:
-    """What a server's answer to a publish says."""
+    """The reply that a server's answer to a publish means."""
     if status is not None:
         return Refused(append_id, Refusal.UNREACHABLE, f"status {status}")
     try:
@@ -84,7 +84,7 @@ def parse_reply(stream: str, append_id: int, payload: bytes, status: str | None)
 
 
 def is_duplicate(payload: bytes) -> bool:
-    """Whether an acknowledgement says that the stream has had this message id before (IN and DLQ; LOG uses no ids)."""
+    """Whether an acknowledgement reports that the stream had this message id before (IN and DLQ; LOG uses no ids)."""
     try:
         return _ack_decoder.decode(payload).duplicate
     except msgspec.DecodeError:
@@ -127,7 +127,7 @@ class Appender:
 
 
 async def get_message(connection: Connection, stream: str, sequence: int) -> bytes | None:
-    """The bytes of one message, from the stream's leader. None proves nothing: it may be asked of a deposed one."""
+    """The bytes of one message, from the stream's leader. None proves nothing: a deposed one may have answered."""
     try:
         answer = await connection.api(f"STREAM.MSG.GET.{stream}", {"seq": sequence})
     except ApiError as error:

@@ -1,7 +1,7 @@
 """One connection to NATS, with the settings that a log needs.
 
-Role: connect, request with a deadline of its own, publish without buffering, listen without dropping.
-In: an endpoint and subjects. Out: replies, JetStream API answers, and whether the connection stands (to readiness).
+Role: connect, request with its own deadline, publish without buffering, listen without dropping.
+In: an endpoint and subjects. Out: replies, JetStream API answers, and whether it is connected (for readiness).
 Always: nothing is buffered while disconnected (no stale publish after a reconnect); reconnecting never gives up; a
 listener never loses a message to a full client-side queue; an API error is an exception, never a value.
 """
@@ -48,7 +48,7 @@ _UNREACHABLE = (
 
 @dataclass(frozen=True, slots=True)
 class Tls:
-    """Files in PEM: who signs the servers' certificates, and ours, where they ask for one."""
+    """Files in PEM: the authority of the servers' certificates, and our own certificate, where they ask for one."""
 
     ca: Path
     certificate: Path | None = None
@@ -65,7 +65,7 @@ class Tls:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where NATS is and who we are there."""
+    """Where NATS is, and the user of this process."""
 
     urls: tuple[str, ...]
     user: str | None = None
@@ -75,9 +75,9 @@ class Endpoint:
 
 
 def endpoint_of(url: str, settings: LogSettings) -> Endpoint:
-    """`nats://user:password@host:4222[,...]`; the first one's user counts for all. Raises ValueError.
+    """`nats://user:password@host:4222[,...]`; the first one's user is used for all. Raises ValueError.
 
-    `tls://` insists on TLS; who signs, and our own certificate or credentials, are in the settings.
+    `tls://` requires TLS; the authority, and our own certificate or credentials, are in the settings.
     """
     urls = tuple(part.strip() for part in url.split(",") if part.strip())
     if not urls:
@@ -115,11 +115,11 @@ class Connection:
         self.last_fault = ""
 
     def watch(self, watcher: Callable[[bool, str], None]) -> None:
-        """Have `watcher(connected, why)` called at each change; `why` is "closed" when the client gave up for good."""
+        """Have `watcher(connected, why)` called at each change; `why` is "closed" once the client has ended."""
         self._watchers.append(watcher)
 
     def unwatch(self, watcher: Callable[[bool, str], None]) -> None:
-        """No longer."""
+        """Remove it."""
         if watcher in self._watchers:
             self._watchers.remove(watcher)
 
@@ -157,7 +157,7 @@ class Connection:
                 pending_size=0,
                 allow_reconnect=True,
                 max_reconnect_attempts=-1,
-                reconnect_time_wait=settings.reconnect_wait_ms / 1000,  # type: ignore[arg-type] # slept on; int by mistake
+                reconnect_time_wait=settings.reconnect_wait_ms / 1000,  # type: ignore[arg-type] # typed int by mistake
                 connect_timeout=max(1, settings.connect_timeout_ms // 1000),
                 ping_interval=max(1, settings.ping_interval_ms // 1000),
                 max_outstanding_pings=settings.pings_outstanding_max,
@@ -176,12 +176,12 @@ class Connection:
         finally:
             await cancel_and_wait(connecting)
             if not connecting.cancelled():
-                connecting.exception()  # how an attempt ended that was given up is of no interest
+                connecting.exception()  # the result of an abandoned attempt does not matter
 
     async def close(self) -> None:
         """Close for good; nothing waits."""
         self._watchers.clear()
-        if self._begun:  # else there is nothing to close, and the client says so by failing
+        if self._begun:  # else there is nothing to close, and the client would raise
             with contextlib.suppress(*_UNREACHABLE, nats.errors.Error):
                 await self._client.close()
         self.connected = False
@@ -203,7 +203,7 @@ class Connection:
         if version[:2] < self._settings.server_version_min:
             wanted = ".".join(map(str, self._settings.server_version_min))
             raise ServerUnfitError(
-                f"nats-server {found} is too old for a log that must not lose anything; use {wanted} or newer"
+                f"nats-server {found} is too old: it could lose acknowledged messages; use {wanted} or newer"
             )
         if replicas > 1 and version[:2] < self._settings.server_version_replicas_min:
             wanted = ".".join(map(str, self._settings.server_version_replicas_min))
@@ -213,7 +213,7 @@ class Connection:
         level = await self._api_level()
         if level < next(level for since, level in _API_LEVELS if version[:2] >= since):
             raise ServerUnfitError(
-                f"nats-server {found} answers with JetStream API level {level}, which is that of an older one; "
+                f"nats-server {found} answers with JetStream API level {level}, which belongs to an older version; "
                 "run the same version on every server of the cluster"
             )
         if version[:2] < self._settings.server_version_wanted:
@@ -254,7 +254,7 @@ class Connection:
     async def request(
         self, subject: str, payload: bytes, timeout_ms: int, headers: dict[str, str] | None = None
     ) -> Msg:
-        """Send and wait for one answer. UnreachableError says nothing about whether it was received."""
+        """Send and wait for one answer. UnreachableError does not tell whether it was received."""
         try:
             return await self._client.request(subject, payload, timeout=timeout_ms / 1000, headers=headers)
         except _UNREACHABLE as fault:
@@ -271,7 +271,7 @@ class Connection:
         return parsed
 
     def jetstream(self) -> JetStreamContext:
-        """For what the library does well enough: object stores. Streams of the log go through `api`."""
+        """For what the library supports well enough: object stores. Streams of the log go through `api`."""
         return self._client.jetstream(timeout=self._settings.api_timeout_ms / 1000)
 
     async def listen(self, subject: str, callback: Callable[[Msg], Awaitable[None]]) -> Subscription:

@@ -1,10 +1,10 @@
-"""Dead letters: what could not be taken from IN, with the reason.
+"""Dead letters: what could not be taken in from IN, with the reason.
 
 Role: store the raw bytes of a refused fact or message in DLQ, and headers that say why, from where, and which
 sequence. In: letters. Out: messages that `nats stream view HF_main_DLQ` shows and that can be published again as they
 are. Always: letters go out on the connection before whatever is sent after `put`, so LOG never has taken in a message
 whose letter was not sent; at most `dead_queued_max` wait; one that is not acknowledged is sent again under the same
-message id; none is ever a reason to stop the log.
+message id; a failing dead letter never stops the log.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ _REASON_CHARS_MAX = 1_000
 
 
 class DeadLetters:
-    """Sends letters, and keeps each until DLQ has it."""
+    """Sends letters, and holds each until DLQ has it."""
 
     def __init__(self, connection: Connection, names: Names, settings: LogSettings) -> None:
         self._connection = connection
@@ -39,7 +39,7 @@ class DeadLetters:
         self._inbox = ""
         self._numbers = itertools.count()
         self._waiting: dict[int, DeadLetter] = {}
-        self._heard_s = 0.0
+        self._last_answer_s = 0.0
         self._empty = asyncio.Event()
         self._sending: set[asyncio.Task[None]] = set()
         self._repeater: asyncio.Task[None] | None = None
@@ -60,7 +60,7 @@ class DeadLetters:
         numbered = dict(zip(self._numbers, letters[:room], strict=False))
         self._waiting |= numbered
         self._empty.clear()
-        self._heard_s = time.monotonic()
+        self._last_answer_s = time.monotonic()
         loop = asyncio.get_running_loop()
         task = loop.create_task(self._send(list(numbered)))
         self._sending.add(task)
@@ -74,7 +74,7 @@ class DeadLetters:
         return len(self._waiting)
 
     async def close(self, patience_s: float) -> None:
-        """Wait so long for what is not acknowledged."""
+        """Wait at most this long for the letters that are not acknowledged."""
         if self._waiting:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(patience_s):
@@ -103,11 +103,11 @@ class DeadLetters:
         """Send again what has had no answer, once answers have stopped coming."""
         while self._waiting:
             await asyncio.sleep(self._settings.dead_retry_ms / 1000)
-            if (time.monotonic() - self._heard_s) * 1000 >= self._settings.dead_retry_ms:
+            if (time.monotonic() - self._last_answer_s) * 1000 >= self._settings.dead_retry_ms:
                 await self._send(list(self._waiting))
 
     async def _on_message(self, message: Msg) -> None:
-        self._heard_s = time.monotonic()
+        self._last_answer_s = time.monotonic()
         number = int(message.subject.rpartition(".")[2])
         status = message.headers.get("Status") if message.headers else None
         reply = parse_reply(self._names.dead, 0, message.data, status)

@@ -21,7 +21,7 @@ _REPEAT_MS = 100
 
 
 class InFullError(LogError):
-    """IN refused the message and certainly has not stored it: no room left, or the message is too large."""
+    """IN refused the message and certainly has not stored it: no space left, or the message is too large."""
 
 
 class _Ack(msgspec.Struct):

@@ -1,9 +1,9 @@
-"""The lease's key: who is to lead, in a NATS KV bucket that forgets.
+"""The lease's key: which process may lead, in a NATS KV bucket whose values expire.
 
 Role: read and put one key. In: the revision that a put replaces. Out: what the key holds, the new revision, or a
 conflict. Always: a put never goes through without the expected revision; reads go to the bucket's leader, never to a
 replica; the bucket is in memory and ends each value by its own age (docs/adr/0007), so a lost bucket is made again and
-means no more than a lost lease: nothing that matters rests on it.
+means no more than a lost lease: safety does not depend on it.
 """
 
 import base64
@@ -36,7 +36,7 @@ class _Value(msgspec.Struct):
 
 
 class LeaseStore:
-    """The key of one scope, as one life of one process puts it."""
+    """The key of one scope, as one run of one process puts it."""
 
     def __init__(
         self,
@@ -57,9 +57,9 @@ class LeaseStore:
         self._call_ms = call_ms
 
     async def ensure(self) -> bool:
-        """Make the bucket if it is missing, give it our time to live if it has another; True when it was made.
+        """Make the bucket if it is missing, set its time to live if it has another one; True when it was made.
 
-        Raises StreamMismatchError when what is there is no bucket for a lease; UnreachableError, ApiError.
+        Raises StreamMismatchError when the existing stream is not a bucket for a lease; UnreachableError, ApiError.
         """
         try:
             found: dict[str, Any] = (await self._connection.api(f"STREAM.INFO.{self._bucket}"))["config"]
@@ -71,12 +71,12 @@ class LeaseStore:
             except ApiError as conflict:
                 if conflict.code != _STREAM_IN_USE:
                     raise
-                return True  # another process made it in this moment, with a first revision of its own
+                return True  # another process made it in this moment, with its own first revision
             log.info("lease-bucket-made", bucket=self._bucket)
             return True
         if found.get("max_msgs_per_subject") != 1 or found.get("subjects") != [f"$KV.{self._bucket[3:]}.>"]:
             raise StreamMismatchError(
-                f"stream {self._bucket} is no bucket for a lease; delete it, holdfast makes it again at once"
+                f"stream {self._bucket} is not a bucket for a lease; delete it, holdfast makes it again at once"
             )
         age = self._ttl_ms * _MS_IN_NS
         if found.get("max_age") != age:
@@ -86,7 +86,7 @@ class LeaseStore:
         return False
 
     async def read(self) -> Lease | None:
-        """What the key holds; None when nothing. Raises LogError when nobody answers."""
+        """What the key holds; None when nothing. Raises LogError without an answer."""
         try:
             answer = await self._connection.api(f"STREAM.MSG.GET.{self._bucket}", {"last_by_subj": self._key})
         except ApiError as error:
@@ -99,7 +99,7 @@ class LeaseStore:
         try:
             value = msgspec.json.decode(base64.b64decode(message.get("data", "")), type=_Value)
         except msgspec.DecodeError:
-            value = _Value()  # a deletion, or an operator's hand: nobody's
+            value = _Value()  # a deletion, or an edit by an operator: no holder
         return Lease(value.node or None, value.boot, message["seq"])
 
     async def put(self, expected: int) -> int:
@@ -107,7 +107,7 @@ class LeaseStore:
         return await self._put(self._held, expected)
 
     async def release(self, expected: int) -> int:
-        """Put nobody, likewise."""
+        """Put an empty holder, likewise."""
         return await self._put(msgspec.json.encode(_Value()), expected)
 
     async def _put(self, value: bytes, expected: int) -> int:
@@ -115,8 +115,8 @@ class LeaseStore:
         try:
             answer = await self._connection.request(self._key, value, self._call_ms, headers)
         except UnreachableError:
-            if await self.ensure():  # nobody answered because the server came up again without what is in memory
-                raise ConflictError(f"{self._bucket} was made anew") from None
+            if await self.ensure():  # no answer, because the server restarted and lost what it had in memory
+                raise ConflictError(f"{self._bucket} was made again") from None
             raise
         reply = parse_reply(self._bucket, 0, answer.data, None)
         if isinstance(reply, Stored):
@@ -138,7 +138,7 @@ class LeaseStore:
             "duplicate_window": age,
             "max_msgs": -1,
             "max_msgs_per_subject": 1,
-            "first_seq": int(time.time() * 1_000),  # a bucket that was lost never says an old revision again
+            "first_seq": int(time.time() * 1_000),  # a bucket that was lost never repeats an old revision
             "max_bytes": _BUCKET_BYTES_MAX,
             "max_msg_size": _VALUE_BYTES_MAX,
             "max_consumers": -1,

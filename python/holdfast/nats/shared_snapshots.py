@@ -1,8 +1,8 @@
 """Snapshots that the nodes of a scope share, in a JetStream object store.
 
 Role: put a proven snapshot where a new node finds it, and fetch one. In: files. Out: files. Always: bounded (how many,
-and the bucket's bytes); a part goes up at a time, with a pause, for the log beside it goes first; what is fetched has
-the SHA-256 that was put, and is proven by a restore like any other before it is used.
+and the bucket's bytes); parts are uploaded one at a time, with pauses, because the log has priority; what is fetched
+has the SHA-256 that was put, and is proven by a restore like any other before it is used.
 """
 
 import asyncio
@@ -52,7 +52,7 @@ class SharedSnapshots:
         self._replicas = log_settings.replicas
 
     async def names(self) -> list[str]:
-        """What there is, the newest first. Raises SnapshotStoreError."""
+        """The shared snapshots, the newest first. Raises SnapshotStoreError."""
         try:
             bucket = await self._bucket(create=False)
             return await self._names(bucket) if bucket is not None else []
@@ -60,7 +60,7 @@ class SharedSnapshots:
             raise self._failed("could not be listed", fault) from fault
 
     async def put(self, path: Path) -> None:
-        """Share a proven snapshot, and let the oldest beyond those to be kept go. Raises SnapshotStoreError."""
+        """Share a proven snapshot, and delete the oldest beyond the number to keep. Raises SnapshotStoreError."""
         try:
             async with asyncio.timeout(self._settings.shared_timeout_ms / 1000):
                 bucket = await self._bucket(create=True)
@@ -107,7 +107,7 @@ class SharedSnapshots:
     async def _names(self, bucket: ObjectStore) -> list[str]:
         try:
             listed = await bucket.list()
-        except NotFoundError:  # the library's word for an empty one
+        except NotFoundError:  # the library raises this for an empty one
             return []
         return sorted((entry.name for entry in listed if entry.name and not entry.deleted), reverse=True)
 

@@ -1,9 +1,9 @@
-"""Reading a stream in order from a sequence on, with a gap check of its own.
+"""Reading a stream in order from a sequence on, with its own gap check.
 
 Role: the one reader for LOG (replay and follow) and IN. In: a stream and the last sequence already had. Out: entries,
 strictly ascending and, unless the stream allows gaps, without a hole. Always: what is asked for is bounded (messages
-and bytes), so nothing is dropped and memory stays flat; a consumer that falls silent, or skips, is made anew from the
-last entry; a message that is really missing stops the reader with GapError.
+and bytes), so nothing is dropped and memory stays flat; a consumer that stops delivering, or skips, is made again from
+the last entry; a message that is really missing stops the reader with GapError.
 """
 
 import asyncio
@@ -38,7 +38,7 @@ class Entry(NamedTuple):
 
 
 class Delivery(NamedTuple):
-    """What the reply subject of a delivery tells."""
+    """What the reply subject of a delivery contains."""
 
     consumer: str
     sequence: int
@@ -57,7 +57,7 @@ def read_delivery(reply: str) -> Delivery:
 
 
 class StreamReader:
-    """An ordered, gap-checked, bounded reader. `take` hands over what has come."""
+    """An ordered, gap-checked, bounded reader. `take` returns what has arrived."""
 
     def __init__(
         self, connection: Connection, stream: str, after: int, settings: LogSettings, *, gaps_allowed: bool = False
@@ -77,7 +77,7 @@ class StreamReader:
         self._generation = 0
         self._skipped_to = 0
         self._skips = 0
-        self._heard_s = 0.0
+        self._last_answer_s = 0.0
         self._renew = False
         self._failure: LogError | None = None
         self._arrived = asyncio.Event()
@@ -93,12 +93,12 @@ class StreamReader:
 
     @property
     def end(self) -> int | None:
-        """The highest sequence that the stream was last said to hold; None until it has said so."""
+        """The stream's highest sequence by its newest report; None before the first."""
         return self._end
 
     @property
     def at_end(self) -> bool:
-        """Everything that the stream was last said to hold has been taken."""
+        """Whether everything up to that sequence has been taken."""
         return self._end is not None and self._taken >= self._end
 
     async def open(self) -> None:
@@ -139,7 +139,7 @@ class StreamReader:
         return entries
 
     async def wait_end(self) -> None:
-        """Until the stream has said where it ends."""
+        """Wait until the stream has reported its end."""
         while self._end is None:
             if self._failure is not None:
                 raise self._failure
@@ -184,7 +184,7 @@ class StreamReader:
             },
         )
         self._consumer = name
-        self._heard_s = time.monotonic()
+        self._last_answer_s = time.monotonic()
         self._say_end(self._received + answer.get("num_pending", 0))
 
     async def _drop_consumer(self) -> None:
@@ -194,7 +194,7 @@ class StreamReader:
                 await self._connection.api(f"CONSUMER.DELETE.{self._stream}.{name}")
 
     async def _serve(self) -> None:
-        """Keep enough asked for; return when the consumer is to be made anew."""
+        """Keep enough messages requested; return when the consumer must be made again."""
         settings = self._settings
         while not self._renew:
             waiting = self._asked + len(self._buffer)
@@ -205,7 +205,7 @@ class StreamReader:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(settings.pull_heartbeat_ms / 1000):
                     await self._wake.wait()
-            silent_ms = (time.monotonic() - self._heard_s) * 1000
+            silent_ms = (time.monotonic() - self._last_answer_s) * 1000
             if self._asked > 0 and silent_ms > settings.reader_silence_ms:
                 log.info("reader-silent", stream=self._stream, silent_ms=int(silent_ms))
                 return
@@ -216,7 +216,7 @@ class StreamReader:
     async def _pull(self, messages: int) -> None:
         settings = self._settings
         if self._asked == 0:
-            self._heard_s = time.monotonic()
+            self._last_answer_s = time.monotonic()
         self._asked += messages
         request = (
             f'{{"batch":{messages},"max_bytes":{settings.read_ahead_bytes_max // 2},'
@@ -229,13 +229,13 @@ class StreamReader:
     async def _on_message(self, message: Msg) -> None:
         if not message.reply.startswith("$JS.ACK."):
             if message.subject.endswith(f".{self._generation}"):
-                self._heard_s = time.monotonic()
+                self._last_answer_s = time.monotonic()
                 self._on_status(message)
             return
         consumer, sequence, still_to_come = read_delivery(message.reply)
         if consumer != self._consumer or self._renew:
             return
-        self._heard_s = time.monotonic()
+        self._last_answer_s = time.monotonic()
         self._asked -= 1
         if sequence != self._received + 1 and (sequence <= self._received or not self._accept_skip(sequence)):
             return
@@ -273,7 +273,7 @@ class StreamReader:
         self._wake.set()
 
     def _on_connection(self, connected: bool, _why: str) -> None:
-        if connected:  # what was asked of the server before is forgotten there
+        if connected:  # the server has forgotten the earlier requests
             self._renew = True
             self._wake.set()
 

@@ -55,11 +55,11 @@ class Names:
 
     @property
     def heartbeat_subject(self) -> str:
-        """Where each process says once a second how it is. No stream has it."""
+        """The subject of the heartbeats. No stream stores it."""
         return f"hf.{self.scope}.pulse"
 
     def lead_subject(self, node: str, epoch: int) -> str:
-        """Where the leader of `epoch` takes what others forward; nobody else listens there. No stream has it."""
+        """Where the leader of `epoch` receives forwarded commands; only it listens there. No stream stores it."""
         return f"hf.{self.scope}.lead.{node}.{epoch}"
 
     @property
@@ -74,7 +74,7 @@ class Names:
 
     @property
     def peers_subject(self) -> str:
-        """Where every process of the scope says how far it is."""
+        """Where every process of the scope answers with its state."""
         return f"hf.{self.scope}.peers"
 
     def incoming_subject(self, family: str, source: str | None) -> str:
@@ -136,10 +136,10 @@ def configurations(names: Names, settings: LogSettings) -> list[dict[str, Any]]:
     ]
 
 
-# By the end of a stream's name: the setting that says how large it may grow.
+# By the end of a stream's name: the setting that bounds its size.
 _SIZE_SETTINGS = {"IN": "log.in_bytes_max", "LOG": "log.log_bytes_max", "DLQ": "log.dead_bytes_max"}
 
-# What must be exactly so. Sizes, replicas and windows are an operator's to change.
+# What must be exactly as stated. Sizes, replicas and windows may be changed by an operator.
 _MUST_AGREE = ("storage", "retention", "discard", "compression", "max_age", "deny_delete", "allow_direct")
 # Features that would rewrite, drop, reorder or renumber messages, and the value that means "off".
 _MUST_BE_OFF: dict[str, tuple[Any, ...]] = {
@@ -161,7 +161,7 @@ _MUST_BE_OFF: dict[str, tuple[Any, ...]] = {
 
 
 def contradictions(wanted: dict[str, Any], found: dict[str, Any]) -> list[str]:
-    """What about an existing stream makes it unfit, in words; empty when it will do."""
+    """What about an existing stream makes it unfit, as text; empty when it is fit."""
     wrong = [
         f"{name} is {found.get(name)!r}, must be {wanted[name]!r}"
         for name in _MUST_AGREE
@@ -219,7 +219,7 @@ async def _create(connection: Connection, wanted: dict[str, Any]) -> dict[str, A
 
 
 async def _configuration(connection: Connection, stream: str, patience_ms: int) -> dict[str, Any] | None:
-    """What a stream is like; None when there is none. A cluster that just came up elects its leader first."""
+    """What a stream is like; None when there is none. A cluster that has just started elects its leader first."""
     deadline_s = time.monotonic() + patience_ms / 1000
     while True:
         try:
@@ -247,6 +247,6 @@ class StreamState:
 
 
 async def stream_state(connection: Connection, stream: str) -> StreamState:
-    """How much a stream says it holds."""
+    """The size that a stream reports."""
     state = (await connection.api(f"STREAM.INFO.{stream}"))["state"]
     return StreamState(state["first_seq"], state["last_seq"], state["messages"], state["bytes"])

@@ -1,7 +1,7 @@
-"""Asking the embedded server how it is.
+"""The health of the embedded server.
 
 Role: find a server that runs but can no longer write (a full disk or an fsync error is sticky until it is restarted).
-In: the system account's endpoint. Out: the fault in words, empty when all is well.
+In: the system account's endpoint. Out: the fault as text, empty when there is none.
 Always: no answer is a fault too; nothing is read over an open port, only with the secret.
 """
 
@@ -35,7 +35,7 @@ class HealthProbe:
         self._endpoint = endpoint
         self._settings = settings
         # In a cluster every server would answer, so ask for one by name. And there a server that lacks a leader, or is
-        # catching up, is not ill: restarting it would only make that last longer.
+        # catching up, is not faulty: to restart it would only prolong that.
         question: dict[str, object] = {"server_name": name, "exact_match": True}
         self._question = msgspec.json.encode(question if alone else question | {"js-enabled-only": True})
         self._connection: Connection | None = None
@@ -61,7 +61,7 @@ class HealthProbe:
             return str(fault)
 
     async def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         if self._connection is not None:
             with contextlib.suppress(LogError):
                 await self._connection.close()

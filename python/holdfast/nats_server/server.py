@@ -2,8 +2,8 @@
 
 Role: make a log exist on a single machine without installing anything. In: DIR. Out: an endpoint to connect to, and a
 runtime file (0600) by which `verify`, the command line and the nats CLI join a server that runs.
-Always: one server per store, proven by a lock that the child itself holds too, so an orphan keeps it; loopback and a
-secret; every acknowledged message is fsynced; the child goes when its parent goes; a dead or stuck child is replaced.
+Always: one server per store, proven by a lock that the child itself holds too, so an orphan holds it; loopback and a
+secret; every acknowledged message is fsynced; the child ends when its parent ends; a dead or hanging child is replaced.
 """
 
 import asyncio
@@ -59,7 +59,7 @@ _SYSTEM_USER = "holdfast-health"
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One server's part in a cluster on this machine: who it is, where its peers listen, and what they share."""
+    """One server's part in a cluster on this machine: its name, where its peers listen, and what they share."""
 
     name: str  # JetStream knows a server of a cluster by its name: the same at every start
     cluster: str
@@ -70,7 +70,7 @@ class Member:
 
     @property
     def config(self) -> str:
-        """The part of the configuration that a server of its own lacks."""
+        """The part of the configuration that a single server lacks."""
         routes = ", ".join(f'"nats://holdfast-route:{self.route_secret}@127.0.0.1:{port}"' for port in self.peer_ports)
         return _CLUSTER.format(cluster=self.cluster, port=self.route_port, secret=self.route_secret, routes=routes)
 
@@ -95,7 +95,7 @@ class EmbeddedServer:
         self.fault = ""
 
     def watch(self, watcher: Callable[[str], None]) -> None:
-        """Have `watcher(fault)` called at each change: what is wrong and what to do, in words; empty: nothing is."""
+        """Have `watcher(fault)` called at each change: what is wrong and what to do, as text; empty: no fault."""
         self._watchers.append(watcher)
 
     @property
@@ -136,7 +136,7 @@ class EmbeddedServer:
         return await asyncio.shield(self._failed)
 
     async def stop(self) -> None:
-        """End the child cleanly and give the store back."""
+        """End the child cleanly and release the store."""
         await cancel_and_wait(self._watch)
         await self._end_child()
         self._store.release()
@@ -157,7 +157,7 @@ class EmbeddedServer:
             if time.monotonic() >= deadline or "address already in use" not in why:
                 raise ServerStartError(f"nats-server did not start: {why}; its log is {self._store.log_file}")
             if self.restarts_total == 0:
-                self._port = 0  # somebody was faster; clients do not know this port yet
+                self._port = 0  # another program took the port; clients do not know this port yet
         self._store.write_runtime(
             Runtime(
                 url=self.url,
@@ -226,7 +226,7 @@ class EmbeddedServer:
         return Endpoint((f"nats://127.0.0.1:{self._port}",), _SYSTEM_USER, self._system_password)
 
     async def _keep_running(self) -> None:
-        """Replace the child whenever it dies, or says for a while that it cannot write."""
+        """Replace the child whenever it dies, or reports for a while that it cannot write."""
         failures = 0
         while True:
             began = time.monotonic()
@@ -246,7 +246,7 @@ class EmbeddedServer:
                     return
 
     async def _replace_child(self) -> str:
-        """Why it did not work; empty when it did."""
+        """Why it failed; empty when it did not."""
         self.restarts_total += 1
         try:
             await self._end_child()
@@ -274,12 +274,12 @@ class EmbeddedServer:
                 f"then the nats-server is restarted by itself ({fault})"
             )
         return (
-            f"the log's nats-server is in trouble ({fault}) and is being restarted; if this lasts, look at "
+            f"the log's nats-server is failing ({fault}) and is being restarted; if this lasts, look at "
             f"{self._store.log_file} and at the disk"
         )
 
     def _has_room(self) -> bool:
-        """A full disk is waited for: a new server could not write either, and the old one still answers reads."""
+        """While the disk is full, wait: a new server could not write either, and the old one still answers reads."""
         return _free_bytes(self._store.path) >= self._settings.server_free_bytes_min
 
     async def _until_broken(self) -> str:
@@ -318,7 +318,7 @@ class EmbeddedServer:
 
 
 def _free_bytes(path: Path) -> int:
-    """What an ordinary user may still write; 0 when the disk does not even tell."""
+    """The bytes that an ordinary user may still write; 0 when the disk does not answer."""
     try:
         return shutil.disk_usage(path).free
     except OSError:
@@ -339,7 +339,7 @@ def _listens(port: int) -> bool:
 
 
 def _is_ours(pid: int, directory: Path) -> bool:
-    """Whether a process is the server of this directory, as far as the system tells (a pid may be another's by now)."""
+    """Whether a process is the server of this directory, as far as the system shows (pids are used again)."""
     arguments = Path(f"/proc/{pid}/cmdline")
     if not arguments.parent.parent.is_dir():
         return True

@@ -1,8 +1,8 @@
-"""The embedded server's directory: who owns it, and the private files in it.
+"""The embedded server's directory: its owner, and the private files in it.
 
 Role: make sure that one nats-server at most has the store open, whatever was killed before. In: DIR/nats. Out: two held
 locks, paths, the runtime file. Always: directory 0700, secrets 0600; the owner holds `owner.lock`; the child inherits
-`server.lock` (its open file description), so that lock is free only when owner and child are both gone.
+`server.lock` (its open file description), so that lock is free only when owner and child have both ended.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ _LOG_TAIL_BYTES = 16_384
 
 
 class Runtime(msgspec.Struct, frozen=True):
-    """What another process needs to join a server that runs. Stored 0600."""
+    """What another process needs to join a running server. Stored 0600."""
 
     url: str
     port: int
@@ -110,7 +110,7 @@ class StoreDirectory:
         return None
 
     def release(self) -> None:
-        """Give the directory back. The child must be gone."""
+        """Release the directory. The child must have ended."""
         for file in (self.runtime_file, self.pid_file):
             if self._owner_lock >= 0:
                 file.unlink(missing_ok=True)
@@ -120,7 +120,7 @@ class StoreDirectory:
         self.child_lock = self._owner_lock = -1
 
     def write_runtime(self, runtime: Runtime) -> None:
-        """Tell other processes how to join."""
+        """Write how other processes join."""
         write_private(self.runtime_file, msgspec.json.encode(runtime).decode() + "\n")
 
     def last_error(self) -> str:
@@ -159,7 +159,7 @@ def server_binary() -> Path:
 
 
 def die_with_parent(number: signal.Signals = signal.SIGTERM) -> Callable[[], None] | None:
-    """What a child does before it becomes another program: ask the kernel to end it when we go. Linux only."""
+    """What a child does before exec: ask the kernel to end it when this process ends. Linux only."""
     if not sys.platform.startswith("linux"):
         return None
     prctl = ctypes.CDLL(None, use_errno=True).prctl
@@ -167,14 +167,14 @@ def die_with_parent(number: signal.Signals = signal.SIGTERM) -> Callable[[], Non
 
     def ask() -> None:
         prctl(_PR_SET_PDEATHSIG, number)
-        if os.getppid() != parent:  # it went while we were asking
+        if os.getppid() != parent:  # the parent ended meanwhile
             os._exit(1)
 
     return ask
 
 
 def try_lock(path: Path) -> int:
-    """An exclusively locked descriptor, or -1 when somebody else holds the lock."""
+    """An exclusively locked descriptor, or -1 when another process holds the lock."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,9 +1,9 @@
 """Which state a rebuild starts from: the newest snapshot that can be used, else the empty one.
 
-Role: find it, restore it, and see that it belongs to LOG as it is. In: local snapshots, shared ones, LOG. Out: a core;
-LOG from its sequence on has still to be replayed. Always: a snapshot is used only when its digest was counted anew and
-LOG's message at its sequence (where LOG still has it) is the one that its chain names; one that cannot be used is
-alarmed and passed over, down to the empty state, from which LOG alone gives the same.
+Role: find it, restore it, and check that it belongs to this LOG. In: local snapshots, shared ones, LOG. Out: a core;
+LOG from its sequence on has still to be replayed. Always: a snapshot is used only when its recounted digest is right
+and LOG's message at its sequence (where LOG still has it) is the one that its chain names; one that cannot be used is
+alarmed and skipped, down to the empty state, from which LOG alone gives the same.
 """
 
 import asyncio
@@ -37,8 +37,8 @@ log = structlog.get_logger(__name__)
 CoreT = TypeVar("CoreT")
 
 DRIFTED = (
-    "at {} the digest that was kept up differs from the one counted anew over the whole state: a fault in holdfast, "
-    "not in the log or the stock. The next batch of the process that leads has every process count its digest anew; "
+    "at {} the maintained digest differs from the recounted one of the whole state: a fault in holdfast, "
+    "not in the log or the stock. The next batch of the process that leads makes every process recount its digest; "
     "from there on snapshots and `holdfast verify` succeed. Please report it with this line."
 )
 UNUSABLE = (SnapshotStoreError, SnapshotError, OSError)
@@ -46,14 +46,14 @@ UNUSABLE = (SnapshotStoreError, SnapshotError, OSError)
 
 @dataclass(frozen=True, slots=True)
 class Mismatch:
-    """Why a snapshot is none of LOG as it is, and whether it never will be."""
+    """Why a snapshot does not belong to this LOG, and whether it never will."""
 
     why: str
     permanent: bool
 
 
 async def prove(core: Core, alarm: Callable[[Alarm], None]) -> None:
-    """Count the digest of a replayed core anew, off the event loop. Alarms `digest-drifted` when it differs."""
+    """Recount the digest of a replayed core, off the event loop. Alarms `digest-drifted` when it differs."""
     if not await asyncio.to_thread(core.prove):
         alarm(Alarm("digest-drifted", DRIFTED.format(core.sequence)))
 
@@ -101,7 +101,7 @@ class Bootstrap(Generic[CoreT]):
         return self._new()
 
     async def _readable(self, sequence: int, alarm: Callable[[Alarm], None]) -> Snapshot | None:
-        """One with its header. What is no snapshot goes out of the way; what a newer version wrote stays."""
+        """One with its header. A file that is not a snapshot is set aside; one of a newer version stays."""
         try:
             return await asyncio.to_thread(self.store.at, sequence)
         except SnapshotUnreadableError as fault:
@@ -165,7 +165,7 @@ class Bootstrap(Generic[CoreT]):
         return core
 
     async def _mismatch(self, connection: Connection, header: SnapshotHeader, state: StreamState) -> Mismatch | None:
-        """Why this snapshot is none of this LOG; None when it is one. Raises UnreachableError."""
+        """Why this snapshot does not belong to this LOG; None when it does. Raises UnreachableError."""
         sequence = header.sequence
         if header.scope != self._names.scope:
             return Mismatch(f"it is of scope {header.scope}", permanent=True)
@@ -180,6 +180,6 @@ class Bootstrap(Generic[CoreT]):
         if message is None:
             raise UnreachableError(f"{self._names.log}: message {sequence} cannot be read now")
         if chain_hash(message) != header.chain:
-            why = f"the log has another message at {sequence} than the one that it was made after"
+            why = f"the log has another message at {sequence} than the one that the snapshot was made after"
             return Mismatch(why, permanent=True)
         return None

@@ -1,8 +1,8 @@
 """Streams into events.
 
-Role: carry out Follow and FetchIn: read LOG or IN in the background and hand over what comes. In: an effect. Out:
+Role: carry out Follow and FetchIn: read LOG or IN in the background and hand over what arrives. In: an effect. Out:
 Followed, CaughtUp, Fetched, Broken. Always: one reader per stream; a new effect replaces the old reader where it asks
-for another place; a reader that fails for good is reported, not retried in silence.
+for another place; a reader that fails for good is reported, not retried without a report.
 """
 
 import asyncio
@@ -36,7 +36,7 @@ class LogFeed:
         self._task = asyncio.get_running_loop().create_task(self._run(after, previous))
 
     def stop(self) -> asyncio.Task[None] | None:
-        """Deliver nothing more; a task that is done when nothing of it is left."""
+        """Deliver nothing more; a task that ends when the reader has ended."""
         task, self._task = self._task, None
         return None if task is None else asyncio.get_running_loop().create_task(cancel_and_wait(task))
 
@@ -55,7 +55,7 @@ class LogFeed:
                 entries = await reader.take(settings.replay_chunk_messages_max, settings.replay_chunk_bytes_max)
                 for part in _parts(entries, settings.digest_every):
                     if self._task is not asyncio.current_task():
-                        break  # what came before asked for another place
+                        break  # the messages before led to another place
                     self._drive(Followed(part[0].sequence, [entry.payload for entry in part]))
         except LogError as fault:
             self._drive(Broken(str(fault)))
@@ -96,7 +96,7 @@ class InFeed:
         self._wanted.put_nowait(fetch)
 
     def stop(self) -> asyncio.Task[None] | None:
-        """Deliver nothing more; a task that is done when nothing of it is left."""
+        """Deliver nothing more; a task that ends when the reader has ended."""
         task, self._task = self._task, None
         return None if task is None else asyncio.get_running_loop().create_task(cancel_and_wait(task))
 
@@ -126,7 +126,7 @@ class InFeed:
 
 
 class Feeds:
-    """Both, on a connection of their own, so that a replay does not delay an append."""
+    """Both, on their own connection, so that a replay does not delay an append."""
 
     def __init__(
         self,
@@ -158,7 +158,7 @@ class Feeds:
                 ending.add_done_callback(self._ending.discard)
 
     async def stopped(self) -> None:
-        """Until nothing is left of what was stopped."""
+        """Wait until the stopped readers have ended."""
         if self._ending:
             await asyncio.wait(self._ending)
 

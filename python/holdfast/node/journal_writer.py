@@ -1,9 +1,9 @@
 """Writes the journal while the node goes on.
 
-Role: carry out Keep: hand what LOG has to the journal's thread in groups, compare what was kept before, catch up from
+Role: carry out Keep: hand what LOG has to the journal's thread in groups, compare what it has already, catch up from
 LOG what was missed. In: Keep effects, replayed messages. Out: Quarantined and Lifted, alarms, figures. Always: the
-event loop never waits for the disk; what waits is bounded, and beyond that the journal lags and is caught up from LOG;
-a disk that refuses stops nothing but the journal, with an alarm; two copies that differ are never repaired here.
+event loop never waits for the disk; what waits is bounded, and beyond that the journal lags and catches up from LOG;
+a disk that refuses writes stops only the journal, with an alarm; two copies that differ are never repaired here.
 """
 
 import asyncio
@@ -39,11 +39,11 @@ from holdfast.tasks import cancel_and_wait
 log = structlog.get_logger(__name__)
 
 Result = TypeVar("Result")
-_ADVICE = "run `holdfast repair --data DIR`, which says what is wrong and puts it right"
+_ADVICE = "run `holdfast repair --data DIR`, which reports what is wrong and repairs it"
 
 
 class JournalWriter:
-    """One node's journal, on an event loop. Without a directory there is none, and everything is let through."""
+    """One node's journal, on an event loop. Without a directory there is none, and every message passes."""
 
     def __init__(
         self,
@@ -70,7 +70,7 @@ class JournalWriter:
         self._log_end = 0
         self._unsynced = False
         self._synced_s = 0.0
-        self._let_go_s = 0.0
+        self._looked_s = 0.0
         self._fault = ""
         self._standing: dict[str, str] = {}
         self._found: dict[str, str] = {}
@@ -78,7 +78,7 @@ class JournalWriter:
     # ---- life
 
     async def open(self) -> None:
-        """Take and check the journal. Raises JournalInUseError, OSError; `rebuild` reports damage."""
+        """Lock and check the journal. Raises JournalInUseError, OSError; `rebuild` reports damage."""
         if self.directory is None:
             return
         try:
@@ -92,7 +92,7 @@ class JournalWriter:
         self._task = asyncio.get_running_loop().create_task(self._run())
 
     async def close(self) -> None:
-        """Write what waits, and let go."""
+        """Write what waits, and release the journal."""
         await cancel_and_wait(self._task)
         if self._journal is not None:
             with contextlib.suppress(OSError, LogError):
@@ -108,12 +108,12 @@ class JournalWriter:
 
     @property
     def end(self) -> tuple[int, str] | None:
-        """(sequence, chain) of the newest message kept; None without one."""
+        """(sequence, chain) of the journal's newest message; None without one."""
         return self._journal.end if self._journal is not None else None
 
     @property
     def lag(self) -> int:
-        """How many messages LOG is known to have that are not kept."""
+        """How many messages LOG is known to have and the journal lacks."""
         end = self.end
         return max(0, self._log_end - (end[0] if end is not None else 0))
 
@@ -224,13 +224,13 @@ class JournalWriter:
             self._synced_s = now_s
             self._unsynced = False
             await self._do(self._journal.sync)
-            await self._let_go(self._journal, now_s)
+            await self._remove_archived(self._journal, now_s)
 
-    async def _let_go(self, journal: Journal, now_s: float) -> None:
-        """Of segments that are archived. The archive stands beside the journals, and its files' names say how far."""
-        if (now_s - self._let_go_s) * 1000 < self._settings.journal.archive_look_ms or not journal.sealed:
+    async def _remove_archived(self, journal: Journal, now_s: float) -> None:
+        """Remove archived segments. The archive is beside the journals; its files' names show how far it reaches."""
+        if (now_s - self._looked_s) * 1000 < self._settings.journal.archive_look_ms or not journal.sealed:
             return
-        self._let_go_s = now_s
+        self._looked_s = now_s
         assert self.directory is not None, "Invariant: with a journal there is a directory"
         archive = Archive(self.directory.parent.parent / "archive", self._names.scope)
         for path in await self._do(journal.drop_below, await self._do(lambda: archive.upto)):
@@ -240,18 +240,18 @@ class JournalWriter:
         why = f"{type(fault).__name__}: {fault}"
         if why != self._fault:
             self._fault = why
-            self._alarm(Alarm("journal-lags", f"{why}; it is caught up from the log once that is over"))
+            self._alarm(Alarm("journal-lags", f"{why}; it catches up from the log when that is over"))
 
     def _stop_keeping(self, fault: JournalDiffersError | JournalDamagedError) -> None:
         self._queue.clear()
         self._queued_bytes = 0
         self._note(fault)
-        self._tell()
+        self._report()
 
     # ---- two copies that differ
 
     async def rebuild(self, core: Core, report: Progress) -> ReplayProgress:
-        """Replay LOG into `core`, and through the journal; then say what keeps this process from leading.
+        """Replay LOG into `core`, and through the journal; then report what keeps this process from leading.
 
         Raises GapError, UnreachableError, ApiError.
         """
@@ -262,7 +262,7 @@ class JournalWriter:
         return progress
 
     async def _begin_replay(self, core: Core) -> None:
-        """LOG is about to be replayed after `core.sequence`: judge everything anew."""
+        """LOG is about to be replayed after `core.sequence`: judge everything again."""
         journal = self._journal
         if journal is None:
             return
@@ -274,7 +274,7 @@ class JournalWriter:
                 await self._do(journal.restart, _position(core))
 
     async def _replayed(self, first_sequence: int, messages: Sequence[bytes]) -> None:
-        """These were read from LOG. Never raises for what the journal is like: `_judge` says that."""
+        """These were read from LOG. Never raises for a fault of the journal: `_judge` reports it."""
         self._log_end = max(self._log_end, first_sequence + len(messages) - 1)
         if self._journal is None or self._found:
             return
@@ -291,19 +291,19 @@ class JournalWriter:
         self._found[cause] = str(fault) if cause == "journal-damaged" else f"{fault}; {_ADVICE}"
 
     def _judge(self, core: Core) -> None:
-        """LOG is replayed up to its end: say what keeps this process from leading, and what no longer does."""
+        """LOG is replayed up to its end: report what keeps this process from leading, and what no longer does."""
         end = self.end
         self._log_end = max(self._log_end, core.sequence)
         if end is not None and end[0] > core.sequence and not self._found:
             self._found["log-shorter"] = (
                 f"the log ends at {core.sequence}, this node's journal has messages up to {end[0]}: {_ADVICE}"
             )
-        self._tell()
+        self._report()
         if self._journal is not None and not self._found and (self._task is None or self._task.done()):
             self._task = asyncio.get_running_loop().create_task(self._run())
         self._work.set()
 
-    def _tell(self) -> None:
+    def _report(self) -> None:
         for cause in self._standing.keys() - self._found.keys():
             del self._standing[cause]
             self._drive(Lifted(cause))
@@ -313,11 +313,11 @@ class JournalWriter:
                 self._drive(Quarantined(cause, detail))
 
     def _compared_upto(self, sequence: int) -> None:
-        """LOG was seen to have everything up to here, byte by byte."""
+        """LOG was found to have everything up to here, byte by byte."""
         end = self.end
         if "log-shorter" in self._found and end is not None and sequence >= end[0]:
             del self._found["log-shorter"]
-            self._tell()
+            self._report()
 
 
 def _position(core: Any) -> Position:

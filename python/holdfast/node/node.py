@@ -40,7 +40,7 @@ log = structlog.get_logger(__name__)
 
 
 class Node(Generic[CoreT]):
-    """The face that the gateway uses."""
+    """The interface that the gateway uses."""
 
     def __init__(
         self,
@@ -59,7 +59,7 @@ class Node(Generic[CoreT]):
         self.settings = settings or Settings()
         self.counted = Counters()
         self.reason = "starting"
-        self.log_fault = ""  # what the supervisor of the log's server reports as wrong with it
+        self.log_fault = ""  # the fault of the log's server, as its supervisor reports it
         self._protocol = Protocol(name, rules, self.settings.node, boot=secrets.token_hex(8))
         self._connection = Connection(endpoint, self.settings.log, f"holdfast {scope} {name}")
         feed_connection = Connection(endpoint, self.settings.log, f"holdfast {scope} {name} feed")
@@ -150,12 +150,12 @@ class Node(Generic[CoreT]):
             await asyncio.sleep(0.01)
 
     async def halted(self) -> str:
-        """Wait until going on could make things worse; why. The process should then exit."""
+        """Wait until it is not safe to go on; returns why. The process should then exit."""
         assert self._halted is not None, "Invariant: started"
         return await asyncio.shield(self._halted)
 
     async def stop(self, drain: bool = True) -> None:
-        """Finish what is here (at most `drain_ms`), or do not; then let go of the log."""
+        """Finish the work under way (at most `drain_ms`), if `drain`; then release the log."""
         self._drive(e.Stop())
         self.cluster.stop()
         deadline_s = time.monotonic() + self.settings.node.drain_ms / 1000
@@ -188,7 +188,7 @@ class Node(Generic[CoreT]):
         by: str | None,
         key: str | None = None,
     ) -> asyncio.Future[Answer]:
-        """Have one command decided, here or by the leader; resolved when LOG has what it became.
+        """Have one command decided, here or by the leader; resolved when LOG has its result.
 
         `key`: the idempotency key, or what names one part of a request under it (gateway/idempotency.py). Raises
         Unavailable, or the future does.
@@ -237,36 +237,36 @@ class Node(Generic[CoreT]):
         wait: Literal["log", "received"],
     ) -> FactsOutcome:
         """Send messages of facts through IN; wait until LOG, or only IN, has them. Raises Unavailable."""
-        if self._protocol.quarantine:  # what is sent to an IN that lost its end would never be taken
+        if self._protocol.quarantine:  # messages to an IN that lost its end would never be taken in
             raise Unavailable.of(e.Problem.LOG_UNAVAILABLE, e.Outcome.NOT_DONE, self.settings.node.retry_after_s)
         subject = self.names.incoming_subject(family, None if family == "policy" else source)
         return await self.cluster.facts.send(subject, messages, await_log=wait == "log")
 
     @property
     def replay_progress(self) -> ReplayProgress | None:
-        """How far the newest rebuild is, or was."""
+        """The progress of the newest rebuild."""
         return self._rebuilder.progress
 
     async def reach(self, sequence: int) -> None:
-        """Until this process holds LOG up to `sequence`, at most `read_deadline_ms`. Raises Unavailable."""
+        """Wait until this process holds LOG up to `sequence`, at most `read_deadline_ms`. Raises Unavailable."""
         if sequence > self.cluster.applied_index.sequence:
             await self.cluster.reach(sequence)
 
     def state(self) -> dict[str, Any]:
-        """Who we are and how far. `digest` is None while a batch is under way: read it with `read` then."""
+        """Identity and progress. `digest` is None while a batch is under way: read it with `read` then."""
         lag = self.cluster.lag(self._feeds.log.end)
         return state_of(self._protocol, self.names.scope, lag, self._feeds.incoming.end) | self.cluster.state()
 
-    def heard_death(self, node: str) -> None:
-        """The process of that name is gone for certain: nobody has to wait until its lease runs out."""
+    def peer_died(self, node: str) -> None:
+        """The process of that name has certainly ended: its lease need not run out first."""
         self._drive(e.HolderDied(node))
 
     def log_unwritable(self) -> bool:
-        """Whether the log is known to take nothing: somebody said so, it does itself, or there is no way to it."""
+        """Whether the log is known to accept no append: by a report, its own answer, or a lost connection."""
         return bool(self.log_fault) or self._protocol.log_refuses or not self._connection.connected
 
     def ready(self) -> list[str]:
-        """Why not to send requests here; empty: do."""
+        """Reasons not to send requests here; empty when they should be sent."""
         reasons = not_ready(self._protocol, self._connection, self.reason, self.log_fault, self.settings.node)
         return [*reasons, *self.cluster.not_ready()]
 
@@ -313,16 +313,16 @@ class Node(Generic[CoreT]):
     def _on_append_reply(self, reply: Stored | Refused) -> None:
         if isinstance(reply, Stored):
             self._perform(self._protocol.handle(e.AppendStored(reply.append_id, reply.sequence)))
-            if self._protocol.wants_turn:  # at once: what has gathered goes out while the answers are being written
+            if self._protocol.wants_turn:  # at once: the queue is sent while the answers are being written
                 self._turn()
         else:
             self.counted.appends_refused += 1
             self._drive(e.AppendRefused(reply.append_id, reply.refusal, reply.detail))
 
-    # ---- doing
+    # ---- carrying out effects
 
     def _answer(self, effect: e.Answer) -> None:
-        """Each waiter once; one that was given up, because its client went, is passed over."""
+        """Each waiter once; one whose client has disconnected is skipped."""
         sequence = effect.sequence
         for command, (status, body) in zip(effect.commands, effect.answers, strict=True):
             future = command.waiter

@@ -2,8 +2,8 @@
 
 Role: run a read when the core holds nothing but what LOG has. In: a call of the engine. Out: its answer with the
 sequence that it reflects. Always: bounded; after `read_wait_ms` an availability is answered from the core as it
-is (what is pending is in it: the safe side) and marked degraded; other reads are refused then, for what they would
-show is not stored.
+is (it includes the pending batch, so it never shows too much) and marked degraded; other reads are refused then,
+because they would show what is not stored.
 """
 
 import asyncio
@@ -51,13 +51,13 @@ class Reads(Generic[CoreT]):
         return future
 
     def run_all(self, core: CoreT, freshness: bytes) -> None:
-        """The core is settled: answer everyone."""
+        """The core is settled: answer all waiting reads."""
         waiting, self._waiting = self._waiting, []
         for read in waiting:
             _run(read, core, freshness)
 
     def run_late(self, core: CoreT, now_ms: int) -> None:
-        """Patience is over for some: degraded, or refused."""
+        """Some have waited too long: answer degraded, or refuse."""
         upto = 0
         for read in self._waiting:  # in order of arrival
             if now_ms - read.began_ms < self._settings.read_wait_ms:
@@ -72,7 +72,7 @@ class Reads(Generic[CoreT]):
                 read.future.set_exception(Unavailable("log-unavailable", "not-done", self._settings.retry_after_s))
 
     def refuse_all(self, problem: str) -> None:
-        """There is no core any more."""
+        """The core was thrown away."""
         waiting, self._waiting = self._waiting, []
         for read in waiting:
             if not read.future.done():
@@ -84,7 +84,7 @@ def _run(read: _Read[CoreT], core: CoreT, freshness: bytes) -> None:
         return
     try:
         status, body = read.call(core, freshness)
-    except Exception as fault:  # noqa: BLE001 - the reader's own, to be raised where it waits
+    except Exception as fault:  # noqa: BLE001 - an error of the read, raised where its caller waits
         read.future.set_exception(fault)
     else:
         read.future.set_result((status, body, core.sequence))

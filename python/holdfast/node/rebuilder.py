@@ -1,7 +1,7 @@
 """A new core from LOG, in the background of a node.
 
-In: why a rebuild is due. Out: Rebuilt, RebuildFailed or Broken, and how far the replay is. Always: a core is handed
-over only when it holds all that LOG was said to hold; a fault in the core ends the node and is not tried again.
+In: why a rebuild is due. Out: Rebuilt, RebuildFailed or Broken, and the progress of the replay. Always: a core is
+handed over only when it holds all that LOG holds as reported; a fault in the core ends the node and is not tried again.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
 """Rebuilding a core from LOG.
 
-Role: the only way in which state comes into being. In: an empty core (or one that has a prefix), and LOG. Out: the same
-core at LOG's end, and a report. Always: in sequence, without a gap; the core applies in a thread of its own while the
+Role: the only way in which state is made. In: an empty core (or one that has a prefix), and LOG. Out: the same
+core at LOG's end, and a report. Always: in sequence, without a gap; the core applies in its own thread while the
 next chunk is being read; what is read ahead is bounded.
 """
 
@@ -18,7 +18,7 @@ from holdfast.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class ReplayProgress:
-    """How far a replay has come."""
+    """The progress of a replay."""
 
     sequence: int
     end: int
@@ -45,7 +45,7 @@ Beside = Callable[[int, Sequence[bytes]], Awaitable[None]]
 
 
 class Replay:
-    """One replay, resumable: `to_end`, then as far as `upto` likes."""
+    """One replay, resumable: `to_end`, then as far as `upto` is asked to go."""
 
     def __init__(
         self, connection: Connection, stream: str, core: Core, settings: Settings, beside: Beside | None = None
@@ -65,7 +65,7 @@ class Replay:
         await self._reader.wait_end()
 
     async def close(self) -> None:
-        """Leave nothing behind."""
+        """Stop reading, and leave nothing behind."""
         await self._reader.close()
 
     @property
@@ -75,7 +75,7 @@ class Replay:
         return ReplayProgress(self._core.sequence, self._reader.end or 0, self._facts, self._void, elapsed_s)
 
     async def to_end(self, report: Progress | None = None) -> None:
-        """Apply everything that LOG is said to hold. Raises GapError."""
+        """Apply everything that LOG holds as reported. Raises GapError."""
         while not self._reader.at_end:
             await self._apply(self._settings.replay_chunk_messages_max)
             self._report(report)
@@ -87,7 +87,7 @@ class Replay:
         return self._reader.end or 0
 
     async def upto(self, sequence: int, report: Progress | None = None) -> None:
-        """Apply up to this sequence and no further; waits for messages that are yet to come."""
+        """Apply up to this sequence and no further; waits for messages that are still to come."""
         while self._core.sequence < sequence:
             await self._apply(min(self._settings.replay_chunk_messages_max, sequence - self._core.sequence))
             self._report(report)
@@ -111,7 +111,7 @@ class Replay:
 
 
 def _apply_chunk(core: Core, first_sequence: int, messages: list[bytes]) -> tuple[int, int]:
-    """Off the event loop. How many facts (each has a kind, and so has the batch), and how many batches were void."""
+    """Off the event loop. Returns how many facts (each has a kind, and so has the batch) and how many void batches."""
     void = core.apply_many(first_sequence, messages)
     return sum(max(0, message.count(b'"kind":"') - 1) for message in messages), void
 

@@ -1,6 +1,6 @@
 """What a node reports about itself.
 
-Role: state, readiness and figures. In: the protocol as it stands. Out: plain values for the gateway.
+Role: state, readiness and figures. In: the protocol's present state. Out: plain values for the gateway.
 Always: cheap enough to be asked every second; names of figures are from a fixed set.
 """
 
@@ -69,7 +69,7 @@ class Counters:
 def not_ready(
     protocol: Protocol, connection: Connection, reason: str, log_fault: str, settings: NodeSettings
 ) -> list[str]:
-    """Why not to send requests here, and what to do."""
+    """Reasons not to send requests here, and what to do."""
     reasons = [log_fault] if log_fault else []
     reasons += [
         f"quarantined, {cause}: {detail}; reads go on, marked stale; see `holdfast repair`"
@@ -82,7 +82,7 @@ def not_ready(
     if protocol.log_refusal is Refusal.FULL:
         reasons.append("the log refuses appends, it is full: give LOG more max_bytes (`nats stream edit`)")
     elif protocol.log_refuses:
-        reasons.append("the log refuses appends with an answer that a right configuration never gives: see the alarms")
+        reasons.append("the log refuses appends with an answer that a correct setup never gives: see the alarms")
     if protocol.waiting_ms > _SLOW_APPEND_MS:
         reasons.append(f"the log has not answered for {protocol.waiting_ms} ms")
     if protocol.queues.full:

@@ -1,6 +1,6 @@
-"""One process among the others of its scope: what they say to each other beside the log.
+"""One process among the others of its scope: what they send each other beside the log.
 
 Role: heartbeats, the lease and reports, commands that are forwarded to the leader, and facts that wait for LOG. In:
-what the node sees happen, and messages of other processes. Out: answers, and events for the protocol. Always: nothing
+what happens to the node, and messages of other processes. Out: answers, and events for the protocol. Always: nothing
 here proves anything about LOG; only the log does.
 """

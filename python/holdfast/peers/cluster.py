@@ -1,9 +1,9 @@
 """One process among the others of its scope.
 
-Role: the services of a cluster member beside the log: commands and questions sent on to the leader, the leader's server
-for them, heartbeats, and how far and how fresh this process is by them. In: what the node sees happen. Out: answers,
-`as_of`, reasons not to send requests here. Always: everything on one event loop; a process that leads never asks
-another; a settled core is looked at only between batches.
+Role: the services of a cluster member beside the log: commands and questions forwarded to the leader, the leader's
+server for them, heartbeats, and by them how far and how fresh this process is. In: what happens to the node. Out:
+answers, `as_of`, reasons not to send requests here. Always: everything on one event loop; a process that leads never
+asks another; a settled core is read only between batches.
 """
 
 import asyncio
@@ -74,12 +74,12 @@ class ClusterMember:
     # ---- life
 
     async def open(self) -> None:
-        """Listen for answers and for the others."""
+        """Listen for answers and for other processes."""
         await self._rpc.open()
         await self._connection.listen(self._names.heartbeat_subject, self._on_heartbeat)
 
     def stop(self) -> None:
-        """Take nothing more from other processes; what is here may finish."""
+        """Accept nothing more from other processes; work under way may finish."""
         self._stopping = True
         self._command_server.end()
 
@@ -93,9 +93,9 @@ class ClusterMember:
         if self._beating is not None:
             await asyncio.wait([self._beating])
         if drain:
-            await self._beat()  # halted: the others need not wait for its silence
+            await self._beat()  # halted: the others need not wait until it is missed
 
-    # ---- what the node sees happen
+    # ---- what happens to the node
 
     def tick(self) -> None:
         """Time passed."""
@@ -106,7 +106,7 @@ class ClusterMember:
             self._beating = loop.create_task(self._beat())
 
     def role_changed(self, role: Role) -> None:
-        """The protocol is something else now."""
+        """The protocol has another role."""
         core = self._protocol.core
         self.heartbeats.next_s = 0.0  # the others should know at once
         if role is Role.LEADING and core is not None:
@@ -126,7 +126,7 @@ class ClusterMember:
                 self.heartbeats.reached(core)
 
     def caught_up(self, sequence: int) -> None:
-        """The log has said that it ends at `sequence`."""
+        """The log has reported that it ends at `sequence`."""
         core = self._protocol.core
         if core is not None and core.sequence >= sequence:
             self.freshness.complete(asyncio.get_running_loop().time())
@@ -136,10 +136,10 @@ class ClusterMember:
         self.heartbeats.rebuilt()
         self.settled()
 
-    # ---- what the gateway asks
+    # ---- calls of the gateway
 
     def take(self, command: Command, refused: tuple[Problem, Outcome]) -> None:
-        """A command that this process cannot decide: send it on. Raises Unavailable."""
+        """A command that this process cannot decide: forward it. Raises Unavailable."""
         if refused[0] is not Problem.NO_LEADER or self._stopping:
             raise Unavailable.of(*refused, self._settings.retry_after_s)
         self.forwarder.take(command)
@@ -152,7 +152,7 @@ class ClusterMember:
         )
 
     async def reach(self, sequence: int) -> None:
-        """Until this process holds LOG up to `sequence`. Raises Unavailable after `read_deadline_ms`."""
+        """Wait until this process holds LOG up to `sequence`. Raises Unavailable after `read_deadline_ms`."""
         if await self.applied_index.wait(sequence, self._settings.read_deadline_ms / 1000):
             return
         problem = "overloaded" if self._connection.connected else "log-unavailable"
@@ -163,18 +163,18 @@ class ClusterMember:
         raise Unavailable(problem, "not-done", self._settings.retry_after_s, detail)
 
     def not_ready(self) -> list[str]:
-        """Why not to send requests to a process that follows."""
+        """Reasons not to send requests to a process that follows."""
         reasons = []
         if self._protocol.role is Role.FOLLOWING and not self._protocol.quarantine:
             loop = asyncio.get_running_loop()
             if self._leader() is None or self.leading_peer() is None:
-                reasons.append("following, but the leader that the log names is not heard")
+                reasons.append("following, but no heartbeat comes from the leader that the log names")
             elif not self.freshness.live(loop.time()):
                 reasons.append(f"following, {self.freshness.age_ms(loop.time())} ms behind the leader")
         return reasons
 
     def leading_peer(self) -> Peer | None:
-        """The process that LOG names as leader, when its heartbeat came a moment ago and says so too."""
+        """The process that LOG names as leader, when its newest heartbeat is recent and confirms it."""
         core = self._protocol.core
         if core is None:
             return None
@@ -182,7 +182,7 @@ class ClusterMember:
         for peer in self.heartbeats.peers.values():
             state = peer.state
             if state.role == Role.LEADING.value and (state.node, state.epoch) == (core.node, core.epoch):
-                return peer if peer.heard_s >= oldest_s else None
+                return peer if peer.received_s >= oldest_s else None
         return None
 
     def lag(self, log_end: int) -> int:
@@ -194,7 +194,7 @@ class ClusterMember:
         return max(0, log_end - core.sequence, peer.state.sequence - core.sequence if peer is not None else 0)
 
     def state(self) -> dict[str, Any]:
-        """Who this process is, who leads, and the others by their last heartbeats."""
+        """The state of this process, the leader, and the others by their last heartbeats."""
         core = self._protocol.core
         return {
             "node": self._protocol.node,
@@ -217,7 +217,7 @@ class ClusterMember:
             "lag": self.lag(log_end),
             "age_ms": 0 if self._leads() else self.freshness.age_ms(asyncio.get_running_loop().time()),
             "peers": len(self.heartbeats.peers),
-            "pulses_heard_total": self.heartbeats.heard_total,
+            "heartbeats_received_total": self.heartbeats.received_total,
             "digest_comparisons_total": self.heartbeats.comparisons_total,
             "digest_differences_total": self.heartbeats.differences_total,
             "digest_differs": bool(self.heartbeats.differs),
@@ -229,7 +229,7 @@ class ClusterMember:
         return self._protocol.role is Role.LEADING
 
     def _leader(self) -> str | None:
-        """Where the leader that LOG names listens."""
+        """The subject of the leader that LOG names."""
         protocol = self._protocol
         core = protocol.core
         if core is None or self._leads() or core.node in {"", protocol.node}:
@@ -237,12 +237,12 @@ class ClusterMember:
         return self._names.lead_subject(core.node, core.epoch)
 
     def _leader_clock(self) -> int:
-        """What the leader's own clock says now, or a little earlier; 0 where that is not known. Milliseconds."""
+        """The leader's own clock now, or a little earlier; 0 where that is not known. Milliseconds."""
         core = self._protocol.core
         return self.heartbeats.clock_of(core.node, asyncio.get_running_loop().time()) if core is not None else 0
 
     def peer_state(self) -> bytes:
-        """What this process says of itself, in a heartbeat and when it is asked."""
+        """The state of this process, for a heartbeat and when it is asked."""
         protocol = self._protocol
         now_s = asyncio.get_running_loop().time()
         state = protocol.peer_state(self._journal_end())
@@ -252,7 +252,7 @@ class ClusterMember:
         try:
             await self._connection.publish(self._names.heartbeat_subject, self.peer_state())
         except UnreachableError as fault:
-            log.debug("no-pulse", why=str(fault))
+            log.debug("heartbeat-not-sent", why=str(fault))
 
     async def _on_heartbeat(self, message: Msg) -> None:
         protocol = self._protocol
@@ -266,4 +266,4 @@ class ClusterMember:
 
     def _judge(self, detail: str | None) -> None:
         event = Lifted(CAUSE) if detail is None else Quarantined(CAUSE, detail)
-        asyncio.get_running_loop().call_soon(self._drive, event)  # not in the midst of another event's effects
+        asyncio.get_running_loop().call_soon(self._drive, event)  # not while another event's effects are carried out

@@ -1,9 +1,9 @@
 """The leader's server for other processes of the scope.
 
-Role: listen on the subject of the own epoch while leading; have forwarded commands decided like local ones; answer what
-became of IN messages. In: questions of `holdfast.peers.wire`. Out: replies. Always: nothing is taken for another epoch,
-and nothing while not leading: that is answered not-done; each command of a question gets its own answer, and the reply
-goes out when all have one.
+Role: listen on the subject of the own epoch while leading; have forwarded commands decided like local ones; answer the
+outcome of IN messages. In: questions of `holdfast.peers.wire`. Out: replies. Always: nothing is accepted for another
+epoch, and nothing while not leading: that is answered not-done; each command of a question gets its own answer, and the
+reply goes out when all have one.
 """
 
 import asyncio
@@ -49,7 +49,7 @@ class _Group:
         self._done = done
 
     def answer(self, at: int, answer: CommandAnswer) -> None:
-        """The answer to the command at that place."""
+        """The answer to the command at that index."""
         self.answers[at] = answer
         self._left -= 1
         if not self._left:
@@ -57,7 +57,7 @@ class _Group:
 
 
 class _Waiter:
-    """Stands where a local command has its future: the same three calls."""
+    """Takes the place of a local command's future: the same three methods."""
 
     __slots__ = ("_answered", "_at", "_group")
 
@@ -71,12 +71,12 @@ class _Waiter:
         return self._answered
 
     def set_result(self, answer: tuple[int, bytes, int]) -> None:
-        """It was decided."""
+        """The command was decided."""
         self._answered = True
         self._group.answer(self._at, CommandAnswer(*answer))
 
     def set_exception(self, fault: Unavailable) -> None:
-        """It was not, or nobody knows."""
+        """It was not, or that is unknown."""
         self._answered = True
         self._group.answer(self._at, CommandAnswer(0, b"", 0, fault.problem, fault.outcome))
 
@@ -114,13 +114,13 @@ class CommandServer:
         self._change(epoch)
 
     def end(self) -> None:
-        """It leads no more, or goes: listen no more."""
+        """It leads no more, or ends: stop listening."""
         if self._epoch is not None:
             self._epoch = None
             self._change(None)
 
     async def close(self, within_s: float) -> None:
-        """Send the replies that are ready, then let go."""
+        """Send the replies that are ready, then stop."""
         self.end()
         if self._tasks and within_s > 0:
             await asyncio.wait(self._tasks, timeout=within_s)
@@ -138,7 +138,7 @@ class CommandServer:
         task.add_done_callback(self._tasks.discard)
 
     async def _listen(self, epoch: int | None, before: asyncio.Task[None] | None) -> None:
-        """One change of what is listened to at a time, in order; an error ends with the connection that had it."""
+        """One change of what is listened to at a time, in order; an error ends with its connection."""
         if before is not None:
             await asyncio.wait([before])
         try:
@@ -148,7 +148,7 @@ class CommandServer:
             if epoch is not None and epoch == self._epoch:
                 subject = self._names.lead_subject(self._protocol.node, epoch)
                 self._subscription = await self._connection.listen(subject, self._on_message)
-        except Exception as fault:  # noqa: BLE001 - the client's: it is closing, and forgets every subscription anyway
+        except Exception as fault:  # noqa: BLE001 - the client is closing, and drops its subscriptions
             log.warning("leadership-not-announced", epoch=epoch, why=str(fault))
 
     async def _on_message(self, message: Msg) -> None:
@@ -174,7 +174,7 @@ class CommandServer:
         if question.asked_ms:
             left_ms -= max(0, now_ms - question.asked_ms)
             if left_ms <= 0:
-                # The sender has given up, and may have asked again and been refused: a command that it takes for
+                # The sender has given up, and may have asked again and been refused: a command that it regards as
                 # not done must not be done now.
                 self.late_total += len(question.requests)
                 self._reply(message, _NOT_LEADING)

@@ -1,6 +1,6 @@
 """Facts through IN, from any process of the scope.
 
-Role: publish messages of facts, and find out what became of each fact, from this process when it leads, else from the
+Role: publish messages of facts, and get the outcome of each fact, from this process when it leads, else from the
 one that does. In: messages. Out: counts, refusals by index in the whole body, and a sequence. Always: bounded; asking
 again is harmless, so it is repeated across a change of leaders; once a message may be in IN, the outcome of a failure
 is unknown.
@@ -28,7 +28,7 @@ Results = list[tuple[int, list[tuple[int, str]]]]
 
 @dataclass(frozen=True, slots=True)
 class FactsOutcome:
-    """How many facts were taken, which were not and why, and the sequence (LOG's, or IN's when only IN was awaited)."""
+    """How many facts were accepted, which were rejected and why, and the sequence (of IN when only IN was awaited)."""
 
     accepted: int
     rejected: list[tuple[int, str]]
@@ -36,7 +36,7 @@ class FactsOutcome:
 
 
 class FactSubmitter:
-    """Sends facts and awaits what becomes of them."""
+    """Sends facts and awaits their outcome."""
 
     def __init__(
         self,
@@ -114,7 +114,7 @@ class FactSubmitter:
         subject = self._leader()
         if subject is None:
             raise self._unavailable("no-leader", "unknown")
-        # A leader that dies says nothing: ask again when it could have said that it still waits.
+        # A leader that died does not answer: ask again once it should have answered that it still waits.
         patience_s = min(within_s, self._settings.command_deadline_ms / 1000)
         question = Taken(max(1, int(patience_s * 1000) - self._settings.forward_margin_ms), sequences)
         try:

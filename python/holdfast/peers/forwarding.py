@@ -1,10 +1,10 @@
-"""Commands of a process that follows, sent on to the one that leads.
+"""Commands of a process that follows, forwarded to the one that leads.
 
 Role: gather the commands of one turn of the event loop, send them together to the leader that LOG names, hand its
 answers back. In: commands that this process cannot decide. Out: the leader's answers, or Unavailable with a true
-outcome. Always: a command is sent at most once; "not-done" is said only when nobody received it or the leader said so,
-else "unknown"; queue, message and messages in flight are bounded; a command waits no longer than its own deadline, and
-its answer goes out once this process holds what it reflects (or `forward_apply_wait_ms` later).
+outcome. Always: a command is sent at most once; "not-done" is answered only when nothing received it or the leader
+answered so, else "unknown"; queue, message and messages in flight are bounded; a command waits no longer than its own
+deadline, and its answer goes out once this process holds what it reflects (or `forward_apply_wait_ms` later).
 """
 
 import asyncio
@@ -30,7 +30,7 @@ _ENVELOPE_BYTES = 1_024  # of a message, and (far more than enough) of a command
 
 Submit = Callable[[Command], tuple[Problem, Outcome] | None]
 Leader = Callable[[], str | None]
-"""The subject on which the leader that LOG names listens; None when that is nobody, or this process."""
+"""The subject on which the leader that LOG names listens; None when nothing leads, or this process."""
 
 
 class Forwarder:
@@ -75,14 +75,14 @@ class Forwarder:
         return self._asking
 
     def take(self, command: Command) -> None:
-        """Send this command on with the others of this turn. Raises Unavailable."""
+        """Forward this command with the others of this turn. Raises Unavailable."""
         retry_s = self._settings.retry_after_s
         if self._leader() is None:
             raise Unavailable("no-leader", "not-done", retry_s)
         size = _size(command)
         if size + _ENVELOPE_BYTES > self._connection.payload_bytes_max:
             most = self._connection.payload_bytes_max - 2 * _ENVELOPE_BYTES
-            detail = f"A process that follows sends on at most {most} bytes: split the body, or send it to the leader."
+            detail = f"A process that follows forwards at most {most} bytes: split the body, or send it to the leader."
             raise Unavailable("too-large", "not-done", retry_s, detail)
         settings = self._settings
         if len(self._queue) >= settings.forward_queued_max or (
@@ -94,7 +94,7 @@ class Forwarder:
         self._schedule()
 
     def lead(self, submit: Submit) -> None:
-        """The process leads now: what is not sent yet is its own to decide."""
+        """The process leads now: it decides what is not sent yet itself."""
         while self._queue:
             command = self._pop()
             refused = submit(command)

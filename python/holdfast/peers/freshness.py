@@ -1,8 +1,8 @@
-"""How far this process is, for the requests that wait for it, and how fresh its answers are.
+"""The sequence of this process, for the requests that wait for one, and the age of its answers.
 
 Role: wake what waits for a LOG sequence; render `as_of`. In: each sequence as it is applied or committed, each moment
 at which this process was known to hold all of LOG. Out: futures, and the `as_of` of an answer. Always: bounded; each
-wait has a deadline; `live` is said only by the leader, and by a follower that held all of LOG at most
+wait has a deadline; only the leader answers `live`, and a follower that held all of LOG at most
 `live_age_ms_max` ago.
 """
 
@@ -17,7 +17,7 @@ _STALE_ENTRIES = 64
 
 
 class AppliedIndex:
-    """Who waits for which sequence."""
+    """The requests that wait for a sequence."""
 
     def __init__(self, settings: NodeSettings) -> None:
         self._settings = settings
@@ -38,12 +38,12 @@ class AppliedIndex:
                 future.set_result(None)
 
     async def wait(self, sequence: int, within_s: float) -> bool:
-        """Until this process holds LOG up to `sequence`; False when it takes longer. Raises Unavailable: too many."""
+        """Wait until this process holds LOG up to `sequence`; False after too long. Raises Unavailable: too many."""
         if sequence <= self.sequence:
             return True
         if self._waiting >= self._settings.reads_waiting_max:
             raise Unavailable("overloaded", "not-done", self._settings.retry_after_s)
-        if len(self._heap) > 2 * self._waiting + _STALE_ENTRIES:  # those who gave up
+        if len(self._heap) > 2 * self._waiting + _STALE_ENTRIES:  # requests that gave up
             self._heap = [entry for entry in self._heap if not entry[2].done()]
             heapq.heapify(self._heap)
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -74,11 +74,11 @@ class Freshness:
         self._leader: tuple[int, bytes] = (-1, b"")
 
     def complete(self, now_s: float) -> None:
-        """The process holds all that LOG has: the log, or the leader, has just said where LOG ends."""
+        """The process holds all that LOG has: the log, or the leader, has just reported LOG's end."""
         self._complete_s = max(self._complete_s, now_s)
 
     def connection(self, connected: bool, now_s: float) -> None:
-        """The way to the log opened, or closed."""
+        """The log was connected, or disconnected."""
         self._lost_s = None if connected else (self._lost_s or now_s)
 
     def age_ms(self, now_s: float) -> int:
@@ -90,7 +90,7 @@ class Freshness:
         return self._lost_s is None and self.age_ms(now_s) <= self._settings.live_age_ms_max
 
     def as_of(self, sequence: int, now_s: float, *, leading: bool, sound: bool) -> bytes:
-        """The `as_of` of an answer that reflects `sequence`; what is not `sound` is stale at any age."""
+        """The `as_of` of an answer that reflects `sequence`; unless `sound` it is stale at any age."""
         if not leading or not sound:
             return as_of(sequence, self.age_ms(now_s), "live" if sound and self.live(now_s) else "stale")
         if self._lost_s is not None:

@@ -1,12 +1,12 @@
-"""Each process's heartbeat: who it is, how far it is, and digests that others can compare with theirs.
+"""Each process's heartbeat: its name, its sequence, and digests that others can compare with theirs.
 
 Role: write the state of this process once a second, read that of the others, compare. In: the settled core, and states
-of other processes. Out: the state as bytes, the peers as last heard, and differences. Always: a digest is taken only of
-a settled core (never ahead of LOG) and compared only with one at the same sequence; each (process, sequence) is
-compared once; digests, peers and what is kept of either are bounded.
+of other processes. Out: the state as bytes, the peers by their newest heartbeats, and differences. Always: a digest is
+taken only of a settled core (never ahead of LOG) and compared only with one at the same sequence; each (process,
+sequence) is compared once; the number of digests and of peers is bounded.
 
-Who is wrong? Nobody can tell from two digests. A process whose state differs from the leader's counts itself wrong; a
-leader counts itself wrong when two others agree with each other and not with it. Both say so.
+Which is wrong? Two digests cannot show it. A process whose state differs from the leader's regards itself as wrong; a
+leader does when two others agree with each other and not with it. Both raise an alarm.
 """
 
 from collections import OrderedDict, deque
@@ -31,17 +31,17 @@ _AGREEING_MIN = 2  # others against a leader
 
 @dataclass(slots=True)
 class Peer:
-    """Another process, as last heard."""
+    """Another process, by its newest heartbeat."""
 
     state: PeerState
-    heard_s: float
+    received_s: float
     digest: str = "unknown"  # "same" or "differs" at the newest sequence that was compared
     alarmed: bool = False  # that its digest differs
     open: dict[int, str] = field(default_factory=dict)  # its digests at sequences that this process has not reached
     compared_upto: int = 0
     clock_offsets: deque[int] = field(
         default_factory=lambda: deque(maxlen=_CLOCKS_KEPT)
-    )  # its clock less ours, or less
+    )  # at most its clock minus ours
 
 
 class Digests:
@@ -63,7 +63,7 @@ class Digests:
         return True
 
     def at(self, sequence: int) -> str | None:
-        """Of the state after LOG sequence `sequence`."""
+        """The digest after LOG sequence `sequence`."""
         return self._kept.get(sequence)
 
     def newest(self, count: int) -> list[tuple[int, str]]:
@@ -96,8 +96,8 @@ class Heartbeats:
         self.digests = Digests(settings)
         self.peers: dict[str, Peer] = {}
         self.next_s = 0.0
-        self.differs = ""  # why this process counts itself wrong; "" when it does not
-        self.heard_total = 0
+        self.differs = ""  # why this process regards itself as wrong; "" when it does not
+        self.received_total = 0
         self.comparisons_total = 0
         self.differences_total = 0
 
@@ -109,14 +109,14 @@ class Heartbeats:
         return encode_peer_state(replace(state, digests=tuple(digests), clock_ms=int(now_s * 1000)))
 
     def clock_of(self, node: str, now_s: float) -> int:
-        """What another process's monotonic clock says now, or a little earlier (a heartbeat takes a while); ms.
+        """Another process's monotonic clock now, or a little earlier (a heartbeat takes a while); ms.
 
         0 where that is not known.
         """
         peers = [peer for peer in self.peers.values() if peer.state.node == node and peer.clock_offsets]
         if not peers:
             return 0
-        peer = max(peers, key=lambda one: one.heard_s)
+        peer = max(peers, key=lambda one: one.received_s)
         return max(0, int(now_s * 1000) + max(peer.clock_offsets))
 
     def receive(self, payload: bytes, now_s: float, core: Core | None, *, settled: bool) -> PeerState | None:
@@ -124,11 +124,11 @@ class Heartbeats:
         try:
             state = decode_peer_state(payload)
         except msgspec.MsgspecError as fault:
-            log.warning("unreadable-pulse", why=str(fault))
+            log.warning("heartbeat-unreadable", why=str(fault))
             return None
         if state.boot == self._boot:
             return None
-        self.heard_total += 1
+        self.received_total += 1
         self._forget_silent(now_s)
         if state.role == Role.HALTED.value:
             self._forget(state.boot)
@@ -138,9 +138,9 @@ class Heartbeats:
             if len(self.peers) >= self._settings.heartbeat_peers_max:
                 return state
             peer = self.peers[state.boot] = Peer(state, now_s)
-            self.next_s = now_s  # so that a newcomer need not wait to know who is here
+            self.next_s = now_s  # so that a new process need not wait to know the others
         peer.state = state
-        peer.heard_s = now_s
+        peer.received_s = now_s
         if state.clock_ms:
             peer.clock_offsets.append(state.clock_ms - int(now_s * 1000))
         for sequence, digest in state.digests[-self._settings.digests_sent_max - 1 :]:
@@ -174,7 +174,7 @@ class Heartbeats:
                 "role": peer.state.role,
                 "epoch": peer.state.epoch,
                 "sequence": peer.state.sequence,
-                "age_ms": max(0, int((now_s - peer.heard_s) * 1000)),
+                "age_ms": max(0, int((now_s - peer.received_s) * 1000)),
                 "digest": peer.digest,
             }
             for peer in peers
@@ -220,7 +220,7 @@ class Heartbeats:
 
     def _forget_silent(self, now_s: float) -> None:
         silent = self._settings.heartbeat_silent_ms / 1000
-        for boot in [boot for boot, peer in self.peers.items() if now_s - peer.heard_s > silent]:
+        for boot in [boot for boot, peer in self.peers.items() if now_s - peer.received_s > silent]:
             self._forget(boot)
 
     def _forget(self, boot: str) -> None:

@@ -2,7 +2,7 @@
 
 Role: carry out the effects of `holdfast.protocol.membership`; answer peers that ask. In: effects, the state of this
 process. Out: the events that belong to them. Always: each effect is answered by one event, or by none when the process
-goes; a first question goes out before this process listens itself, so that one that is alone learns so at once from the
+ends; a first question is sent before this process listens itself, so that one that is alone learns it at once from the
 server ("no responders") instead of waiting for answers.
 """
 
@@ -56,7 +56,7 @@ class MembershipIo:
         self._inbox = ""
         self._listens = False
         self._call_id = 0
-        self._heard: list[PeerState] = []
+        self._answers: list[PeerState] = []
         self._alone = asyncio.Event()
         self.performers: dict[type[Any], Callable[[Any], None]] = {
             e.ReadLease: lambda effect: spawn(self._read(effect.call_id)),
@@ -70,13 +70,13 @@ class MembershipIo:
         """Make the lease's bucket where it is missing, and be ready to ask. Raises StreamMismatchError, ApiError."""
         try:
             await self._key.ensure()
-        except UnreachableError as fault:  # it is made when it is first put
+        except UnreachableError as fault:  # it is made at the first put
             log.warning("lease-bucket-unreachable", why=str(fault))
         self._inbox = self._connection.new_inbox()
         await self._connection.listen(f"{self._inbox}.*", self._on_answer)
 
     async def until_left(self) -> None:
-        """Until the lease is given back, or it is clear that it is left to end by itself."""
+        """Wait until the lease is given back, or must end by itself."""
         deadline_s = time.monotonic() + self._settings.lease_call_ms / 1000
         while not self._protocol.left and self._connection.connected and time.monotonic() < deadline_s:  # noqa: ASYNC110
             await asyncio.sleep(0.001)
@@ -100,7 +100,7 @@ class MembershipIo:
             self._drive(e.LeasePut(effect.call_id, revision))
 
     async def _ask(self, call_id: int) -> None:
-        self._call_id, self._heard = call_id, []
+        self._call_id, self._answers = call_id, []
         self._alone.clear()
         try:
             await self._connection.publish(self._names.peers_subject, b"", f"{self._inbox}.{call_id}")
@@ -109,11 +109,11 @@ class MembershipIo:
         except TimeoutError:
             pass
         except UnreachableError:
-            return  # asked again when it is due
+            return  # asked again when due
         finally:
             await self._listen()
         if call_id == self._call_id:
-            self._drive(e.PeersHeard(call_id, self._heard))
+            self._drive(e.PeersAnswered(call_id, self._answers))
 
     async def _listen(self) -> None:
         if not self._listens:
@@ -133,9 +133,9 @@ class MembershipIo:
             return
         if message.headers and message.headers.get("Status") == "503":
             self._alone.set()
-        elif len(message.data) <= _PEER_STATE_BYTES_MAX and len(self._heard) < self._settings.peers_max:
+        elif len(message.data) <= _PEER_STATE_BYTES_MAX and len(self._answers) < self._settings.peers_max:
             try:
-                self._heard.append(decode_peer_state(message.data))
+                self._answers.append(decode_peer_state(message.data))
             except msgspec.DecodeError as fault:
                 log.warning("peer-not-understood", why=str(fault))
 

@@ -1,9 +1,9 @@
-"""What became of IN messages, for the requests that wait for it.
+"""The outcomes of IN messages, for the requests that wait for them.
 
-Role: the leader alone knows what became of each fact; remember it for requests, here or (through `command_server`) from
+Role: the leader alone knows the outcome of each fact; remember it for requests, here or (through `command_server`) from
 another process. In: receipts, as LOG has them. Out: receipts by IN sequence. Always: waiting requests and remembered
-receipts are bounded; a message that was taken before it was asked for is still answered; what another leader took, or
-what was forgotten, is at once unknown; a request that waits when the lead is lost gets `no-leader`.
+receipts are bounded; a message that was taken in before it was asked for is still answered; what another leader took
+in, or what was forgotten, is at once unknown; a request that waits when the lead is lost gets `no-leader`.
 """
 
 import asyncio
@@ -16,11 +16,11 @@ from holdfast.protocol.errors import Unavailable
 from holdfast.settings import NodeSettings
 
 Stored: TypeAlias = tuple[Receipt, int]
-"""What became of an IN message, and the LOG sequence that has it."""
+"""The outcome of an IN message, and the LOG sequence that has it."""
 
 
 class Receipts:
-    """Who waits for which IN sequence."""
+    """The requests that wait for an IN sequence."""
 
     def __init__(self, settings: NodeSettings) -> None:
         self._settings = settings
@@ -32,7 +32,7 @@ class Receipts:
         return sum(map(len, self._waiting.values()))
 
     def record(self, receipts: Sequence[Receipt], sequence: int) -> None:
-        """The process took these, and LOG has them at `sequence`."""
+        """The process took these in, and LOG has them at `sequence`."""
         for receipt in receipts:
             self._taken_upto = max(self._taken_upto, receipt[0])
             futures = self._waiting.pop(receipt[0], None)
@@ -46,11 +46,11 @@ class Receipts:
             self._remembered.popitem(last=False)
 
     def lead(self, in_upto: int) -> None:
-        """The process leads: messages up to `in_upto` were taken, and what became of them may not be known here."""
+        """The process leads: messages up to `in_upto` were taken in, and their outcomes may not be known here."""
         self._taken_upto = max(self._taken_upto, in_upto)
 
     def refuse_all(self) -> None:
-        """The process takes nothing more: ask who leads now."""
+        """The process takes in nothing more: ask the present leader."""
         waiting, self._waiting = self._waiting, {}
         for futures in waiting.values():
             for future in futures:
@@ -58,7 +58,7 @@ class Receipts:
                     future.set_exception(self._unavailable("no-leader"))
 
     async def taken(self, sequences: Sequence[int], within_s: float) -> list[Stored]:
-        """What became of these messages, in order; call it while leading.
+        """The outcomes of these messages, in order; call it while leading.
 
         Raises TimeoutError, or Unavailable: `no-leader` (ask the next leader), `log-unavailable` (forgotten).
         """

@@ -1,8 +1,8 @@
 """Questions to another process over core NATS, with answers that may come in several messages.
 
-Role: send one message and wait for its whole answer; send an answer, cut where it is too large for one message. In: a
-subject and bytes. Out: bytes, or an exception that says what is known. Always: a question is sent once; only "nobody
-listens there" and "it was not sent" count as not delivered, all else is unknown; what is put together is bounded.
+Role: send one message and wait for its whole answer; send an answer, in parts where it is too large for one message.
+In: a subject and bytes. Out: bytes, or an exception that states what is known. Always: a question is sent once; only
+"nobody listens there" and "it was not sent" count as not delivered, all else is unknown; an answer in parts is bounded.
 """
 
 import asyncio
@@ -43,13 +43,13 @@ class Rpc:
         await self._connection.listen(f"{self._inbox}.>", self._on_message)
 
     def close(self) -> None:
-        """No answer will come any more."""
+        """Fail all questions: no answer will come any more."""
         for answer in self._waiting.values():
             if not answer.future.done():
                 answer.future.set_exception(UnreachableError("this process stops"))
 
     async def ask(self, subject: str, payload: bytes, timeout_s: float) -> bytes:
-        """The whole answer. Raises NotDeliveredError (certainly nobody got it) or UnreachableError (not known)."""
+        """The whole answer. Raises NotDeliveredError (certainly not received) or UnreachableError (not known)."""
         if len(payload) > self._connection.payload_bytes_max:
             raise NotDeliveredError(f"{subject}: {len(payload)} bytes are more than NATS takes in one message")
         number = next(self._numbers)
@@ -68,7 +68,7 @@ class Rpc:
             del self._waiting[number]
 
     async def answer(self, reply: str, payload: bytes) -> None:
-        """Answer a question, in as many messages as it takes. An answer that cannot be sent is dropped."""
+        """Answer a question, in as many messages as needed. An answer that cannot be sent is dropped."""
         parts = list(_cut(payload, self._settings.answer_part_bytes_max))
         with contextlib.suppress(UnreachableError):
             for at, part in enumerate(parts, start=1):

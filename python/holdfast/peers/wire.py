@@ -1,9 +1,9 @@
-"""What the processes of one scope say to each other beside the log.
+"""What the processes of one scope send each other beside the log.
 
 Role: the messages on `hf.<scope>.lead.<node>.<epoch>` (MessagePack, written by a process that follows, answered by the
 one that leads); the state of a process (`PeerState`, JSON, so that any NATS tool can read it), as its heartbeat on
 `hf.<scope>.pulse` and as its answer on `hf.<scope>.peers`. Always: arrays and objects may grow at their end, and
-readers pass over what they do not know, so that versions may be mixed while they are replaced.
+readers ignore what they do not know, so that versions may be mixed while they are replaced.
 """
 
 from typing import TypeAlias
@@ -14,7 +14,7 @@ from holdfast.protocol.core import Request
 from holdfast.protocol.membership import PeerState
 
 STILL_WAITING = "still-waiting"
-"""In the place of a problem: the leader has not taken all of these IN messages yet. Ask again."""
+"""In the place of a problem: the leader has not taken in all of these IN messages yet. Ask again."""
 
 
 class ForwardedCommand(msgspec.Struct, frozen=True, array_like=True):
@@ -37,8 +37,8 @@ class ForwardedCommand(msgspec.Struct, frozen=True, array_like=True):
 class Commands(msgspec.Struct, frozen=True, array_like=True, tag="commands"):
     """Commands in order of arrival; the sender waits `left_ms` more.
 
-    `asked_ms`: when that was, by the leader's own clock as its heartbeats say it, or a little earlier; 0: not known. By
-    it the leader knows a question that was long on its way, whose sender has given up and may have asked again.
+    `asked_ms`: the time, by the leader's own clock as its heartbeats report it, or a little earlier; 0: not known. By
+    it the leader finds a question that arrived late, whose sender has given up and may have asked again.
     """
 
     left_ms: int
@@ -47,7 +47,7 @@ class Commands(msgspec.Struct, frozen=True, array_like=True, tag="commands"):
 
 
 class Taken(msgspec.Struct, frozen=True, array_like=True, tag="taken"):
-    """What became of these IN messages? The sender waits `left_ms` more."""
+    """Asks for the outcome of these IN messages. The sender waits `left_ms` more."""
 
     left_ms: int
     sequences: list[int]
@@ -75,7 +75,7 @@ class FactsReceipt(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Reply(msgspec.Struct, frozen=True, array_like=True):
-    """As many as were asked, in that order; or a `problem` with its `outcome` that holds for all of them."""
+    """As many as were asked for, in that order; or a `problem` with its `outcome` that holds for all of them."""
 
     problem: str = ""
     outcome: str = ""

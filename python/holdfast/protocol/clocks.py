@@ -1,11 +1,11 @@
 """The leader's two clocks.
 
-Role: turn what the host's clocks say into the lead time and the wall time that go into batches. In: observations of the
-monotonic and the wall clock. Out: `lead_ms`, `now_ms`, and how far the wall clock jumped.
+Role: turn readings of the host's clocks into the lead time and the wall time that go into batches. In: observations of
+the monotonic and the wall clock. Out: `lead_ms`, `now_ms`, and how far the wall clock jumped.
 Always: neither goes back. Lead time moves only while this process leads, by the monotonic clock, by at most
 `lead_step_ms_max` for one observation (a frozen leader does not expire anyone's hold), and by at most as much again
-while one append is unanswered (nor does a log that is away); the time before the first observation as leader is not
-counted, for nobody may have led then.
+while one append is unanswered (nor does a log that cannot be reached); the time before the first observation as leader
+is not counted, because perhaps no process led then.
 """
 
 from holdfast.settings import NodeSettings
@@ -42,7 +42,7 @@ class Clocks:
         return jump_ms if abs(jump_ms) > self._settings.wall_jump_ms else 0
 
     def lead_from(self, lead_ms: int, now_ms: int) -> None:
-        """Go on from where the newest batch left both clocks."""
+        """Continue from both clocks of the newest batch."""
         self._led = False
         self.lead_ms = lead_ms
         self.now_ms = max(now_ms, self.wall_ms)

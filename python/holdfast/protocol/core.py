@@ -31,7 +31,7 @@ class Decision(Protocol):
 
     @property
     def incoming_taken(self) -> int:
-        """How many IN messages, from the first, were taken."""
+        """How many IN messages, from the first, were taken in."""
 
     @property
     def answers(self) -> list[tuple[int, bytes]]:
@@ -39,7 +39,7 @@ class Decision(Protocol):
 
     @property
     def received(self) -> list[Receipt]:
-        """What became of each IN message taken."""
+        """The outcome of each IN message taken in."""
 
     @property
     def dead(self) -> list[tuple[int, int, str, bytes]]:
@@ -63,11 +63,11 @@ class Core(Protocol):
 
     @property
     def node(self) -> str:
-        """Who appended the newest lead batch."""
+        """The node that appended the newest lead batch."""
 
     @property
     def in_upto(self) -> int:
-        """The last IN sequence taken."""
+        """The last IN sequence taken in."""
 
     @property
     def now_ms(self) -> int:
@@ -110,10 +110,10 @@ class Core(Protocol):
         """Of the state, 32 hex digits."""
 
     def prove(self) -> bool:
-        """Whether the digest kept up is the one counted anew; if not, the next batch decided here says so."""
+        """Whether the maintained digest equals the recounted one; if not, the next batch decided here records it."""
 
     def totals(self) -> bytes:
         """Counts, as a JSON object."""
 
     def check(self) -> list[str]:
-        """Invariants that are cheap to check; the violated ones, in words."""
+        """Invariants that are cheap to check; the violated ones, as text."""

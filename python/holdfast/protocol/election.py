@@ -1,11 +1,11 @@
 """Whether this process should try to lead now: the lease, as one process sees it.
 
 Role: everything about liveness, nothing about safety (the fence decides who leads; this only keeps processes from
-fighting over it, and lets a leader know that it may have been followed by another). In: what the lease's key was seen
-to hold, what became of puts, failures, time. Out: reads and puts of the key; whether it is held, and until when for
-certain. Always: one call of the key at a time; a put names the revision that it replaces; what is held counts from
-before the put was sent; a holder whose key has stood still for its whole time is over by our own clock, however late
-the server is with it.
+competing, and lets a leader know that another may have replaced it). In: what the lease's key was seen
+to hold, the outcomes of puts, failures, time. Out: reads and puts of the key; whether it is held, and until when for
+certain. Always: one call of the key at a time; a put names the revision that it replaces; the lease counts from
+before the put was sent; a lease whose revision has not changed for its whole time has ended by our own clock, however
+late the server ends it.
 """
 
 from random import Random
@@ -29,16 +29,16 @@ class Election:
         self.held = False  # by this life of this process, as far as is known
         self._revision = 0
         self._good_until_ms = 0
-        self._since_ms = 0  # held from here on, or leading until here
+        self._since_ms = 0  # held since, or leading until
         self._seen: Lease | None = None  # while not held: what the key holds
         self._seen_ms = 0
-        self._dead: str | None = None  # a process that is gone; what the key holds by it is looked at next
-        self._over: Lease | None = None  # what the key holds, by a process that is gone
+        self._dead: str | None = None  # a process that has ended; its hold on the key is read next
+        self._over: Lease | None = None  # what the key holds, by a process that has ended
         self._others = False  # another process was seen to hold it
         self._call_id = 0
         self._call: Effect | None = None
         self._called_ms = 0
-        self._read_ms = 0  # not before these
+        self._read_ms = 0  # the earliest times
         self._put_ms = 0
         self._doubt = False  # held, but a put met another revision
         self._take_ms: int | None = None
@@ -47,22 +47,22 @@ class Election:
         self._at_ms = 0
         self._failures = 0
 
-    # ---- what others ask
+    # ---- queries
 
     @property
     def holder(self) -> str | None:
-        """Who else holds the lease, as last seen."""
+        """The other process that holds the lease, as last read."""
         if self.held or self._seen is None or self._seen.node == self._node:
             return None
         return self._seen.node
 
     @property
     def returns_soon(self) -> bool:
-        """We are about to lead (again): commands may wait for that, up to their deadline."""
+        """We will soon lead (again): commands may wait for that, up to their deadline."""
         return self.held or (self._has_led and not self._foreign and self.holder is None)
 
     def good(self, mono_ms: int) -> bool:
-        """Whether the lease is certainly still ours."""
+        """Whether the lease is certainly still held by us."""
         return self.held and mono_ms < self._good_until_ms
 
     def open(self, mono_ms: int) -> bool:
@@ -89,7 +89,7 @@ class Election:
         """Whether to try to lead: we know LOG's end, and did not just fail."""
         return self.caught_up and mono_ms >= self._at_ms
 
-    # ---- what happened around it
+    # ---- what happened
 
     def leads(self) -> None:
         """Our lead batch is stored."""
@@ -112,20 +112,20 @@ class Election:
         self._at_ms = mono_ms + min(wait_ms, self._settings.lead_retry_ms_max)
 
     def died(self, node: str, mono_ms: int) -> None:
-        """The process of that name is gone: its hold on the lease ends with it. A later life of it holds it anew."""
+        """The process of that name has ended, and its hold on the lease with it, but not that of a successor."""
         if not self.held:
             self._dead = node
             self._read_ms = mono_ms
 
     def connected(self, mono_ms: int) -> None:
-        """NATS can be asked again."""
+        """NATS can be reached again."""
         self._read_ms = min(self._read_ms, mono_ms)
         self._put_ms = min(self._put_ms, mono_ms)
 
     # ---- the key
 
     def pursue(self, mono_ms: int, wanted: bool, effects: list[Effect]) -> None:
-        """Look at the key, take it, renew it or give it back, as is due."""
+        """Read the key, take it, renew it or give it back, as is due."""
         if self._call is not None:
             if mono_ms < self._called_ms + self._settings.lease_call_ms:
                 return
@@ -192,7 +192,7 @@ class Election:
         self._put_ms = sent_ms + settings.lease_ttl_ms // 3
 
     def on_failed(self, event: LeaseFailed, mono_ms: int) -> None:
-        """A read or a put had no success."""
+        """A read or a put failed."""
         if self._call is not None and event.call_id == self._call_id:
             self._failed(mono_ms, conflict=event.conflict)
 
@@ -203,13 +203,13 @@ class Election:
             self._read_ms = retry_ms
             return
         self._put_ms = retry_ms
-        if conflict or not self.held:  # whether it was stored is not known: look
+        if conflict or not self.held:  # whether it was stored is not known: read
             self._doubt = self.held
             self._seen = None
             self._read_ms = mono_ms if conflict else retry_ms
 
     def _adopt(self, revision: int, mono_ms: int) -> None:
-        """A put of ours was stored though its answer was lost. Since when is not known: renew at once."""
+        """Our put was stored, and its answer lost. The time is not known: renew at once."""
         if not self.held:
             self._since_ms = mono_ms
         self.held = True
@@ -224,14 +224,14 @@ class Election:
             return False
         if self._take_ms is None:
             seen = self._seen
-            # Survivors of one process are few, and a put names the revision: two at once do no harm.
+            # Few processes survive one, and a put names the revision: two at once do no harm.
             own = seen is not None and (seen.node == self._node or seen == self._over)
-            alone = own or not self._others  # nobody to collide with, as far as we have seen
+            alone = own or not self._others  # no other candidate, as far as was seen
             self._take_ms = mono_ms + (0 if alone else self._random.randint(0, self._settings.lease_jitter_ms_max))
         return mono_ms >= self._take_ms
 
     def _watch_closely(self, mono_ms: int) -> None:
-        """Look again when its time is over; often, once it has missed a renewal."""
+        """Read again when its time is over; often, once it has missed a renewal."""
         settings = self._settings
         still_ms = mono_ms - self._seen_ms
         if still_ms >= settings.lease_ttl_ms // 2:

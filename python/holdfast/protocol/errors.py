@@ -1,6 +1,6 @@
 """Why a node gives no answer.
 
-Role: the one exception that the gateway turns into a 503. Always: it says what is known about the request.
+Role: the one exception that the gateway turns into a 503. Always: it carries what is known about the request.
 """
 
 from holdfast.protocol.messages import Outcome, Problem
@@ -10,8 +10,8 @@ class Unavailable(Exception):  # noqa: N818 - the name of a state
     """No answer from the state machine.
 
     `problem` is "no-leader", "log-unavailable" or "overloaded"; `outcome` is "not-done" (it certainly was not and
-    never will be) or "unknown" (it may be; the same request sent again gets the one true answer). `detail` says more
-    than the problem's usual one.
+    never will be) or "unknown" (it may be; the same request sent again gets its one answer). `detail` has more
+    than the problem's default one.
     """
 
     def __init__(
@@ -25,5 +25,5 @@ class Unavailable(Exception):  # noqa: N818 - the name of a state
 
     @classmethod
     def of(cls, problem: Problem, outcome: Outcome, retry_after_s: float) -> "Unavailable":
-        """From the protocol's words."""
+        """From the protocol's own values."""
         return cls(problem.value, outcome.value, retry_after_s)

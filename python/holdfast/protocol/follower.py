@@ -2,7 +2,7 @@
 
 Role: everything about a core that comes from LOG and not from deciding. In: rebuilt cores, LOG messages, LOG's end.
 Out: effects. Always: a message is applied once and in order, a gap is read again; a LOG that ends before what was
-acknowledged is not taken at its word.
+acknowledged is not believed.
 """
 
 from holdfast.protocol import messages as e
@@ -14,7 +14,7 @@ from holdfast.protocol.state import ProcessState
 
 
 class Follower:
-    """Follows LOG, for one process. `leader`: judges an append under way by what LOG shows."""
+    """Follows LOG, for one process. `leader`: resolves an append under way by what LOG holds."""
 
     def __init__(self, state: ProcessState, leader: Leader) -> None:
         self.state = state
@@ -23,7 +23,7 @@ class Follower:
         self._regressed_ms: int | None = None
 
     def on_rebuilt(self, event: e.Rebuilt, effects: list[Effect]) -> bool:
-        """A new core; whether it was taken."""
+        """A new core; returns whether it was accepted."""
         state, core = self.state, event.core
         if self._is_regressed(core):
             reason = f"LOG ends at {core.sequence}, but {state.stored_upto} was acknowledged: not leading on that"
@@ -34,7 +34,7 @@ class Follower:
         state.tail_check.clear()
         state.quarantine.restart(core, event.journal_end, state.stored_upto)
         if core.node not in {"", state.node}:
-            state.quarantine.forget_peers()  # others lead here too: an answer from while we replayed is not enough
+            state.quarantine.forget_peers()  # others may have led meanwhile: an answer from before is not enough
         state.election.caught_up = False
         state.election.saw_lead(core.node)
         state.become(Role.FOLLOWING, f"LOG is replayed up to {core.sequence}", effects)
@@ -42,7 +42,7 @@ class Follower:
         return True
 
     def _is_regressed(self, core: Core) -> bool:
-        """Whether to replay again: a server may be behind. After a while the core is taken as it is, quarantined."""
+        """Whether to replay again: a server may be behind. After a while the core is accepted as it is, quarantined."""
         state = self.state
         if core.sequence >= state.stored_upto:
             self._regressed_ms = None
@@ -61,7 +61,7 @@ class Follower:
         self._rebuild_at_ms = self.state.clocks.mono_ms + self.state.settings.rebuild_retry_ms
 
     def rebuild_if_due(self, effects: list[Effect]) -> None:
-        """Try again, when it is time to."""
+        """Try again, when it is due."""
         if self._rebuild_at_ms is not None and self.state.clocks.mono_ms >= self._rebuild_at_ms:
             self._rebuild_at_ms = None
             effects.append(e.Rebuild("again"))
@@ -84,7 +84,7 @@ class Follower:
             self.leader.judge(state.pending, verdict, effects)
             if verdict is Verdict.STORED:
                 return
-        state.log_refusal = None  # somebody's append was stored
+        state.log_refusal = None  # some append was stored
         epoch = core.epoch
         effects.append(e.Keep(core.sequence + 1, messages))
         for message in messages:
@@ -97,7 +97,7 @@ class Follower:
             state.election.saw_lead(core.node)
 
     def on_caught_up(self, event: e.CaughtUp, _effects: list[Effect]) -> bool:
-        """LOG's end as it was said; whether this process has all up to there."""
+        """LOG's end as reported; returns whether this process has all up to there."""
         state = self.state
         if state.role is Role.FOLLOWING and state.core is not None and event.sequence <= state.core.sequence:
             state.election.caught_up = True

@@ -2,7 +2,7 @@
 
 Role: decide, send, repeat, and resolve what is ambiguous by evidence alone. In: time, replies to appends, LOG messages
 that were read back, IN messages. Out: effects. Always: one append under way; an answer goes out only when LOG has what
-it reflects; the fenced append alone proves who leads; a core with nothing under way stays good when the lead is given
+it reflects; the fenced append alone proves who leads; a core with nothing under way stays valid when the lead is given
 up, any other is thrown away; IN is taken exactly once, because `in_upto` is in the state.
 """
 
@@ -21,13 +21,13 @@ class Leader:
     def __init__(self, state: ProcessState) -> None:
         self.state = state
         self.append_id = 0
-        self._overtaken = False  # somebody else has appended, though our lease seems good
+        self._overtaken = False  # another process has appended, though our lease seems valid
 
-    # ---- what others ask
+    # ---- queries
 
     @property
     def may_decide(self) -> bool:
-        """Whether this process leads, and nobody else can have been given the lead meanwhile."""
+        """Whether this process leads, and no other process can have been given the lead meanwhile."""
         state = self.state
         sound = not state.quarantined and not state.tail_check.doubtful
         return state.role is Role.LEADING and sound and state.lease_good
@@ -46,7 +46,7 @@ class Leader:
     # ---- taking the lead, and giving it up
 
     def claim_if_due(self, effects: list[Effect]) -> None:
-        """Send a lead batch, when the lease is ours, LOG's end is known, and nothing speaks against it."""
+        """Send a lead batch, when the lease is ours, LOG's end is known, and no quarantine forbids it."""
         state = self.state
         if state.role is not Role.FOLLOWING or state.core is None or state.stopping or state.quarantined:
             return
@@ -70,13 +70,13 @@ class Leader:
         effects.append(e.StopFollowing())
 
     def note_log_end(self, log_end: int | None) -> None:
-        """Where LOG is said to end. The figure may be old, but never ahead: what is there and not ours is another's."""
+        """LOG's end as reported: perhaps old, but never ahead. Messages there that are not ours are another's."""
         state = self.state
         if state.role is Role.LEADING and state.pending is None and state.core is not None:
             self._overtaken = log_end is not None and log_end > state.core.sequence
 
     def yield_if_due(self, effects: list[Effect]) -> None:
-        """Give up the lead, once nothing is under way: the core is what LOG says, and goes on following."""
+        """Give up the lead, once nothing is under way: the core is what LOG holds, and follows."""
         state, election = self.state, self.state.election
         core = state.core
         if state.role is not Role.LEADING or state.pending is not None or core is None:
@@ -87,7 +87,7 @@ class Leader:
         if state.quarantined:
             reason = f"quarantined: {', '.join(sorted(state.quarantined))}"
         elif self._overtaken:
-            reason = f"LOG goes on after {core.sequence}, and not by this process"
+            reason = f"LOG continues after {core.sequence} with messages of another process"
         self._overtaken = False
         election.caught_up = False
         state.become(Role.FOLLOWING, reason, effects)
@@ -121,7 +121,7 @@ class Leader:
                 if decision.received:
                     effects.append(e.Received(decision.received, core.sequence))
                 if not commands and not taken:
-                    break  # a hold that is due by our clock may not be by the core's
+                    break  # a hold that is due by our clock may not be due by the core's
                 continue
             _send_dead(decision, taken, effects)
             pending = self.begin(decision.message, core.sequence, effects, claim=False)
@@ -188,7 +188,7 @@ class Leader:
             self.judge(pending, pending.on_stored(event.sequence), effects)
 
     def on_append_refused(self, event: e.AppendRefused, effects: list[Effect]) -> None:
-        """No success; proves nothing."""
+        """A failure; it proves nothing."""
         state = self.state
         pending = state.pending
         if pending is None or pending.append_id != event.append_id:
@@ -218,7 +218,7 @@ class Leader:
             self.judge(pending, pending.on_bytes(event.message), effects)
 
     def connected(self, effects: list[Effect]) -> None:
-        """The way to NATS is open (again): LOG's end may be another one by now."""
+        """Connected to NATS (again): LOG may have another end by now."""
         state = self.state
         if state.core is not None:
             state.tail_check.suspect(state.clocks.mono_ms)
@@ -234,8 +234,8 @@ class Leader:
             effects.append(read)
 
     def _lose_tail(self, sequence: int, effects: list[Effect]) -> None:
-        """LOG has another message where the core has one: replay, and let the journal and the peers say what was."""
-        reason = f"message {sequence} of LOG is not what it was"
+        """LOG has another message at the core's sequence: replay; journal and peers show which is right."""
+        reason = f"message {sequence} of LOG is not the one that was applied"
         effects.append(e.Alarm("log-altered", reason))
         pending, self.state.pending = self.state.pending, None
         if pending is not None:
@@ -246,7 +246,7 @@ class Leader:
         """Send the append under way again when it is due; give up at its deadline."""
         state = self.state
         if state.tail_check.doubtful and state.clocks.mono_ms < pending.deadline_ms:
-            return  # what it is to follow may be another one's by now
+            return  # the message before it may be another one by now
         step = pending.on_time(state.clocks.mono_ms, state.settings)
         if isinstance(step, Verdict):
             self.judge(pending, step, effects)
@@ -260,13 +260,13 @@ class Leader:
             self.settle(pending, effects)
             return
         if verdict is Verdict.IMPOSSIBLE:
-            state.halt("an append was stored elsewhere than expected: this server does not honour the fence", effects)
+            state.halt("an append was stored elsewhere than expected: this server does not respect the fence", effects)
             return
         state.pending = None
         if not pending.claim:
             self.step_down(pending, verdict, effects)
             return
-        # A claim was not granted. The core is as it was: go on following.
+        # A claim was not granted. The core is unchanged: go on following.
         state.election.caught_up = verdict is not Verdict.FENCED
         state.election.back_off(state.clocks.mono_ms)
         state.become(Role.FOLLOWING, f"claim {verdict.value}", effects)

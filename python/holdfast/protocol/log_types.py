@@ -1,7 +1,7 @@
-"""What the protocol exchanges with the log that is not a message of its own.
+"""Values that the protocol exchanges with the log and that are not messages.
 
-Role: the values that `holdfast.nats` gives and takes and the protocol reasons about: why an append was refused, a dead
-letter, a lease. Always: plain values; none of them says by itself what is stored.
+Role: the values that `holdfast.nats` gives and takes and the protocol decides by: why an append was refused, a dead
+letter, a lease. Always: plain values; none of them proves by itself what is stored.
 """
 
 from dataclasses import dataclass
@@ -9,13 +9,13 @@ from enum import Enum
 
 
 class Refusal(Enum):
-    """Why an append got no success. None of these proves anything about what is stored."""
+    """Why an append failed. None of these proves anything about what is stored."""
 
-    WRONG_SEQUENCE = "wrong-sequence"  # LOG does not end at E, says a server that may be deposed: read E+1
-    FULL = "full"  # no room, or no resources: repeat slowly
+    WRONG_SEQUENCE = "wrong-sequence"  # a server, perhaps a deposed one, answers that LOG does not end at E: read E+1
+    FULL = "full"  # no space, or no resources: repeat slowly
     BUSY = "busy"  # try again
-    UNREACHABLE = "unreachable"  # nobody answered, or it was not sent
-    STRANGE = "strange"  # an answer that a right configuration never gives
+    UNREACHABLE = "unreachable"  # no answer, or it was not sent
+    STRANGE = "strange"  # an answer that a correct configuration never gives
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class DeadLetter:
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """What the lease's key holds: who leads or is about to, in which life; nobody when it was released."""
+    """What the lease's key holds: the process that leads or will lead, and its boot; nobody when it was released."""
 
     node: str | None
     boot: str

@@ -1,7 +1,7 @@
 """Leader and follower as one pure state machine.
 
-Role: the door: take an event, let the part that it concerns act, and review what the lease, the peers and the streams
-make of this process. In: events (`messages`) and commands. Out: effects. Always: no I/O, no clock, no asyncio: a
+Role: the entry: take an event, let the part that it concerns act, and review what the lease, the peers and the streams
+mean for this process. In: events (`messages`) and commands. Out: effects. Always: no I/O, no clock, no asyncio: a
 simulator drives the very same code; an exception in the core halts; while a quarantine stands this process neither
 claims nor decides.
 """
@@ -36,7 +36,8 @@ class Protocol:
         leader: Callable[[ProcessState], Leader] = Leader,
         follower: Callable[[ProcessState, Leader], Follower] = Follower,
     ) -> None:
-        """`boot` names this life of the process; `random` spreads candidates that see the lease go at one moment.
+        """`boot` identifies this run of the process; `random` spreads candidates that see the lease end at the same
+        moment.
 
         `leader` and `follower` make the two parts.
         """
@@ -64,11 +65,11 @@ class Protocol:
             e.LeaseRead: self._on_lease_read,
             e.LeasePut: self._on_lease_put,
             e.LeaseFailed: self._on_lease_failed,
-            e.PeersHeard: self._on_peers_heard,
+            e.PeersAnswered: self._on_peers_answered,
             e.EndsRead: self._on_ends_read,
         }
 
-    # ---- what others see
+    # ---- queries
 
     @property
     def node(self) -> str:
@@ -77,7 +78,7 @@ class Protocol:
 
     @property
     def boot(self) -> str:
-        """The name of this life of it."""
+        """The identifier of this run of it."""
         return self.state.boot
 
     @property
@@ -87,7 +88,7 @@ class Protocol:
 
     @property
     def core(self) -> Core | None:
-        """The state machine; None while there is none to be used."""
+        """The state machine; None while there is none to use."""
         return self.state.core
 
     @property
@@ -107,17 +108,17 @@ class Protocol:
 
     @property
     def stored_upto(self) -> int:
-        """The highest sequence that an answer of this process ever rested on."""
+        """The highest sequence that an answer of this process was ever based on."""
         return self.state.stored_upto
 
     @property
     def log_refusal(self) -> Refusal | None:
-        """Of this process's last append; None when something is known to be stored since."""
+        """Of this process's last append; None when an append is known to be stored since."""
         return self.state.log_refusal
 
     @property
     def log_refuses(self) -> bool:
-        """Whether the last append of this process was refused for good reason, and nothing was stored since."""
+        """Whether the last append of this process was refused with a definite reason, and none was stored since."""
         return self.state.log_refusal in {Refusal.FULL, Refusal.STRANGE}
 
     @property
@@ -143,21 +144,21 @@ class Protocol:
 
     @property
     def may_decide(self) -> bool:
-        """Whether this process leads, and nobody else can have been given the lead meanwhile."""
+        """Whether this process leads, and no other process can have been given the lead meanwhile."""
         return self.leader.may_decide
 
     @property
     def lease_good(self) -> bool:
-        """Whether nobody else can have been given the lead, as of the last reading of the clock."""
+        """Whether no other process can have been given the lead, as of the last reading of the clock."""
         return self.state.lease_good
 
     @property
     def left(self) -> bool:
-        """Whether the lease is given back, after `leave`; a halted process hears of it no more."""
+        """Whether the lease is given back, after `leave`; a halted process gets no more news of it."""
         return self.state.election.settled or self.state.role is Role.HALTED
 
     def peer_state(self, journal_end: tuple[int, str] | None = None) -> PeerState:
-        """What this process says of itself to others. `journal_end`: last sequence and chain hash of its journal."""
+        """The state that this process sends to others. `journal_end`: last sequence and chain hash of its journal."""
         state, core = self.state, self.state.core
         journal = journal_end or (0, "")
         if core is None:
@@ -166,14 +167,14 @@ class Protocol:
         role = state.role.value
         return PeerState(state.node, state.boot, role, core.epoch, sequence, chain, core.in_upto, *journal)
 
-    # ---- doors
+    # ---- entries
 
     def start(self) -> list[Effect]:
         """The first effects."""
         return [e.Rebuild("start")]
 
     def submit(self, command: e.Command) -> tuple[Problem, Outcome] | None:
-        """Queue one command for the next Turn, or say why not. The hot path: it does nothing else."""
+        """Queue one command for the next Turn, or return why not. The hot path: it does nothing else."""
         state = self.state
         if state.quarantined:
             return Problem.LOG_UNAVAILABLE, Outcome.NOT_DONE
@@ -185,7 +186,7 @@ class Protocol:
         return None
 
     def handle(self, event: e.Event) -> list[Effect]:
-        """What to do about an event, in this order."""
+        """The effects of an event, in this order."""
         effects: list[Effect] = []
         if self.state.role is Role.HALTED:
             return effects
@@ -198,18 +199,18 @@ class Protocol:
         return effects
 
     def leave(self) -> list[Effect]:
-        """Give the lease back: the process goes. Drive it on until `left`."""
+        """Give the lease back: the process ends. Drive it on until `left`."""
         effects: list[Effect] = []
         self.state.stopping = self.state.leaving = True
         self._review(effects)
         return effects
 
     def end(self) -> None:
-        """Do nothing more, whatever comes."""
+        """Do nothing more, whatever event comes."""
         self.state.role = Role.HALTED
 
     def abandon(self) -> list[e.Command]:
-        """The process goes: every command that still has no answer."""
+        """The process ends: every command that still has no answer."""
         return self.state.abandon()
 
     # ---- time
@@ -240,7 +241,7 @@ class Protocol:
     # ---- the lease, the peers, the streams' ends
 
     def _review(self, effects: list[Effect]) -> None:
-        """What the lease, the peers and the streams make of this process now."""
+        """Review what the lease, the peers and the streams mean for this process now."""
         state, election, quarantine = self.state, self.state.election, self.state.quarantine
         mono_ms = state.clocks.mono_ms
         quarantine.judge(mono_ms, state.core, caught_up=election.caught_up, effects=effects)
@@ -288,7 +289,7 @@ class Protocol:
         self.state.election.on_failed(event, self.state.clocks.mono_ms)
         self._review(effects)
 
-    def _on_peers_heard(self, event: e.PeersHeard, effects: list[Effect]) -> None:
+    def _on_peers_answered(self, event: e.PeersAnswered, effects: list[Effect]) -> None:
         self.state.quarantine.on_peers(event)
         self._review(effects)
 

@@ -1,8 +1,9 @@
 """What processes of one scope learn of each other, and what keeps one of them from leading.
 
 Role: the part of the protocol's vocabulary (`messages` has the rest, and names all of it) that is about the lease, the
-peers and the quarantine. Always: plain values. A lease is a hint about who is alive; what peers say, and where a stream
-is said to end, is a reason to wait or to stop, never a reason to go on: only the fenced append proves who leads.
+peers and the quarantine. Always: plain values. A lease is a hint about who is alive; what peers report, and where a
+stream is reported to end, is a reason to wait or to stop, never a reason to go on: only the fenced append proves who
+leads.
 """
 
 from collections.abc import Sequence
@@ -14,10 +15,10 @@ from holdfast.protocol.log_types import Lease
 
 @dataclass(frozen=True, slots=True)
 class PeerState:
-    """What one process says of itself, once a second and when it is asked.
+    """The state that one process sends, once a second and when it is asked.
 
     `chain` and `journal_chain` are 64 hex digits, "" where there is none. `digests`: of the state at LOG sequences at
-    which others can compare theirs, ascending. `clock_ms`: of the process, monotonic; 0 where it is not said.
+    which others can compare theirs, ascending. `clock_ms`: of the process, monotonic; 0 where it is not known.
     """
 
     node: str
@@ -38,14 +39,14 @@ class PeerState:
 
 @dataclass(frozen=True, slots=True)
 class HolderDied:
-    """The supervisor of the process of that name has seen it end."""
+    """The supervisor of the process of that name has seen that it ended."""
 
     node: str
 
 
 @dataclass(frozen=True, slots=True)
 class LeaseRead:
-    """What the key holds; None when it holds nothing, or what it held is past its time."""
+    """What the key holds; None when it holds nothing, or its value has expired."""
 
     call_id: int
     lease: Lease | None
@@ -61,7 +62,7 @@ class LeasePut:
 
 @dataclass(frozen=True, slots=True)
 class LeaseFailed:
-    """A read or a put had no success. `conflict`: the key's revision is not the expected one."""
+    """A read or a put failed. `conflict`: the key's revision is not the expected one."""
 
     call_id: int
     conflict: bool
@@ -69,8 +70,8 @@ class LeaseFailed:
 
 
 @dataclass(frozen=True, slots=True)
-class PeersHeard:
-    """Everything that was answered in time. A process that does not answer says nothing."""
+class PeersAnswered:
+    """All answers that came in time. A missing answer proves nothing."""
 
     call_id: int
     peers: Sequence[PeerState]
@@ -78,7 +79,7 @@ class PeersHeard:
 
 @dataclass(frozen=True, slots=True)
 class EndsRead:
-    """Where LOG and IN are said to end; None where nobody answered. Hints: they may come from a deposed server."""
+    """Where LOG and IN end, as reported; None without an answer. Hints: they may come from a deposed server."""
 
     call_id: int
     log_end: int | None
@@ -87,7 +88,7 @@ class EndsRead:
 
 @dataclass(frozen=True, slots=True)
 class Quarantined:
-    """Something was found on which this process must not lead. It stands until Lifted with the same cause.
+    """A finding that forbids this process to lead. It holds until Lifted with the same cause.
 
     Causes: "log-shorter", "log-altered", "journal-damaged", "in-shorter", "digest-differs".
     """
@@ -98,13 +99,13 @@ class Quarantined:
 
 @dataclass(frozen=True, slots=True)
 class Lifted:
-    """What Quarantined reported for this cause is good again."""
+    """The finding that Quarantined reported for this cause is over."""
 
     cause: str
 
 
 MembershipEvent: TypeAlias = (
-    HolderDied | LeaseRead | LeasePut | LeaseFailed | PeersHeard | EndsRead | Quarantined | Lifted
+    HolderDied | LeaseRead | LeasePut | LeaseFailed | PeersAnswered | EndsRead | Quarantined | Lifted
 )
 
 # ---- effects
@@ -127,7 +128,7 @@ class PutLease:
 
 @dataclass(frozen=True, slots=True)
 class ReleaseLease:
-    """Put nobody while the key's revision is `expected`; LeasePut or LeaseFailed."""
+    """Put an empty holder while the key's revision is `expected`; LeasePut or LeaseFailed."""
 
     call_id: int
     expected: int
@@ -135,7 +136,7 @@ class ReleaseLease:
 
 @dataclass(frozen=True, slots=True)
 class AskPeers:
-    """Ask every process of the scope for its report, gather for a moment, then send PeersHeard."""
+    """Ask every process of the scope for its report, gather for a moment, then send PeersAnswered."""
 
     call_id: int
 

@@ -1,7 +1,7 @@
-"""Events and effects: what the protocol is given, and what it wants done.
+"""Events and effects: what happens to the protocol, and what it wants done.
 
 Role: the whole vocabulary between the pure protocol and what drives it (the node, a simulator).
-Always: plain values; an event says what happened, an effect says what to do; nothing here does anything. `waiter` is
+Always: plain values; an event says what happened, an effect says what to do; nothing here acts. `waiter` is
 opaque to the protocol: it is handed back with the answer.
 """
 
@@ -23,11 +23,11 @@ class Role(Enum):
     FOLLOWING = "following"  # applies what others appended
     CLAIMING = "claiming"  # its lead batch is under way
     LEADING = "leading"  # decides and appends
-    HALTED = "halted"  # something is wrong that going on would make worse
+    HALTED = "halted"  # a fault that would get worse by going on
 
 
 class Problem(Enum):
-    """Why a command is not answered by the state machine. The values are names of the HTTP problems."""
+    """Why a command gets no answer from the state machine. The values are names of the HTTP problems."""
 
     NO_LEADER = "no-leader"
     LOG_UNAVAILABLE = "log-unavailable"
@@ -43,7 +43,7 @@ class Outcome(Enum):
 
 @dataclass(slots=True)
 class Command:
-    """One request to the state machine, and who waits for it."""
+    """One request to the state machine, and its waiter."""
 
     request: Request
     waiter: Any
@@ -55,7 +55,7 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """Time passed. Deadlines, repeats and the lead clock hang on it."""
+    """Time passed. Deadlines, repeats and the lead clock depend on it."""
 
     mono_ms: int
     wall_ms: int
@@ -63,7 +63,7 @@ class Tick:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """What has gathered may be decided now."""
+    """What is queued may be decided now."""
 
     mono_ms: int
     wall_ms: int
@@ -73,7 +73,7 @@ class Turn:
 class Rebuilt:
     """A new core holds everything up to LOG's end as it was reported.
 
-    `journal_end`: the last sequence and chain hash of this process's own journal, where it keeps one.
+    `journal_end`: the last sequence and chain hash of this process's own journal, where it has one.
     """
 
     core: Core
@@ -97,7 +97,7 @@ class Followed:
 
 @dataclass(frozen=True, slots=True)
 class CaughtUp:
-    """Everything that LOG was said to hold, up to this sequence, has been delivered."""
+    """Everything that LOG holds, as reported, up to this sequence, has been delivered."""
 
     sequence: int
 
@@ -119,7 +119,7 @@ class AppendStored:
 
 @dataclass(frozen=True, slots=True)
 class AppendRefused:
-    """No success; proves nothing."""
+    """A failure; it proves nothing."""
 
     append_id: int
     refusal: Refusal
@@ -136,19 +136,19 @@ class MessageRead:
 
 @dataclass(frozen=True, slots=True)
 class Connected:
-    """The way to NATS is open (again)."""
+    """Connected to NATS (again)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """Something failed outside that going on could make worse."""
+    """A failure outside the protocol that could get worse by going on."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """Take no new commands; finish what is here."""
+    """Accept no new commands; finish those that are here."""
 
 
 Event: TypeAlias = (
@@ -180,14 +180,14 @@ class Rebuild:
 
 @dataclass(frozen=True, slots=True)
 class Follow:
-    """Deliver LOG messages after this sequence, as Followed, and say CaughtUp at the end."""
+    """Deliver LOG messages after this sequence, as Followed, and CaughtUp at the end."""
 
     after: int
 
 
 @dataclass(frozen=True, slots=True)
 class StopFollowing:
-    """No more of that; also no more IN messages."""
+    """Stop delivering LOG messages, and IN messages too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +208,7 @@ class ReadMessage:
 
 @dataclass(frozen=True, slots=True)
 class FetchIn:
-    """Deliver IN messages after this sequence: at least one, at most so many and (beyond the first) so many bytes."""
+    """Deliver IN messages after this sequence: at least one; at most the given count and (beyond the first) bytes."""
 
     after: int
     messages_max: int
@@ -233,7 +233,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """There is no answer for these waiters; and what is known."""
+    """These waiters get no answer, but what is known of their commands."""
 
     commands: Sequence[Command]
     problem: Problem
@@ -242,7 +242,7 @@ class Reject:
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """What became of IN messages, now that LOG has it at `sequence`."""
+    """The outcome of IN messages, now that LOG has it at `sequence`."""
 
     receipts: Sequence[Receipt]
     sequence: int
@@ -250,7 +250,7 @@ class Received:
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """LOG has the batch at `sequence`; the core is settled until the next Turn: reads may go now."""
+    """LOG has the batch at `sequence`; the core is settled until the next Turn: reads may run now."""
 
     sequence: int
 
@@ -265,7 +265,7 @@ class Keep:
 
 @dataclass(frozen=True, slots=True)
 class RoleChanged:
-    """From now on; why, for the operator."""
+    """The role from now on, and why, for the operator."""
 
     role: Role
     reason: str
@@ -281,7 +281,7 @@ class Alarm:
 
 @dataclass(frozen=True, slots=True)
 class Halt:
-    """Stop the process: going on could make it worse."""
+    """Stop the process: it is not safe to go on."""
 
     reason: str
 

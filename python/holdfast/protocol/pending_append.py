@@ -19,15 +19,15 @@ from holdfast.settings import NodeSettings
 class Verdict(Enum):
     """What is known about message E+1."""
 
-    STORED = "stored"  # it is ours
-    FENCED = "fenced"  # it is somebody else's; ours can never be stored
+    STORED = "stored"  # it is our batch
+    FENCED = "fenced"  # it is another's batch; ours can never be stored
     UNKNOWN = "unknown"  # no evidence within the deadline
     IMPOSSIBLE = "impossible"  # stored, but not at E+1: the fence does not hold
 
 
 @dataclass(slots=True)
 class PendingAppend:
-    """A batch that was sent, and those who wait for it."""
+    """A batch that was sent, and its waiters."""
 
     append_id: int
     message: bytes
@@ -66,7 +66,7 @@ class PendingAppend:
         return Verdict.STORED if message == self.message else Verdict.FENCED
 
     def on_refused(self, refusal: Refusal, mono_ms: int, settings: NodeSettings) -> ReadMessage | None:
-        """No success. Look at E+1, or wait and repeat."""
+        """A failure. Read E+1, or wait and repeat."""
         self.refusal = refusal
         if refusal is Refusal.WRONG_SEQUENCE:
             if self.reading:
@@ -75,8 +75,8 @@ class PendingAppend:
             self.resend_ms = mono_ms + settings.append_timeout_ms
             return ReadMessage(self.expected + 1)
         if refusal is Refusal.FULL:
-            # The server is there, and says what to do something about. To throw the core away and rebuild it would help
-            # nobody: reads go on from it, and this batch is stored as soon as there is room.
+            # The server answers, and its answer names what an operator can change. To rebuild the core would not help:
+            # reads go on from this core, and the batch is stored as soon as there is room.
             self.deadline_ms = mono_ms + settings.append_deadline_ms
         slow = refusal in {Refusal.FULL, Refusal.STRANGE}
         self.resend_ms = mono_ms + (settings.append_full_retry_ms if slow else settings.append_retry_ms)
@@ -88,7 +88,7 @@ class PendingAppend:
         self.resend_ms = mono_ms + settings.read_back_retry_ms
 
     def on_time(self, mono_ms: int, settings: NodeSettings) -> Append | Verdict | None:
-        """Repeat when it is time to; give up at the deadline."""
+        """Repeat when it is due; give up at the deadline."""
         if mono_ms >= self.deadline_ms:
             return Verdict.UNKNOWN
         if mono_ms < self.resend_ms:

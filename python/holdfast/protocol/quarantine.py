@@ -1,14 +1,14 @@
-"""What speaks against leading on LOG as it is: a quarantine, its causes, and what lifts them.
+"""Why this process must not lead on LOG as it is: a quarantine, its causes, and what ends them.
 
 Role: ask the other processes, and the streams, what they hold; compare it with what this process knows; keep the causes
-why it must not lead. In: reports of peers, the ends of LOG and IN as they are said to be, the end of the own journal,
-what others found (`Quarantined`, `Lifted`). Out: questions, alarms, and whether a candidate may claim. Always: what is
-missing here but was seen by somebody is waited for first (a follower may be a moment ahead, a server's figure may be
-stale), then it is a cause; nothing is ever concluded from silence; what is remembered is bounded.
+why it must not lead. In: reports of peers, the reported ends of LOG and IN, the end of the own journal,
+findings of other parts (`Quarantined`, `Lifted`). Out: queries, alarms, and whether a candidate may claim. Always: what
+is missing here but was seen by another is waited for first (a follower may be a moment ahead, a server's figure may be
+stale), then it is a cause; a missing answer never proves anything; what is remembered is bounded.
 """
 
 from holdfast.protocol.core import Core
-from holdfast.protocol.messages import Alarm, AskPeers, Effect, EndsRead, Lifted, PeersHeard, Quarantined, ReadEnds
+from holdfast.protocol.messages import Alarm, AskPeers, Effect, EndsRead, Lifted, PeersAnswered, Quarantined, ReadEnds
 from holdfast.settings import NodeSettings
 
 LOG_SHORTER, LOG_ALTERED, IN_SHORTER = "log-shorter", "log-altered", "in-shorter"
@@ -21,34 +21,34 @@ class Quarantine:
     def __init__(self, boot: str, settings: NodeSettings) -> None:
         self._boot = boot
         self._settings = settings
-        self._reported: dict[str, str] = {}  # causes that came from outside, and go from there
+        self._reported: dict[str, str] = {}  # causes that other parts reported, and end
         self._found: dict[str, str] = {}  # causes found here
-        self._chains: dict[int, str] = {}  # of the newest messages that the core took
-        self._ahead: dict[str, tuple[int, str]] = {}  # who holds a message that LOG has not shown us: which, its chain
-        self._altered: dict[str, str] = {}  # who knows another chain hash
+        self._chains: dict[int, str] = {}  # of the newest messages that the core applied
+        self._ahead: dict[str, tuple[int, str]] = {}  # holder of a message that LOG lacks here: its sequence, its chain
+        self._altered: dict[str, str] = {}  # holder of another chain hash
         self._ahead_ms: int | None = None  # since when
-        self._log_short: tuple[int, str] | None = None  # since when LOG is said to end too early
+        self._log_short: tuple[int, str] | None = None  # since when LOG is reported to end too early
         self._in_short: tuple[int, str] | None = None
         self._call_id = 0
         self._asked_peers: tuple[int, int] | None = None  # (call id, when) of what is not answered
-        self._asked_ends: tuple[int, int, int, int] | None = None  # and the core's sequence and in_upto then
-        self._peers_ms = _NEVER_MS  # when the newest answer was asked for
+        self._asked_ends: tuple[int, int, int, int] | None = None  # and the core's sequence and in_upto at that time
+        self._peers_ms = _NEVER_MS  # when the newest answered query was sent
         self._ends_ms = _NEVER_MS
 
-    # ---- what others ask
+    # ---- queries
 
     @property
     def causes(self) -> dict[str, str]:
-        """Cause: detail, of everything that stands."""
+        """Cause: detail, of everything in force."""
         return self._found | self._reported
 
     @property
     def tip(self) -> tuple[int, str]:
-        """The newest message that the core took, and the chain hash there."""
+        """The newest message that the core applied, and the chain hash there."""
         return next(reversed(self._chains.items()), (0, ""))
 
     def clear(self, mono_ms: int) -> bool:
-        """Whether a candidate may claim: everyone answered a moment ago, and nothing is open."""
+        """Whether a candidate may claim: all peers answered a moment ago, and nothing is open."""
         oldest_ms = mono_ms - self._settings.evidence_fresh_ms
         answered = self._peers_ms >= oldest_ms and self._ends_ms >= oldest_ms
         open_ends = self._ahead or self._log_short or self._in_short or self._found or self._reported
@@ -64,33 +64,33 @@ class Quarantine:
         self._ends_ms = _NEVER_MS
         self._log_short = self._in_short = None
         if stored_upto > core.sequence:
-            self._hear("this process, which acknowledged it", stored_upto, "")
+            self._note_holder("this process, which acknowledged it", stored_upto, "")
         if journal_end is not None:
-            self._hear("this process's journal", *journal_end)
+            self._note_holder("this process's journal", *journal_end)
 
     def took(self, core: Core) -> None:
-        """The core has one message more."""
+        """The core has applied one more message."""
         self._chains[core.sequence] = core.chain
         if len(self._chains) > self._settings.chains_remembered_max:
             del self._chains[next(iter(self._chains))]
 
     def stored(self) -> None:
-        """LOG acknowledged a batch of ours at its end: it is not too short, whatever was said."""
+        """LOG acknowledged our batch at its end: it is not too short, whatever was reported."""
         self._log_short = None
 
     def fetched(self) -> None:
-        """IN gave messages after the last one taken."""
+        """IN gave messages after the last one taken in."""
         self._in_short = None
 
     def forget_peers(self) -> None:
-        """What they said before does not count any more."""
+        """The peers' earlier answers do not count any more."""
         self._peers_ms = _NEVER_MS
         self._asked_peers = None
 
     # ---- asking
 
     def pursue(self, mono_ms: int, core: Core | None, *, candidate: bool, effects: list[Effect]) -> None:
-        """Ask what is due: all of it before claiming and while quarantined, else the streams now and then."""
+        """Send the due queries: all before claiming and while quarantined, else at times the streams' ends."""
         settings = self._settings
         every_ms = settings.evidence_every_ms
         if candidate:
@@ -108,26 +108,26 @@ class Quarantine:
             self._asked_ends = (self._call_id, mono_ms, core.sequence, core.in_upto)
             effects.append(ReadEnds(self._call_id))
 
-    def _due(self, asked: tuple[int, ...] | None, heard_ms: int, every_ms: int, mono_ms: int) -> bool:
+    def _due(self, asked: tuple[int, ...] | None, answered_ms: int, every_ms: int, mono_ms: int) -> bool:
         if asked is not None:
             return mono_ms >= asked[1] + self._settings.evidence_call_ms
-        return mono_ms >= heard_ms + every_ms
+        return mono_ms >= answered_ms + every_ms
 
     # ---- answers
 
-    def on_peers(self, event: PeersHeard) -> None:
-        """What the others hold."""
+    def on_peers(self, event: PeersAnswered) -> None:
+        """What the other processes hold."""
         if self._asked_peers is None or event.call_id != self._asked_peers[0]:
             return
         self._peers_ms = self._asked_peers[1]
         self._asked_peers = None
         for peer in event.peers:
             if peer.boot != self._boot:
-                self._hear(peer.node, peer.sequence, peer.chain)
-                self._hear(f"the journal of {peer.node}", peer.journal_sequence, peer.journal_chain)
+                self._note_holder(peer.node, peer.sequence, peer.chain)
+                self._note_holder(f"the journal of {peer.node}", peer.journal_sequence, peer.journal_chain)
 
     def on_ends(self, event: EndsRead, mono_ms: int) -> None:
-        """Where the streams are said to end, against what was known when they were asked."""
+        """The reported ends of the streams, against what was known when they were queried."""
         asked = self._asked_ends
         if asked is None or event.call_id != asked[0]:
             return
@@ -144,16 +144,16 @@ class Quarantine:
         )
 
     def on_quarantined(self, event: Quarantined, effects: list[Effect]) -> None:
-        """Somebody else found something."""
+        """A finding of another part."""
         if self._reported.get(event.cause) != event.detail and event.cause not in self._found:
             effects.append(Alarm("quarantine", f"{event.cause}: {event.detail}"))
         self._reported[event.cause] = event.detail
 
     def on_lifted(self, event: Lifted) -> None:
-        """It is good again."""
+        """That finding is over."""
         self._reported.pop(event.cause, None)
 
-    def _hear(self, who: str, sequence: int, chain: str) -> None:
+    def _note_holder(self, who: str, sequence: int, chain: str) -> None:
         if sequence <= 0 or (who not in self._ahead and len(self._ahead) >= self._settings.peers_max):
             return
         if sequence > self._ahead.get(who, (0, ""))[0]:
@@ -162,7 +162,7 @@ class Quarantine:
     # ---- judging
 
     def judge(self, mono_ms: int, core: Core | None, *, caught_up: bool, effects: list[Effect]) -> None:
-        """Compare what others said with what the core holds now; causes come and go."""
+        """Compare the reports of others with what the core holds now; causes begin and end."""
         if core is None:
             return
         for who, (sequence, chain) in list(self._ahead.items()):

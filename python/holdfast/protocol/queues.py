@@ -35,7 +35,7 @@ class Queues:
 
     @property
     def incoming_waiting(self) -> int:
-        """IN messages that are here and not yet taken."""
+        """IN messages that are here and not yet taken in."""
         return len(self._incoming)
 
     def restart_incoming(self, in_upto: int) -> None:
@@ -46,7 +46,7 @@ class Queues:
         self._fetching = False
 
     def add_incoming(self, messages: list[Incoming]) -> None:
-        """Take what was fetched; what is already here, or came for an earlier fetch, is passed over."""
+        """Add what was fetched; messages that are already here, or of an earlier fetch, are ignored."""
         self._fetching = False
         for message in messages:
             if message[0] > self._fetched_upto:
@@ -64,14 +64,14 @@ class Queues:
         return FetchIn(self._fetched_upto, messages_max, bytes_max)
 
     def group(self) -> tuple[list[Request], list[Incoming]]:
-        """What to offer to the next decide."""
+        """The group for the next decide."""
         requests = [command.request for command in islice(self.commands, self._settings.decide_commands_max)]
         if self._commands_first and requests:
             return requests, []
         return requests, list(islice(self._incoming, self._settings.decide_incoming_max))
 
     def taken(self, commands: int, incoming: int, offered_commands: int) -> tuple[list[Command], list[Incoming]]:
-        """Remove what a decide took."""
+        """Remove what a decide took in."""
         self._commands_first = incoming > 0 and commands < offered_commands
         taken_commands = [self.commands.popleft() for _ in range(commands)]
         taken_incoming = [self._incoming.popleft() for _ in range(incoming)]

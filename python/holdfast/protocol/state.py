@@ -1,4 +1,4 @@
-"""What one process is at this moment, as the parts of the protocol share it.
+"""The present state of one process, as the parts of the protocol share it.
 
 Role: the role, the core, the queues, the clocks and the append under way, and the few changes that concern all of them:
 another role, a new core, the end. In: calls of `leader`, `follower` and `machine`. Out: effects. Always: a core whose
@@ -31,7 +31,7 @@ class ProcessState:
         self.role = Role.REBUILDING
         self.core: Core | None = None
         self.pending: PendingAppend | None = None
-        self.stored_upto = 0  # the highest sequence that an answer of this process ever rested on
+        self.stored_upto = 0  # the highest sequence that an answer of this process was ever based on
         self.log_refusal: Refusal | None = None  # of this process's last append; nothing is known to be stored since
         self.quarantined: dict[str, str] = {}  # cause: detail; while there is one, this process does not lead
         self.stopping = False
@@ -44,7 +44,7 @@ class ProcessState:
 
     @property
     def lease_good(self) -> bool:
-        """Whether nobody else can have been given the lead, as of the last reading of the clock."""
+        """Whether no other process can have been given the lead, as of the last reading of the clock."""
         return self.election.good(self.clocks.mono_ms)
 
     def become(self, role: Role, reason: str, effects: list[Effect]) -> None:
@@ -53,7 +53,7 @@ class ProcessState:
         effects.append(e.RoleChanged(role, reason))
 
     def note_quarantine(self, effects: list[Effect]) -> None:
-        """Take over what stands against leading; commands that wait cannot be decided while there is anything."""
+        """Set the causes of the quarantine; waiting commands cannot be decided while there is one."""
         self.quarantined = self.quarantine.causes
         if self.quarantined and self.queues.commands:
             effects.append(e.Reject(self.queues.drop_commands(), Problem.LOG_UNAVAILABLE, Outcome.NOT_DONE))
@@ -67,13 +67,13 @@ class ProcessState:
         effects.append(e.Rebuild(why))
 
     def abandon(self) -> list[e.Command]:
-        """The process goes: every command that still has no answer."""
+        """The process ends: every command that still has no answer."""
         pending, self.pending = self.pending, None
         waiting = list(pending.waiting) if pending is not None else []
         return waiting + self.queues.drop_commands()
 
     def halt(self, reason: str, effects: list[Effect]) -> None:
-        """Stop for good: going on could make it worse."""
+        """Stop for good: it is not safe to go on."""
         pending, self.pending = self.pending, None
         if pending is not None:
             effects.append(e.Reject(pending.waiting, Problem.LOG_UNAVAILABLE, Outcome.UNKNOWN))

@@ -1,9 +1,9 @@
 """Whether LOG still has the message that the next one is to follow.
 
-Role: after the way to NATS was away, read the newest message that the core took, and compare. In: messages as the core
-takes them, reconnections, what was read. Out: what to read next, and whether LOG has other bytes there. Always: the
-fence compares a count alone, and a server that came up again may have lost its tail and got another one's message in
-its place; until the very bytes are read, nothing is decided or appended on them; absence proves nothing.
+Role: after a reconnection to NATS, read the newest message that the core applied, and compare. In: messages as the core
+applies them, disconnections, what was read. Out: what to read next, and whether LOG has other bytes there. Always: the
+fence compares a count alone, and a server that restarted may have lost its tail and have another one's message in
+its place; until those bytes are read, nothing is decided or appended after them; absence proves nothing.
 """
 
 from enum import Enum
@@ -13,7 +13,7 @@ from holdfast.settings import NodeSettings
 
 
 class TailReading(Enum):
-    """What a read says."""
+    """The result of a read."""
 
     SAME = "same"
     OTHER = "other"
@@ -31,13 +31,13 @@ class TailCheck:
         self.doubtful = False
 
     def clear(self) -> None:
-        """A new core: it is what LOG gave."""
+        """A new core: it has what LOG gave."""
         self._sequence = 0
         self._message = None
         self.doubtful = False
 
     def record(self, sequence: int, message: bytes, *, fits: bool = True) -> None:
-        """The core has taken this one. One that does not fit may be the very sign that what was there has changed."""
+        """The core has applied this one. One that does not fit may be the sign that LOG's tail has changed."""
         if self.doubtful and not fits:
             return
         self.doubtful = False
@@ -45,19 +45,19 @@ class TailCheck:
         self._message = message
 
     def suspect(self, mono_ms: int) -> None:
-        """The way to NATS was away."""
+        """The connection to NATS was lost."""
         self.doubtful = self._message is not None
         self._read_ms = mono_ms
 
     def pursue(self, mono_ms: int) -> ReadMessage | None:
-        """Look, or look again."""
+        """Read, or read again."""
         if not self.doubtful or mono_ms < self._read_ms:
             return None
         self._read_ms = mono_ms + self._settings.tail_check_retry_ms
         return ReadMessage(self._sequence)
 
     def on_read(self, event: MessageRead) -> TailReading:
-        """What LOG has there."""
+        """The message that LOG has there."""
         if not self.doubtful or event.sequence != self._sequence or event.message is None:
             return TailReading.UNKNOWN
         self.doubtful = False

@@ -1,9 +1,9 @@
-"""When work that failed may be tried again, and whether its failure is news.
+"""When work that failed may be tried again, and whether its failure has a new cause.
 
 Role: back-off for work in the background that can cost a whole core. In: each attempt's end, what it took, and why it
 failed. Out: how long to wait, and whether to raise an alarm. Always: the wait doubles with each failure in a row, from
 `first_ms` to `ms_max`, and is never shorter than `rest_factor` times what the attempt took, so failing attempts get at
-most one part in `rest_factor + 1` of a core; a success starts over; a cause is news once, until it changes or ends.
+most one part in `rest_factor + 1` of a core; a success starts over; a cause is new once, until it changes or ends.
 """
 
 import re
@@ -33,7 +33,7 @@ class Backoff:
         self.in_a_row = 0
 
     def succeeded(self) -> None:
-        """The next failure waits `first_ms` and is news."""
+        """The next failure waits `first_ms` and counts as new."""
         self.in_a_row, self._cause = 0, ""
 
     def failed(self, why: str, took_ms: float) -> Failed:

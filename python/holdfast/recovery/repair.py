@@ -1,4 +1,4 @@
-"""Putting a log right, and proving it.
+"""Repairing a log, and proving it.
 
 Role: carry out a plan of `repair_plan`: append what is missing, write the stream anew, fill IN, set journals
 aside. In: the plan. Out: what was done, with the chain and digest that prove it. Always: each append is fenced by the
@@ -39,11 +39,11 @@ _PADDING = b'{"facts":[]}'
 
 
 def _silent(_what: str, _done: int, _total: int) -> None:
-    """Nobody watches."""
+    """Report to nobody."""
 
 
 class RepairError(LogError):
-    """The repair stopped. Nothing that was there before is lost; the message says what to do."""
+    """The repair stopped. Nothing is lost; the message says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ class Repairer:
             self.report_phase("appending to the log", chunk[-1][0], upto)
 
     async def _append(self, stream: str, subject: str, sequence: int, message: bytes) -> None:
-        """Have `message` stored at this very sequence, whatever the server says on the way."""
+        """Have `message` stored at exactly this sequence, whatever the server answers meanwhile."""
         headers = {"Nats-Expected-Last-Sequence": str(sequence - 1), "Nats-Expected-Stream": stream}
         why = ""
         for _ in range(_ATTEMPTS_MAX):
@@ -107,7 +107,7 @@ class Repairer:
                 reply = parse_reply(stream, 0, answer.data, (answer.headers or {}).get("Status"))
                 if isinstance(reply, Stored):
                     if reply.sequence != sequence:
-                        raise RepairError(f"{stream}: stored at {reply.sequence}, not {sequence}: do not go on")
+                        raise RepairError(f"{stream}: stored at {reply.sequence}, not {sequence}: please report it")
                     return
                 why = reply.detail
             except UnreachableError as fault:
@@ -117,14 +117,14 @@ class Repairer:
                 return
             if there is not None:
                 raise RepairError(
-                    f"{stream}: somebody else wrote message {sequence} meanwhile. Stop every process that serves this "
+                    f"{stream}: another process wrote message {sequence}. Stop every process that serves this "
                     "scope, and run `holdfast repair` again."
                 )
             await asyncio.sleep(_ATTEMPT_WAIT_S)
         raise RepairError(f"{stream}: message {sequence} could not be stored: {why}")
 
     async def _recreate(self, journal: JournalView, first: int) -> None:
-        """Delete the stream and write it anew: the journal's history, then what LOG had beyond it that continues it."""
+        """Delete the stream and write it again: the journal's history, then the messages of LOG that continue it."""
         names = self._names
         self.backup = await self._copy_log()
         config: dict[str, Any] = (await self._connection.api(f"STREAM.INFO.{names.log}"))["config"]
@@ -135,7 +135,7 @@ class Repairer:
         await self._append_all(_continuing(self.backup, journal), journal.end.sequence)
 
     async def _copy_log(self) -> Path:
-        """All that LOG still gives, in records as in a journal (docs/journal.md), holes and all."""
+        """All that LOG still gives, in records as in a journal (docs/journal.md), with its holes."""
         directory = self._data / "repair"
         directory.mkdir(mode=0o700, exist_ok=True)
         path = directory / f"{self._names.log}-{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}.messages"
@@ -171,7 +171,7 @@ class Repairer:
                 self.report_phase("filling IN", sequence, upto)
 
     def _set_aside(self, journal: JournalView) -> None:
-        """Move a journal's files out of the way, under its own lock."""
+        """Move a journal's files aside, under its own lock."""
         target = self._data / "repair" / f"journal-{journal.node}-{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}"
         lock = take_lock(journal.directory, "stop the gateway first")
         try:
@@ -244,7 +244,7 @@ def _take(messages: Iterator[tuple[int, bytes]]) -> list[tuple[int, bytes]]:
 
 
 def _continuing(backup: Path, journal: JournalView) -> Iterator[tuple[int, bytes]]:
-    """What the log had beyond the journal's end, as far as it continues that history."""
+    """The log's messages beyond the journal's end, as far as they continue that history."""
     position = journal.end
     with backup.open("rb") as file:
         for sequence, message in read_copied(file):

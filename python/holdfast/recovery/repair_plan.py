@@ -1,9 +1,9 @@
 """What is wrong with a log, by the journals beside it.
 
-Role: compare LOG with every journal under a data directory, message by message, and say what to do. In: a connection
-and journals. Out: findings in plain words, and a plan (`repair` carries it out). Always: it only reads;
-LOG and the journals are trusted for nothing but their bytes and the chain in them; where two histories both chain there
-is no plan, for a person has to decide.
+Role: compare LOG with every journal under a data directory, message by message, and decide what to do. In: a connection
+and journals. Out: findings as text, and a plan (`repair` carries it out). Always: it only reads;
+only the bytes of LOG and of the journals, and the chain in them, are trusted; where two histories both chain there
+is no plan, because a person has to decide.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from holdfast.settings import Settings
 from holdfast.storage.chain import START, Position, advance
 from holdfast.storage.journal_reader import JournalView, find_journals
 
-ReportPhase = Callable[[str, int, int], None]  # what is being done, how far, of how many
+ReportPhase = Callable[[str, int, int], None]  # the step, the amount done, the total
 _HOLES_TOLD_MAX = 20
 
 
@@ -30,7 +30,7 @@ class Comparison:
     journal: JournalView
     differs_at: int | None = None
     log_fits: bool = False  # at `differs_at`: LOG's message continues the history before it
-    journal_fits: bool = False  # at `differs_at`: the journal's does
+    journal_fits: bool = False  # at `differs_at`: the journal's message does
     _cursor: Iterator[tuple[int, bytes]] | None = None
 
     @property
@@ -39,7 +39,7 @@ class Comparison:
         return self.differs_at is not None and self.log_fits and self.journal_fits
 
     def compare(self, entry: Entry, before: Position | None) -> None:
-        """Look at one LOG message; `before` is where the history stands before it, where that is known."""
+        """Compare one LOG message; `before` is the position of the history before it, where that is known."""
         journal = self.journal
         if self.differs_at is not None or not journal.first <= entry.sequence <= journal.end.sequence:
             return
@@ -61,13 +61,13 @@ def _continues(before: Position, scope: str, message: bytes) -> bool:
 
 @dataclass(slots=True)
 class Examination:
-    """LOG and the journals, as they are."""
+    """LOG and the journals, as read."""
 
     scope: str
     log: StreamState
     incoming: StreamState
     comparisons: list[Comparison]
-    begins: int  # the sequence from which on LOG ought to be whole: 1, unless snapshots let it be cut
+    begins: int  # the sequence from which on LOG must be complete: 1, unless snapshots let it be cut
     holes: list[tuple[int, int]] = field(default_factory=list)  # first and last of sequences that LOG lacks inside
     position: Position | None = None  # LOG's, at its end or before its first hole; None where its beginning is unknown
     voids: int = 0
@@ -75,14 +75,14 @@ class Examination:
 
 @dataclass(slots=True)
 class Plan:
-    """What is wrong, in plain words, and what would put it right."""
+    """What is wrong, as text, and what would repair it."""
 
     findings: list[str] = field(default_factory=list)
     steps: list[str] = field(default_factory=list)
     append_from: JournalView | None = None  # put what LOG lacks at its end back from this journal
     recreate_from: JournalView | None = None  # write LOG anew from this journal
     recreate_first: int = 1  # beginning with this sequence
-    set_aside: list[JournalView] = field(default_factory=list)  # journals that are no copy of this log
+    set_aside: list[JournalView] = field(default_factory=list)  # journals that are not copies of this log
     fill_in_upto: int = 0  # IN is to reach this sequence
     undecided: str = ""  # what a person has to decide first
 
@@ -114,7 +114,7 @@ async def examine(
 
 
 def _position_before(first: int, journals: list[JournalView]) -> Position | None:
-    """Where the history stands before LOG's first message."""
+    """The position of the history before LOG's first message."""
     if first == 1:
         return START
     for journal in journals:
@@ -172,7 +172,7 @@ def plan(found: Examination, trust: str | None = None) -> Plan:
 
 
 def _choose(found: Examination, made: Plan, trust: str | None) -> Comparison | None:
-    """Plan all but what becomes of damaged journals; the journal that counts."""
+    """Plan everything except the damaged journals; returns the journal that counts."""
     whole = [one for one in found.comparisons if not one.journal.damage]
     differing = [one for one in whole if one.differs_at is not None]
     made.findings += [_difference(one) for one in differing]
@@ -218,7 +218,7 @@ def _set_aside(made: Plan, journals: list[JournalView], why: str) -> None:
 
 
 def _judge_damage(found: Examination, made: Plan, upto: int, trust: str | None) -> None:
-    """Journals that are damaged can go once the log is known to have all that they had: it does up to `upto`."""
+    """Damaged journals can be set aside once the log is known to have all that they had: it does up to `upto`."""
     for one in found.comparisons:
         journal = one.journal
         if not journal.damage:
@@ -249,8 +249,8 @@ def _fork(whole: list[Comparison], differing: list[Comparison]) -> str:
     for one in differing:
         if one.log_fits:
             return (
-                f"Two histories part at {one.differs_at}. The journal of {one.journal.node} has one, up to "
-                f"{one.journal.end.sequence}; the log has the other. Whatever was answered from the one that is given "
+                f"Two histories differ from {one.differs_at}. The journal of {one.journal.node} has one, up to "
+                f"{one.journal.end.sequence}; the log has the other. What was answered from the one that is given "
                 f"up (orders, holds, stock) is undone. Decide which counts: `--trust {one.journal.node} --recreate` or "
                 "`--trust log`."
             )
@@ -300,7 +300,7 @@ def _plan_recreation(found: Examination, made: Plan, one: Comparison) -> None:
         return
     made.recreate_from, made.recreate_first = journal, found.begins
     made.steps.append(
-        "What is wrong lies inside the log, where nothing can be put back in place. With `--recreate`: copy the log to "
+        "The fault is inside the log, where nothing can be put back in place. With `--recreate`: copy the log to "
         f"a file, delete the stream, write it anew from the journal of {journal.node}, same sequences, and prove it."
     )
 
@@ -316,5 +316,5 @@ def _judge_incoming(found: Examination, made: Plan, end: Position | None) -> Non
     )
     made.fill_in_upto = wanted
     made.steps.append(
-        f"Fill IN with {missing:,} empty messages, which nobody reads, so that new facts come after {wanted}."
+        f"Fill IN with {missing:,} empty messages, which are never read, so that new facts come after {wanted}."
     )

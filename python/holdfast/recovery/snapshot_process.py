@@ -1,8 +1,8 @@
 """The snapshot process, as the supervisor starts it: `python -m holdfast.recovery.snapshot_process DIR`.
 
-In: an assignment, on the channel that is its stdin. Out: each attempt's outcome on that channel; exit status 0 when
-told to stop, 2 when it could not go on, with the reason on the channel. Always: it serves nobody and is niced; it
-begins only when a gateway has had time to start; the end of the supervisor is its end.
+In: an assignment, on the control pipe that is its stdin. Out: each attempt's outcome on that pipe; exit status 0 when
+asked to stop, 2 when it could not go on, with the reason on the pipe. Always: it serves no requests and has low
+priority (nice); it begins only when a gateway has had time to start; it ends when the supervisor ends.
 """
 
 import asyncio
@@ -15,26 +15,34 @@ from pathlib import Path
 
 from holdfast.logs import configure_logs
 from holdfast.settings import SupervisorSettings
-from holdfast.supervisor.channel import Assignment, Channel, Failed, Outcome, ParentGoneError, SnapshotTried, inherited
+from holdfast.supervisor.control_pipe import (
+    Assignment,
+    ControlPipe,
+    Failed,
+    Outcome,
+    ParentGoneError,
+    SnapshotTried,
+    inherited,
+)
 
 DONE, COULD_NOT_RUN, GONE = 0, 2, 3
 
 
 def main() -> int:
-    """One life."""
+    """The process, from start to end."""
     try:
-        assignment, channel = inherited(SupervisorSettings().message_bytes_max)
+        assignment, pipe = inherited(SupervisorSettings().message_bytes_max)
     except ParentGoneError as gone:
         print(f"holdfast: {gone}", file=sys.stderr)  # noqa: T201 - there is no log yet
         return GONE
     configure_logs(assignment.log_level, node=assignment.node)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(DONE))
     time.sleep(assignment.settings.snapshots.start_ms / 1000)
-    return asyncio.run(_life(assignment, channel))
+    return asyncio.run(_life(assignment, pipe))
 
 
-async def _life(assignment: Assignment, channel: Channel) -> int:
-    # Only now: loading takes a core for a while, and a gateway starts beside.
+async def _life(assignment: Assignment, pipe: ControlPipe) -> int:
+    # Only now: loading keeps a processor core busy for a while, and a gateway starts at the same time.
     from holdfast.errors import LogError
     from holdfast.nats.connection import endpoint_of
     from holdfast.recovery.snapshot_schedule import Schedule
@@ -42,10 +50,10 @@ async def _life(assignment: Assignment, channel: Channel) -> int:
 
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    await channel.open()
+    await pipe.open()
     if disagreement := assignment.disagreement():
-        channel.tell(Failed(disagreement))
-        await channel.close()
+        pipe.send(Failed(disagreement))
+        await pipe.close()
         return COULD_NOT_RUN
     settings = assignment.settings
     snapshotter = Snapshotter(
@@ -57,7 +65,7 @@ async def _life(assignment: Assignment, channel: Channel) -> int:
     )
 
     def tried(outcome: Outcome) -> None:
-        channel.tell(SnapshotTried(outcome))
+        pipe.send(SnapshotTried(outcome))
 
     why = ""
     try:
@@ -65,7 +73,7 @@ async def _life(assignment: Assignment, channel: Channel) -> int:
         tasks = [
             asyncio.create_task(stop.wait()),
             asyncio.create_task(Schedule(snapshotter, settings, tried).run()),
-            asyncio.create_task(_gone(channel)),
+            asyncio.create_task(_gone(pipe)),
         ]
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in tasks:
@@ -75,17 +83,17 @@ async def _life(assignment: Assignment, channel: Channel) -> int:
         why = str(fault)
     await snapshotter.close()
     if why:
-        channel.tell(Failed(why))
+        pipe.send(Failed(why))
     with contextlib.suppress(OSError):
-        await channel.close()
-    # A thread may still be writing or restoring: what it leaves is a part that the next one removes.
+        await pipe.close()
+    # A thread may still be writing or restoring: what it leaves is a partial file that the next one removes.
     sys.stderr.flush()
     os._exit(COULD_NOT_RUN if why else DONE)
 
 
-async def _gone(channel: Channel) -> None:
-    async for _ in channel.heard():
-        pass  # how the log is, matters to those who serve
+async def _gone(pipe: ControlPipe) -> None:
+    async for _ in pipe.received():
+        pass  # the health of the log concerns only the serving processes
     os._exit(GONE)
 
 

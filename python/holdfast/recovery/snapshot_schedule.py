@@ -1,7 +1,7 @@
 """When the next snapshot is taken, and what follows from one that failed.
 
-Role: look at LOG, take one after so many batches or so long, cut LOG behind it. In: a snapshotter, settings, time. Out:
-alarms, and each attempt's outcome to whom counts them. Always: no failure ends the loop; a failure is tried again after
+Role: watch LOG, take one after a number of batches or a time, cut LOG behind it. In: a snapshotter, settings, time.
+Out: alarms, and each attempt's outcome to a counter. Always: no failure ends the loop; a failure is tried again after
 a wait that doubles and that depends on what the attempt took (backoff); the wait starts over after a success.
 """
 
@@ -25,7 +25,7 @@ log = structlog.get_logger(__name__)
 
 
 class _Meter:
-    """What an attempt takes: its time, or the time of all threads on the processor where that is more."""
+    """The cost of an attempt: its time, or the processor time of all threads where that is more."""
 
     def __init__(self) -> None:
         self._began_s, self._cpu_s = time.monotonic(), time.process_time()
@@ -58,7 +58,7 @@ class Schedule:
         self._cut_from_s = 0.0
 
     async def run(self) -> None:
-        """For ever. What fails raises an alarm once for each new cause, is counted, and is tried again after a wait."""
+        """Run until cancelled. A failure is alarmed once for each new cause, counted, and tried again after a wait."""
         while True:
             await asyncio.sleep(self._bounds.look_ms / 1000)
             await asyncio.sleep(await self._attempt() / 1000)

@@ -1,8 +1,8 @@
 """Taking snapshots, beside the processes that serve.
 
-Role: restore the newest snapshot, apply what LOG got since, compare the digest with those that other processes tell of
-the same sequence, write the next one and prove it. In: local snapshots, the journal, LOG, heartbeats. Out: files, and
-alarms. Always: each snapshot is a verification of the one before and of what lies between; where a digest differs
+Role: restore the newest snapshot, apply what LOG got since, compare the digest with those that other processes report
+for the same sequence, write the next one and prove it. In: local snapshots, the journal, LOG, heartbeats. Out: files,
+and alarms. Always: each snapshot is a verification of the one before and of what lies between; where a digest differs
 nothing is written; one state is in memory at a time, and none between two rounds; it only reads LOG.
 """
 
@@ -36,7 +36,7 @@ _FIT_TRIES_MAX = 100
 
 
 class SnapshotDiffersError(SnapshotStoreError):
-    """The state that the snapshot before and LOG give is not the state that another process has."""
+    """The state that the snapshot before and LOG give differs from the state that another process has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,18 +49,18 @@ class Taken:
 
 
 class Digests:
-    """What other processes say of their state: digests by LOG sequence, and by process."""
+    """Digests that other processes report, by LOG sequence and by process."""
 
     def __init__(self, kept_max: int) -> None:
         self._kept_max = kept_max
         self._reported: OrderedDict[int, dict[str, str]] = OrderedDict()
 
-    async def hear(self, message: Msg) -> None:
+    async def receive(self, message: Msg) -> None:
         """A heartbeat."""
         try:
             state = decode_peer_state(message.data)
         except msgspec.MsgspecError as fault:
-            log.warning("unreadable-pulse", why=str(fault))
+            log.warning("heartbeat-unreadable", why=str(fault))
             return
         for sequence, digest in state.digests:
             self._reported.setdefault(sequence, {})[state.node] = digest
@@ -72,12 +72,12 @@ class Digests:
         return min((sequence for sequence in self._reported if sequence >= since), default=None)
 
     def at(self, sequence: int) -> dict[str, str]:
-        """By process."""
+        """The digests at a sequence, by process."""
         return self._reported.get(sequence, {})
 
 
 class Snapshotter:
-    """Takes one snapshot after the other. `open` first; `close` in the end."""
+    """Takes one snapshot after the other. `open` first; `close` at the end."""
 
     def __init__(self, directory: Path, scope: str, endpoint: Endpoint, settings: Settings, *, shared: bool) -> None:
         self.names = Names(scope)
@@ -97,14 +97,14 @@ class Snapshotter:
     async def open(self) -> None:
         """Raises UnreachableError."""
         await self._connection.open()
-        await self._connection.listen(self.names.heartbeat_subject, self._digests.hear)
+        await self._connection.listen(self.names.heartbeat_subject, self._digests.receive)
 
     async def close(self) -> None:
-        """Let go of the log."""
+        """Disconnect from the log."""
         await self._connection.close()
 
     def alarm(self, alarm: Alarm) -> None:
-        """Told to whoever reads the log."""
+        """Log an alarm."""
         log.error("alarm", alarm=alarm.name, detail=alarm.detail)
 
     async def batches_since(self) -> int:
@@ -129,7 +129,7 @@ class Snapshotter:
             part = store.part(sequence)
             try:
                 await asyncio.to_thread(core.snapshot, str(part))
-                del core  # one state at a time
+                del core  # only one state in memory at a time
                 proven = await asyncio.to_thread(store.prove, part, self._restored)
                 if proven != (sequence, digest):
                     raise SnapshotDiffersError(
@@ -155,7 +155,7 @@ class Snapshotter:
         return engine.sequence, engine.digest()
 
     async def _advance(self, core: Engine) -> bool:
-        """Apply what LOG has, and on to where a digest is known of another process; whether there was anything."""
+        """Apply what LOG has, on to a sequence where another process reported a digest; whether there was anything."""
         end = (await stream_state(self._connection, self.names.log)).last_sequence
         if end <= core.sequence:
             return False
@@ -164,7 +164,7 @@ class Snapshotter:
         try:
             await replay.upto(end)
             await replay.upto(await self._known_soon(end))
-            # It must be found again by the message at its sequence: a void one is none of the chain.
+            # LOG's message at its sequence must identify it: a void one is not in the chain.
             for _ in range(_FIT_TRIES_MAX):
                 message = await get_message(self._connection, self.names.log, core.sequence)
                 if message is not None and chain_hash(message) == core.chain:
@@ -184,7 +184,7 @@ class Snapshotter:
         return end
 
     def _compare(self, core: Engine) -> tuple[str, ...]:
-        """With what others say. Raises SnapshotDiffersError."""
+        """Compare with the digests of others. Raises SnapshotDiffersError."""
         wrong = core.check()
         if wrong:
             raise SnapshotDiffersError(f"at {core.sequence}: {wrong[0]}")
@@ -194,7 +194,7 @@ class Snapshotter:
         if others:
             raise SnapshotDiffersError(
                 f"at {core.sequence} the snapshot before and the log give digest {mine}, but {others} was reported: "
-                "run `holdfast verify --data DIR`, which says who is right"
+                "run `holdfast verify --data DIR`, which shows which is right"
             )
         return tuple(sorted(reported))
 

@@ -1,8 +1,8 @@
 """Cutting LOG and IN below what snapshots and the archive have.
 
-Role: archive what the journals kept up to a sequence, then let LOG and IN go of it. In: a data directory, and the
+Role: archive what the journals have up to a sequence, then cut it from LOG and IN. In: a data directory, and the
 sequence of the second newest proven snapshot. Out: what was archived and cut. Always: nothing is cut that is not
-archived and proven, nor the message of the snapshot itself, by which it is found again in LOG; twice does no harm.
+archived and proven, nor the message of the snapshot itself, which identifies it in LOG; to cut twice does no harm.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Trimmed:
-    """What became of it. `log_first` and `in_first`: the streams begin there now."""
+    """The result. `log_first` and `in_first`: the streams begin there now."""
 
     archived_upto: int
     log_first: int
@@ -33,7 +33,7 @@ class Trimmed:
 
 
 def archive_upto(data: Path, scope: str, sequence: int, settings: Settings) -> Position:
-    """Have the archive reach a sequence, from a journal that has what it lacks; where the archive ends. Blocking.
+    """Extend the archive to a sequence, from a journal that has what it lacks; returns its end. Blocking.
 
     Raises ArchiveError where no sound journal has it, JournalDamagedError, OSError.
     """
@@ -48,7 +48,7 @@ def archive_upto(data: Path, scope: str, sequence: int, settings: Settings) -> P
 
 
 def _with(journals: list[JournalView], position: Position, sequence: int) -> JournalView:
-    """A journal that goes on where the archive ends."""
+    """A journal that continues where the archive ends."""
     for journal in journals:
         if journal.first <= position.sequence + 1 and journal.end.sequence >= sequence:
             return journal
@@ -67,7 +67,7 @@ async def trim(
     """
     names = Names(scope)
     end = await asyncio.to_thread(archive_upto, data, scope, second_newest, settings)
-    # The archive and LOG are of one history: the same bytes where both still have them.
+    # The archive and LOG must be one history: the same bytes where both have them.
     newest = await asyncio.to_thread(_newest, data, scope)
     there = await get_message(connection, names.log, newest[0])
     if there is not None and there != newest[1]:

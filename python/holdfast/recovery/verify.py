@@ -1,9 +1,9 @@
 """Proving that LOG alone gives the state.
 
 Role: rebuild from sequence 1, out of LOG and, where LOG was cut, the archive before it, in a fresh core; check gaps,
-the chain, invariants, IN, and the digest of a gateway that runs. In: a data directory or an endpoint. Out: a report; a
-difference is in it in words. Always: it only reads; it joins a server that runs, and starts the directory's own server
-for as long as it takes when none does.
+the chain, invariants, IN, and the digest of a running gateway. In: a data directory or an endpoint. Out: a report; a
+difference is in it as text. Always: it only reads; it joins a running server, and starts the directory's own server
+for the time of the run when none runs.
 """
 
 import asyncio
@@ -47,7 +47,7 @@ class VerifyReport:
 
     @property
     def ok(self) -> bool:
-        """Nothing wrong was found."""
+        """Whether nothing wrong was found."""
         return not self.differences
 
 
@@ -73,7 +73,7 @@ async def verify(
 
 @asynccontextmanager
 async def endpoint_at(source: Path | Endpoint, settings: Settings) -> AsyncIterator[Endpoint]:
-    """Where the log of a data directory is: the server that runs on it, or one that is started for as long as it takes.
+    """Where the log of a data directory is: the server that runs on it, or one that is started for the time of the run.
 
     Raises StreamMismatchError, StoreInUseError, ServerStartError.
     """
@@ -143,7 +143,7 @@ async def _verify(
 
 
 def _from_archive(core: Engine, archive: Archive, settings: Settings) -> None:
-    """LOG was cut: what it let go of is in the archive. Raises ArchiveError."""
+    """LOG was cut: the part that was cut is in the archive. Raises ArchiveError."""
     messages = archive.messages()
     while chunk := [message for _, message in itertools.islice(messages, settings.node.replay_chunk_messages_max)]:
         core.apply_many(core.sequence + 1, chunk)
@@ -157,7 +157,7 @@ def _snapshots_of(data: Path | None, scope: str, settings: Settings) -> list[Sna
 
 
 def _against(snapshot: Snapshot, core: Engine) -> list[str]:
-    """What a snapshot says of the very state that LOG alone has given."""
+    """Compare a snapshot with the state that LOG alone has given."""
     stated, given = snapshot.header.digest, core.digest()
     if stated == given:
         return []
@@ -165,7 +165,7 @@ def _against(snapshot: Snapshot, core: Engine) -> list[str]:
 
 
 async def _compare(replay: Replay, core: Engine, ask: AskGateway) -> tuple[int | None, list[str]]:
-    """Bring the core to the very sequence that the gateway tells, and compare there."""
+    """Bring the core to exactly the sequence that the gateway reports, and compare there."""
     for _ in range(_ASK_TIMES_MAX):
         reported = await ask()
         if reported is None:
@@ -177,5 +177,5 @@ async def _compare(replay: Replay, core: Engine, ask: AskGateway) -> tuple[int |
             if mine == digest:
                 return sequence, []
             return sequence, [f"at sequence {sequence} the gateway has digest {digest}, LOG gives {mine}"]
-        await asyncio.sleep(_ASK_WAIT_S)  # it had not heard of its newest batch yet
+        await asyncio.sleep(_ASK_WAIT_S)  # it had not received its newest batch yet
     return None, [f"the gateway stays behind LOG, which ends at {core.sequence}"]

@@ -1,8 +1,8 @@
-"""The rehearsal's own books: what went out and what came back, by SKU, in arithmetic that shares nothing with holdfast.
+"""The rehearsal's own accounts: units sold and returned, by SKU, in arithmetic that shares nothing with holdfast.
 
 In: what the gateway acknowledged. Out: what does not add up.
 Always: only acknowledged units are booked, each once; conservation is opening - sold + returned == closing, per SKU,
-where closing is what the gateway says it can still sell.
+where closing is what the gateway can still sell, as it answers.
 """
 
 from collections import Counter
@@ -76,11 +76,11 @@ class Books:
             self.returned[sku] += quantity
 
     def expected(self, sku: str) -> int:
-        """What must be left of a SKU."""
+        """The units that must be left of a SKU."""
         return self.opening[sku] - self.sold[sku] + self.returned[sku]
 
     def oversold(self) -> dict[str, int]:
-        """Units sold beyond what there ever was, by SKU."""
+        """Units sold beyond all stock there ever was, by SKU."""
         return {sku: -left for sku in self.opening if (left := self.expected(sku)) < 0}
 
     def misfits(self, closing: Mapping[str, int | None]) -> list[Misfit]:

@@ -1,7 +1,7 @@
-"""Trouble on the way: kill -9 of the nats-server, then of the gateway, in the middle of the replay.
+"""Faults during the replay: kill -9 of the nats-server, then of the gateway, halfway through.
 
-In: a gateway of one's own, how far the replay is, and a write that changes nothing. Out: what was killed and how long
-it took to be back. Always: each is killed once; the gateway is expected to replace its nats-server itself, and is
+In: a gateway started for it, the progress of the replay, and a write that changes nothing. Out: what was killed and how
+long it took to be back. Always: each is killed once; the gateway is expected to replace its nats-server itself, and is
 started again here.
 """
 
@@ -43,7 +43,7 @@ class Chaos:
         self._remark = remark
 
     async def strike(self, done: Callable[[], int]) -> None:
-        """Waits for the moments and kills. `done` says how many orders are done."""
+        """Waits for the moments and kills. `done` returns how many orders are done."""
         await self._until(done, LOG_SERVER_AT)
         await self._kill_log_server(done())
         await self._until(done, GATEWAY_AT)
@@ -56,9 +56,9 @@ class Chaos:
     async def _kill_log_server(self, after: int) -> None:
         began = perf_counter()
         if not self._gateway.kill_log_server():
-            self._remark("No nats-server to kill: the gateway does not keep one.")
+            self._remark("No nats-server to kill: the gateway did not start one.")
             return
-        # A write is what needs the log, and shows that it is back; this one changes nothing, the place is there
+        # A write needs the log, and so shows that it is back; this one changes nothing, the location exists
         # already.
         patience = Retry(tries_max=1_000_000, total_s=BACK_PATIENCE_S, first_wait_s=0.05, wait_s_max=0.1)
         async with Client(self._gateway.url, retry=patience) as client:

@@ -1,4 +1,4 @@
-"""The stock to start from, so that a stated share of what is asked for cannot be had.
+"""The stock to start from, so that a stated share of the demand cannot be met.
 
 In: the orders, once. Out: units per SKU, spread over locations.
 Always: were every SKU's demand served unit by unit in the file's order, that share of it, rounded down per SKU, would
@@ -13,7 +13,7 @@ from holdfast.rehearsal.orders import Cart, GoodsBack
 
 @dataclass(slots=True)
 class _Course:
-    """One SKU through the file: units asked for, and the most that asked less returned ever came to."""
+    """One SKU through the file: units asked for, and the highest value of asked minus returned."""
 
     asked: int = 0
     net: int = 0
@@ -53,7 +53,7 @@ class Demand:
 
 
 def spread(quantity: int, places: int) -> list[int]:
-    """The quantity over so many places: half at the first, half of the rest at the next, what is left at the last."""
+    """The quantity over locations: half at the first, half of the rest at the next, the remainder at the last."""
     parts = []
     for _ in range(places - 1):
         part = quantity - quantity // 2

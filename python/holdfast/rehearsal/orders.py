@@ -1,8 +1,8 @@
 """The file of orders: rows of a CSV file in, carts and returns out, one at a time and in the file's order.
 
 Always: an invoice of more lines than a cart may have becomes several; the file is read as a stream, and nothing of it
-is kept but the invoice at hand; rows of one invoice that stand together are one cart; SKUs that differ only by letter
-case are two; every row is a line of a cart, part of a return, or counted under why not.
+is kept except the current invoice; rows of one invoice that stand together are one cart; SKUs that differ only by
+letter case are two; every row is a line of a cart, part of a return, or counted with the reason why not.
 """
 
 import csv
@@ -42,7 +42,7 @@ INVOICE_CHARS_MAX = 80  # reservation ids are made of it
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """What the file calls its columns. The defaults fit the UCI "Online Retail" file."""
+    """The names of the file's columns. The defaults fit the UCI "Online Retail" file."""
 
     invoice: str = "invoice_no"
     sku: str = "stock_code"
@@ -67,7 +67,7 @@ class GoodsBack:
 
 @dataclass(slots=True)
 class Reading:
-    """What was read so far, and what was left out and why."""
+    """What was read so far, and what was left out, with reasons."""
 
     rows: int = 0
     carts: int = 0
@@ -87,7 +87,7 @@ class Reading:
 
 
 class UnreadableError(Exception):
-    """The file is not what it should be; the message says what to do."""
+    """The file cannot be read as orders; the message says what to do."""
 
 
 @dataclass(slots=True)
@@ -148,7 +148,7 @@ class OrderFile:
         try:
             quantity = int(text)
         except ValueError:
-            reading.bad(number, f"quantity {text!r} is no integer")
+            reading.bad(number, f"quantity {text!r} is not an integer")
             return None
         if not 1 <= len(invoice) <= INVOICE_CHARS_MAX or not 1 <= len(sku) <= ID_LENGTH_MAX or CONTROL.search(sku):
             reading.bad(number, "no invoice or SKU, or one that is too long or has control characters")

@@ -1,7 +1,7 @@
-"""A gateway of one's own: a child process `holdfast serve`, started, killed and started again at will.
+"""A gateway for one run: a child process `holdfast serve`, started, killed and started again at will.
 
-In: a data directory. Out: a URL. Always: the child listens on loopback, on a port of its own that stays the same over
-restarts; it is stopped when this process leaves, however it leaves; what it wrote to stderr is in DIR/gateway.log.
+In: a data directory. Out: a URL. Always: the child listens on loopback, on its own port, which stays the same over
+restarts; it ends when this process ends, in whatever way; what it wrote to stderr is in DIR/gateway.log.
 """
 
 import asyncio
@@ -75,7 +75,7 @@ class OwnGateway:
                 stdout=log,
                 stderr=log,
                 env=_without_settings(),
-                start_new_session=True,  # Ctrl-C is ours to hear; the child is stopped in stop()
+                start_new_session=True,  # Ctrl-C is handled here; the child is stopped in stop()
                 preexec_fn=die_with_parent(),  # noqa: PLW1509 - one system call, and nothing else
             )
 
@@ -107,7 +107,7 @@ class OwnGateway:
             await self._gone(STOP_TIMEOUT_S)
 
     def kill_log_server(self) -> bool:
-        """kill -9 of the nats-server that the gateway keeps; False where none is known."""
+        """kill -9 of the nats-server that the gateway runs; False where none is known."""
         try:
             runtime = orjson.loads((self.directory / "nats" / "runtime.json").read_bytes())
             os.kill(runtime["server_pid"], signal.SIGKILL)
@@ -122,7 +122,7 @@ class OwnGateway:
         return f"(nothing in {self.log_file})"
 
     async def died(self) -> None:
-        """Waits until it is gone."""
+        """Waits until it has ended."""
         while not await self._gone(STOP_TIMEOUT_S):
             pass
 
@@ -136,7 +136,7 @@ class OwnGateway:
 
 
 def _without_settings() -> dict[str, str]:
-    """Our environment without variables that would join the gateway to a log that is not its own."""
+    """The environment without variables that would join the gateway to a log that is not its own."""
     return {name: value for name, value in os.environ.items() if not name.startswith("HOLDFAST_")}
 
 

@@ -29,7 +29,7 @@ class Latencies:
         return self._count
 
     def add(self, seconds: float) -> None:
-        """Notes one call."""
+        """Adds one call."""
         if self._count < SAMPLES_MAX:
             self._seconds.append(seconds)
         else:
@@ -37,7 +37,7 @@ class Latencies:
         self._count += 1
 
     def percentiles(self) -> Percentiles:
-        """What the calls took."""
+        """The percentiles of the calls."""
         ordered = sorted(self._seconds)
         if not ordered:
             return Percentiles(0, 0.0, 0.0, 0.0, 0.0, 0.0)

@@ -1,8 +1,8 @@
 """The replay: every cart a reservation and a confirmation, every return a fact, over many connections at once.
 
-In: orders, a client. Out: books, latencies, the ids that were acknowledged.
-Always: what has no clear answer is sent again unchanged until it has one or patience ends, so that each cart is booked
-once, as the gateway has it; the queue between the file and the connections is bounded.
+In: orders, a client. Out: accounts, latencies, the ids that were acknowledged.
+Always: a request without a clear answer is sent again unchanged until it has one or patience ends, so that each cart is
+booked once, as the gateway has it; the queue between the file and the connections is bounded.
 """
 
 import asyncio
@@ -37,7 +37,7 @@ class Timings:
 
 @dataclass(slots=True)
 class Pace:
-    """How fast carts go out. `carts_per_s` 0 is flat out."""
+    """How fast carts go out. `carts_per_s` 0: no limit."""
 
     connections: int = 64
     carts_per_s: float = 0.0

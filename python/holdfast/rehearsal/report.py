@@ -32,7 +32,7 @@ class FileRead(msgspec.Struct, frozen=True):
 
 
 class Orders(msgspec.Struct, frozen=True):
-    """What became of the carts, their lines and their units."""
+    """The outcomes of the carts, their lines and their units."""
 
     offered: int
     lines_offered: int
@@ -51,7 +51,7 @@ class Orders(msgspec.Struct, frozen=True):
 
 
 class Conservation(msgspec.Struct, frozen=True):
-    """opening - sold + returned == closing, SKU by SKU; closing is what the gateway says."""
+    """opening - sold + returned == closing, SKU by SKU; closing is the gateway's answer."""
 
     skus: int
     conserved: int
@@ -69,7 +69,7 @@ class Kept(msgspec.Struct, frozen=True):
 
 
 class Speed(msgspec.Struct, frozen=True):
-    """How fast it went, with so many connections."""
+    """How fast it went, with how many connections."""
 
     connections: int
     seconds: float
@@ -80,7 +80,7 @@ class Speed(msgspec.Struct, frozen=True):
 
 
 class Killed(msgspec.Struct, frozen=True):
-    """A process that was killed on the way, and how long it was until the gateway was ready again."""
+    """A process that was killed on the way, and how long until the gateway was ready again."""
 
     what: str
     after_orders: int
@@ -118,15 +118,15 @@ class Report(msgspec.Struct, frozen=True):
 
     @property
     def oversold_units(self) -> int:
-        """Units sold beyond what there was; must be 0."""
+        """Units sold beyond the stock; must be 0."""
         return sum(self.oversold.values())
 
     @property
     def faults(self) -> list[str]:
-        """What is wrong, in words; empty when all is well."""
+        """What is wrong, as text; empty when nothing is."""
         found = []
         if self.oversold:
-            found.append(f"{self.oversold_units} units were sold beyond what there was, of {len(self.oversold)} SKUs")
+            found.append(f"{self.oversold_units} units were sold beyond the stock, of {len(self.oversold)} SKUs")
         if self.conservation.conserved != self.conservation.skus:
             found.append(f"{self.conservation.skus - self.conservation.conserved} SKUs are not conserved")
         if self.kept.missing:

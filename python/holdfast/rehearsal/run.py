@@ -1,7 +1,7 @@
 """A whole rehearsal: read the orders, choose the stock, replay, and ask the gateway whether it all adds up.
 
-In: a file, a gateway, options. Out: a Report. Always: the file is streamed twice and never held; whatever is asked of
-the gateway afterwards is compared with books that were kept without it.
+In: a file, a gateway, options. Out: a Report. Always: the file is streamed twice and never held; every answer of
+the gateway afterwards is compared with accounts that do not depend on it.
 """
 
 import asyncio
@@ -34,14 +34,14 @@ from holdfast.rehearsal.stage import Stage
 
 
 class Watcher(Protocol):
-    """Who is told how far it is."""
+    """Receives the progress."""
 
     def phase(self, title: str, total: int | None) -> Callable[[int], None]:
-        """A part begins; gives what to call with how much of it is done."""
+        """A part begins; returns the function to call with the amount done."""
         ...
 
     def remark(self, text: str) -> None:
-        """Something happened that a person wants to know."""
+        """An event that matters to a person."""
         ...
 
 
@@ -75,7 +75,7 @@ async def rehearse(options: Options, watcher: Watcher) -> Report:
     connections = options.pace.connections
     async with Client(options.url, options.key, retry=retry, connections_max=connections + 4) as client:
         stage = Stage(options.run, options.places)
-        report = watcher.phase("telling the opening stock", stage.levels_count(opening))
+        report = watcher.phase("sending the opening stock", stage.levels_count(opening))
         await stage.declare(client)
         await stage.stock(client, opening, report)
         replay = Replay(client, stage, Books(opening), options.pace)
@@ -123,7 +123,7 @@ def _counted(orders: OrderFile, survey: Reading, report: Callable[[int], None]) 
 
 
 async def _closing(client: Client, stage: Stage, skus: list[str], watcher: Watcher) -> dict[str, int | None]:
-    """What the gateway says is left of each SKU; None where it knows none."""
+    """What the gateway can still sell of each SKU; None where it does not know the SKU."""
     report = watcher.phase("asking what is left", len(skus))
     closing: dict[str, int | None] = {}
     left = iter(skus)

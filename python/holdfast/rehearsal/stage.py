@@ -1,7 +1,7 @@
-"""Where a rehearsal plays: locations, a channel and stock of its own, so that it touches nothing else in the gateway.
+"""Where a rehearsal plays: its own locations, channel and stock, so that it changes nothing else in the gateway.
 
 In: opening stock. Out: the names to sell under. Always: every name carries the run's name, so that two runs against one
-gateway do not meet; levels are as of a moment before the first return.
+gateway do not meet; levels have an `as_of` shortly before the first return.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -21,7 +21,7 @@ def _moment(ago: timedelta = timedelta()) -> str:
 
 
 class RejectedError(Exception):
-    """The gateway did not take a fact that the rehearsal rests on."""
+    """The gateway rejected a fact that the rehearsal depends on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +39,12 @@ class Stage:
 
     @property
     def source(self) -> str:
-        """Who says the levels and the returns."""
+        """The source of the levels and the returns."""
         return f"rehearsal-{self.run}"
 
     @property
     def locations(self) -> list[str]:
-        """The places, the one with the most stock first."""
+        """The locations, the one with the most stock first."""
         return [f"rehearsal-{self.run}-{place}" for place in range(1, self.places + 1)]
 
     def reservation(self, ref: str) -> str:
@@ -52,7 +52,7 @@ class Stage:
         return f"{self.run}-{ref}"
 
     async def declare(self, client: Client) -> None:
-        """Declares the places and the channel; a second time changes nothing."""
+        """Declares the locations and the channel; a second time changes nothing."""
         declared: list[dict[str, Any]] = [
             {"kind": "location", "location": location, "type": "warehouse", "priority": 10 * number}
             for number, location in enumerate(self.locations, start=1)
@@ -63,7 +63,7 @@ class Stage:
             raise RejectedError(f"the rehearsal's locations and channel: {answer.rejected[0].reason}")
 
     async def stock(self, client: Client, opening: Mapping[str, int], report: Callable[[int], None]) -> None:
-        """Tells the opening stock. `report` is called with how many levels are told."""
+        """Sends the opening stock. `report` is called with the number of levels sent."""
         levels_left = self._levels(opening)
         count = 0
         while levels := list(islice(levels_left, FACTS_TOGETHER)):
@@ -75,7 +75,7 @@ class Stage:
             report(count)
 
     def levels_count(self, opening: Mapping[str, int]) -> int:
-        """How many levels there will be to tell."""
+        """The number of levels to send."""
         return sum(1 for _ in self._levels(opening))
 
     def _levels(self, opening: Mapping[str, int]) -> Iterator[dict[str, Any]]:
@@ -92,7 +92,7 @@ class Stage:
                     }
 
     def returned(self, ref: str, lines: tuple[tuple[str, int], ...]) -> list[dict[str, Any]]:
-        """Goods that came back, as facts; they go to the first place."""
+        """Goods that came back, as facts; they go to the first location."""
         as_of = _moment()
         return [
             {

@@ -2,9 +2,9 @@
 
 Role: one place where a bound on a queue, batch, body, page, cache or wait is found and changed. In: a TOML file,
 environment variables, options. Out: frozen sections that the other modules read. Always: units come last in a name;
-each default is a value that works on one small machine; nothing here is mutable. `definition` says what a setting is;
-`log`, `node`, `storage`, `gateway` and `rules` define them; `catalogue` finds one by name; `sources` reads, `resolve`
-decides, `reference` writes the documents.
+each default is a value that works on one small machine; nothing here is mutable. `definition` defines what a setting
+is; `log`, `node`, `storage`, `gateway` and `rules` define them; `catalogue` finds one by name; `sources` reads,
+`resolve` decides, `reference` writes the documents.
 """
 
 from dataclasses import dataclass, field
@@ -30,7 +30,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the processes of a gateway work with. What `serve` runs, and where, is not among it: ServeSettings."""
+    """The settings of a gateway's processes. ServeSettings, what `serve` runs and where, is not among them."""
 
     log: LogSettings = field(default_factory=LogSettings)
     node: NodeSettings = field(default_factory=NodeSettings)

@@ -1,6 +1,6 @@
 """Every setting that a user can set, found by its key or its environment variable.
 
-In: a name as somebody wrote it. Out: its definition, or the nearest name that exists. Always: the order is that of the
+In: a name as a user wrote it. Out: its definition, or the nearest name that exists. Always: the order is that of the
 documents: what a user needs first comes first.
 """
 
@@ -38,11 +38,11 @@ SECTIONS: dict[str, type] = {
 DEFINITIONS: dict[str, Definition] = {one.key: one for cls in SECTIONS.values() for one in definitions_of(cls)}
 BY_VARIABLE: dict[str, Definition] = {name: one for one in DEFINITIONS.values() for name in one.variables}
 CONFIG_VARIABLE = f"{PREFIX}CONFIG"
-# Variables of the command line that are no settings.
+# Variables of the command line that are not settings.
 OTHER_VARIABLES = frozenset({CONFIG_VARIABLE, f"{PREFIX}GATEWAY", f"{PREFIX}KEY"})
-# What Kubernetes puts into the environment of every container beside a service named `holdfast-gateway`.
+# Names that Kubernetes puts into the environment of every container beside a service named `holdfast-gateway`.
 _SERVICE_LINK = re.compile(r"_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)$")
-_LIKE = 0.85  # how alike two names are, from 0 to 1, before one is taken for the other misspelt
+_LIKE = 0.85  # how alike two names are, from 0 to 1, before one is treated as a misspelling of the other
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ def find(key: str) -> Definition | Unknown:
 
 
 def find_variable(name: str) -> Definition | Unknown | None:
-    """By the name of an environment variable; None for one that is not meant for us."""
+    """By the name of an environment variable; None for one that does not concern holdfast."""
     if name in BY_VARIABLE:
         return BY_VARIABLE[name]
     if name in OTHER_VARIABLES or _SERVICE_LINK.search(name):

@@ -1,7 +1,7 @@
-"""What a setting is: one field of a frozen dataclass, and beside its default what a user must know to set it.
+"""What a setting is: one field of a frozen dataclass, and with its default what a user must know to set it.
 
 In: fields made with `public(...)`, in a class that `section(...)` marks. Out: their definitions. Always: a field with a
-plain default is internal: tests may change it, a user cannot, and no document names it; what a definition says is said
+plain default is internal: tests may change it, a user cannot, and no document names it; a definition's text stands
 nowhere else.
 """
 
@@ -21,10 +21,11 @@ _KINDS: dict[object, Kind] = {int: "integer", bool: "boolean", str: "text"}
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """A setting that a user can set. `lowest` and `highest` are both allowed; `unset` says what None or "" stands for.
+    """A setting that a user can set. `lowest` and `highest` are both allowed; `unset` describes what None or "" stands
+    for.
 
     `also`: a second environment variable, kept for its shorter name. `flag`: the option of `serve`, where it has one.
-    `pattern`: what a text must match as a whole, and `form`: that in words.
+    `pattern`: what a text must match as a whole, and `form`: that as text.
     """
 
     section: str
@@ -127,14 +128,14 @@ def definitions_of(cls: type) -> Iterator[Definition]:
     """Of the fields of one section that a user can set, in the order in which they are written."""
     hints = get_type_hints(cls)
     for one in fields(cls):
-        said = one.metadata.get(_KEY)
-        if said is None:
+        written = one.metadata.get(_KEY)
+        if written is None:
             continue
-        rest = dict(said.rest)
+        rest = dict(written.rest)
         kind = rest.pop("kind", None) or _KINDS[_plain(hints[one.name])]
         unit = rest.pop("unit") or _unit_of(one.name, kind)
         default = cast("Value", one.default)
-        yield Definition(section_name(cls), one.name, kind, default, said.doc, unit=unit, **rest)
+        yield Definition(section_name(cls), one.name, kind, default, written.doc, unit=unit, **rest)
 
 
 def _plain(hint: object) -> object:

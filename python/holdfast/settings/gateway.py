@@ -13,7 +13,7 @@ _NAME = "[A-Za-z0-9_-]{1,64}"
 _NAME_FORM = "1 to 64 letters, digits, '_' and '-'"
 
 
-@section("serve", "What `holdfast serve` runs, and where. Each has an option of its own.")
+@section("serve", "What `holdfast serve` runs, and where. Each has its own option.")
 @dataclass(frozen=True, slots=True)
 class ServeSettings:
     """What `holdfast serve` runs, and where."""
@@ -47,7 +47,7 @@ class ServeSettings:
         "NATS with JetStream, `nats://user:password@host:4222[,...]`.",
         pattern=r".*[^,\s].*",
         form="an address such as nats://127.0.0.1:4222",
-        unset="none: `serve` starts a nats-server of its own",
+        unset="none: `serve` starts its own nats-server",
         also="HOLDFAST_NATS",
         flag="--nats",
         secret=True,
@@ -107,10 +107,10 @@ class GatewaySettings:
         unit="connections",
         flag="--connections-max",
     )
-    connections_refused_max: int = 256  # beyond `connections_max`: answered 503; beyond these, closed without a word
+    connections_refused_max: int = 256  # beyond `connections_max`: answered 503; beyond these, closed without an answer
     requests_in_flight_max: int = public(
         8_192,
-        "Requests under way in one worker. Beyond it: 503 `overloaded`, reporting first, checkout last.",
+        "Requests under way in one worker. Beyond it: 503 `overloaded`, background calls first, checkout last.",
         lowest=1,
         highest=1_000_000,
         unit="requests",
@@ -139,7 +139,7 @@ class SupervisorSettings:
     watch_ms: int = 50
     message_bytes_max: int = 64 * KIB
 
-    # A child that dies is started again at once; the next time after a wait that doubles, until one has lasted.
+    # A child that dies is started again at once; the next time after a wait that doubles, until one has stayed alive.
     restart_first_ms: int = 100
     restart_wait_ms_max: int = public(
         5 * SECOND_MS,

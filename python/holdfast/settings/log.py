@@ -122,7 +122,7 @@ class LogSettings:
         highest=HOUR_MS,
     )
 
-    # Reading a stream: what may be on its way or wait here, not yet taken.
+    # Reading a stream: what may be in transit or wait here, not yet taken.
     read_ahead_messages_max: int = 512
     read_ahead_bytes_max: int = 16 * MIB
     pull_messages_max: int = 128
@@ -161,7 +161,7 @@ class LogSettings:
     server_health_failures_max: int = 5
     server_restart_first_ms: int = 50
     server_restart_wait_ms_max: int = 5 * SECOND_MS
-    server_restarts_max: int = 20  # in a row, none of which lasted
+    server_restarts_max: int = 20  # in a row, none of which stayed alive
     server_free_bytes_min: int = public(
         4 * MIB,
         "Free disk space below which the own nats-server is not restarted: it could not write.",

@@ -80,8 +80,8 @@ class NodeSettings:
     )
     retry_after_s: int = 1
 
-    # Following: commands go on to the leader, several of one moment together, each at most once. A full queue answers
-    # 503 overloaded, outcome not-done.
+    # Following: commands are forwarded to the leader, those of one turn together, each at most once. A full queue
+    # answers 503 overloaded, outcome not-done.
     forward_queued_max: int = public(
         20_000,
         "Commands that wait in a follower to be sent to the leader. Beyond it: 503 `overloaded`.",
@@ -98,7 +98,7 @@ class NodeSettings:
     forward_commands_max: int = 500
     forward_bytes_max: int = 256 * KIB
     forwards_in_flight_max: int = 32
-    forward_margin_ms: int = 100  # the leader gives up so much earlier, so that its word still arrives
+    forward_margin_ms: int = 100  # the leader gives up this much earlier, so that its answer still arrives
     forward_apply_wait_ms: int = 1 * SECOND_MS  # for this process to hold what the leader answered
     facts_ask_again_ms: int = 50
     answer_part_bytes_max: int = 256 * KIB
@@ -124,23 +124,23 @@ class NodeSettings:
     lead_step_ms_max: int = 1 * SECOND_MS
     wall_jump_ms: int = 5 * SECOND_MS
 
-    # The lease: who is to lead. It is for liveness; the fence is what is safe.
+    # The lease: which process may lead. It is for liveness; the fence is for safety.
     lease_ttl_ms: int = public(
         3 * SECOND_MS,
-        "How long the lease of the leader lasts; renewed after a third of it. A leader that died is followed within "
+        "How long the lease of the leader lasts; renewed after a third of it. A leader that died is replaced within "
         "this time and a second. The same on every process of a scope.",
         lowest=2_500,
         highest=5 * MINUTE_MS,
     )
-    lease_margin_ms: int = 500  # a leader counts on it for so much less than its time
+    lease_margin_ms: int = 500  # a leader counts on it for this much less than its time
     lease_call_ms: int = 1 * SECOND_MS
     lease_retry_ms: int = 250
     lease_poll_ms: int = 500
     lease_poll_late_ms: int = 100  # once its holder has missed a renewal
     lease_jitter_ms_max: int = 300
-    lease_unused_ms: int = 10 * SECOND_MS  # whoever holds it and cannot lead lets another try
+    lease_unused_ms: int = 10 * SECOND_MS  # a holder that cannot lead lets another try
 
-    # What other processes and the streams say, before leading and while quarantined.
+    # What other processes and the streams report, before leading and while quarantined.
     peers_gather_ms: int = 250
     peers_max: int = 64
     chains_remembered_max: int = 1_024
@@ -149,7 +149,7 @@ class NodeSettings:
     evidence_again_ms: int = 3 * SECOND_MS
     evidence_retry_ms: int = 500
     evidence_call_ms: int = 2 * SECOND_MS
-    tail_check_retry_ms: int = 250  # after a reconnection: is LOG's newest message still what it was?
+    tail_check_retry_ms: int = 250  # after a reconnection: is LOG's newest message still the same?
     evidence_patience_ms: int = 3 * SECOND_MS
 
     # Taking the lead again after stepping down.

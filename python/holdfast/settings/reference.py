@@ -1,7 +1,7 @@
 """The documents that are made from the definitions: the table of docs/settings.md, and a file to start from.
 
-In: the definitions. Out: Markdown, TOML. Always: the same text for the same definitions; the file, as it is and with
-every line taken out of its comment, is a valid one.
+In: the definitions. Out: Markdown, TOML. Always: the same text for the same definitions; the file, unchanged and with
+every setting uncommented, is a valid one.
 """
 
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from holdfast.settings.values import allowed, bounds, one_of
 TABLE_BEGINS = "<!-- The tables from here on are generated: `make settings-docs`. -->"
 _COLUMNS = ("setting", "type", "default", "bounds", "what it does", "set by")
 _OPENING = """\
-# Settings of holdfast. Each line that is commented out has the default; take out the `#` in front of the name to change
+# Settings of holdfast. Each line that is commented out has the default; remove the `#` in front of the name to change
 # it. Check the file with: holdfast config check FILE. Use it with: holdfast serve --config FILE
 """
 _RULES_NOTE = (

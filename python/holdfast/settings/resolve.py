@@ -28,7 +28,7 @@ REPLICAS_OF_A_CLUSTER = 3
 
 
 class InvalidSettingsError(Exception):
-    """Settings that nothing may start with; `faults` has one line each."""
+    """Settings with which nothing may start; `faults` has one line each."""
 
     def __init__(self, faults: list[Fault]) -> None:
         super().__init__("\n".join(str(fault) for fault in faults))
@@ -51,7 +51,7 @@ class Resolved:
         return {key: str(origin) for key, origin in self.origins.items() if origin.kind != "default"}
 
     def for_serve(self) -> "Resolved":
-        """As `serve` uses them: complete. Raises InvalidSettingsError for what only `serve` needs."""
+        """Complete, as `serve` uses them. Raises InvalidSettingsError for what only `serve` needs."""
         faults = []
         if not self.serve.data:
             faults.append(Fault("", "no data directory: give --data DIR, HOLDFAST_DATA, or `data` in section [serve]"))
@@ -126,8 +126,8 @@ def _contradictions(values: dict[str, Value], origins: dict[str, Origin]) -> lis
     def named(key: str) -> str:
         definition: Definition = DEFINITIONS[key]
         value = values[key]
-        said = with_unit(value, definition.unit) if isinstance(value, int) else repr(value)
-        return f"{key} ({said}, {origins[key]})"
+        shown = with_unit(value, definition.unit) if isinstance(value, int) else repr(value)
+        return f"{key} ({shown}, {origins[key]})"
 
     def wrong(what: str, *keys: str) -> None:
         where = next((origins[key].where for key in keys if origins[key].where), "")

@@ -1,6 +1,7 @@
 """Settings that decide what a batch means (docs/rules.md).
 
-In: nothing. Out: RuleSettings. Always: they are replicated, names and values as the core has them (rust/core, rules).
+In: nothing. Out: RuleSettings. Always: they are replicated, names and values as the core has them
+(rust/core/src/state/rules.rs).
 """
 
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from holdfast.settings.units import DAY_MS, GIB, MIB, MINUTE_MS
 class RuleSettings:
     """Settings that decide what a batch means. They are replicated: each lead batch carries them.
 
-    Here they are this node's wish; in force is what the newest lead batch says, on every node alike.
+    Here they are what this node would set; in force on every node are those of the newest lead batch.
     """
 
     create_unknown_skus: bool = public(

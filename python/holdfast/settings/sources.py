@@ -1,7 +1,7 @@
 """Where settings come from: one TOML file, environment variables, options of the command line.
 
-In: a path, an environment, texts. Out: what each gives, with the place it stands at, and what is wrong with it. Always:
-every fault is found, not only the first; a fault names the file and line, the variable or the option.
+In: a path, an environment, texts. Out: what each gives, with the place where it is written, and what is wrong with it.
+Always: every fault is found, not only the first; a fault names the file and line, the variable or the option.
 """
 
 import re
@@ -48,7 +48,7 @@ class Fault:
 
 @dataclass(slots=True)
 class Source:
-    """What one place gives. `ignored`: variables that only look as if they were meant for us."""
+    """What one place gives. `ignored`: variables that only look like settings."""
 
     values: dict[str, tuple[Value, Origin]] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
@@ -125,7 +125,7 @@ def _take_table(source: Source, path: Path, lines: Mapping[str, int], name: str,
 
 
 def read_variables(environment: Mapping[str, str]) -> Source:
-    """What environment variables give. An empty one gives nothing."""
+    """What environment variables give. An empty one counts as not set."""
     source = Source()
     for name in sorted(name for name in environment if name.startswith(PREFIX)):
         found = find_variable(name)
@@ -177,14 +177,14 @@ def _take_assignment(source: Source, text: str) -> None:
 
 
 def unknown(name: str, found: Unknown, *, variable: bool = False) -> str:
-    """That a name is none, and which one was perhaps meant, with what it may be."""
-    said = "this" if variable else name
+    """The message for an unknown name: which one was perhaps meant, and its allowed values."""
+    name_shown = "this" if variable else name
     if found.nearest is None:
-        return f"{said} is not a setting; `holdfast config show` lists all"
+        return f"{name_shown} is not a setting; `holdfast config show` lists all"
     near = found.nearest
     called = nearest(name, near.variables) or near.variable if variable else near.key
     facts = " ".join(part for part in (near.unit, bounds(near)) if part)
-    return f"{said} is not a setting; did you mean {called}{f' ({facts})' if facts else ''}?"
+    return f"{name_shown} is not a setting; did you mean {called}{f' ({facts})' if facts else ''}?"
 
 
 def _meant(names: list[str]) -> str:
@@ -197,7 +197,7 @@ def _place(path: Path, lines: Mapping[str, int], *keys: str) -> str:
 
 
 def _lines_of(text: str) -> dict[str, int]:
-    """The line of each `section` and `section.name`, as they are commonly written; tomllib does not say."""
+    """The line of each `section` and `section.name`, as they are commonly written; tomllib does not report it."""
     found: dict[str, int] = {}
     table = ""
     for number, line in enumerate(text.splitlines(), start=1):

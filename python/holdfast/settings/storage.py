@@ -1,4 +1,4 @@
-"""Settings of what a node keeps on its own disk: the journal, the archive and the snapshots.
+"""Settings of the files of a node on its own disk: the journal, the archive and the snapshots.
 
 In: nothing. Out: JournalSettings, SnapshotSettings. Always: none of it is needed to rebuild the state from a whole log.
 """
@@ -42,7 +42,7 @@ class JournalSettings:
     group_bytes_max: int = 4 * MIB
     retry_ms: int = 2 * SECOND_MS  # after the disk refused
     archive_bytes_max: int = 256 * MIB  # of messages in one file of the archive, before compression
-    archive_look_ms: int = 1 * MINUTE_MS  # how often segments that are archived are let go of
+    archive_look_ms: int = 1 * MINUTE_MS  # how often segments that are archived are removed
 
 
 @section("snapshots", "Snapshots of the state, and the process that takes them ([snapshots.md](snapshots.md)).")
@@ -76,7 +76,7 @@ class SnapshotSettings:
     niceness: int = public(
         10, "Niceness of the process that takes them, added to that of `serve`.", lowest=0, highest=19, unit="nice"
     )
-    heartbeat_wait_ms: int = 3 * SECOND_MS  # for another process to say its digest of the same state
+    heartbeat_wait_ms: int = 3 * SECOND_MS  # for another process to report its digest of the same state
 
     retained: int = public(3, "Newest snapshots that stay.", lowest=1, highest=1_000, unit="files")
     damaged_retained: int = public(
@@ -84,7 +84,7 @@ class SnapshotSettings:
     )
     header_bytes_max: int = 64 * KIB
 
-    # On several machines each has an archive of its own: there it is an operator's to decide.
+    # On several machines each has its own archive: there an operator decides.
     trim_batches_min: int = public(
         0,
         "LOG and IN are cut below the second newest snapshot once this many batches lie below it, after they are in "
@@ -106,7 +106,7 @@ class SnapshotSettings:
         highest=TIB,
     )
     shared_part_bytes: int = 128 * KIB
-    shared_part_pause_ms: int = 5  # between parts on their way up: the log goes first
+    shared_part_pause_ms: int = 5  # between uploaded parts: the log has priority
     shared_timeout_ms: int = public(
         10 * MINUTE_MS,
         "How long putting or getting one shared snapshot may take.",

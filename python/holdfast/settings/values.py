@@ -1,7 +1,7 @@
 """One value of one setting: parsed, checked against its definition, and shown.
 
-In: a TOML value, or text of a variable or an option. Out: a value that is right, or a ValueError whose message says
-what would be. Always: a secret is never shown.
+In: a TOML value, or text of a variable or an option. Out: a valid value, or a ValueError whose message says
+what would be valid. Always: a secret is never shown.
 """
 
 import re
@@ -68,7 +68,7 @@ def _shortened(value: Any) -> str:
 
 
 def allowed(definition: Definition) -> str:
-    """What it may be, in words, such as `a whole number (ms) from 100 to 3600000 (1 h)`."""
+    """What it may be, as text, such as `a whole number (ms) from 100 to 3600000 (1 h)`."""
     if definition.kind == "boolean":
         return "true or false"
     if definition.choices:

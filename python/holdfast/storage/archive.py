@@ -1,8 +1,9 @@
-"""The archive: what the log may let go of, compressed, proven, and readable for ever.
+"""The archive: what is cut from the log, compressed, proven, and readable without a limit of time.
 
-Role: keep LOG messages that were cut from LOG, in DIR/archive. In: consecutive messages, and where the history stands
-before them. Out: the same messages again. Always: a file gets its name only after it was written whole, fsynced, read
-back, and every checksum and the chain in it held; files follow each other without a gap; nothing here removes one.
+Role: keep LOG messages that were cut from LOG, in DIR/archive. In: consecutive messages, and the position of the
+history before them. Out: the same messages again. Always: a file gets its name only after it was written whole,
+fsynced, read back, and every checksum and the chain in it held; files follow each other without a gap; nothing here
+removes one.
 """
 
 import contextlib
@@ -64,12 +65,13 @@ class Archive:
         return files[-1].last if files else 0
 
     def end(self) -> Position | None:
-        """Where the archived history ends; None while there is none. Reads the newest file. Raises ArchiveError."""
+        """The end of the archived history; None while there is none. Reads the newest file. Raises ArchiveError."""
         files = self.files()
         return self._prove(files[-1].path, files[-1].first) if files else None
 
     def add(self, before: Position, messages: Iterator[tuple[int, bytes]], bytes_max: int) -> Position:
-        """Archive messages that follow `before`, until they end or one file is full; where the history then stands.
+        """Archive messages that follow `before`, until they end or one file is full; returns the position of the
+        history then.
 
         Raises ArchiveError, OSError, and what `messages` raises.
         """
@@ -91,12 +93,12 @@ class Archive:
                             break
                 raw.flush()
                 os.fsync(raw.fileno())
-                with contextlib.suppress(AttributeError, OSError):  # else the page cache would be proven
+                with contextlib.suppress(AttributeError, OSError):  # else only the page cache would be proven
                     os.posix_fadvise(raw.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
             if position == before:
                 return before
             if self._prove(part, before.sequence + 1) != position:
-                raise ArchiveError(f"{part} was read back as something else than was written; look at the disk")
+                raise ArchiveError(f"{part} was read back with other bytes than were written; look at the disk")
             name = f"{self.scope}-{before.sequence + 1:0{_DIGITS}}-{position.sequence:0{_DIGITS}}{SUFFIX}"
             part.rename(self.directory / name)
         finally:
@@ -113,15 +115,15 @@ class Archive:
                         yield sequence, message
 
     def check(self) -> Position:
-        """Read everything; where the history ends, its chain whole from the first message on. Raises ArchiveError."""
+        """Read everything and check the chain from the first message; returns its end. Raises ArchiveError."""
         position: Position | None = None
         for one in self.files():
             before = self._header(one.path).before
             if position is not None and before != position:
-                raise ArchiveError(f"{one.path} does not go on where the file before it ends")
+                raise ArchiveError(f"{one.path} does not continue where the file before it ends")
             position = self._prove(one.path, one.first)
             if position.sequence != one.last:
-                raise ArchiveError(f"{one.path} ends at {position.sequence}, which is not its name")
+                raise ArchiveError(f"{one.path} ends at {position.sequence}, which differs from its name")
         return position or START
 
     def _header(self, path: Path) -> Segment:
@@ -139,7 +141,7 @@ class Archive:
         with self._opened(path) as file:
             segment = parse_header(file, path)
             if segment.first != first:
-                raise ArchiveError(f"{path} begins at {segment.first}, which is not its name")
+                raise ArchiveError(f"{path} begins at {segment.first}, which differs from its name")
             try:
                 for record in read_records(segment, file):
                     yield record.sequence, record.payload
@@ -148,7 +150,7 @@ class Archive:
                 if stop.why:
                     raise ArchiveError(f"{path} is damaged at {stop.offset}: {stop.why}; use a copy") from stop
         if last is not None and upto != last:
-            raise ArchiveError(f"{path} ends at {upto}, which is not its name; use a copy")
+            raise ArchiveError(f"{path} ends at {upto}, which differs from its name; use a copy")
 
     @contextlib.contextmanager
     def _opened(self, path: Path) -> Iterator[BinaryIO]:

@@ -1,6 +1,6 @@
-"""Where a chain of batches stands, told from the messages alone.
+"""The position of a chain of batches, from the messages alone.
 
-Role: say of each LOG message whether it continues the history before it, and where the history stands after it, by the
+Role: decide of each LOG message whether it continues the history before it, and the position after it, by the
 rule that the core applies (docs/log.md), without a core. In: a position and the next message. Out: the next position.
 Always: a message that does not fit is void: it takes a sequence and changes nothing else, the same on every node.
 """
@@ -21,7 +21,7 @@ _ABSENT = {b"", b"null"}
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """Where a history stands after LOG message `sequence`; `chain` is 64 hex digits."""
+    """The position of a history after LOG message `sequence`; `chain` is 64 hex digits."""
 
     sequence: int = 0
     chain: str = NO_CHAIN
@@ -49,7 +49,7 @@ class _Head(msgspec.Struct, forbid_unknown_fields=True):
     facts: msgspec.Raw = msgspec.Raw(b"")
 
     def is_lead(self) -> bool | None:
-        """Whether it is a lead batch; None where it carries what its kind does not."""
+        """Whether it is a lead batch; None where it carries something that its kind does not have."""
         lead = self.kind == "lead"
         with_rules, with_facts = bytes(self.rules) not in _ABSENT, bytes(self.facts) not in _ABSENT
         return lead if with_rules is lead and with_facts is not lead else None
@@ -59,12 +59,12 @@ _head_decoder = msgspec.json.Decoder(_Head)
 
 
 def chain_hash(message: bytes) -> str:
-    """What the next batch names as `previous`."""
+    """The hash that the next batch names as `previous`."""
     return blake3(HASH_DOMAIN + message).hexdigest()
 
 
 def advance(position: Position, scope: str, message: bytes) -> Position:
-    """Where the history stands when `message` is the next one of LOG."""
+    """The position after `message` as the next one of LOG."""
     head = _head(message)
     if head is None or not _fits(position, scope, head):
         return replace(position, sequence=position.sequence + 1)
@@ -79,7 +79,7 @@ def advance(position: Position, scope: str, message: bytes) -> Position:
 
 
 def _head(message: bytes) -> _Head | None:
-    """Everything but the facts, which are not looked at where they stand last, as the core writes them."""
+    """Everything except the facts, which are not parsed where they are last, as the core writes them."""
     cut = message.find(_FACTS, 0, _HEADER_BYTES_MAX)
     try:
         if cut > 0 and message.endswith(b"]}"):

@@ -1,9 +1,9 @@
 """A node's own copy of LOG, in files that it checks itself.
 
-Role: keep every LOG message that this node applied, so that a log that lost its tail, or was altered, is noticed and
-can be put right. In: messages by sequence, off the event loop, one caller at a time. Out: the same bytes again, where
+Role: store every LOG message that this node applied, so that a log that lost its tail, or was altered, is noticed and
+can be repaired. In: messages by sequence, off the event loop, one caller at a time. Out: the same bytes again, where
 the history ends (sequence and chain), and an error wherever the two copies differ. Always: append-only; one `os.write`
-per group; what the disk refused leaves no half record behind; a torn tail is cut off at `open` and told, damage
+per group; what the disk refused leaves no half record behind; a torn tail is cut off at `open` and reported, damage
 anywhere else is an error that names segment and byte; one process at a time, by a lock.
 """
 
@@ -80,7 +80,7 @@ class Journal:
         Raises JournalInUseError, JournalDamagedError, OSError.
         """
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = take_lock(directory, "give each process a --node name of its own")
+        lock = take_lock(directory, "give each process its own --node name")
         journal = cls(directory, scope, settings, lock)
         try:
             journal._recover()
@@ -90,7 +90,7 @@ class Journal:
         return journal
 
     def close(self) -> None:
-        """Everything to the disk, and the lock given back."""
+        """Everything to the disk, and the lock released."""
         try:
             self.sync()
         finally:
@@ -118,7 +118,7 @@ class Journal:
                 if stop.why:
                     later = last_record_after(file, stop.offset, position.sequence + 1)
                     if later is not None:
-                        why = f"{stop.why}, and record {later} stands whole after it"
+                        why = f"{stop.why}, and record {later} is whole after it"
                         raise JournalDamagedError(newest.path.name, stop.offset, why) from stop
                     self._cut_off(newest, stop)
         self._position = position
@@ -137,17 +137,17 @@ class Journal:
 
     @property
     def position(self) -> Position | None:
-        """Where the kept history ends; None while nothing is kept."""
+        """The end of the stored history; None while nothing is stored."""
         return self._position
 
     @property
     def end(self) -> tuple[int, str] | None:
-        """(sequence, chain) of the newest message kept; None while nothing is."""
+        """(sequence, chain) of the newest message stored; None while there is none."""
         return None if self._position is None else (self._position.sequence, self._position.chain)
 
     @property
     def first(self) -> int | None:
-        """The oldest sequence that is kept."""
+        """The oldest sequence stored."""
         return self._segments[0].first if self._segments else None
 
     @property
@@ -157,13 +157,13 @@ class Journal:
 
     @property
     def sealed(self) -> list[Path]:
-        """The segments that nothing is appended to any more, in order."""
+        """The segments that are complete, in order."""
         return [segment.path for segment in self._segments[:-1]]
 
     def read(self, after_sequence: int = 0) -> Iterator[tuple[int, bytes]]:
-        """What is kept after a sequence, in order. Raises JournalDamagedError where bytes are not as they were written.
+        """The messages after a sequence, in order. Raises JournalDamagedError where bytes are not as they were written.
 
-        A sequence before the oldest that is kept begins at the oldest.
+        A sequence before the oldest stored begins at the oldest.
         """
         segments = list(self._segments)
         last = self._position.sequence if self._position is not None else 0
@@ -173,7 +173,7 @@ class Journal:
                 yield from _read_segment(segment, after_sequence, ends_at)
 
     def check(self) -> Position | None:
-        """Read everything, and follow the chain from the oldest message to the newest; where it ends.
+        """Read everything, and follow the chain from the oldest message to the newest; returns its end.
 
         Raises JournalDamagedError.
         """
@@ -181,7 +181,7 @@ class Journal:
         for segment in self._segments:
             if position is not None and segment.before != position:
                 raise JournalDamagedError(
-                    segment.path.name, 0, f"it does not go on where the one before ends ({position.sequence})"
+                    segment.path.name, 0, f"it does not continue where the one before ends ({position.sequence})"
                 )
             position = segment.before
             ends_at = self._ends_at(segment)
@@ -198,16 +198,17 @@ class Journal:
         assert self._position is not None, "Invariant: with a segment there is a position"
         return self._position.sequence
 
-    # ---- keeping
+    # ---- writing
 
     def keep(self, sequence: int, message: bytes) -> None:
-        """Keep one message, or see that it is the one that was kept. See `keep_many`."""
+        """Store one message, or check that it is the one stored. See `keep_many`."""
         self.keep_many(sequence, [message])
 
     def keep_many(self, first_sequence: int, messages: Sequence[bytes]) -> None:
-        """Keep consecutive messages; of those that were kept before, see that they are the same.
+        """Store consecutive messages; check that those stored before are the same.
 
-        Raises JournalDiffersError, JournalGapError, JournalDamagedError, JournalFullError, OSError (then as before).
+        Raises JournalDiffersError, JournalGapError, JournalDamagedError, JournalFullError, OSError (then nothing
+        changed).
         """
         end = self._position.sequence if self._position is not None else first_sequence - 1
         if self._position is None and first_sequence != 1:
@@ -221,7 +222,7 @@ class Journal:
             self._append(messages[known:])
 
     def restart(self, position: Position) -> None:
-        """Let go of everything that is kept, and go on after `position`: LOG no longer has what lies between."""
+        """Remove everything, and continue after `position`: LOG no longer has what lies between."""
         self._close_file()
         for segment in self._segments:
             segment.path.unlink()
@@ -229,7 +230,7 @@ class Journal:
         self._begin_segment(position)
 
     def drop_below(self, sequence: int) -> list[Path]:
-        """Remove the segments of which every message lies below `sequence`; the newest one stays. What went."""
+        """Remove and return the segments whose messages are all below `sequence`, except the newest segment."""
         gone: list[Path] = []
         while len(self._segments) > 1 and self._segments[1].first <= sequence:
             segment = self._segments.pop(0)
@@ -242,7 +243,7 @@ class Journal:
         return gone
 
     def sync(self) -> None:
-        """Have the disk hold everything that was kept."""
+        """Have the disk hold everything that was stored."""
         if self._dirty and self._file >= 0:
             os.fsync(self._file)
             self._dirty = False
@@ -253,7 +254,7 @@ class Journal:
         if self._cursor is None or self._cursor_next != sequence:
             self._cursor = self.read(sequence - 1)
         found = next(self._cursor, None)
-        if found is None:  # kept since the cursor was made
+        if found is None:  # stored since the cursor was made
             self._cursor = self.read(sequence - 1)
             found = next(self._cursor)
         self._cursor_next = sequence + 1
@@ -280,7 +281,7 @@ class Journal:
                 self._write(group, position)
                 raise JournalFullError(
                     f"the journal in {self.directory} has reached {self._settings.bytes_max} bytes; "
-                    "see that snapshots and the archive are made, or raise `journal.bytes_max`"
+                    "check that snapshots and the archive are made, or raise `journal.bytes_max`"
                 )
             group += record
             position = advance(position, self.scope, message)
@@ -291,7 +292,7 @@ class Journal:
         if not group:
             return
         if self._file < 0:
-            raise JournalError(f"the journal in {self.directory} could not be put back in order; start again")
+            raise JournalError(f"the journal in {self.directory} is unusable after a failed write; start again")
         path = self._segments[-1].path
         try:
             written = 0
@@ -300,7 +301,7 @@ class Journal:
         except OSError:
             try:
                 os.ftruncate(self._file, self._sizes[path])
-            except OSError:  # half a record may stand there: `open` cuts it off
+            except OSError:  # half a record may be there: `open` cuts it off
                 self._close_file()
             raise
         self._sizes[path] += len(group)
@@ -357,7 +358,7 @@ def take_lock(directory: Path, advice: str) -> int:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as fault:
         os.close(lock)
-        raise JournalInUseError(f"another process keeps the journal in {directory}; {advice}") from fault
+        raise JournalInUseError(f"another process writes the journal in {directory}; {advice}") from fault
     return lock
 
 

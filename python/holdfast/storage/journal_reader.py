@@ -1,9 +1,9 @@
-"""Reading a journal that another process may be keeping.
+"""Reading a journal that another process may be writing.
 
-Role: a journal as it stands on the disk, without its lock and unchanged: what it holds, whether that is sound, and the
-messages again. In: a directory. Out: where the history ends, damage in words, messages. Always: read only; an
-end that is being written, or was torn, is taken for the end; damage anywhere else is told, with how far the journal is
-good and how far it is known to have gone.
+Role: a journal as it is on the disk, without its lock and unchanged: what it holds, whether that is sound, and the
+messages again. In: a directory. Out: the end of the history, damage as text, messages. Always: read only; an
+end that is being written, or was torn, counts as the end; damage anywhere else is reported, with the sequence up to
+which the journal is good and the highest that it is known to have had.
 """
 
 from collections.abc import Iterator
@@ -32,9 +32,9 @@ class JournalView:
     node: str
     directory: Path
     scope: str
-    first: int  # the oldest sequence kept
-    before: Position  # where the history stands before it
-    end: Position  # where it stands after the newest good message
+    first: int  # the oldest sequence stored
+    before: Position  # the position of the history before it
+    end: Position  # the position after the newest good message
     known_upto: int  # the highest sequence that it is known to have had; beyond `end` where it is damaged
     damage: str  # "" when there is none
 
@@ -73,7 +73,7 @@ def _segments(directory: Path, scope: str) -> tuple[list[Segment], str]:
 
 
 def read_journal_view(directory: Path, scope: str) -> JournalView | None:
-    """Read a whole journal; None where none is kept. Blocking, and as long as reading its bytes takes."""
+    """Read a whole journal; None where there is none. Blocking, for as long as reading its bytes takes."""
     segments, damage = _segments(directory, scope)
     newest = max((int(path.stem[-20:]) for path in list_paths(directory, scope)), default=1) - 1
     if not segments:
@@ -83,7 +83,7 @@ def read_journal_view(directory: Path, scope: str) -> JournalView | None:
     position = segments[0].before
     for segment in segments:
         if segment.before != position:
-            damage = damage or f"{segment.path.name} does not go on where the one before ends ({position.sequence})"
+            damage = damage or f"{segment.path.name} does not continue where the one before ends ({position.sequence})"
             break
         position, why, later = _follow(segment, scope, last=segment is segments[-1])
         newest = max(newest, later, position.sequence)
@@ -96,7 +96,7 @@ def read_journal_view(directory: Path, scope: str) -> JournalView | None:
 
 
 def _follow(segment: Segment, scope: str, *, last: bool) -> tuple[Position, str, int]:
-    """(where the history stands after the segment, damage, the sequence of a whole record behind the damage)."""
+    """(the position of the history after the segment, damage, the sequence of a whole record behind the damage)."""
     position = segment.before
     with segment.path.open("rb", buffering=_READ_BYTES) as file:
         try:

@@ -1,8 +1,8 @@
 """The journal's files: how a segment and its records are written and read (docs/journal.md has every byte).
 
 Role: bytes to records and back, each proven by its checksum. In: paths and bytes. Out: headers, records, or where and
-why reading stopped. Always: one flipped bit, anywhere, is seen; a record's length is believed only when its head's own
-checksum holds; nothing here decides whether what stopped the reading is a torn tail.
+why reading stopped. Always: one flipped bit, anywhere, is detected; a record's length is believed only when its head's
+own checksum holds; whether a stop is a torn tail is not decided here.
 """
 
 import re
@@ -33,7 +33,7 @@ _TWO_ZEROS = re.compile(rb"(?=\x00\x00)")
 
 
 class Record(NamedTuple):
-    """One kept message, where it stands and where the next one does."""
+    """One stored message, its offset and that of the next one."""
 
     sequence: int
     payload: bytes
@@ -41,8 +41,8 @@ class Record(NamedTuple):
     end: int
 
 
-class Stop(Exception):  # noqa: N818 - no failure by itself: the caller says what it means
-    """Reading a segment came to bytes that are no whole record."""
+class Stop(Exception):  # noqa: N818 - no failure by itself: the caller decides what it means
+    """Reading a segment reached bytes that are not a whole record."""
 
     def __init__(self, offset: int, why: str) -> None:
         super().__init__(why)
@@ -52,7 +52,7 @@ class Stop(Exception):  # noqa: N818 - no failure by itself: the caller says wha
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A file of the journal: where the history stood before its first record, and how long its header is."""
+    """A file of the journal: the position of the history before its first record, and how long its header is."""
 
     path: Path
     scope: str
@@ -71,7 +71,7 @@ def segment_name(scope: str, first: int) -> str:
 
 
 def encode_header(scope: str, before: Position) -> bytes:
-    """The header of a segment that goes on after `before`."""
+    """The header of a segment that continues after `before`."""
     names = scope.encode() + before.node.encode()
     fixed = _FIXED.pack(
         MAGIC,
@@ -114,7 +114,7 @@ def read_header(path: Path, scope: str) -> Segment | None:
             return None
     if path.name != segment_name(scope, segment.first) or segment.scope != scope:
         raise JournalDamagedError(
-            path.name, 0, f"it holds scope {segment.scope!r} from {segment.first} on, which is not its name"
+            path.name, 0, f"it holds scope {segment.scope!r} from {segment.first} on, which differs from its name"
         )
     return segment
 
@@ -126,10 +126,10 @@ def parse_header(file: BinaryIO, path: Path) -> Segment:
     if len(checksum) < _CHECKSUM.size:
         raise EOFError("the header is cut off")
     if _checksum(fixed) != checksum:
-        raise JournalDamagedError(path.name, 0, "the checksum of the segment's header does not hold")
+        raise JournalDamagedError(path.name, 0, "the checksum of the segment's header does not match")
     magic, version, length, first, chain, batch, epoch, in_upto, scope_bytes, node_bytes = _FIXED.unpack(fixed)
     if magic != MAGIC:
-        raise JournalDamagedError(path.name, 0, "this is no journal segment")
+        raise JournalDamagedError(path.name, 0, "this is not a journal segment")
     if version != VERSION:
         raise JournalDamagedError(path.name, 8, f"format version {version} is not {VERSION}; a newer holdfast wrote it")
     names = file.read(scope_bytes + node_bytes)
@@ -137,7 +137,7 @@ def parse_header(file: BinaryIO, path: Path) -> Segment:
     if len(checksum) < _CHECKSUM.size:
         raise EOFError("the header is cut off")
     if _checksum(names) != checksum:
-        raise JournalDamagedError(path.name, len(start), "the checksum of the names in the header does not hold")
+        raise JournalDamagedError(path.name, len(start), "the checksum of the names in the header does not match")
     scope, node = names[:scope_bytes].decode(), names[scope_bytes:].decode()
     return Segment(path, scope, Position(first - 1, chain.hex(), batch, epoch, node, in_upto), length)
 
@@ -180,7 +180,7 @@ def read_records(segment: Segment, file: BinaryIO, *, skip_upto: int = 0) -> Ite
             raise Stop(offset, "a record's head is cut off" if head else "")
         length, sequence, checksum = _parse_head(head, offset)
         if sequence != wanted:
-            raise Stop(offset, f"record {sequence} stands where {wanted} belongs")
+            raise Stop(offset, f"record {sequence} is in the place of {wanted}")
         end = offset + RECORD_HEAD_BYTES + length
         if sequence <= skip_upto:
             file.seek(end)
@@ -190,14 +190,14 @@ def read_records(segment: Segment, file: BinaryIO, *, skip_upto: int = 0) -> Ite
             if len(payload) < length:
                 raise Stop(offset, f"record {sequence} is cut off")
             if zlib.crc32(payload) != checksum:
-                raise Stop(offset, f"the checksum of record {sequence} does not hold")
+                raise Stop(offset, f"the checksum of record {sequence} does not match")
         yield Record(sequence, payload, offset, end)
         offset = end
         wanted += 1
 
 
 def read_copied(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
-    """(sequence, payload) of records that stand alone, without a header, perhaps with holes. Raises Stop at damage."""
+    """(sequence, payload) of records without a header, perhaps with holes. Raises Stop at damage."""
     offset = 0
     while head := file.read(RECORD_HEAD_BYTES):
         if len(head) < RECORD_HEAD_BYTES:
@@ -205,14 +205,14 @@ def read_copied(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
         length, sequence, checksum = _parse_head(head, offset)
         payload = file.read(length)
         if len(payload) < length or zlib.crc32(payload) != checksum:
-            raise Stop(offset, f"the checksum of record {sequence} does not hold")
+            raise Stop(offset, f"the checksum of record {sequence} does not match")
         yield sequence, payload
         offset += RECORD_HEAD_BYTES + length
 
 
 def _parse_head(head: bytes, offset: int) -> tuple[int, int, int]:
     if _checksum(head[: _HEAD.size]) != head[_HEAD.size :]:
-        raise Stop(offset, "the checksum of a record's head does not hold")
+        raise Stop(offset, "the checksum of a record's head does not match")
     length, sequence, checksum = _HEAD.unpack_from(head)
     if length > PAYLOAD_BYTES_MAX:
         raise Stop(offset, f"a record of {length} bytes is longer than any message")
@@ -220,10 +220,10 @@ def _parse_head(head: bytes, offset: int) -> tuple[int, int, int]:
 
 
 def last_record_after(file: BinaryIO, offset: int, sequence_min: int) -> int | None:
-    """The highest sequence of a whole record that stands somewhere after `offset`; None when there is none.
+    """The highest sequence of a whole record somewhere after `offset`; None when there is none.
 
     A head has two zero bytes where the upper half of its sequence is; messages, being JSON, have none, so few places
-    are looked at.
+    are examined.
     """
     file.seek(offset)
     rest = file.read()

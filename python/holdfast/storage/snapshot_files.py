@@ -34,7 +34,7 @@ _SEQUENCE_DIGITS = 20
 
 
 class SnapshotHeader(msgspec.Struct, frozen=True):
-    """What a snapshot says of itself. Its checksum is looked at when it is restored."""
+    """The header of a snapshot. Its checksum is checked when it is restored."""
 
     scope: str
     sequence: int
@@ -67,7 +67,7 @@ def read_header(path: Path, bytes_max: int) -> SnapshotHeader:
         fixed = file.read(_FIXED_BYTES)
         version, length = int.from_bytes(fixed[8:12], "little"), int.from_bytes(fixed[12:16], "little")
         if len(fixed) < _FIXED_BYTES or fixed[:8] != _MAGIC:
-            raise SnapshotUnreadableError(f"{path} is no snapshot")
+            raise SnapshotUnreadableError(f"{path} is not a snapshot")
         if version > FORMAT_MAX:
             raise SnapshotTooNewError(
                 f"{path} has format {version}, this version reads up to {FORMAT_MAX}: use the version that wrote it"
@@ -89,16 +89,16 @@ class SnapshotStore:
         self._settings = settings
 
     def path_of(self, sequence: int) -> Path:
-        """Where the snapshot at a sequence is, if there is one."""
+        """The path of the snapshot at a sequence, if there is one."""
         return self.directory / f"{self.scope}-{sequence:0{_SEQUENCE_DIGITS}}{SUFFIX}"
 
     def sequences(self) -> list[int]:
-        """Of the snapshots that there are, the newest first."""
+        """The sequences of the snapshots, the newest first."""
         found = (path.name.removeprefix(f"{self.scope}-").removesuffix(SUFFIX) for path in self._all(SUFFIX))
         return sorted((int(name) for name in found if name.isdigit() and len(name) == _SEQUENCE_DIGITS), reverse=True)
 
     def snapshots(self) -> Iterator[Snapshot]:
-        """Those that can be read by their headers, the newest first; others are told and left out."""
+        """Those that can be read by their headers, the newest first; others are logged and left out."""
         for sequence in self.sequences():
             try:
                 yield self.at(sequence)
@@ -110,12 +110,12 @@ class SnapshotStore:
         path = self.path_of(sequence)
         header = read_header(path, self._settings.header_bytes_max)
         if (header.scope, header.sequence) != (self.scope, sequence):
-            raise SnapshotUnreadableError(f"{path} is of {header.scope} at {header.sequence}, which is not its name")
+            raise SnapshotUnreadableError(f"{path} is of {header.scope} at {header.sequence}: not its name")
         return Snapshot(path, header, path.stat().st_size)
 
     @contextmanager
     def taking(self) -> Iterator[None]:
-        """While one is made. Raises SnapshotsInUseError, OSError."""
+        """A context in which one is made. Raises SnapshotsInUseError, OSError."""
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = os.open(self.directory / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
@@ -130,7 +130,7 @@ class SnapshotStore:
             os.close(lock)
 
     def part(self, sequence: int) -> Path:
-        """Where one that is not proven yet is written. Within `taking`."""
+        """The path of one that is not proven yet. Within `taking`."""
         return self.path_of(sequence).with_suffix(f"{SUFFIX}.part")
 
     def prove(self, part: Path, restore: Callable[[str], T]) -> T:
@@ -138,14 +138,14 @@ class SnapshotStore:
         descriptor = os.open(part, os.O_RDONLY | os.O_CLOEXEC)
         try:
             os.fsync(descriptor)
-            with contextlib.suppress(AttributeError, OSError):  # else the page cache would be proven
+            with contextlib.suppress(AttributeError, OSError):  # else only the page cache would be proven
                 os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
         finally:
             os.close(descriptor)
         return restore(str(part))
 
     def admit(self, part: Path, sequence: int) -> Snapshot:
-        """Give a proven file its name, and let the oldest beyond those to be kept go."""
+        """Give a proven file its name, and remove the oldest beyond the number to keep."""
         part.chmod(0o600)
         part.rename(self.path_of(sequence))
         self._sync_directory()
@@ -153,9 +153,9 @@ class SnapshotStore:
         return self.at(sequence)
 
     def trim(self, upto: int) -> list[int]:
-        """Remove all but the newest ones up to a sequence; the sequences of what went.
+        """Remove all but the newest ones up to a sequence; returns the removed sequences.
 
-        What lies beyond was made on a log that was longer: it may be again.
+        Those beyond it were made on a longer log, which may come back.
         """
         gone = [found for found in self.sequences() if found <= upto][self._settings.retained :]
         for sequence in gone:
@@ -163,7 +163,7 @@ class SnapshotStore:
         return gone
 
     def set_aside(self, sequence: int) -> Path:
-        """Take a damaged one out of the way, to be looked at."""
+        """Set a damaged one aside, for examination."""
         path = self.path_of(sequence)
         aside = path.with_suffix(f"{SUFFIX}.damaged")
         with contextlib.suppress(FileNotFoundError):  # another process was faster

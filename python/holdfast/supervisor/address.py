@@ -1,7 +1,7 @@
-"""The port that the workers share, kept by a process that does not listen on it.
+"""The port that the workers share, reserved by a process that does not listen on it.
 
-In: a host and a port. Out: sockets that are bound, and the port (0 takes a free one). Always: the port stays ours while
-no worker runs; a port on which somebody listens, or that another supervisor has taken a moment ago, is refused.
+In: a host and a port. Out: sockets that are bound, and the port (0 takes a free one). Always: the port stays reserved
+while no worker runs; a port on which a program listens, or that another supervisor is taking, is refused.
 """
 
 import errno
@@ -19,16 +19,16 @@ class Reserved:
     sockets: list[socket.socket] = field(default_factory=list)
 
     def release(self) -> None:
-        """Let others have it."""
+        """Release the port."""
         for one in self.sockets:
             one.close()
         self.sockets.clear()
 
 
 def reserve(host: str, port: int) -> Reserved:
-    """Bind each address that `host` stands for to one port, shared with children of the same user (SO_REUSEPORT).
+    """Bind each address that `host` resolves to to one port, shared with children of the same user (SO_REUSEPORT).
 
-    A bound socket that does not listen gets no connections. Raises OSError: EADDRINUSE where somebody is already.
+    A bound socket that does not listen gets no connections. Raises OSError: EADDRINUSE where it is taken.
     """
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     addresses = list(dict.fromkeys((family, address) for family, _, _, _, address in found))

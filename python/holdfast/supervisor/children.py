@@ -1,8 +1,8 @@
 """A child process that is kept running.
 
-In: what to start, and an assignment that may come later than the start. Out: what it says, and its deaths. Always: it
-goes when its parent goes (PR_SET_PDEATHSIG, and the end of its channel); it is started again at once when it dies, and
-after a wait that doubles up to a bound when it dies again before it lasted; one child's deaths do not touch another.
+In: what to start, and an assignment that may come later than the start. Out: its messages, and its deaths. Always: it
+ends when its parent ends (PR_SET_PDEATHSIG, and the end of its pipe); it is started again at once when it dies, and
+after a wait that doubles up to a bound when it dies again too soon; one child's deaths do not affect another.
 """
 
 import asyncio
@@ -21,9 +21,9 @@ import structlog
 
 from holdfast.nats_server.store import die_with_parent
 from holdfast.settings import SupervisorSettings
-from holdfast.supervisor.channel import (
+from holdfast.supervisor.control_pipe import (
     Assignment,
-    Channel,
+    ControlPipe,
     Failed,
     Listening,
     LogState,
@@ -44,7 +44,8 @@ class ChildSpec:
     """What to keep running. `argv` holds no secret: that comes with the assignment, on stdin.
 
     `restart`: "always", or "on-failure" (exit status 0 means that it is done). `niceness` is added to ours.
-    `rest_factor`: after a death it rests at least so many times as long as it lived, at most `rest_ms_max`; 0: no rest.
+    `rest_factor`: after a death it rests at least this many times as long as it lived, at most `rest_ms_max`; 0: no
+    rest.
     """
 
     name: str
@@ -76,9 +77,9 @@ class Child:
         self._assignment: asyncio.Future[Assignment] = asyncio.get_running_loop().create_future()
         self._log_state = LogState("")
         self._process: subprocess.Popen[bytes] | None = None
-        self._channel: Channel | None = None
+        self._pipe: ControlPipe | None = None
         self._keeping: asyncio.Task[None] | None = None
-        self._deaths = 0  # in a row, none of which lasted
+        self._deaths = 0  # in a row, each too soon
         self._why = ""
         self._stopping = False
 
@@ -93,28 +94,28 @@ class Child:
         self._keeping = asyncio.get_running_loop().create_task(self._keep())
 
     def assign(self, assignment: Assignment) -> None:
-        """Say what to do, to this process and to each that follows it."""
+        """Send the assignment, to this process and to each successor."""
         self._assignment.set_result(assignment)
 
     def tell_log_state(self, state: LogState) -> None:
-        """Say how the log is, likewise."""
+        """Send the state of the log, likewise."""
         self._log_state = state
-        if self._channel is not None and self._assignment.done():
-            self._channel.tell(state)
+        if self._pipe is not None and self._assignment.done():
+            self._pipe.send(state)
 
     def tell_snapshot_counts(self, counts: SnapshotCounts) -> None:
-        """Say how the snapshots go, likewise."""
+        """Send the snapshots' counts, likewise."""
         self._snapshot_counts = counts
-        if self._channel is not None and self._assignment.done():
-            self._channel.tell(counts)
+        if self._pipe is not None and self._assignment.done():
+            self._pipe.send(counts)
 
     def tell_death(self, death: WorkerDied) -> None:
-        """Say that another one died. A process that starts later has no use for it."""
-        if self._channel is not None and self.listening is not None:
-            self._channel.tell(death)
+        """Send that another one died. A process that starts later does not need it."""
+        if self._pipe is not None and self.listening is not None:
+            self._pipe.send(death)
 
     async def stop(self) -> None:
-        """Ask it to finish what is under way and go; kill it when it does not."""
+        """Ask it to finish requests under way and end; kill it when it does not."""
         self._stopping = True
         self._signal(signal.SIGTERM)
         deadline = time.monotonic() + self._settings.stop_ms / 1000
@@ -138,7 +139,7 @@ class Child:
         if self._process is not None and self._process.poll() is None:
             self._process.send_signal(number)
 
-    # ---- one life
+    # ---- one run of the process
 
     def _spawn(self) -> None:
         ours, theirs = socket.socketpair()
@@ -153,15 +154,15 @@ class Child:
 
         self._why = ""
         with theirs:
-            # From the event loop's thread: the death signal is tied to the thread that forks. A session of its own:
-            # Ctrl-C is ours to hear, and passed on.
+            # From the event loop's thread: the death signal is tied to the thread that forks. Its own session:
+            # Ctrl-C is handled here, and passed on.
             self._process = subprocess.Popen(
                 self.spec.argv,
                 stdin=theirs.fileno(),
                 start_new_session=True,
                 preexec_fn=before,  # noqa: PLW1509 - two system calls, and nothing else
             )
-        self._channel = Channel(ours, self._settings.message_bytes_max)
+        self._pipe = ControlPipe(ours, self._settings.message_bytes_max)
 
     async def _keep(self) -> None:
         while True:
@@ -187,40 +188,40 @@ class Child:
     async def _live(self) -> None:
         """From its start to its end."""
         assert self._process is not None, "Invariant: started"
-        assert self._channel is not None, "Invariant: started"
-        channel = self._channel
-        await channel.open()
-        talking = asyncio.create_task(self._talk(channel))
+        assert self._pipe is not None, "Invariant: started"
+        pipe = self._pipe
+        await pipe.open()
+        talking = asyncio.create_task(self._talk(pipe))
         try:
             while self._process.poll() is None:
                 if talking.done():
                     await asyncio.sleep(_REAP_S)
                 else:
                     await asyncio.wait({talking}, timeout=self._settings.watch_ms / 1000)
-            # Its last words may still be on their way to us.
+            # Its last messages may still be on their way.
             await asyncio.wait({talking}, timeout=self._settings.watch_ms / 1000)
         finally:
             await cancel_and_wait(talking)
-            self._channel = None
-            await channel.close()
+            self._pipe = None
+            await pipe.close()
 
-    async def _talk(self, channel: Channel) -> None:
-        hearing = asyncio.create_task(self._hear(channel))
+    async def _talk(self, pipe: ControlPipe) -> None:
+        receiving = asyncio.create_task(self._receive(pipe))
         try:
-            waited: set[asyncio.Future[Any]] = {self._assignment, hearing}
+            waited: set[asyncio.Future[Any]] = {self._assignment, receiving}
             await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
             if self._assignment.done():
-                channel.tell(self._assignment.result())
-                channel.tell(self._log_state)
+                pipe.send(self._assignment.result())
+                pipe.send(self._log_state)
                 if self._snapshot_counts != SnapshotCounts():
-                    channel.tell(self._snapshot_counts)
-            await hearing
+                    pipe.send(self._snapshot_counts)
+            await receiving
         finally:
-            await cancel_and_wait(hearing)
+            await cancel_and_wait(receiving)
 
-    async def _hear(self, channel: Channel) -> None:
+    async def _receive(self, pipe: ControlPipe) -> None:
         try:
-            async for message in channel.heard():
+            async for message in pipe.received():
                 if isinstance(message, Failed):
                     self._why = message.why
                 elif isinstance(message, Listening):
@@ -233,7 +234,7 @@ class Child:
             self._signal(signal.SIGKILL)
 
     def _note_death(self, status: int, lasted_ms: float) -> float:
-        """Say so; how long to wait before the next start, in ms."""
+        """Log it; returns how long to wait before the next start, in ms."""
         settings = self._settings
         self.deaths_total += 1
         self._deaths = 1 if lasted_ms >= settings.lasting_ms else self._deaths + 1

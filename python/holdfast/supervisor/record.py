@@ -1,8 +1,8 @@
 """DATA/gateway.json: where the gateway of a data directory listens, and which processes it is made of.
 
-In: what the supervisor knows. Out: the file, 0600, while it listens; its reader for the other verbs; and the lock by
-which one supervisor owns DATA. Always: the file is replaced in one step, holds no secret, and is removed at the end;
-one that a killed supervisor left is not believed.
+In: the supervisor's plan and its workers. Out: the file, 0600, while it listens; its reader for the other verbs; and
+the lock by which one supervisor owns DATA. Always: the file is replaced in one step, holds no secret, and is removed at
+the end; a file left by a killed supervisor is ignored.
 """
 
 import contextlib
@@ -20,11 +20,11 @@ LOCK_FILE = "gateway.lock"
 RECORD_FILE = "gateway.json"
 WORKER_MODULE = "holdfast.gateway.worker"
 _ORPHAN_PATIENCE_S = 5.0
-_LOCK_PATIENCE_S = 1.0  # a reader that looks whether a supervisor lives holds the lock for a moment
+_LOCK_PATIENCE_S = 1.0  # a reader that checks whether a supervisor lives holds the lock for a moment
 
 
 class WorkerRecord(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A worker that runs. `url` is its own address on loopback: the same calls, answered by this very process."""
+    """A worker that runs. `url` is its own address on loopback: the same calls, answered by this process only."""
 
     node: str
     pid: int
@@ -40,17 +40,17 @@ class GatewayRecord(msgspec.Struct, frozen=True):
     workers: tuple[WorkerRecord, ...]
 
     def write(self, directory: Path) -> None:
-        """Tell other programs."""
+        """Write the record for other programs."""
         write_private(directory / RECORD_FILE, msgspec.json.format(msgspec.json.encode(self)).decode() + "\n")
 
 
 def remove(directory: Path) -> None:
-    """It does not listen any more."""
+    """Remove the record: it does not listen any more."""
     (directory / RECORD_FILE).unlink(missing_ok=True)
 
 
 def own(directory: Path) -> int:
-    """Be the one supervisor of a data directory, for as long as the descriptor is open. Raises StoreInUseError."""
+    """Become the one supervisor of a data directory, for as long as the descriptor is open. Raises StoreInUseError."""
     path = directory / LOCK_FILE
     deadline = time.monotonic() + _LOCK_PATIENCE_S
     while (descriptor := try_lock(path)) < 0:
@@ -78,9 +78,10 @@ def gateway_of(directory: Path) -> GatewayRecord | None:
 
 
 def end_orphans(directory: Path) -> list[WorkerRecord]:
-    """End workers that outlived their supervisor. The kernel does that (PR_SET_PDEATHSIG); this is for where it cannot.
+    """End workers that outlived their supervisor. The kernel does that (PR_SET_PDEATHSIG); this is for systems where it
+    cannot.
 
-    Called with DATA locked. A pid may be another program's by now, so only a worker of this directory is touched.
+    Called with DATA locked. A pid may be another program's by now, so only a worker of this directory is ended.
     """
     found = _read(directory)
     if found is None:
@@ -105,7 +106,7 @@ def _read(directory: Path) -> GatewayRecord | None:
 
 
 def _lives(pid: int, mark: bytes) -> bool:
-    """Whether a process exists and its command line has `mark`, as far as the system tells."""
+    """Whether a process exists and its command line has `mark`, as far as the system shows."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -2,8 +2,8 @@
 
 In: a plan. Out: a gateway that is announced once it listens, and why it ended. Always: DATA is locked before anything
 in it is touched; the nats-server belongs to this process and to no worker that can die, starts before and stops after
-them; what dies is started again; SIGTERM and SIGINT drain; a kill -9 of this process ends every one of them, and loses
-nothing that was acknowledged.
+them; each one that dies is started again; SIGTERM and SIGINT drain; a kill -9 of this process ends every one of them,
+and loses nothing that was acknowledged.
 """
 
 import asyncio
@@ -21,8 +21,8 @@ import structlog
 from holdfast.settings import Settings
 from holdfast.supervisor import record
 from holdfast.supervisor.address import Reserved, reserve
-from holdfast.supervisor.channel import Assignment, LogState, Outcome, SnapshotCounts, WorkerDied, fingerprint_of
 from holdfast.supervisor.children import Child, ChildSpec
+from holdfast.supervisor.control_pipe import Assignment, LogState, Outcome, SnapshotCounts, WorkerDied, fingerprint_of
 from holdfast.supervisor.record import WORKER_MODULE, GatewayRecord, WorkerRecord
 from holdfast.tasks import cancel_and_wait
 
@@ -38,7 +38,7 @@ SNAPSHOTS_MODULE = "holdfast.recovery.snapshot_process"
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to run. `nats` None: a nats-server of our own under `directory`. `node`: the machine's name in the log."""
+    """What to run. `nats` None: an own nats-server under `directory`. `node`: the machine's name in the log."""
 
     directory: Path
     host: str = "127.0.0.1"
@@ -59,13 +59,14 @@ class Plan:
         return [f"{self.node}-{number}" for number in range(1, self.workers + 1)]
 
     def children(self) -> list[ChildSpec]:
-        """All processes to keep running. Another one for this gateway goes here: it gets the same assignment."""
+        """All processes to keep running. A further one for this gateway is added here: it gets the same assignment."""
         place = str(self.directory.resolve())
         children = [ChildSpec(name, (sys.executable, "-m", WORKER_MODULE, name, place)) for name in self.nodes()]
         snapshots = self.settings.snapshots
         if snapshots.every_batches > 0:
             argv = (sys.executable, "-m", SNAPSHOTS_MODULE, place)
-            # One that ends while it takes a snapshot (killed for its memory, say) must not do so again and again.
+            # One that ends while it takes a snapshot (killed for its memory, for example) must not do so again and
+            # again.
             factor, ms_max = snapshots.retry_rest_factor, snapshots.retry_ms_max
             spec = ChildSpec(SNAPSHOTS, argv, niceness=snapshots.niceness, rest_factor=factor, rest_ms_max=ms_max)
             children.append(spec)
@@ -82,11 +83,11 @@ class Announcement:
 
 
 class StartError(Exception):
-    """A worker ended before any of them listened; the message is its last word."""
+    """A worker ended before any of them listened; the text is its last message."""
 
 
 async def supervise(plan: Plan, announce: Callable[[Announcement], None]) -> str:
-    """Run until asked to stop. Returns why it ended: "" for a signal, else what made going on impossible.
+    """Run until asked to stop. Returns why it ended: "" for a signal, else the cause that made it impossible to go on.
 
     Raises LogError when the log cannot be used, StartError when a worker cannot start, OSError when the address is
     taken.
@@ -127,7 +128,7 @@ class Supervisor:
         self._url = _url(plan.host, shared.port)
 
     async def run(self, stop: asyncio.Event) -> str:
-        """Until asked to stop, or until going on makes no sense."""
+        """Until asked to stop, or until it is impossible to go on."""
         # The children first: they load their programs while the log starts.
         for spec in self._plan.children():
             child = Child(spec, self._plan.settings.supervisor, self._on_change, self._on_snapshot_tried)
@@ -150,7 +151,7 @@ class Supervisor:
         """The address of NATS, with its secret."""
         if self._plan.nats is not None:
             return self._plan.nats
-        # Only now: the client that it brings along takes longer to load than all else here.
+        # Only now: the NATS client that it imports takes longer to load than everything else here.
         from holdfast.nats_server.server import EmbeddedServer
 
         self._server = EmbeddedServer(self._plan.directory, self._plan.settings.log)
@@ -235,12 +236,12 @@ class Supervisor:
                 child.tell_snapshot_counts(self._snapshot_counts)
 
     def _on_fault(self, fault: str) -> None:
-        """The nats-server is in trouble, or out of it."""
+        """The nats-server has a fault, or no longer has one."""
         for child in self._children:
             child.tell_log_state(LogState(fault))
 
     async def stop(self) -> None:
-        """The children first, each with time to finish; then the log; then nothing says that we listen."""
+        """The children first, each with time to finish; then the log; then the record of the address is removed."""
         log.info("stopping")
         await asyncio.gather(*(child.stop() for child in self._children))
         if self._server is not None:
@@ -251,6 +252,6 @@ class Supervisor:
 
 
 def _url(host: str, port: int) -> str:
-    """For programs on this machine: where every address is listened on, loopback is one of them."""
+    """For programs on this machine: where the gateway listens on every address, loopback is one of them."""
     host = {"": OWN_HOST, "0.0.0.0": OWN_HOST, "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -1,6 +1,6 @@
-"""What a supervisor and its children say to each other, over a socket pair that the child has as its stdin.
+"""The control pipe between a supervisor and its children: a socket pair that the child has as its stdin.
 
-In: an assignment first, then what the child must know later. Out: what it is to do, whether it listens, why it failed.
+In: an assignment first, then news for the child. Out: the child's task, whether it listens, why it failed.
 Always: a message is four bytes of length and JSON; secrets go this way and are in no argument list; the end of the
 socket is the end of the other process.
 """
@@ -23,12 +23,12 @@ Outcome: TypeAlias = Literal["taken", "failed"]  # of an attempt to take a snaps
 
 
 def fingerprint_of(settings: Settings) -> str:
-    """Equal for equal settings, and for nothing else."""
+    """A fingerprint: equal only for equal settings."""
     return hashlib.sha256(msgspec.json.encode(settings, order="deterministic")).hexdigest()
 
 
 class Assignment(msgspec.Struct, frozen=True):
-    """What a child is to do. `nats` is one address or several with commas, the secret in the first one's user part."""
+    """The task of a child. `nats` is one address or several with commas, the secret in the first one's user part."""
 
     node: str
     directory: str
@@ -55,7 +55,7 @@ class Assignment(msgspec.Struct, frozen=True):
 
     @property
     def shares_snapshots(self) -> bool:
-        """Whether snapshots also go through NATS: on one machine alone the directory has them."""
+        """Whether snapshots also go through NATS: on a single machine the directory has them."""
         shared = self.settings.snapshots.shared
         return not self.own_nats if shared is None else shared
 
@@ -70,7 +70,7 @@ class LogState(msgspec.Struct, frozen=True, tag=True):
 
 
 class WorkerDied(msgspec.Struct, frozen=True, tag=True):
-    """To the other workers: this one's process is gone for certain. What it held is free before its time is over."""
+    """To the other workers: the process of this one has certainly ended. Its lease is free before its time is over."""
 
     node: str
 
@@ -83,7 +83,7 @@ class Listening(msgspec.Struct, frozen=True, tag=True):
 
 
 class Failed(msgspec.Struct, frozen=True, tag=True):
-    """From a child, as its last word: why it ends."""
+    """From a child, as its last message: why it ends."""
 
     why: str
 
@@ -108,20 +108,20 @@ class SnapshotCounts(msgspec.Struct, frozen=True, tag=True):
         return SnapshotCounts(self.taken_total, self.failed_total + 1, self.failures_in_a_row + 1)
 
 
-Heard: TypeAlias = LogState | WorkerDied | Listening | Failed | SnapshotTried | SnapshotCounts
-Message: TypeAlias = Assignment | Heard
-_decoder = msgspec.json.Decoder(Heard)
+Received: TypeAlias = LogState | WorkerDied | Listening | Failed | SnapshotTried | SnapshotCounts
+Message: TypeAlias = Assignment | Received
+_decoder = msgspec.json.Decoder(Received)
 _assignments = msgspec.json.Decoder(Assignment)
 
 
 def encoded(message: Message) -> bytes:
-    """As it goes over the channel."""
+    """The bytes of a message on the pipe."""
     body = msgspec.json.encode(message)
     return len(body).to_bytes(_LENGTH_BYTES) + body
 
 
-class Channel:
-    """One end. `open` within an event loop, then `tell` and `heard`."""
+class ControlPipe:
+    """One end. `open` within an event loop, then `send` and `received`."""
 
     def __init__(self, end: socket.socket, bytes_max: int) -> None:
         self._end = end
@@ -133,16 +133,16 @@ class Channel:
         """Hand the socket to the event loop."""
         self._reader, self._writer = await asyncio.open_connection(sock=self._end)
 
-    def tell(self, message: Message) -> bool:
-        """Send and do not wait. False when the other one is gone, or has not read for so long that it is dropped."""
+    def send(self, message: Message) -> bool:
+        """Send and do not wait. False when the other end has closed, or has not read for so long that it is dropped."""
         writer = self._writer
         if writer is None or writer.is_closing() or writer.transport.get_write_buffer_size() > self._bytes_max:
             return False
         writer.write(encoded(message))
         return True
 
-    async def heard(self) -> AsyncIterator[Heard]:
-        """What the other one says, until it is gone. Raises msgspec.DecodeError for what is no message."""
+    async def received(self) -> AsyncIterator[Received]:
+        """Messages of the other end, until it closes. Raises msgspec.DecodeError for invalid ones."""
         assert self._reader is not None, "Invariant: opened"
         try:
             while True:
@@ -154,7 +154,7 @@ class Channel:
             return
 
     async def close(self) -> None:
-        """Send what is still to be sent, and hang up."""
+        """Send what is still to be sent, and close."""
         if self._writer is None:
             self._end.close()
             return
@@ -166,16 +166,16 @@ class Channel:
 
 
 class ParentGoneError(Exception):
-    """The supervisor went before it said what to do, or cannot be understood."""
+    """The supervisor ended before it sent a task, or the task cannot be read."""
 
 
-def inherited(bytes_max: int) -> tuple[Assignment, Channel]:
+def inherited(bytes_max: int) -> tuple[Assignment, ControlPipe]:
     """In a child, before its event loop runs: wait for the assignment. Raises ParentGoneError."""
-    # A copy of the descriptor: what the child starts itself has an empty stdin, and no part in this.
+    # A copy of the descriptor: what the child starts itself has an empty stdin, and not this socket.
     try:
         end = socket.socket(fileno=os.dup(_INHERITED))
     except OSError as fault:
-        raise ParentGoneError("this is started by `holdfast serve`, with a channel as its stdin") from fault
+        raise ParentGoneError("this is started by `holdfast serve`, with a pipe as its stdin") from fault
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, _INHERITED)
     os.close(nothing)
@@ -183,7 +183,7 @@ def inherited(bytes_max: int) -> tuple[Assignment, Channel]:
     if length > bytes_max:
         raise ParentGoneError(f"an assignment of {length} bytes")
     try:
-        return _assignments.decode(_exactly(end, length)), Channel(end, bytes_max)
+        return _assignments.decode(_exactly(end, length)), ControlPipe(end, bytes_max)
     except msgspec.DecodeError as fault:
         raise ParentGoneError(f"the supervisor is of another version, restart `holdfast serve` ({fault})") from fault
 
@@ -193,6 +193,6 @@ def _exactly(end: socket.socket, number: int) -> bytes:
     while len(parts) < number:
         part = end.recv(number - len(parts))
         if not part:
-            raise ParentGoneError("the supervisor went before it said what to do")
+            raise ParentGoneError("the supervisor ended before it sent a task")
         parts += part
     return parts

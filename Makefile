@@ -17,11 +17,11 @@ export PYTHON
 export PYTHONDONTWRITEBYTECODE :=
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_QUIET := 1
-# maturin builds for the interpreter of the environment it is told of.
+# maturin builds for the interpreter of the environment that VIRTUAL_ENV names.
 export VIRTUAL_ENV := $(CURDIR)/$(VENV)
 
 RUST_SOURCES := Cargo.toml Cargo.lock rust-toolchain.toml $(shell find rust -name '*.rs' -o -name Cargo.toml)
-# Two builds at once would take each other's files away. (uv has a lock of its own, .lock.)
+# Two builds at once would take each other's files away. (uv has its own lock, .lock.)
 ALONE := $(shell command -v flock >/dev/null 2>&1 && echo flock $(VENV)/.build-lock)
 RUST_PACKAGES := --workspace
 
@@ -66,7 +66,7 @@ rust-test: needs ## The core's own tests
 	@$(STEP) 'Rust tests' cargo test --quiet --locked $(RUST_PACKAGES)
 
 JOBS ?= 2
-python-test: install ## Everything else: oracle, log, node, gateway, command line (ARGS='-k name': some; JOBS=4: so many at a time)
+python-test: install ## Everything else: oracle, log, node, gateway, command line (ARGS='-k name': some; JOBS=4: four at a time)
 ifeq ($(ARGS),)
 	@$(STEP) 'Python tests, $(JOBS) at a time' $(BIN)/pytest -q -n $(JOBS) --dist worksteal -m 'not alone'
 	@$(STEP) 'Python tests that need the machine to themselves' $(BIN)/pytest -q -m alone

@@ -26,7 +26,7 @@ if _core.build_profile != "release":
     pytest.exit("the extension is not the one that is shipped: make install PROFILE=release", returncode=2)
 
 
-def tell(engine: Engine, number: int, facts: list[dict[str, Any]]) -> None:
+def send(engine: Engine, number: int, facts: list[dict[str, Any]]) -> None:
     message = (number, "hf.main.in.erp.acme", json.dumps({"facts": facts}).encode())
     decision = engine.decide(NOW_MS, 0, [], [message])
     assert decision.dead == []
@@ -43,11 +43,11 @@ def put(number: int) -> Command:
 def engine() -> Engine:
     engine = Engine("main")
     engine.apply(1, engine.lead_batch("n1", NOW_MS))
-    tell(engine, 1, [{"kind": "location", "location": place, "type": "warehouse"} for place in PLACES])
+    send(engine, 1, [{"kind": "location", "location": place, "type": "warehouse"} for place in PLACES])
     for number, first in enumerate(range(0, SKUS, 500), start=2):
         level = {"kind": "stock.level", "on_hand": 10**6, "basis": "net", "as_of": 1}
         skus = range(first, first + 500)
-        tell(engine, number, [level | {"sku": f"SKU-{sku}", "location": place} for sku in skus for place in PLACES])
+        send(engine, number, [level | {"sku": f"SKU-{sku}", "location": place} for sku in skus for place in PLACES])
     return engine
 
 

@@ -1,7 +1,7 @@
 """Instruction counts of core operations against a committed baseline: a regression gate that no busy machine can shake.
 
 `gate.py check` fails when an operation takes more than 5 % more instructions than benchmarks/gate-baseline.json says;
-`gate.py renew` (`make gate`) writes that file anew. Both run rust/gate under valgrind's callgrind,
+`gate.py renew` (`make gate`) writes that file again. Both run rust/gate under valgrind's callgrind,
 which counts instead of timing. Another compiler, valgrind or processor counts differently: then the check only warns.
 
 Exit status: 0 held (or skipped outside CI for want of valgrind), 1 a count went up, 2 could not run.

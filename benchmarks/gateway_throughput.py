@@ -228,8 +228,8 @@ def wait_until_ready(port: int, path: str, child: subprocess.Popen[bytes], log: 
             return
         except OSError:
             if child.poll() is not None or time.monotonic() > deadline:
-                told = log.read_text()[-2_000:] if log is not None else ""
-                raise SystemExit(f"a server did not come up\n{told}") from None
+                tail = log.read_text()[-2_000:] if log is not None else ""
+                raise SystemExit(f"a server did not come up\n{tail}") from None
         time.sleep(0.05)
 
 

@@ -3,7 +3,7 @@
     python benchmarks/restart.py [--skus 1000000] [--tail 100000] [--seconds 20] [--rate 200] [--keep DIR] [--json]
 
 1. LOG is written: `--skus` at five locations, by a core of the benchmark's own, a batch a message (not measured).
-2. A snapshot is taken by a process of its own, niced as the gateway's is: seconds, bytes, its peak memory.
+2. A snapshot is taken by a separate process with the gateway's niceness: seconds, bytes, its peak memory.
 3. `--tail` more facts go into LOG (holds of one line); `holdfast serve` is started: seconds to readiness. Target: 10.
 4. Holds at a steady `--rate`, one connection each, for `--seconds`; then the same while a snapshot is taken. Latency
    counts from when a hold was due, not from when it was sent. Target: p99 moves by no more than 20 ms.
@@ -89,7 +89,7 @@ class Writer:
 
 
 async def written(directory: Path, skus: int, *, tail: int) -> None:
-    """LOG with stock of so many SKUs, or (with a tail) more at its end. The directory's server runs meanwhile."""
+    """LOG with stock of that many SKUs, or (with a tail) more at its end. The directory's server runs meanwhile."""
     server = EmbeddedServer(directory, Settings().log)
     await server.start()
     connection = Connection(server.endpoint, Settings().log, "benchmark")
@@ -157,7 +157,7 @@ def take(directory: Path) -> dict[str, float]:
 async def load(
     url: str, run: str, skus: int, rate: int, seconds: float, until: asyncio.Event | None
 ) -> dict[str, float]:
-    """Holds at a steady rate for so long, and then until an event; latencies in ms from when each was due."""
+    """Holds at a steady rate for that long, and then until an event; latencies in ms from when each was due."""
     times_ms: list[float] = []
     failed = 0
     loop = asyncio.get_running_loop()

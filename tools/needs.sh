@@ -16,7 +16,7 @@ if ! command -v "$python" >/dev/null 2>&1; then
         "Debian, Ubuntu: apt-get install python3 python3-venv. macOS: brew install python. Another name: make PYTHON=python3.12"
 elif ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
     lack "Python 3.11 or newer ('$python' is $("$python" -V 2>&1))" \
-        "install a newer one beside it and say: make PYTHON=python3.12"
+        "install a newer one beside it and run: make PYTHON=python3.12"
 elif ! "$python" -c 'import venv, ensurepip' >/dev/null 2>&1; then
     lack "Python's venv module" "Debian, Ubuntu: apt-get install python3-venv"
 fi

@@ -1,6 +1,7 @@
 """Writes the tables of docs/settings.md from the definitions of the settings.
 
-In: the definitions (python/holdfast/settings). Out: the page, its own text kept, the tables after the marker renewed.
+In: the definitions (python/holdfast/settings). Out: the page, its own text unchanged, the tables after the marker
+renewed.
 Always: tests/settings/test_reference.py says when it has to be run.
 """
 

@@ -1,4 +1,4 @@
-"""holdfast tells shops how much they can sell, and holds it, at checkout speed.
+"""holdfast answers how much shops can sell, and holds it, at checkout speed.
 
 The package's parts, from the outside in: cli, client, gateway, node, log, contracts; the rules are in the extension
 holdfast._core, written in Rust. Always: importing this module needs nothing but the extension.

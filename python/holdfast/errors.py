@@ -28,7 +28,7 @@ class ApiError(LogError):
 
 
 class ConflictError(LogError):
-    """A value has another revision than the one that was to be replaced: read it, then decide anew."""
+    """A value has another revision than the one that was to be replaced: read it, then decide again."""
 
 
 class GapError(LogError):
@@ -74,7 +74,7 @@ class JournalDamagedError(JournalError):
     def __init__(self, segment: str, offset: int, why: str) -> None:
         super().__init__(
             f"the journal is damaged: {segment} at byte {offset}: {why}; stop the gateway and run "
-            "`holdfast repair --data DIR`, which checks it against the log and writes it anew"
+            "`holdfast repair --data DIR`, which checks it against the log and rewrites it"
         )
         self.segment = segment
         self.offset = offset

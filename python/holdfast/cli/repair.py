@@ -38,7 +38,7 @@ def repair(
     scope: Scope = None,
     yes: Annotated[bool, Parameter(negative="", help="Do it without asking.")] = False,
     recreate: Annotated[
-        bool, Parameter(negative="", help="Allow the stream to be deleted and written anew, after a copy to a file.")
+        bool, Parameter(negative="", help="Allow the stream to be deleted and written again, after a copy to a file.")
     ] = False,
     trust: Annotated[
         str | None,
@@ -79,7 +79,7 @@ def _consent(yes: bool, recreate: bool, json: bool) -> Consent:
         if made.sound or made.undecided or not made.steps:
             return False
         if made.recreate_from is not None and not recreate:
-            remarks.print("Nothing was changed: writing the log anew needs --recreate.")
+            remarks.print("Nothing was changed: to write the log again needs --recreate.")
             return False
         if yes:
             return True
@@ -134,8 +134,9 @@ def _show(found: Examination, made: Plan) -> None:
     if not found.comparisons:
         results.print("No node has a journal here: there is nothing to compare the log with.")
     for one in found.comparisons:
-        kept = one.journal
-        results.print(f"  journal of {kept.node}: {number(kept.first)} to {number(kept.end.sequence)}", markup=False)
+        journal = one.journal
+        ends = f"{number(journal.first)} to {number(journal.end.sequence)}"
+        results.print(f"  journal of {journal.node}: {ends}", markup=False)
     for finding in made.findings:
         results.print(f"WRONG: {finding}", style="bold red", markup=False)
     if made.sound:

@@ -26,7 +26,7 @@ def snapshots(
     *,
     data: Data = None,
     take: Annotated[bool, Parameter(negative="", help="Take one now, from the newest one and the log since.")] = False,
-    prove: Annotated[bool, Parameter(negative="", help="Restore each one and count its digest anew.")] = False,
+    prove: Annotated[bool, Parameter(negative="", help="Restore each one and recount its digest.")] = False,
     scope: Scope = None,
     config: Config = None,
     json: Json = False,

@@ -8,7 +8,7 @@ from holdfast.contracts.problems import URN, Problem
 
 
 class ClientError(Exception):
-    """Anything that kept a call from its answer."""
+    """Any failure of a call."""
 
 
 class UnreachableError(ClientError):

@@ -60,7 +60,7 @@ class StockLevel(_Fact, frozen=True, kw_only=True, tag="stock.level"):
 
 
 class StockDelta(_Fact, frozen=True, kw_only=True, tag="stock.delta"):
-    """A movement: so many more or fewer."""
+    """A movement: a number of units more or fewer."""
 
     sku: Name
     location: Name
@@ -176,7 +176,7 @@ class Return(_Fact, frozen=True, kw_only=True, tag="return"):
 
 
 class Component(Request, frozen=True, kw_only=True):
-    """So many of a SKU in one kit."""
+    """The quantity of a SKU in one kit."""
 
     sku: Name
     quantity: Quantity

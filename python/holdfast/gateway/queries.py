@@ -28,7 +28,7 @@ class Selling(NamedTuple):
 
 
 def fields(query: str, allowed: frozenset[str]) -> dict[str, str]:
-    """The parameters by name. Raises Refusal: 422 for unknown and repeated ones, 400 for what is no query."""
+    """The parameters by name. Raises Refusal: 422 for unknown and repeated ones, 400 for an invalid query."""
     if not query:
         return {}
     try:

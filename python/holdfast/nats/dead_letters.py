@@ -2,7 +2,7 @@
 
 Role: store the raw bytes of a refused fact or message in DLQ, and headers that say why, from where, and which
 sequence. In: letters. Out: messages that `nats stream view HF_main_DLQ` shows and that can be published again as they
-are. Always: letters go out on the connection before whatever is sent after `put`, so LOG never has taken in a message
+are. Always: letters go out on the connection before anything sent after `put`, so LOG never has taken in a message
 whose letter was not sent; at most `dead_queued_max` wait; one that is not acknowledged is sent again under the same
 message id; a failing dead letter never stops the log.
 """

@@ -34,7 +34,7 @@ from holdfast.tasks import cancel_and_wait
 log = structlog.get_logger(__name__)
 
 _CONFIG = """\
-# Written anew at each start. Everything acknowledged is on the disk: keep sync_interval as it is.
+# Rewritten at each start. Everything acknowledged is on the disk: keep sync_interval as it is.
 server_name: "{name}"
 listen: "127.0.0.1:{port}"
 max_payload: {payload}

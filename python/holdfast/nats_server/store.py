@@ -1,6 +1,6 @@
 """The embedded server's directory: its owner, and the private files in it.
 
-Role: make sure that one nats-server at most has the store open, whatever was killed before. In: DIR/nats. Out: two held
+Role: make sure that one nats-server at most has the store open, even after a kill. In: DIR/nats. Out: two held
 locks, paths, the runtime file. Always: directory 0700, secrets 0600; the owner holds `owner.lock`; the child inherits
 `server.lock` (its open file description), so that lock is free only when owner and child have both ended.
 """

@@ -2,8 +2,8 @@
 
 Role: do what the protocol wants done: appends, reads of streams, timers, answers. In: commands, reads and facts from
 the gateway. Out: answers, each with the stored LOG sequence that it reflects, or Unavailable. Always: everything runs
-on one event loop; commands of one turn share one decide; a command costs a tuple and a future, no task and no timer
-of its own; reads that wait run after a commit and before the next decide.
+on one event loop; commands of one turn share one decide; a command costs a tuple and a future, no separate task and no
+timer; reads that wait run after a commit and before the next decide.
 """
 
 import asyncio

@@ -97,7 +97,7 @@ class Election:
         self._foreign = False
 
     def proven(self, mono_ms: int) -> None:
-        """A batch of ours is stored: failures before it are forgotten."""
+        """Our batch is stored: failures before it are forgotten."""
         self._failures = 0
         self._since_ms = mono_ms
 

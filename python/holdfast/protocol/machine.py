@@ -2,7 +2,7 @@
 
 Role: the entry: take an event, let the part that it concerns act, and review what the lease, the peers and the streams
 mean for this process. In: events (`messages`) and commands. Out: effects. Always: no I/O, no clock, no asyncio: a
-simulator drives the very same code; an exception in the core halts; while a quarantine stands this process neither
+simulator drives the same code; an exception in the core halts; during a quarantine this process neither
 claims nor decides.
 """
 

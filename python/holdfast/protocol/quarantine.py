@@ -75,7 +75,7 @@ class Quarantine:
             del self._chains[next(iter(self._chains))]
 
     def stored(self) -> None:
-        """LOG acknowledged our batch at its end: it is not too short, whatever was reported."""
+        """LOG acknowledged our batch at its end: it is not too short, even if a report differs."""
         self._log_short = None
 
     def fetched(self) -> None:

@@ -1,6 +1,6 @@
 """Repairing a log, and proving it.
 
-Role: carry out a plan of `repair_plan`: append what is missing, write the stream anew, fill IN, set journals
+Role: carry out a plan of `repair_plan`: append what is missing, write the stream again, fill IN, set journals
 aside. In: the plan. Out: what was done, with the chain and digest that prove it. Always: each append is fenced by the
 sequence before it, so a process that leads meanwhile stops the repair and not the other way round; what is deleted was
 copied to a file before; the proof reads everything back and replays it in a fresh core.

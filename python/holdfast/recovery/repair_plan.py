@@ -80,7 +80,7 @@ class Plan:
     findings: list[str] = field(default_factory=list)
     steps: list[str] = field(default_factory=list)
     append_from: JournalView | None = None  # put what LOG lacks at its end back from this journal
-    recreate_from: JournalView | None = None  # write LOG anew from this journal
+    recreate_from: JournalView | None = None  # write LOG again from this journal
     recreate_first: int = 1  # beginning with this sequence
     set_aside: list[JournalView] = field(default_factory=list)  # journals that are not copies of this log
     fill_in_upto: int = 0  # IN is to reach this sequence
@@ -235,13 +235,13 @@ def _judge_damage(found: Examination, made: Plan, upto: int, trust: str | None) 
 
 
 def _difference(one: Comparison) -> str:
-    says = {
+    comparison = {
         (True, True): "both continue the history before it: two histories",
         (True, False): "the log's continues the history before it, the journal's does not",
         (False, True): "the journal's continues the history before it, the log's does not: the log was altered",
         (False, False): "neither continues the history before it",
     }[one.log_fits, one.journal_fits]
-    return f"At {one.differs_at} the log has other bytes than the journal of {one.journal.node}; {says}."
+    return f"At {one.differs_at} the log has other bytes than the journal of {one.journal.node}; {comparison}."
 
 
 def _fork(whole: list[Comparison], differing: list[Comparison]) -> str:
@@ -295,13 +295,13 @@ def _plan_recreation(found: Examination, made: Plan, one: Comparison) -> None:
     if journal.first > found.begins:
         made.undecided = (
             f"The journal of {journal.node} begins at {journal.first}, the log at {found.begins}: "
-            "it cannot be written anew from that alone. Restore the log from a backup."
+            "it cannot be written again from that alone. Restore the log from a backup."
         )
         return
     made.recreate_from, made.recreate_first = journal, found.begins
     made.steps.append(
         "The fault is inside the log, where nothing can be put back in place. With `--recreate`: copy the log to "
-        f"a file, delete the stream, write it anew from the journal of {journal.node}, same sequences, and prove it."
+        f"a file, delete the stream, write it again from the journal of {journal.node}, same sequences, and prove it."
     )
 
 

@@ -42,11 +42,11 @@ class NodeSettings:
     incoming_queued_max: int = 256
     incoming_queued_bytes_max: int = 8 * MIB
 
-    # What one decide takes at most. The core closes a batch at bounds of its own.
+    # What one decide takes at most. The core closes a batch at its own bounds.
     decide_commands_max: int = 1_000
     decide_incoming_max: int = 64
 
-    # An append: identical bytes are sent again until there is evidence, at most so long.
+    # An append: identical bytes are sent again until there is evidence, at most this long.
     append_deadline_ms: int = 30 * SECOND_MS
     append_timeout_ms: int = 1_500
     append_retry_ms: int = 100

@@ -23,7 +23,7 @@ _RULES_NOTE = (
 
 
 def page(text: str) -> str:
-    """docs/settings.md with its tables renewed; what stands before the marker stays."""
+    """docs/settings.md with its tables renewed; the text before the marker stays."""
     before, marker, _ = text.partition(TABLE_BEGINS)
     if not marker:
         raise ValueError(f"the page lacks the line {TABLE_BEGINS}")

@@ -37,7 +37,7 @@ DEFAULT = Origin("default")
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What is wrong, and where it stands; one line."""
+    """What is wrong, and where; one line."""
 
     where: str
     what: str
@@ -98,7 +98,7 @@ def _take_table(source: Source, path: Path, lines: Mapping[str, int], name: str,
     if not isinstance(table, dict):
         where = _place(path, lines, name)
         same = [f"`{one.name}` in [{one.section}]" for one in DEFINITIONS.values() if one.name == name]
-        what = f"{name} is a section, written as [{name}]" if name in SECTIONS else f"{name} stands in no section"
+        what = f"{name} is a section, written as [{name}]" if name in SECTIONS else f"{name} is in no section"
         source.faults.append(Fault(where, what + _meant(same)))
         return
     if name not in SECTIONS:

@@ -115,4 +115,4 @@ def _follow(segment: Segment, scope: str, *, last: bool) -> tuple[Position, str,
 def find_journals(data: Path, scope: str) -> list[JournalView]:
     """Every journal of a scope under a data directory."""
     found = [read_journal_view(path, scope) for path in sorted((data / "journal").glob("*")) if path.is_dir()]
-    return [kept for kept in found if kept is not None]
+    return [journal for journal in found if journal is not None]

@@ -3,7 +3,7 @@
 Role: name, list, write, trim and set aside files of docs/snapshots.md. In: a directory, and what writes and restores a
 state (the engine's, handed in). Out: files that were proven, newest first. Always: a file bears a snapshot's name only
 after it was written whole, fsynced, read back from the disk and restored to the digest that its header states; what is
-kept is bounded; headers are read without an engine.
+stored is bounded; headers are read without an engine.
 """
 
 import contextlib

@@ -69,7 +69,7 @@ def _refuse_taken(family: int, place: tuple[str | int, ...]) -> None:
 
 
 def _claim(reserved: Reserved, name: str) -> None:
-    """Two supervisors that start at the same moment: neither listens yet, so a name tells them apart. Linux only."""
+    """Two supervisors that start at the same moment: neither listens yet, so a name distinguishes them. Linux only."""
     if not sys.platform.startswith("linux"):
         return
     one = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)

@@ -63,7 +63,7 @@ create_unknown_skus = 1
     environment = {"HOLDFAST_GATEWAY_KEEPALIVE": "1", "HOLDFAST_RULES_CREATE_UNKNOWN_SKUS": "perhaps"}
     hint = "(ms from 100 to 3600000 (1 h))?"
     assert faults_of(text, tmp_path, environment, ("node.drain=1", "node.drain_ms", "rules.renewals_max=x")) == [
-        "holdfast.toml:1: port stands in no section; did you mean `port` in [serve]?",
+        "holdfast.toml:1: port is in no section; did you mean `port` in [serve]?",
         f"holdfast.toml:4: gateway.keepalive is not a setting; did you mean gateway.keepalive_ms {hint}",
         "holdfast.toml:5: gateway.backlog cannot be 1.5: it is a whole number (connections) from 1 to 65535",
         "holdfast.toml:6: gateway.headers_max cannot be true: it is a whole number (headers) from 16 to 1000",

@@ -35,3 +35,6 @@ pub use engine::Engine;
 pub use state::{Position, ids, rules};
 pub use verbs::{Command, Verb};
 pub use wire::{batch, commands, errors, facts, json};
+
+#[cfg(test)]
+mod testing;

@@ -100,3 +100,6 @@ impl Away {
         here.map(|(_, _, _, units)| units).sum()
     }
 }
+
+#[cfg(test)]
+mod tests;

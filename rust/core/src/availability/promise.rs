@@ -31,3 +31,6 @@ pub(crate) fn day(state: &State, sku: SkuId, asking: &SaleContext, quantity: i64
         then.blocked.is_none() && (then.unlimited || then.quantity >= quantity)
     })
 }
+
+#[cfg(test)]
+mod tests;

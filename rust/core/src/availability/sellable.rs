@@ -289,3 +289,6 @@ fn kit(state: &State, sku: SkuId, asking: &SaleContext, multiple: i64) -> Sellab
         blocked: None,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -72,3 +72,6 @@ pub(crate) fn renew_cell(state: &mut State, sku: SkuId, location: LocationId) {
         state.change_cell(sku, location, |cell| cell.demand = sum);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -115,3 +115,6 @@ pub(crate) fn level_changed(state: &mut State, sku: SkuId, location: LocationId)
         state.reservations.at_cell.insert((sku, location), slots);
     }
 }
+
+#[cfg(test)]
+mod tests;

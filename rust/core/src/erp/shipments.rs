@@ -111,3 +111,6 @@ fn excess(state: &mut State, sku: SkuId, location: Option<LocationId>, on_hand: 
         None => state.counters.unlocated += 1,
     }
 }
+
+#[cfg(test)]
+mod tests;

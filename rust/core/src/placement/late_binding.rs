@@ -172,3 +172,6 @@ fn bind_portion(state: &mut State, sku: SkuId, age: AgeKey, line: u16) -> bool {
     }
     bound
 }
+
+#[cfg(test)]
+mod tests;

@@ -172,3 +172,6 @@ fn share(state: &mut State, slot: Slot, need: &Need, parts: Parts) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

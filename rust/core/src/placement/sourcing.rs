@@ -239,3 +239,6 @@ fn with_own(placed: Placed, quantity: i64, mut own_left: i64) -> SmallVec<[Place
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -353,3 +353,6 @@ pub(crate) fn line_up<K: Ord>(state: &mut State, slot: Slot, key: impl Fn(&State
         state.edit(slot).portions = portions;
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -36,3 +36,6 @@ pub(crate) fn apply(state: &mut State, slot: Slot) {
     state.name_state(slot, ReservationState::Cancelled);
     reconcile::renew(state, slot);
 }
+
+#[cfg(test)]
+mod tests;

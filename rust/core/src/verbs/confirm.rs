@@ -110,3 +110,6 @@ pub(crate) fn apply_oversold(state: &mut State, slot: Slot) {
     state.name_state(slot, ReservationState::Oversold);
     state.mark_closed(slot);
 }
+
+#[cfg(test)]
+mod tests;

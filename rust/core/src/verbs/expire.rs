@@ -49,3 +49,6 @@ pub(crate) fn forget_old(state: &mut State) -> usize {
     }
     count
 }
+
+#[cfg(test)]
+mod tests;

@@ -35,3 +35,6 @@ pub(crate) fn apply(state: &mut State, slot: Slot, ttl_ms: i64) {
     reservation.renewals += 1;
     reservation.version += 1;
 }
+
+#[cfg(test)]
+mod tests;

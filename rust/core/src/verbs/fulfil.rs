@@ -87,3 +87,6 @@ pub(crate) fn apply(state: &mut State, slot: Slot, lines: &[QuantityLine<'_>]) {
     }
     reconcile::order_changed(state, slot);
 }
+
+#[cfg(test)]
+mod tests;

@@ -225,3 +225,6 @@ fn owner_limit(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

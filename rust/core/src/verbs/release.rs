@@ -35,3 +35,6 @@ pub(super) fn end_hold(state: &mut State, slot: Slot, as_state: ReservationState
     state.name_state(slot, as_state);
     state.mark_closed(slot);
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,132 @@
+//! Units of an order leave; what it has not open is a movement (docs/rules.md, section 3).
+
+use serde_json::{Value, json};
+
+use crate::testing::World;
+
+fn ordered() -> World {
+    let mut world = World::new();
+    world.level("S", "A", 3);
+    world.level("S", "B", 4);
+    world.order("o1", "web", &[("S", 5)]);
+    assert_eq!(
+        (world.units("o1"), world.sellable("S", "web")),
+        ("3 S at A, 2 S at B".to_owned(), 2)
+    );
+    world
+}
+
+fn ship(world: &mut World, reference: &str, version: i64, lines: &Value) {
+    world.next(
+        "shipment",
+        json!({"ref": reference, "version": version, "order_ref": "o1", "lines": lines}),
+    );
+}
+
+#[test]
+fn it_takes_the_open_units_at_the_named_place_and_changes_nothing_that_can_be_sold() {
+    let mut world = ordered();
+    ship(
+        &mut world,
+        "s1",
+        1,
+        &json!([{"sku": "S", "location": "B", "quantity": 1}]),
+    );
+    assert_eq!(
+        (world.units("o1"), world.sellable("S", "web")),
+        ("3 S at A, 1 S at B, 1 S at B shipped".to_owned(), 2)
+    );
+}
+
+#[test]
+fn beyond_the_named_place_it_takes_units_from_elsewhere_and_they_have_left_from_the_named_one() {
+    let mut world = ordered();
+    ship(
+        &mut world,
+        "s1",
+        1,
+        &json!([{"sku": "S", "location": "B", "quantity": 4}]),
+    );
+    assert_eq!(world.units("o1"), "1 S at A, 4 S at B shipped");
+    // A owes 1 of 3, B 4 of 4.
+    assert_eq!(world.sellable("S", "web"), 2);
+}
+
+#[test]
+fn what_the_order_has_not_open_is_a_movement() {
+    let mut world = ordered();
+    ship(
+        &mut world,
+        "s1",
+        1,
+        &json!([{"sku": "S", "location": "B", "quantity": 6}]),
+    );
+    assert_eq!(world.units("o1"), "5 S at B shipped");
+    // One more than the order has left B: 3 at A are free, B has 4 - 1 and owes 5.
+    assert_eq!(world.sellable("S", "web"), 3);
+    world.level("S", "B", 0);
+    assert_eq!(world.sellable("S", "web"), 3);
+}
+
+#[test]
+fn sent_twice_it_counts_once_and_a_newer_version_corrects_it() {
+    let mut world = ordered();
+    let two = json!([{"sku": "S", "location": "A", "quantity": 2}]);
+    ship(&mut world, "s1", 1, &two);
+    assert_eq!(world.units("o1"), "1 S at A, 2 S at B, 2 S at A shipped");
+    ship(
+        &mut world,
+        "s1",
+        1,
+        &json!([{"sku": "S", "location": "A", "quantity": 3}]),
+    );
+    assert_eq!(
+        world.units("o1"),
+        "1 S at A, 2 S at B, 2 S at A shipped",
+        "another body of the same version is ignored"
+    );
+    ship(
+        &mut world,
+        "s1",
+        2,
+        &json!([{"sku": "S", "location": "A", "quantity": 1}]),
+    );
+    assert_eq!(world.units("o1"), "2 S at A, 2 S at B, 1 S at A shipped");
+    ship(&mut world, "s1", 1, &two);
+    assert_eq!(
+        world.units("o1"),
+        "2 S at A, 2 S at B, 1 S at A shipped",
+        "a lower version is ignored"
+    );
+}
+
+#[test]
+fn units_reported_over_http_to_have_left_leave_first() {
+    let mut world = ordered();
+    let left = json!({"lines": [{"sku": "S", "location": "B", "quantity": 1}]});
+    world.ask(crate::Verb::Fulfil, "o1", &left);
+    ship(&mut world, "s1", 1, &json!([{"sku": "S", "quantity": 2}]));
+    assert_eq!(
+        world.units("o1"),
+        "2 S at A, 1 S at B, 1 S at B shipped fulfilled, 1 S at A shipped"
+    );
+}
+
+#[test]
+fn units_bound_to_supply_or_to_no_node_leave_last_and_from_the_named_place() {
+    let mut world = World::new();
+    world.channel("web", json!({"supply_horizon_days": 10}));
+    world.level("S", "A", 1);
+    world.supply("PO", "S", "B", 1, 3);
+    world.oversell("web", 1);
+    world.order("o1", "web", &[("S", 3)]);
+    assert_eq!(world.units("o1"), "1 S at A, 1 S on PO, 1 S unsourced");
+    ship(
+        &mut world,
+        "s1",
+        1,
+        &json!([{"sku": "S", "location": "A", "quantity": 2}]),
+    );
+    assert_eq!(world.units("o1"), "2 S at A shipped, 1 S on PO");
+    assert_eq!(world.stands("o1"), "committed");
+}

@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.support.oracle import edition
 from tests.support.oracle.beside import Beside
 
 
@@ -44,7 +45,8 @@ def test_the_same_body_answers_the_same_whatever_the_state_and_renews_nothing(st
     assert (again.status, again.body) == (200, first.body | {"expires_at": again.body["expires_at"]})
     assert again.body["expires_at"] == first.body["expires_at"]
     story.command("release", "r")
-    assert story.hold("r", ("A", 2)).body["state"] == "released"
+    if not edition.new("a hold that is closed"):
+        assert story.hold("r", ("A", 2)).body["state"] == "released"
     assert story.hold("r", ("A", 3)).problem == "reservation-closed"
 
 

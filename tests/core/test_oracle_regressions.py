@@ -88,12 +88,11 @@ def test_short_units_that_had_no_shelf_free_the_oversell_limit_with_the_next_lev
 
 def test_a_shipment_takes_the_whole_orders_units_at_its_location_first(story: Beside) -> None:
     """The design: a shipment takes the order's open units, first at the location it names, else elsewhere."""
-    story.channel("north", ["paris"])
-    story.channel("south", ["lyon"])
     story.level("A", "paris", 5)
     story.level("A", "lyon", 5)
-    story.buy("old", ("A", 1), channel="north", order_ref="o")
-    story.buy("new", ("A", 1), channel="south", order_ref="o")
+    for name, place in (("old", "paris"), ("new", "lyon")):
+        put(story, {"sku": "A", "quantity": 1, "location": place}, name=name)
+        story.command("confirm", name, order_ref="o")
     line = {"sku": "A", "location": "lyon", "quantity": 1}
     story.accept("shipment", ref="s", order_ref="o", lines=[line], as_of=2)
     assert (story.state("old"), story.state("new")) == ("committed", "fulfilled")
@@ -329,6 +328,7 @@ def test_an_ack_of_another_place_takes_nothing_from_units_that_have_left(story: 
     lines = [{"sku": "B", "quantity": 2}]
     story.accept("order.update", ref="u", order_ref="o", status="short", lines=lines, as_of=2)
     story.accept("order.ack", order_ref="o", as_of=3, lines=[{"sku": "B", "location": "paris"}])
+    story.wait(days=1)
     story.accept(
         "stock.level", source="pos", sku="B", location="nice", on_hand=5, basis="net", as_of="2026-01-02T12:00:00Z"
     )
@@ -341,6 +341,7 @@ def test_what_both_rounds_take_from_one_node_is_one_piece(story: Beside) -> None
     story.accept("item", sku="K", base_unit="each", kit=[{"sku": "A", "quantity": 1}])
     story.level("A", "paris", 2)
     story.accept("supply", ref="po", line="1", sku="A", location="paris", quantity=1, due="2026-01-06", status="open")
+    story.channel("pop-up")
     story.accept("allocation", channel="pop-up", sku="A", quantity=1)
     story.accept("allocation", channel="web", sku="A", quantity=3)
     story.accept("oversell", channel="web", policy="limit", limit=4)

@@ -15,6 +15,7 @@ from typing import Any
 
 from tests.support.oracle import orders as _orders
 from tests.support.oracle.cart import Kept, bind_all, judge
+from tests.support.oracle.edition import new
 from tests.support.oracle.facts import take_fact
 from tests.support.oracle.orders import Outcome
 from tests.support.oracle.sellable import promise, sellable
@@ -85,7 +86,10 @@ class Oracle:
         else:
             outcome = self._change(verb, world.reservations[name], body)
         bind_all(world)
-        return self._answer(name, outcome)
+        answer = self._answer(name, outcome)
+        if (verb, answer.problem) == ("put", "reservation-closed") and new("a hold that is closed"):
+            answer.body["state"] = self.state(name)
+        return answer
 
     def _change(self, verb: str, reservation: Reservation, body: dict[str, Any]) -> Outcome:
         if verb == "confirm":

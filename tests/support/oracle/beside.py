@@ -266,5 +266,5 @@ def assert_same_answer(asked: str, expected: Answer, status: int, got: dict[str,
         assert core == oracle, f"{asked}: core {core}, oracle {oracle}"
     else:
         assert got["type"].rsplit(":", 1)[-1] == expected.problem, f"{asked}: {got}"
-        if "lines" in expected.body:
-            assert got.get("lines") == expected.body["lines"], f"{asked}: core {got}, oracle {expected.body}"
+        for name in expected.body:
+            assert got.get(name) == expected.body[name], f"{asked}: core {got}, oracle {expected.body}"

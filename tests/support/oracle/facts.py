@@ -1,4 +1,4 @@
-"""Facts: which are taken, which are rejected, what they change. api.md "Facts", "Order", "Identity".
+"""Facts: what those that are taken change. api.md "Facts", "Order", "Identity".
 
 In: one fact with its source. Out: None (accepted, counted or not) or the reason why it is rejected.
 Shapes are taken as right (the oracle is fed by well-formed histories); business rules are checked.
@@ -11,9 +11,9 @@ from typing import Any
 
 from tests.support.oracle.order_facts import apply_to_order, orders, ship, unship
 from tests.support.oracle.places import put_at
+from tests.support.oracle.refusals import parse_as_of, refuse, skus_named
 from tests.support.oracle.sellable import base_lines
 from tests.support.oracle.world import (
-    AsOf,
     Channel,
     Demand,
     Identity,
@@ -28,8 +28,6 @@ from tests.support.oracle.world import (
 )
 
 Fact = dict[str, Any]
-WITH_STOCK = ("stock.level", "stock.delta", "supply", "demand", "return")
-MOVEMENTS = ("stock.delta", "shipment", "return")
 
 
 def take_fact(world: World, source: str, fact: Fact) -> str | None:
@@ -47,64 +45,6 @@ def take_fact(world: World, source: str, fact: Fact) -> str | None:
         fact["sku"] = world.sku(fact["sku"])
     HANDLERS[fact["kind"]](world, fact)
     return None
-
-
-# --- what is rejected -------------------------------------------------------------------------------------------------
-
-
-def parse_as_of(value: int | str) -> AsOf:
-    return value if isinstance(value, int) else datetime.fromisoformat(value)
-
-
-def skus_named(fact: Fact) -> list[str]:
-    if fact["kind"] == "item":
-        return [line["sku"] for line in fact.get("kit") or []]
-    lines = [line["sku"] for line in fact.get("lines") or []]
-    return [fact["sku"], *lines] if fact.get("sku") is not None else lines
-
-
-def locations_named(fact: Fact) -> list[str]:
-    if fact["kind"] == "location":
-        return []
-    named = [fact.get("location")] + [line.get("location") for line in fact.get("lines") or []]
-    several = fact.get("locations") or []
-    return [name for name in [*named, *(several if several != "*" else [])] if name is not None]
-
-
-def refuse(world: World, fact: Fact) -> str | None:
-    kind, source = fact["kind"], fact["source"]
-    if any(name not in world.locations for name in locations_named(fact)):
-        return "unknown-location"
-    if not world.rule("create_unknown_skus") and any(world.sku(name) is None for name in skus_named(fact)):
-        return "unknown-sku"
-    item = world.items.get(world.sku(fact.get("sku") or "") or "")
-    if fact.get("unit") is not None and (item is None or item.factor(fact["unit"]) is None):
-        return "unknown-unit"
-    if kind in WITH_STOCK and item is not None and item.kit:
-        return "kit-has-no-stock"
-    if "as_of" in fact:
-        as_of = parse_as_of(fact["as_of"])
-        if world.clocks.get(source, type(as_of)) is not type(as_of):
-            return "mixed-clock"
-        owners = {world.locations[name].owner for name in locations_named(fact)} - {None, source}
-        if kind in ("stock.level", "order.ack") and owners:
-            return "foreign-clock"
-        both_times = isinstance(as_of, datetime) and all(world.clocks.get(o or "") is datetime for o in owners)
-        if kind in MOVEMENTS and owners and not both_times:
-            return "foreign-clock"
-    return refuse_item(world, fact) if kind == "item" else None
-
-
-def refuse_item(world: World, fact: Fact) -> str | None:
-    def contains(name: str) -> bool:
-        item = world.items.get(world.sku(name) or "")
-        return name == fact["sku"] or any(contains(part) for part, _ in (item.kit if item else []))
-
-    if any(contains(line["sku"]) for line in fact.get("kit") or []):
-        return "circular-kit"
-    others = [item for item in world.items.values() if item.sku != fact["sku"]]
-    taken = {item.sku for item in others} | {alias for item in others for alias in item.aliases}
-    return "alias-taken" if taken & {*(fact.get("aliases") or []), fact["sku"]} else None
 
 
 # --- identity ---------------------------------------------------------------------------------------------------------
@@ -220,7 +160,15 @@ def demand(world: World, fact: Fact) -> None:
         named = [fact["location"]] if fact.get("location") else list(fact.get("locations") or [])
         due = date.fromisoformat(fact["due"]) if fact.get("due") else None
         world.demands[key] = Demand(
-            key, fact["source"], fact["sku"], named, fact["quantity"], due, fact["as_of"], fact.get("order_ref")
+            key,
+            fact["source"],
+            fact["sku"],
+            named,
+            fact["quantity"],
+            due,
+            fact["as_of"],
+            fact.get("order_ref"),
+            fact.get("channel"),
         )
 
 
@@ -256,9 +204,10 @@ def shipment(world: World, fact: Fact) -> None:
         return
     if fact.get("reservation") is not None:
         named = world.reservations.get(fact["reservation"])
-        found = [named] if named is not None and named.phase in ("confirmed", "cancelled") else []
+        known = named is not None and named.phase in ("confirmed", "cancelled")
+        found = [named] if named is not None and known and fact.get("channel") in (None, named.channel) else []
     else:
-        found = orders(world, fact["order_ref"])
+        found = orders(world, fact["order_ref"], fact.get("channel"))
     change = more_than_before(world, before, fact)
     for (sku, location), quantity in change.items():  # first what goes back: a later line may take it elsewhere
         if quantity < 0:

@@ -15,15 +15,15 @@ from tests.support.oracle.sellable import base_lines
 from tests.support.oracle.world import AsOf, Movement, Node, Reservation, Unit, World
 
 
-def orders(world: World, order_ref: str) -> list[Reservation]:
-    """Every reservation ever confirmed under the reference, oldest first."""
-    found = [r for r in world.reservations.values() if r.order_ref == order_ref]
+def orders(world: World, order_ref: str, channel: str | None = None) -> list[Reservation]:
+    """Every reservation ever confirmed under the reference (of that channel, if one is named), oldest first."""
+    found = [r for r in world.reservations.values() if r.order_ref == order_ref and channel in (None, r.channel)]
     return sorted((r for r in found if r.phase in ("confirmed", "cancelled")), key=lambda r: r.serial)
 
 
 def apply_to_order(world: World, fact: dict[str, Any]) -> None:
     """An ack or an update of an order that is known; one that comes before its order waits for it."""
-    found = orders(world, fact["order_ref"])
+    found = orders(world, fact["order_ref"], fact.get("channel"))
     if not found:
         world.waiting.setdefault(fact["order_ref"], []).append(fact)
     elif fact["kind"] == "order.ack":

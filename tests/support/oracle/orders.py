@@ -11,6 +11,7 @@ from collections import Counter
 from typing import Any
 
 from tests.support.oracle.cart import Kept, Verdict, judge, match_old, place, units_of
+from tests.support.oracle.edition import new
 from tests.support.oracle.order_facts import apply_to_order, hand_over
 from tests.support.oracle.sellable import base_lines, cap_epoch, inside, kits_of, parts_of
 from tests.support.oracle.world import Line, Reservation, Unit, World
@@ -52,7 +53,8 @@ def put(world: World, name: str, sent: dict[str, Any]) -> Outcome:
         if older and (new_revision != known or body != old.body):
             return 409, "stale-revision", None
         if body == old.body:
-            return OK
+            dead = state_of(world, old) in ("released", "expired", "cancelled", "oversold")
+            return CLOSED if dead and new("a hold that is closed") else OK
         if old.phase != "held":
             return CLOSED
     if world.channel(body["channel"]).regional == "require" and body["region"] is None:
@@ -164,7 +166,7 @@ def confirm(world: World, reservation: Reservation, order_ref: str | None) -> Ou
         fill_lines(world, reservation, again, [])
     if order_ref is not None and reservation.order_ref is None:
         reservation.order_ref = order_ref
-        for fact in world.waiting.pop(order_ref, []):
+        for fact in world.waiting.pop(order_ref, []):  # those that name another channel go on waiting
             apply_to_order(world, fact)
     return OK
 

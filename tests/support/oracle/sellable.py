@@ -61,17 +61,19 @@ def owed(world: World, sku: str, location: str) -> int:
 
 def demand_left(world: World) -> dict[tuple[str, str, str], int]:
     """What each demand adds: not what the order of its `order_ref` covers, nothing that its own level counts."""
-    cover: Counter[tuple[str, str]] = Counter()
+    cover: Counter[tuple[str, str, str]] = Counter()
     for reservation in world.reservations.values():
         if reservation.order_ref is not None and reservation.phase in ("confirmed", "cancelled"):
-            cover.update((reservation.order_ref, unit.sku) for unit in reservation.units)
+            cover.update((reservation.order_ref, reservation.channel, unit.sku) for unit in reservation.units)
     left = {}
-    for key, demand in sorted(world.demands.items()):
+    # Those that name a channel come first: the others take what is left, of whichever channel.
+    for key, demand in sorted(world.demands.items(), key=lambda entry: (entry[1].channel is None, entry[0])):
         quantity = demand.quantity
-        if demand.order_ref is not None:
-            covered = min(quantity, cover[demand.order_ref, demand.sku])
-            cover[demand.order_ref, demand.sku] -= covered
-            quantity -= covered
+        for order_ref, channel, sku in sorted(cover):
+            if (order_ref, sku) == (demand.order_ref, demand.sku) and demand.channel in (None, channel):
+                covered = min(quantity, cover[order_ref, channel, sku])
+                cover[order_ref, channel, sku] -= covered
+                quantity -= covered
         if len(demand.locations) == 1:
             level = world.levels.get((demand.sku, demand.locations[0]))
             own_level = level is not None and level.source == demand.source and counts_open_orders(level)

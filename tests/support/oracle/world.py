@@ -101,6 +101,7 @@ class Demand:
     due: date | None
     as_of: AsOf
     order_ref: str | None
+    channel: str | None = None  # of the orders that it is about
 
 
 @dataclass
@@ -243,6 +244,7 @@ RULES = {
     "owner_units_max": 0,
     "renewals_max": 5,
     "expire_batch_max": 10_000,
+    "clock_skew_ms": 300_000,
 }
 
 

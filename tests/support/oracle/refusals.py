@@ -1,0 +1,108 @@
+"""Which facts are rejected, and why. api.md "Facts", "Order"; rules of the second edition by their points.
+
+In: the world and one fact with its source. Out: the reason, or None. Always holds: nothing changes; a fact that comes
+again is judged again. Of several reasons the first counts: places, SKUs, units, clocks, orders, effect.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from tests.support.oracle.edition import new
+from tests.support.oracle.order_facts import orders
+from tests.support.oracle.world import AsOf, World
+
+Fact = dict[str, Any]
+WITH_STOCK = ("stock.level", "stock.delta", "supply", "demand", "return")
+MOVEMENTS = ("stock.delta", "shipment", "return")
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def parse_as_of(value: int | str) -> AsOf:
+    return value if isinstance(value, int) else datetime.fromisoformat(value)
+
+
+def skus_named(fact: Fact) -> list[str]:
+    if fact["kind"] == "item":
+        return [line["sku"] for line in fact.get("kit") or []]
+    lines = [line["sku"] for line in fact.get("lines") or []]
+    return [fact["sku"], *lines] if fact.get("sku") is not None else lines
+
+
+def locations_named(fact: Fact) -> list[str]:
+    if fact["kind"] == "location":
+        return []
+    named = [fact.get("location")] + [line.get("location") for line in fact.get("lines") or []]
+    several = fact.get("locations") or []
+    return [name for name in [*named, *(several if several != "*" else [])] if name is not None]
+
+
+def refuse(world: World, fact: Fact) -> str | None:
+    kind, source = fact["kind"], fact["source"]
+    if any(name not in world.locations for name in locations_named(fact)):
+        return "unknown-location"
+    if not world.rule("create_unknown_skus") and any(world.sku(name) is None for name in skus_named(fact)):
+        return "unknown-sku"
+    item = world.items.get(world.sku(fact.get("sku") or "") or "")
+    if fact.get("unit") is not None and (item is None or item.factor(fact["unit"]) is None):
+        return "unknown-unit"
+    if kind in WITH_STOCK and item is not None and item.kit:
+        return "kit-has-no-stock"
+    if "as_of" in fact:
+        as_of = parse_as_of(fact["as_of"])
+        if world.clocks.get(source, type(as_of)) is not type(as_of):
+            return "mixed-clock"
+        if new("times ahead") and is_ahead(world, as_of):
+            return "from-the-future"
+        owners = {world.locations[name].owner for name in locations_named(fact)} - {None, source}
+        if kind in ("stock.level", "order.ack") and owners:
+            return "foreign-clock"
+        both_times = isinstance(as_of, datetime) and all(world.clocks.get(o or "") is datetime for o in owners)
+        if kind in MOVEMENTS and owners and not both_times:
+            return "foreign-clock"
+    if new("one order number, two channels") and is_ambiguous(world, fact):
+        return "ambiguous-order"
+    if new("rules without effect") and has_no_effect(world, fact):
+        return "no-effect"
+    return refuse_item(world, fact) if kind == "item" else None
+
+
+def is_ahead(world: World, as_of: AsOf) -> bool:
+    """A time that is further ahead of the batch than clocks may differ. A running number has no time."""
+    latest = EPOCH + timedelta(milliseconds=world.now_ms + world.rule("clock_skew_ms"))
+    return isinstance(as_of, datetime) and as_of > latest
+
+
+def is_ambiguous(world: World, fact: Fact) -> bool:
+    """It names an order by a number that reservations of several channels bear, and neither channel nor reservation."""
+    if fact.get("order_ref") is None or fact.get("channel") is not None or fact.get("reservation") is not None:
+        return False
+    return len({reservation.channel for reservation in orders(world, fact["order_ref"])}) > 1
+
+
+def has_no_effect(world: World, fact: Fact) -> bool:
+    """A rule that can never apply: of a kit's stock, or of a channel that is not declared. Ending a rule is none."""
+    ends = {
+        "safety": fact.get("absolute") is None and fact.get("percent") is None,
+        "oversell": fact.get("policy") is None,
+        "allocation": fact.get("quantity") == 0,
+    }
+    if ends.get(fact["kind"], True):
+        return False
+    item = world.items.get(world.sku(fact.get("sku") or "") or "")
+    of_kit = item is not None and bool(item.kit)
+    channel = fact.get("channel")
+    return of_kit or (channel is not None and bool(world.channels) and channel not in world.channels)
+
+
+def refuse_item(world: World, fact: Fact) -> str | None:
+    def contains(name: str) -> bool:
+        item = world.items.get(world.sku(name) or "")
+        return name == fact["sku"] or any(contains(part) for part, _ in (item.kit if item else []))
+
+    if any(contains(line["sku"]) for line in fact.get("kit") or []):
+        return "circular-kit"
+    others = [item for item in world.items.values() if item.sku != fact["sku"]]
+    taken = {item.sku for item in others} | {alias for item in others for alias in item.aliases}
+    return "alias-taken" if taken & {*(fact.get("aliases") or []), fact["sku"]} else None

@@ -18,6 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from tests.support import commands, histories
 from tests.support.histories import PickByHypothesis
 from tests.support.many_histories import missing, play
+from tests.support.order_histories import ORDER_FACTS
 from tests.support.playing import EVERY_FACT, History
 
 LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
@@ -40,7 +41,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(data=st.data())
     def order_fact(self, data: st.DataObject) -> None:
-        self.history.facts(PickByHypothesis(data), histories.ORDER_FACTS)
+        self.history.facts(PickByHypothesis(data), ORDER_FACTS)
 
     @rule(data=st.data())
     def policy(self, data: st.DataObject) -> None:

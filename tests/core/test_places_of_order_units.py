@@ -252,6 +252,36 @@ def test_a_kits_components_ship_from_the_named_place_too(story: Beside) -> None:
     assert (story.allocations("r"), story.sellable("K")) == ({("S", "A"): 1, ("S", "B"): 4}, 0)
 
 
+COUNTS = st.integers(0, 3)
+
+
+@pytest.mark.parametrize("core", [False, pytest.param(True, marks=expected(BOUND))])
+@settings(max_examples=60, deadline=None)
+@given(shelves=st.tuples(COUNTS, COUNTS), on_the_way=st.tuples(COUNTS, COUNTS, COUNTS), sold=COUNTS, draw=st.data())
+def test_a_shipment_from_where_its_units_stand_changes_nothing_that_can_be_sold(
+    core: bool, shelves: tuple[int, int], on_the_way: tuple[int, int, int], sold: int, draw: st.DataObject
+) -> None:
+    """However many documents it comes in; those without a place come first, as they take what is at hand anywhere."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(edition, "EDITION", 2)
+        told = Beside(core=core)
+        shop(told, A=shelves[0], B=shelves[1])
+        for number, quantity in enumerate(on_the_way):
+            supply(told, quantity, location="AB"[number % 2], ref=f"P{number}")
+        there = told.sellable("S")
+        if min(sold, there) == 0:
+            return
+        told.buy("r", ("S", there if sold == 3 else min(sold, there)), order_ref="o")
+        left = told.sellable("S")
+        for number in range(draw.draw(st.integers(1, 3))):
+            place = draw.draw(st.sampled_from([None, "A", "B"])) if number == 0 else draw.draw(st.sampled_from("AB"))
+            units = [unit for unit in told.oracle.world.reservations["r"].units if unit.open]
+            standing = [unit for unit in units if unit.node and place in (None, unit.node.location)]
+            if standing:
+                ship(told, draw.draw(st.integers(1, len(standing))), place, ref=f"D{number}")
+            assert told.sellable("S") == left
+
+
 @about(None)
 def test_units_of_a_supply_that_is_lowered_below_what_is_bound_are_unsourced_again(story: Beside) -> None:
     shop(story)

@@ -94,6 +94,15 @@ def cancel(pick: Pick, world: World, step: int) -> Ask:
     return "cancel", reservation_name(pick, world), {}
 
 
+def put_again(pick: Pick, world: World, step: int) -> Ask:
+    """The body of a reservation once more, of a dead one where there is any."""
+    dead = [r for r in world.reservations.values() if r.phase not in ("held", "confirmed")]
+    if not (dead or world.reservations):
+        return put(pick, world, step)
+    known = pick.one(dead or list(world.reservations.values()))
+    return "put", known.id, optional(**known.body) | {"lines": [optional(**line) for line in known.body["lines"]]}
+
+
 def extend(pick: Pick, world: World, step: int) -> Ask:
     return "extend", reservation_name(pick, world), {"ttl_ms": pick.one([1_000, 20_000])}
 
@@ -108,4 +117,4 @@ def fulfil(pick: Pick, world: World, step: int) -> Ask:
 
 
 Asks = Callable[[Pick, World, int], Ask]
-COMMANDS: list[Asks] = [put, put, put, confirm, confirm, release, cancel, extend, fulfil]
+COMMANDS: list[Asks] = [put, put, put, put_again, confirm, confirm, release, cancel, extend, fulfil]

@@ -1,4 +1,4 @@
-"""Random facts over a universe that is small enough for limits to bite (random commands: commands.py).
+"""Random facts over a universe that is small enough for limits to bite (of orders: order_histories.py; commands.py).
 
 In: the world so far (to name what exists), the step, and `Pick`, which decides: hypothesis, or a seed. Out: one fact
 `(source, body)`. Always holds: shapes are right; names, orders and times are often late, double or wrong.
@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from hypothesis import strategies as st
 
+from tests.support.oracle import edition
 from tests.support.oracle.beside import NOON
 from tests.support.oracle.world import World
 
@@ -86,8 +87,9 @@ def source_and_as_of(pick: Pick, step: int, location: str | None) -> dict[str, A
     """Mostly the source that owns the location; around now, some late, some early."""
     source = pick.seldom(["erp", "wms", "pos"], 10) or (SOURCE_OF[location] if location else "erp")
     tick = max(1, 10 + step + pick.between(-8, 2))
+    ahead = 86_400 if edition.new("times ahead") and pick.once_in(20) else 0
     as_of = (
-        datetime.fromtimestamp(NOON / 1000 + tick, tz=UTC).isoformat()
+        datetime.fromtimestamp(NOON / 1000 + tick + ahead, tz=UTC).isoformat()
         if (source == "pos") != pick.once_in(40)
         else tick
     )
@@ -153,6 +155,7 @@ def supply(pick: Pick, world: World, step: int) -> Fact:
 
 def demand(pick: Pick, world: World, step: int) -> Fact:
     number, where = pick.between(0, 3), pick.between(0, 2)
+    ref = order_ref(pick, world) if pick.once_in(4) else None
     return told_by(
         source_and_as_of(pick, step, None),
         kind="demand",
@@ -164,16 +167,20 @@ def demand(pick: Pick, world: World, step: int) -> Fact:
         due=day(pick, world) if pick.once_in(3) else None,
         location=pick.one(LOCATIONS) if where == 0 else None,
         locations=pick.some(LOCATIONS, 1) if where == 1 else None,
-        order_ref=order_ref(pick, world) if pick.once_in(4) else None,
+        order_ref=ref,
+        channel=order_channel(pick, world, ref),
         version=pick.seldom([1, 2, 3], 10),
     )
 
 
 def goods_return(pick: Pick, world: World, step: int) -> Fact:
     location = pick.one(LOCATIONS)
+    order = order_ref(pick, world) if pick.once_in(4) else None
     return told_by(
         source_and_as_of(pick, step, location),
         kind="return",
+        order_ref=order,
+        channel=order_channel(pick, world, order),
         ref=pick.one(["b1", f"b-{step}"]),
         sku=pick.one(BASE),
         location=location,
@@ -190,44 +197,12 @@ def order_ref(pick: Pick, world: World) -> str:
     return pick.one(sorted({r.order_ref for r in world.reservations.values() if r.order_ref is not None} | {"o1"}))
 
 
-def order_lines(pick: Pick, *, counted: bool) -> list[dict[str, Any]]:
-    """With a count, the location may be missing; an ack's lines have one and no count."""
-    lines = []
-    for _ in range(pick.between(1, 2)):
-        place = pick.one(LOCATIONS) if not counted or pick.once_in(2) else None
-        count = pick.between(1, 4) if counted else None
-        lines.append(optional(sku=pick.one(["A", "A", "B", "B", "K", "R"]), location=place, quantity=count))
-    return lines
-
-
-def order_ack(pick: Pick, world: World, step: int) -> Fact:
-    lines = order_lines(pick, counted=False) if pick.once_in(3) else None
-    return told_by(source_and_as_of(pick, step, None), kind="order.ack", order_ref=order_ref(pick, world), lines=lines)
-
-
-def order_update(pick: Pick, world: World, step: int) -> Fact:
-    return told_by(
-        source_and_as_of(pick, step, None),
-        kind="order.update",
-        order_ref=order_ref(pick, world),
-        ref=pick.one(["u1", f"u-{step}"]),
-        status=pick.one(["cancelled", "refused", "short"]),
-        lines=order_lines(pick, counted=True),
-        version=pick.seldom([1, 2, 3]),
-    )
-
-
-def shipment(pick: Pick, world: World, step: int) -> Fact:
-    by_name = pick.seldom(sorted(world.reservations) or ["r1"])
-    return told_by(
-        source_and_as_of(pick, step, pick.seldom(LOCATIONS)),
-        kind="shipment",
-        ref=pick.one(["s1", f"s-{step}", f"s-{step}"]),
-        order_ref=None if by_name else order_ref(pick, world),
-        reservation=by_name,
-        lines=order_lines(pick, counted=True),
-        version=pick.seldom([1, 2, 3], 3),
-    )
+def order_channel(pick: Pick, world: World, named: str | None) -> str | None:
+    """The channel of an order: seldom where its number is on one alone, mostly where it is on several."""
+    if not edition.new("one order number, two channels"):
+        return None
+    bearers = sorted({r.channel for r in world.reservations.values() if named is not None and r.order_ref == named})
+    return pick.seldom([*bearers, *CHANNELS]) if len(bearers) < 2 else pick.often([*bearers, *bearers, *CHANNELS])
 
 
 # --- policies ---------------------------------------------------------------------------------------------------------
@@ -283,7 +258,7 @@ def allocation(pick: Pick, world: World, step: int) -> Fact:
     return policy(
         "allocation",
         channel=pick.one(["web", *CHANNELS]),
-        sku=pick.one(["A", "A", "B"]),
+        sku=pick.seldom(list(KITS), 20) or pick.one(["A", "A", "B"]),
         quantity=pick.between(0, 5),
         period=period(pick),
     )
@@ -297,7 +272,7 @@ def cap(pick: Pick, world: World, step: int) -> Fact:
 def safety(pick: Pick, world: World, step: int) -> Fact:
     return policy(
         "safety",
-        sku=pick.often(BASE),
+        sku=pick.seldom(list(KITS), 10) or pick.often(BASE),
         location=pick.seldom(LOCATIONS),
         absolute=pick.often([0, 1, 2]),
         percent=pick.seldom([10, 33.33, 50]),
@@ -308,7 +283,7 @@ def oversell(pick: Pick, world: World, step: int) -> Fact:
     rule = pick.one(["limit", "limit", "limit", "none", "unlimited", None])
     return policy(
         "oversell",
-        sku=pick.often(BASE),
+        sku=pick.seldom(list(KITS), 15) or pick.often(BASE),
         policy=rule,
         channel=pick.seldom(CHANNELS, 3),
         limit=pick.between(0, 5) if rule == "limit" else None,
@@ -386,5 +361,4 @@ def catching_up(pick: Pick, world: World, step: int) -> list[Fact]:
 
 Facts = Callable[[Pick, World, int], Fact]
 STOCK_FACTS: list[Facts] = [stock_level, stock_delta, supply, demand, goods_return]
-ORDER_FACTS: list[Facts] = [order_ack, order_update, shipment]
 POLICY_FACTS: list[Facts] = [item, location, channel, allocation, cap, safety, oversell, freshness, restriction]

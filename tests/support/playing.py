@@ -11,6 +11,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
+from operator import itemgetter
 from typing import Any, ClassVar
 
 from tests.support import commands, histories
@@ -21,10 +22,11 @@ from tests.support.oracle.beside import NOON, Beside
 from tests.support.oracle.orders import state_of
 from tests.support.oracle.sellable import arrival, hole, inside, oversell_rule
 from tests.support.oracle.world import Node, Reservation, Unit, World
+from tests.support.order_histories import ORDER_FACTS, ack_of_units, shipment_of_units
 from tests.support.retell import Read
 
 KIND = re.compile(rb'"kind":"([a-z._]+)"')
-EVERY_FACT = [*histories.STOCK_FACTS, *histories.ORDER_FACTS, *histories.POLICY_FACTS]
+EVERY_FACT = [*histories.STOCK_FACTS, *ORDER_FACTS, *histories.POLICY_FACTS]
 
 
 class History:
@@ -146,7 +148,8 @@ class History:
         return [
             lambda: self.facts(pick, [histories.stock_level]),
             lambda: self.facts(pick, histories.STOCK_FACTS),
-            lambda: self.facts(pick, histories.ORDER_FACTS),
+            lambda: self.facts(pick, ORDER_FACTS),
+            lambda: self.facts(pick, [ack_of_units, shipment_of_units]),
             lambda: self.facts(pick, histories.POLICY_FACTS),
             lambda: self.ask(pick, commands.COMMANDS),
             lambda: self.ask(pick, [commands.put]),
@@ -176,6 +179,7 @@ class History:
 
     def note_answers(self, answers: list[Any], received: list[Any]) -> None:
         self.reached.update(f"{answer.status} {answer.problem}" for answer in answers if answer.problem is not None)
+        self.reached.update("a closed hold said so" for answer in answers if answer.problem and "state" in answer.body)
         self.reached.update(f"rejected {reason}" for _, _, rejected in received for _, reason in rejected)
 
 
@@ -220,6 +224,8 @@ def what_is_deep(world: World) -> Iterator[str]:
         for line in r.lines:
             if line.sku == "KK" and line.quantity:
                 yield "kit of kits sold"
+            if any(kit != line.sku and epoch is not None for kit, epoch in line.caps.items()):
+                yield "cap of an inner kit used"
         for unit in r.units:
             if unit.own is not None:
                 yield "sold on own allocation" if unit.node else "unsourced on own allocation"
@@ -229,10 +235,22 @@ def what_is_deep(world: World) -> Iterator[str]:
                 yield "deducted though shipped"
             if unit.node and unit.node.supply:
                 yield "bound to supply"
+            yield from what_is_said(unit)
     if world.waiting:
         yield "an ack or update waits for its order"
     if any(hole(world, s.sku, s.location) for s in world.supplies.values() if arrival(world, s)):
         yield "hole filled by supply"
+
+
+def what_is_said(unit: Unit) -> Iterator[str]:
+    """What is remarkable about where the sources have a unit."""
+    for watch in unit.watches.values():
+        if watch.named != sorted(watch.named, key=itemgetter(0)):
+            yield "an older ack or shipment arrived later"
+        if unit.node and unit.node.supply and watch.named:
+            yield "acknowledged where its supply comes"
+    if unit.set_aside:
+        yield "an ack of another place waits while shipped"
 
 
 def what_happened(world: World, before: tuple[dict[int, Any], dict[str, str], dict[str, int]]) -> Iterator[str]:
@@ -251,6 +269,8 @@ def what_happened(world: World, before: tuple[dict[int, Any], dict[str, str], di
                 yield "supply-bound unit unsourced again"
             elif was is not None and was.supply and unit.node and not unit.node.supply:
                 yield "supply-bound unit on the shelf"
+                if unit.shipped and was.location == unit.node.location and world.supplies[was.supply].status == "open":
+                    yield "shipped from where its supply comes"
             elif was is not None and unit.node and was.location != unit.node.location:
                 yield "moved elsewhere by an ack or a shipment"
     for name, count in world.counts.items():

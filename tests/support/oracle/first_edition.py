@@ -13,10 +13,12 @@ from tests.support.oracle.places import shelf_order
 from tests.support.oracle.sellable import base_lines
 from tests.support.oracle.world import AsOf, Node, Reservation, Unit, World
 
+RULES = ["late acks", "shipping what is bound to supply", "an ack of the own place"]
+
 
 def stands() -> bool:
     """True while any of the rules that this file would break is still to come."""
-    return not new("late acks", "shipping what is bound to supply", "an ack of the own place")
+    return not new(*RULES)
 
 
 def take(

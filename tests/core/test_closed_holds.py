@@ -45,7 +45,7 @@ def test_the_same_body_on_a_closed_hold_is_refused_with_its_state(story: Beside,
 
 
 @about(RULE)
-def test_an_order_that_is_cancelled_is_closed_whoever_cancelled_it(story: Beside) -> None:
+def test_an_order_that_is_cancelled_is_closed_too(story: Beside) -> None:
     shop(story)
     story.command("confirm", "r", order_ref="o")
     lines = [{"sku": "A", "quantity": 2}]

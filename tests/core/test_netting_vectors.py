@@ -1,4 +1,4 @@
-"""The calls of tests/vectors/netting.json, told to the oracle and to the core, and what is right after them.
+"""The calls of tests/vectors/netting.json, given to the oracle and to the core, and what is right after them.
 
 Each is a case in which the first edition of the rules, or the core by it, counted an order twice or not at all.
 """

@@ -32,7 +32,7 @@ def shop(told: Beside) -> None:
     told.buy("french", ("A", 2), channel="fr", order_ref="1001")
 
 
-def tell(told: Beside, kind: str, **fields: Any) -> str | None:
+def report(told: Beside, kind: str, **fields: Any) -> str | None:
     named: dict[str, Any] = {"order_ref": "1001", "as_of": 2}
     return told.fact(kind, **named | FACTS[kind] | fields)
 
@@ -43,14 +43,14 @@ def test_a_fact_that_names_only_the_number_is_rejected_and_one_that_names_the_ch
     story: Beside, kind: str
 ) -> None:
     shop(story)
-    assert tell(story, kind) == "ambiguous-order"
-    assert tell(story, kind, channel="fr") is None
+    assert report(story, kind) == "ambiguous-order"
+    assert report(story, kind, channel="fr") is None
 
 
 @about(RULE)
 def test_what_the_erp_cancels_closes_the_order_of_the_channel_that_it_names(story: Beside) -> None:
     shop(story)
-    tell(story, "order.update", channel="fr")
+    report(story, "order.update", channel="fr")
     assert (story.state("french"), story.state("german")) == ("cancelled", "committed")
     assert story.sellable("A", "de") == 6
 
@@ -58,21 +58,21 @@ def test_what_the_erp_cancels_closes_the_order_of_the_channel_that_it_names(stor
 @about(RULE)
 def test_acks_and_shipments_speak_of_the_named_channels_order_alone(story: Beside) -> None:
     shop(story)
-    tell(story, "order.ack", channel="fr")
+    report(story, "order.ack", channel="fr")
     story.level("A", "paris", 8, as_of=3, basis="net")
     assert (story.state("french"), story.state("german"), story.sellable("A", "de")) == ("in_erp", "committed", 4)
-    tell(story, "shipment", channel="de", as_of=4)
+    report(story, "shipment", channel="de", as_of=4)
     assert (story.state("french"), story.state("german")) == ("in_erp", "committed")
-    assert tell(story, "shipment", channel="de", ref="s2", as_of=4) is None
+    assert report(story, "shipment", channel="de", ref="s2", as_of=4) is None
     assert (story.state("french"), story.state("german")) == ("in_erp", "fulfilled")
 
 
 @about(RULE)
 def test_demand_of_a_channel_adds_what_that_channels_order_does_not_cover(story: Beside) -> None:
     shop(story)
-    tell(story, "demand", channel="fr", quantity=3)
+    report(story, "demand", channel="fr", quantity=3)
     assert story.sellable("A", "de") == 4 - 1
-    tell(story, "demand", ref="other", channel="es", quantity=1)
+    report(story, "demand", ref="other", channel="es", quantity=1)
     assert story.sellable("A", "de") == 4 - 1 - 1
 
 
@@ -93,7 +93,7 @@ def test_two_orders_of_one_channel_under_one_number_are_no_two_shops(story: Besi
     story.buy("again", ("A", 1), channel="fr", order_ref="8")
     story.accept("order.update", order_ref="8", as_of=2, **FACTS["order.update"])
     assert (story.state("more"), story.state("again")) == ("cancelled", "cancelled")
-    assert tell(story, "order.ack") == "ambiguous-order"
+    assert report(story, "order.ack") == "ambiguous-order"
 
 
 @about(None)

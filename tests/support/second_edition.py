@@ -1,4 +1,4 @@
-"""Stories of the second edition: the oracle alone must tell them all, the core beside it those that it meets already.
+"""Stories of the second edition: the oracle alone must pass them all, the core beside it those that it meets already.
 
 In: the rule that a story is about, by its name in `NOT_YET` of the oracle's edition.py; None: one that was met before.
 Out: the story twice, without and with the core. Always holds: a rule that the core meets and that is still listed there
@@ -24,7 +24,7 @@ def expected(rule: str | None) -> list[pytest.MarkDecorator]:
 
 
 def about(rule: str | None) -> Callable[..., Any]:
-    """Tells the story by the rules of the second edition, without the core and beside it."""
+    """Runs the story by the rules of the second edition, without the core and beside it."""
     core = pytest.param("core", marks=expected(rule))
     return pytest.mark.parametrize("story", ["oracle", core], indirect=True)
 

@@ -1,9 +1,12 @@
 """The house style, as a test: what CONTRIBUTING.md asks of a file is checked here, with the line that breaks it."""
 
 import ast
+import contextlib
 import graphlib
+import io
 import os
 import re
+import tokenize
 import tomllib
 from collections.abc import Iterator
 from functools import cache
@@ -32,6 +35,34 @@ SKIPPED = {
     "__pycache__",
 }
 TEXT = {".py", ".pyi", ".rs", ".md", ".toml", ".sh", ".yml", ".yaml", ".json", ".js", ".css", ".html", ""}
+
+# Words that are out, and what to write instead (docs/glossary.md has the words that are in).
+OUT: dict[str, str] = {
+    r"told": "reported, answered, notified, stated",
+    r"whoever": "any client that, the process that",
+    r"footing|liaison|candidacy": "tail check, cluster, election",
+    r"mend(?:s|ed|ing)?": "repair, correct",
+    r"(?<![.-])pulses?(?!-)": "heartbeat",
+    r"(?:is|are|was|were) gone": "has ended, is lost, was removed",
+    r"let(?:s|ting)? go(?: of)?": "release, remove, cut",
+    r"of (?:its|their|your|our|my|one's) own": "its own ..., a separate ...",
+    r"anew": "again; of a digest: recounted",
+    r"in (?:plain )?words": "as text",
+    r"hears?|heard|hearing": "receive, get",
+    r"speaks?|speaking": "call, send, connect",
+    r"what is no(?:ne)?|(?:is|are) none of (?:ours?|it|them|LOG|this)": "what is not ..., does not belong to",
+    r"the safe side": "what errs on the low side, and why",
+    r"(?:the )?way to (?:NATS|the log)": "connection to",
+    r"(?:as|where|how) (?:it|he|they|things) stands?": "its present state, its position",
+    r"very (?:same|bytes|words|sequence)": "the same, exactly",
+    r"kept up(?! to date)": "maintained",
+    r"word (?:for|by) word|true answer|last words?": "byte for byte, its one answer, last message",
+}
+OUT_WORDS = re.compile("|".join(rf"\b(?:{pattern})\b" for pattern in OUT), re.IGNORECASE)
+# A document, or a source file by its path: what looks like one must be a file of the project.
+CITED = re.compile(
+    r"(?<![\w./<>*{}-])((?:[\w.-]+/)*[\w-]+\.md|(?:python|rust|tests|docs|benchmarks|deploy|tools)/[\w./-]+\.\w+)"
+)
 
 # Who may import whom: a part names the parts below it. What is not named here is above everything else (cli).
 BELOW: dict[str, set[str]] = {
@@ -155,6 +186,52 @@ def test_nothing_is_left_unfinished() -> None:
 
 def test_no_path_of_one_machine() -> None:
     assert list(lines_with(MACHINE_PATH)) == []
+
+
+def prose_of_a_test(path: Path) -> Iterator[tuple[int, str]]:
+    """Comments and docstrings alone: the names and the data of tests are not read as sentences."""
+    text = path.read_text()
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type == tokenize.COMMENT:
+            yield token.start[0], token.string
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and (
+            documented := ast.get_docstring(node, clean=False)
+        ):
+            yield from enumerate(documented.splitlines(), start=node.body[0].lineno)
+
+
+def prose() -> Iterator[tuple[Path, int, str]]:
+    for path in sources(*TEXT):
+        if path == Path(__file__) or not written_by_hand(path) or path.name == "LICENSE" or path.suffix == ".rs":
+            continue
+        if named(path).startswith("tests/") and path.suffix == ".py":
+            yield from ((path, number, line) for number, line in prose_of_a_test(path))
+            continue
+        with contextlib.suppress(UnicodeDecodeError):
+            yield from ((path, number, line) for number, line in enumerate(path.read_text().splitlines(), start=1))
+
+
+def test_the_words_are_those_of_the_field() -> None:
+    wrong = []
+    for path, number, line in prose():
+        for found in OUT_WORDS.finditer(line):
+            instead = next(text for pattern, text in OUT.items() if re.fullmatch(pattern, found[0], re.IGNORECASE))
+            wrong.append(f"{named(path)}:{number}: {found[0]!r}, write: {instead}")
+    assert wrong == [], "\n".join(wrong)
+
+
+def test_what_is_cited_is_a_file_of_the_project() -> None:
+    """A reader has the project and nothing else. `rust/core/src/x.rs`, `docs/x.md` and `x.md` are looked for."""
+    there = {named(path) for path in everything()}
+    documents = {path.name for path in everything() if path.suffix == ".md"}
+    wrong = [
+        f"{named(path)}:{number}: {cited}"
+        for path, number, line in prose()
+        for cited in CITED.findall(line)
+        if cited.removeprefix("../") not in there and Path(cited).name not in documents
+    ]
+    assert wrong == []
 
 
 def imported_parts(path: Path) -> set[str]:

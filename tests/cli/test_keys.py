@@ -17,7 +17,7 @@ Keys = Callable[..., tuple[int, str, str]]
 
 @pytest.fixture
 def keys(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Keys:
-    """Run `holdfast keys ...` on a directory of its own: status, stdout, stderr."""
+    """Run `holdfast keys ...` on a new directory: status, stdout, stderr."""
 
     def call(*arguments: str) -> tuple[int, str, str]:
         status = run(["keys", *arguments, "--data", str(tmp_path / "store")])

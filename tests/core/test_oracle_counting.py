@@ -1,4 +1,4 @@
-"""Section 4 of design.md, "Each order counted exactly once", by the sentence; the oracle, the core beside it."""
+"""docs/rules.md, section 3, sentence by sentence; the oracle, the core beside it."""
 
 import itertools
 from functools import partial
@@ -178,7 +178,7 @@ def test_a_return_comes_back_by_its_condition(story: Beside) -> None:
 def test_units_fulfilled_over_http_stay_deducted_until_a_shipment_covers_them(story: Beside) -> None:
     story.command("fulfil", "r", lines=[{"sku": "A", "quantity": 3}])
     story.level("A", "paris", 7, as_of=6)
-    assert story.sellable("A") == 4  # the safe side, until the shipment comes
+    assert story.sellable("A") == 4  # too few at worst, until the shipment comes
     ship(story, 3, as_of=5)
     assert story.sellable("A") == 7
 
@@ -191,7 +191,7 @@ def test_demand_is_inside_a_level_of_its_own_source_that_counts_open_orders(stor
     story.accept("demand", as_of=5, **demand)
     assert story.sellable("A") == 5
     story.level("A", "paris", 10, as_of=4, allocated=2)
-    assert story.sellable("A") == 3  # counted twice while the level is older: the safe side
+    assert story.sellable("A") == 3  # counted twice while the level is older: too few at worst
     story.level("A", "paris", 10, as_of=5, allocated=2)
     assert story.sellable("A") == 5
     story.level("A", "paris", 10, as_of=6)

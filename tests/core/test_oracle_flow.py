@@ -1,4 +1,4 @@
-"""The oracle's max-flow against networkx and against the closed form that design.md gives for F."""
+"""The oracle's max-flow against networkx and against the closed form that docs/rules.md gives for F."""
 
 from itertools import chain, combinations
 
@@ -46,7 +46,7 @@ def test_served_is_the_maximum_flow_that_networkx_finds(
 
 
 @given(st.frozensets(st.sampled_from(NODES)), CLAIMS, STOCK)
-def test_reach_is_the_closed_form_of_the_design(
+def test_reach_is_the_closed_form_of_the_rules(
     nodes: frozenset[str], claims: list[tuple[int, frozenset[str]]], stock: dict[str, int]
 ) -> None:
     assert reach(nodes, claims, stock) == by_closed_form(nodes, claims, stock)

@@ -1,7 +1,7 @@
 """The core beside the oracle on random histories of all fact kinds and commands.
 
 After each batch every sellable, every reservation, every answer and every rejection must be the same, and so must the
-digest kept up, the one counted anew and that of a restored snapshot; a follower that applies the batches keeps the
+maintained digest, the recounted one and that of a restored snapshot; a follower that applies the batches keeps the
 leader's digest, and so does a replay from the first batch. That the histories get deep
 (not only far) is asserted, too. `HYPOTHESIS_PROFILE=long` goes on for longer; `HOLDFAST_SEED=n` begins elsewhere.
 """

@@ -1,4 +1,4 @@
-"""Section 4 of design.md up to "Each order counted exactly once", by the sentence."""
+"""docs/rules.md, section 2, sentence by sentence."""
 
 import pytest
 

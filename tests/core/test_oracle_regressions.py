@@ -38,7 +38,7 @@ def test_two_lines_with_a_location_oversell_nothing_together(story: Beside) -> N
 
 
 def test_what_the_erp_cancels_never_takes_units_that_were_handed_over(story: Beside) -> None:
-    """The design: never neither. A unit that has left stays deducted until the ERP knows that it has."""
+    """docs/rules.md: never neither. A unit that has left stays deducted until the ERP knows that it has."""
     story.level("A", "paris", 5)
     story.buy("r", ("A", 3), order_ref="o")
     story.command("fulfil", "r", lines=[{"sku": "A", "quantity": 2}])
@@ -48,7 +48,7 @@ def test_what_the_erp_cancels_never_takes_units_that_were_handed_over(story: Bes
 
 
 def test_a_body_without_revision_does_not_forget_the_revision(story: Beside) -> None:
-    """The design: a lower one than stored is refused, so a late duplicate undoes nothing."""
+    """docs/rules.md: a lower one than stored is refused, so a late duplicate undoes nothing."""
     story.level("A", "paris", 9)
     put(story, {"sku": "A", "quantity": 1}, revision=3)
     put(story, {"sku": "A", "quantity": 2})
@@ -56,7 +56,7 @@ def test_a_body_without_revision_does_not_forget_the_revision(story: Beside) -> 
 
 
 def test_a_region_is_another_one_by_its_name_though_no_location_serves_either(story: Beside) -> None:
-    """The design: another channel or region starts anew."""
+    """docs/rules.md: for another channel or region everything is taken again."""
     story.level("A", "paris", 3)
     put(story, {"sku": "A", "quantity": 1}, region="CH")
     story.level("A", "lyon", 9)
@@ -65,7 +65,7 @@ def test_a_region_is_another_one_by_its_name_though_no_location_serves_either(st
 
 
 def test_a_region_stays_the_same_when_a_location_begins_to_serve_it(story: Beside) -> None:
-    """The design: a replacement keeps as many of its old units as it needs."""
+    """docs/rules.md: a replacement keeps as many of its old units as it needs."""
     story.level("A", "paris", 3)
     put(story, {"sku": "A", "quantity": 1}, region="CH")
     story.level("A", "lyon", 9)
@@ -75,7 +75,7 @@ def test_a_region_stays_the_same_when_a_location_begins_to_serve_it(story: Besid
 
 
 def test_short_units_that_had_no_shelf_free_the_oversell_limit_with_the_next_level(story: Beside) -> None:
-    """The design: sellable stays as it is until a level says otherwise; then a level must be able to say so."""
+    """docs/rules.md: sellable stays as it is until a level says otherwise; then a level must be able to say so."""
     story.accept("oversell", channel="web", policy="limit", limit=5)
     story.level("A", "paris", 0)
     story.buy("r", ("A", 5), order_ref="o")
@@ -87,7 +87,7 @@ def test_short_units_that_had_no_shelf_free_the_oversell_limit_with_the_next_lev
 
 
 def test_a_shipment_takes_the_whole_orders_units_at_its_location_first(story: Beside) -> None:
-    """The design: a shipment takes the order's open units, first at the location it names, else elsewhere."""
+    """docs/rules.md: a shipment takes the order's open units, first at the location it names, else elsewhere."""
     story.level("A", "paris", 5)
     story.level("A", "lyon", 5)
     for name, place in (("old", "paris"), ("new", "lyon")):
@@ -144,7 +144,7 @@ def test_a_cancelled_order_keeps_its_books_straight_when_its_fulfilled_units_fin
 
 
 def test_a_unit_is_inside_a_level_only_by_what_that_level_counts(story: Beside) -> None:
-    """The design: recomputed from (L, ack, shipment) whenever one changes; also after it was inside another level."""
+    """docs/rules.md: recomputed from (L, ack, shipment) when one changes; also after it was inside another level."""
     story.level("A", "paris", 9, as_of=1, basis="net")
     story.buy("r", ("A", 4), order_ref="o")
     story.accept("order.ack", order_ref="o", as_of=2)
@@ -268,7 +268,7 @@ def test_the_cap_of_a_kit_counts_all_lines_of_a_hold_that_is_replaced(story: Bes
 
 
 def test_units_go_on_binding_while_a_level_counts_them_at_once(story: Beside) -> None:
-    """The design: after every change is complete, unsourced units bind; one that the level counts takes no stock."""
+    """docs/rules.md: after every change is complete, unsourced units bind; one that the level counts takes no stock."""
     story.level("A", "paris", 0)
     story.accept("oversell", channel="web", policy="limit", limit=9)
     story.buy("r", ("A", 1), ("A", 4), order_ref="o")
@@ -353,7 +353,7 @@ def test_what_both_rounds_take_from_one_node_is_one_piece(story: Beside) -> None
 
 
 def test_a_backorder_of_a_kit_whose_supply_is_cancelled_keeps_its_digest(story: Beside) -> None:
-    """The digest kept up is that of the state, whatever order the units beyond any node are put in."""
+    """The maintained digest is that of the state, in whatever order the units beyond any node are put."""
     story.channel("web", supply_horizon_days=30)
     for sku in ("SAUCER", "CUP"):
         story.accept("item", sku=sku, base_unit="each")

@@ -1,4 +1,4 @@
-"""Section 3 of design.md, sentence by sentence, on numbers worked out by hand; the oracle, the core beside it."""
+"""docs/rules.md, section 1, sentence by sentence, on numbers worked out by hand; the oracle, the core beside it."""
 
 import pytest
 

@@ -1,8 +1,9 @@
 """Snapshots of the core on random histories: a restored engine is the engine that was written, and stays so.
 
 The histories are those that the core plays beside the oracle (all fact kinds, all commands). After a restore at some
-point both engines are told the rest; every batch, answer and digest must be the same, and so must a snapshot of both at
-the end, which holds what neither answers nor digests show. The rules of damage are tried in Rust (snapshot/tests.rs).
+point both engines are given the rest; every batch, answer and digest must be the same, and so must a snapshot of both
+at the end, which holds what neither answers nor digests show. The rules of damage are tried in Rust
+(snapshot/tests.rs).
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
 """The judge: the log, read from its first message, against every answer that anybody got.
 
 In: LOG as it is stored, the history, the workers' states. Out: a verdict with counts. Always: the units are counted by
-plain arithmetic of its own, beside the core that replays; each complaint names the reservation or the sequence.
+plain arithmetic, beside the core that replays; each complaint names the reservation or the sequence.
 
 What must hold: I1 what was acknowledged is in LOG and not void; I2 each thing is there once;
 I3 no prefix of LOG has more units promised than there are; I4 the core's books balance; I5 every process has the digest
 that the replay gives; I6 epochs and batches ascend, none is void; I7 what was answered before something else was asked
-is before it in LOG; I8 nobody was told less than what he knew already.
+is before it in LOG; I8 no answer reflects less than an earlier one to the same client.
 """
 
 from collections import Counter

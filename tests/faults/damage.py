@@ -45,7 +45,7 @@ async def flip_journal(service: Service, chance: random.Random) -> None:
     _flip(segment, chance.randrange(size // 4, size // 2))
     await service.start(wait=False)
     await _noticed(service)
-    await service.stop()  # as the alarm says: a journal is written anew while nobody writes it
+    await service.stop()  # as the alarm says: a journal is rewritten while no process writes it
     await _holdfast("repair", "--data", str(service.directory), "--yes")
     await service.start()
 
@@ -64,7 +64,7 @@ async def flip_snapshot(service: Service, chance: random.Random) -> None:
 async def jump_clock(service: Service, chance: random.Random) -> None:
     """The wall clock of all holdfast processes jumps by up to three hours, either way, and stays there for a while."""
     jump_ms = chance.choice((-1, 1)) * chance.randrange(HOUR_MS // 60, 3 * HOUR_MS)
-    with (service.directory / "clock").open("r+b") as clock:  # in place: the processes look at these very bytes
+    with (service.directory / "clock").open("r+b") as clock:  # in place: the processes read these bytes
         clock.write(struct.pack("<q", jump_ms))
     await asyncio.sleep(chance.uniform(0.5, 2))
 

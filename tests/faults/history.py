@@ -1,4 +1,4 @@
-"""What the shoppers asked and what they were told.
+"""The shoppers' requests, and the answers.
 
 In: requests as they are sent and answered. Out: operations, each with every answer that it got. Always: times are
 `time.monotonic()` of this one process; nothing is thrown away; an operation without a clear answer says so.
@@ -34,7 +34,7 @@ class History:
 
     operations: list[Operation] = field(default_factory=list)
     clear_s: list[float] = field(default_factory=list)  # when a clear answer to something that writes came
-    reads: list[tuple[float, int, int, str]] = field(default_factory=list)  # (sent, known before, told, mode)
+    reads: list[tuple[float, int, int, str]] = field(default_factory=list)  # (sent, known before, answered, mode)
     stale_reads: int = 0
 
     def longest_gap_s(self, since_s: float, until_s: float) -> float:

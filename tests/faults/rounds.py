@@ -90,7 +90,7 @@ def rounds(scale: float) -> list[Round]:
 
 
 async def run_round(one: Round, directory: Path, seed: int, tell: Callable[[str], None]) -> Result:
-    """One round on a directory of its own."""
+    """One round on a new directory."""
     lack = one.lack() if one.lack is not None else ""
     if lack:
         return Result(one, Verdict(), skipped=lack)

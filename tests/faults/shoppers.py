@@ -1,8 +1,8 @@
 """Shoppers and a warehouse that write down every answer.
 
 In: addresses of gateways. Out: a History. Always: what got no clear answer is sent again unchanged until it gets one or
-the round is over; ids never come twice; a shopper remembers the newest sequence that it was told, and asks reads for at
-least that.
+the round is over; ids never come twice; a shopper remembers the newest sequence that it was answered, and asks reads
+for at least that.
 """
 
 import asyncio

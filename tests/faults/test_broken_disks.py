@@ -1,4 +1,4 @@
-"""Full and broken disks under a gateway: writes are refused truthfully, reads go on, and it mends itself.
+"""Full and broken disks under a gateway: writes are refused truthfully, reads go on, and it recovers by itself.
 
 Real servers, a real file system, real system calls that fail. What a kernel or a sandbox does not allow is skipped, and
 says so.
@@ -49,7 +49,7 @@ MENDED_WITHIN_S = 40.0  # the machine may be busy; alone it is some seconds
 
 
 class Shop:
-    """Puts reservations one after the other and keeps what it was told."""
+    """Puts reservations one after the other and keeps the answers."""
 
     def __init__(self, served: Served, sku: str) -> None:
         self.api = Api(served.port)
@@ -93,7 +93,7 @@ class Shop:
         return time.monotonic() - began
 
     async def check(self) -> None:
-        """What was told is so: done is there, not-done is not, and unknown gets its one answer."""
+        """The answers are true: done is there, not-done is not, and unknown gets its one answer."""
         for name in self.acknowledged:
             assert (await self.api("GET", f"/v1/reservations/{name}")).status == 200, name
         for name in self.not_done:

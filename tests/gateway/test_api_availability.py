@@ -1,4 +1,4 @@
-"""api.md, case by case: availability, explain, cart validation, on the whole product."""
+"""docs/http.md, case by case: availability, explain, cart validation, on the whole product."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any

@@ -1,4 +1,4 @@
-"""api.md, case by case: facts and policies over HTTP, on the whole product."""
+"""docs/http.md, case by case: facts and policies over HTTP, on the whole product."""
 
 from typing import Any
 

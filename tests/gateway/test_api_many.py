@@ -199,7 +199,7 @@ async def test_when_the_leader_goes_503_no_leader_and_then_the_one_true_answer(t
 
 @dataclass
 class Shopper:
-    """Reserves through one process until it is answered, again and again; what it was told it writes down."""
+    """Reserves through one process until it is answered, again and again; it records the answers."""
 
     api: Api
     name: str

@@ -1,4 +1,4 @@
-"""api.md, case by case: reservations, on the whole product."""
+"""docs/http.md, case by case: reservations, on the whole product."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta

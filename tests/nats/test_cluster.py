@@ -47,7 +47,7 @@ async def test_every_stream_has_three_replicas_and_survives_kill_9_of_its_leadin
         began = time.monotonic()
         os.kill(killed, signal.SIGKILL)
         status = 0
-        while status not in {200, 201}:  # the very same request until there is an answer
+        while status not in {200, 201}:  # the same request until there is an answer
             try:
                 status = (await put(node, "during", ("S1", 1)))[0]
             except Unavailable:

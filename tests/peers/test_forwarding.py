@@ -179,7 +179,7 @@ async def test_without_a_leader_it_is_not_done_and_said_at_once(server: Embedded
 
 
 class Mute:
-    """Keeps a leader from being heard: its answers to others are held back."""
+    """Makes a leader silent: its answers to others are held back."""
 
     def __init__(self, node: Node[Engine]) -> None:
         self._rpc: Any = node.cluster._rpc

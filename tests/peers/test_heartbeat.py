@@ -1,4 +1,4 @@
-"""Heartbeats: each process hears the others and compares digests at the same sequence; a difference is alarmed."""
+"""Heartbeats: each process compares its digests with the others' at the same sequence; a difference raises an alarm."""
 
 import asyncio
 from typing import Any

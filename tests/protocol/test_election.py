@@ -1,4 +1,4 @@
-"""Who may lead, one sentence each: the lease, with a log that does as it is told."""
+"""Who may lead, one sentence each: the lease, with a log that does what a test says."""
 
 from holdfast.protocol import messages as e
 from holdfast.protocol.log_types import Refusal

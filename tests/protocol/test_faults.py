@@ -2,7 +2,7 @@
 
 Appends arrive late, twice or never; acknowledgements are lost; reads come back empty although the message is there;
 others append garbage or take the lead; LOG is reported shorter than it is; the lease is lost, taken by another, or not
-heard of; the process dies. Whatever happens, in any order: what was answered as done is in LOG for ever, what was
+received; the process dies. Whatever happens, in any order: what was answered as done is in LOG for ever, what was
 answered as not done never is, IN is taken once and in order.
 """
 

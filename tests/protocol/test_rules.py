@@ -1,4 +1,4 @@
-"""The protocol's rules, one sentence each, with a log that does as it is told."""
+"""The protocol's rules, one sentence each, with a log that does what a test says."""
 
 from holdfast.protocol import messages as e
 from holdfast.protocol.log_types import Refusal

@@ -1,4 +1,5 @@
-"""Six calls after which the digest kept up once differed from that of the state; a directory so written, and the alarm.
+"""Six calls after which the maintained digest once differed from that of the state; a directory so written, and the
+alarm.
 
 `tests/data/directories/v0.1.0-digest-drifted.tar.gz` is the data directory that the version with the fault wrote.
 """

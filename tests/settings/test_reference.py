@@ -67,7 +67,7 @@ def test_a_larger_unit_is_used_where_it_is_exact() -> None:
 
 
 def messages() -> Iterator[tuple[str, str]]:
-    """Every text in the product, docstrings too, and every document: where it stands, and it."""
+    """Every text in the product, docstrings too, and every document: its place, and itself."""
     for path in sorted(PACKAGE.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):

@@ -1,10 +1,10 @@
-"""Shoppers and the ERP: who asks, and what they are told.
+"""Shoppers and the ERP: their requests, and the answers.
 
 Role: shoppers hold few units of the same two SKUs, confirm, release, extend, repeat what was answered with 503 to the
 same or another process, or give up; the ERP sends movements, levels and rubbish to IN. In: answers. Out: attempts.
 Always: an operation keeps its body, its reservation id and its idempotency key (every second one has one) through all
-its attempts; each attempt is told once what
-became of it, by its process, and perhaps never hears it.
+its attempts; each attempt is notified once of
+its outcome, by its process, and perhaps never receives that.
 """
 
 from __future__ import annotations

@@ -50,7 +50,7 @@ class Faults:
         if not world.server.up or world.server.stuck:
             world.server.come_up()
             for process in world.processes:
-                process.connect(connected=False)  # a server that comes up again is connected to anew
+                process.connect(connected=False)  # a server that comes up again is connected to again
         for process in world.processes:
             process.resume(process.life)
             process.connect(connected=True)

@@ -1,8 +1,8 @@
 """LOG's past, when its tail was lost: what each sequence was, who still knows, and whether a new history has begun.
 
 Role: keep what was cut off; judge each message that takes the place of a lost one. In: cuts, messages stored. Out:
-`World.wrong` when a new history begins although somebody who could be heard knows better. Always: LOG may be repaired
-with the very bytes that it lost, and then nothing was lost at all; an append that was already on its way as LOG was cut
+`World.wrong` when a new history begins although a process that could be reached holds more. Always: LOG may be repaired
+with the same bytes that it lost, and then nothing was lost at all; an append that was already on its way as LOG was cut
 cannot be called back, and is only counted.
 """
 
@@ -64,7 +64,7 @@ class History:
             self.world.wrong("I6 new history", f"LOG was cut before {sequence} and goes on; {known} knew better")
 
     def _knew(self, process: Process, sequence: int, decided_ms: int | None) -> bool:
-        """Whether it could be heard, for long enough, when somebody decided to go on, and holds what was lost."""
+        """Whether it could be reached, for long enough, when a process decided to go on, and holds what was lost."""
         settings = self.world.plan.settings
         long_ms = settings.evidence_fresh_ms + settings.evidence_call_ms
         heard = process.reachable and (decided_ms or 0) - process.reachable_ms >= long_ms

@@ -134,7 +134,7 @@ class Invariants:
                 self._check_fact(fact["kind"][12:], fact["id"], sequence)
 
     def on_cut(self, kept: int, lost: list[bytes]) -> None:
-        """LOG lost its tail: what it is now is told anew, without the checks that it has passed."""
+        """LOG lost its tail: what it has now is replayed, without the checks that it has passed."""
         marks = list(zip(self._digests, self._chains, self._voids, strict=True))
         self.history.cut(kept, lost, marks[kept + 1 :])
         for figures in (self._digests, self._chains, self._voids):
@@ -196,10 +196,10 @@ class Invariants:
         operation = self._operations.get((verb, name))
         return operation is not None and operation.keyed
 
-    # ---- what clients are told
+    # ---- answers to clients
 
     def on_answer(self, attempt: Attempt, status: int, body: bytes, sequence: int) -> None:
-        """I1, I2: what is acknowledged is in LOG up to the sequence that was told, and stays what it was."""
+        """I1, I2: what is acknowledged is in LOG up to the answered sequence, and stays what it was."""
         world, operation = self.world, attempt.operation
         world.met[f"{operation.verb} {status}"] += 1
         end = self.history.longest
@@ -248,7 +248,7 @@ class Invariants:
             self.world.wrong("I1 not done", f"{operation} is answered not-done, and is in LOG at {where}")
 
     def on_received(self, process: Process, received: e.Received) -> None:
-        """What a sender of facts is told is in LOG."""
+        """The answer to a sender of facts is true by LOG."""
         del process
         if received.sequence > self.history.longest:
             self.world.wrong("I1 acknowledged", f"facts were acknowledged at {received.sequence}, which LOG has not")
@@ -353,7 +353,7 @@ class Invariants:
             self.world.wrong("I6 one leader", f"{told}; by LOG {reference.node} leads in {reference.epoch}")
 
     def at_the_end(self) -> None:
-        """Everything is told anew from LOG alone."""
+        """Everything is replayed from LOG alone."""
         world = self.world
         if self.history.forked:
             self._all_who_know_are_quarantined()
@@ -373,7 +373,7 @@ class Invariants:
             world.wrong("dead letters", f"IN has {sorted(bad)} that are no facts, dead letters are {sorted(self.dead)}")
 
     def _all_who_know_are_quarantined(self) -> None:
-        """LOG went on otherwise: whoever holds what it was does not lead, and says so."""
+        """LOG has another history: a process that holds the old one does not lead, and reports why."""
         for process in self.world.processes:
             protocol = process.protocol
             core: Any = protocol and protocol.core

@@ -2,7 +2,7 @@
 
 Role: what `node.journal_writer` does with `storage.journal`, on simulated time. In: Keep, and what a rebuild reads.
 Out: Quarantined, Lifted; where the journal ends. Always: what was kept stays, in every life of the process; what still
-waited to be written as it was killed is lost; two copies that differ are told, and nothing is kept after that.
+waited to be written as it was killed is lost; two copies that differ are reported, and nothing is kept after that.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Journal:
         return (self._position.sequence, self._position.chain) if self.kept else None
 
     def begin(self) -> None:
-        """A new life: what was not written is gone."""
+        """The process starts again: what was not written is lost."""
         self._queue.clear()
         self._writing = False
         self._found.clear()

@@ -1,4 +1,4 @@
-"""The lease's key, and what processes hear of each other.
+"""The lease's key, and what processes learn of each other.
 
 Role: a KV bucket with one key that ends by age, compared by revision; questions to every process that can be reached.
 In: the effects of `protocol.membership`. Out: their events, lost, late, or from a server that is behind. Always: a
@@ -28,7 +28,7 @@ class LeaseBucket:
         self._sequence = 0
 
     def lose(self) -> None:
-        """It was in the memory of a server that is gone, or an operator had a hand in it."""
+        """It was in the memory of a server that has ended, or an operator changed it."""
         self.lost_ms = self.world.now_ms
         chosen = self.world.random.choice((None, *self.world.processes))
         if chosen is None:
@@ -38,7 +38,7 @@ class LeaseBucket:
             self._set(Lease(chosen.name, "given", 0))
 
     def forget(self) -> None:
-        """The server came up without the bucket; whoever is first makes it again."""
+        """The server restarted without the bucket; the first process that needs it makes it again."""
         self.lost_ms = self.world.now_ms
         self.world.say("server", "has forgotten the lease")
         self._lease = self._before = None
@@ -108,7 +108,7 @@ class Neighbours:
         self.world = world
 
     def ask(self, process: Process, effect: e.AskPeers) -> None:
-        """Every process that can answer does; after a while what came is told."""
+        """Every process that can answer does; after a while the answers are reported."""
         world = self.world
         if not process.connected or not world.server.up:
             return  # asked again when it is due

@@ -1,7 +1,7 @@
 """What LOG says about stock, counted a second time in a few lines of Python.
 
 Role: read batches as they are stored and keep, for two SKUs and one location, what is on hand and who holds how much.
-In: LOG messages that are not void. Out: complaints in words. Always: it shares nothing with the core; it knows only
+In: LOG messages that are not void. Out: complaints as text. Always: it shares nothing with the core; it knows only
 what these histories contain (one location, no kits, no allocations, net levels that never absorb an order).
 """
 

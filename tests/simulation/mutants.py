@@ -33,9 +33,9 @@ def _with(part: str, kind: Callable[..., Any]) -> Callable[..., Protocol]:
     return make
 
 
-def _hearing_no_peers(node: str, rules: bytes, settings: Any, **life: Any) -> Protocol:
+def _ignoring_peers(node: str, rules: bytes, settings: Any, **life: Any) -> Protocol:
     protocol = Protocol(node, rules, settings, **life)
-    protocol.state.quarantine = roles.HearsNoPeers(protocol.boot, settings)
+    protocol.state.quarantine = roles.IgnoresPeers(protocol.boot, settings)
     return protocol
 
 
@@ -99,7 +99,7 @@ MUTANTS = {
     "take-in-again": _mutant(_with("queues", roles.TakesInAgain), roles.TakesInAgain.__doc__),
     "ignore-its-lease": _leading(roles.IgnoresItsLease),
     "take-the-lease-from-others": _mutant(roles.TakesTheLease, roles.TakesTheLease.__doc__),
-    "hear-no-peers": _cut(_hearing_no_peers, roles.HearsNoPeers.__doc__ or ""),
+    "ignore-peers": _cut(_ignoring_peers, roles.IgnoresPeers.__doc__ or ""),
     "ignore-its-journal": _cut(roles.IgnoresItsJournal, roles.IgnoresItsJournal.__doc__ or ""),
     "forget-in": _mutant(_with("queues", roles.ForgetsIn), roles.ForgetsIn.__doc__),
 }

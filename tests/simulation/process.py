@@ -2,7 +2,7 @@
 
 Role: what holdfast.node.node does on asyncio, on simulated time. In: events from the server and the feeds, commands,
 signals (kill, stop, pause). Out: the protocol's effects, carried out. Always: an effect that it does not know ends the
-simulation loudly; what a killed process was still to hear never reaches the next life of it; a paused one hears
+simulation loudly; what a killed process had still to receive never reaches its next run; a paused one receives
 everything later, in order.
 """
 
@@ -41,7 +41,7 @@ class Process:
         self.journal = Journal(self)
         self.log_feed = LogFeed(self)
         self.in_feed = InFeed(self)
-        self.reachable_ms = 0  # since when it can be heard, when it can
+        self.reachable_ms = 0  # since when it can be reached, when it can
         self.waiting: dict[int, Attempt] = {}
         self._mono_offset_ms = world.random.randint(0, 1_000_000)
         self._turn_scheduled = False
@@ -136,7 +136,7 @@ class Process:
             self.paused = True
 
     def resume(self, life: int) -> None:
-        """SIGCONT: time has jumped; what came meanwhile is heard now."""
+        """SIGCONT: time has jumped; what came meanwhile is received now."""
         if self.protocol is None or not self.paused or life != self.life:
             return
         self.world.say(self.name, "goes on, {} events wait", len(self._inbox))
@@ -179,7 +179,7 @@ class Process:
             self.hear(life, event)
 
     def drive(self, event: e.Event) -> None:
-        """The protocol hears it; what it wants is done."""
+        """The protocol receives it, and its effects are carried out."""
         protocol = self.protocol
         assert protocol is not None
         self.world.invariants.changed = True
@@ -293,7 +293,7 @@ class Process:
 
     @property
     def knows_upto(self) -> int:
-        """The last LOG message that it holds, or has told somebody of."""
+        """The last LOG message that it holds, or has reported to another."""
         protocol = self.protocol
         if protocol is None:
             return 0
@@ -316,7 +316,7 @@ class Process:
         return protocol.role is e.Role.FOLLOWING and protocol.core.sequence == len(self.world.server.log)
 
     def story(self) -> str:
-        """How it is, in words."""
+        """Its state, as text."""
         protocol = self.protocol
         if protocol is None:
             return "dead"

@@ -1,8 +1,8 @@
 """Many histories, or one in full.
 
-Role: play seeds over all processors and say how fast; stop at the first finding, and tell it so that it can be told
-again. In: --seeds N [--from M], or --seed n. Out: lines on stdout; exit status 1 when there is a finding. Always: one
-seed is one history; the order in which workers finish changes nothing but the order of the lines.
+Role: play seeds over all processors and say how fast; stop at the first finding, and print it so that it can be
+repeated again. In: --seeds N [--from M], or --seed n. Out: lines on stdout; exit status 1 when there is a finding.
+Always: one seed is one history; the order in which workers finish changes nothing but the order of the lines.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def play_many(seeds: range, workers: int) -> Iterator[Result]:
 
 
 def tell(result: Result) -> None:
-    """A finding, for whoever has to understand it."""
+    """A finding, for the person who has to understand it."""
     print(f"\nthe last steps of seed {result.seed}:")
     print("\n".join(f"  {line}" for line in result.story))
     print(f"\nseed {result.seed} found: {result.invariant}: {result.what}")

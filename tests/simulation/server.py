@@ -48,7 +48,7 @@ class Server:
             world.later(world.transit_ms(), self._arrive, process, process.life, append, self._generation)
 
     def _arrive(self, process: Process, life: int, append: e.Append, generation: int) -> None:
-        """It reaches a server; whoever sent it may be long gone."""
+        """It reaches a server; its sender may have ended long before."""
         world = self.world
         if generation != self._generation:
             return
@@ -126,7 +126,7 @@ class Server:
     # ---- what happens to it
 
     def store(self, message: bytes) -> None:
-        """LOG has one message more, whoever sent it."""
+        """LOG has one more message, from any sender."""
         self.log.append(message)
         self.world.invariants.on_stored(len(self.log), message)
         self.wake()
@@ -148,7 +148,7 @@ class Server:
         self.world.say("server", "is down")
 
     def cut(self, many: int) -> None:
-        """One flipped bit, found at the start: the tail is gone, without a word."""
+        """One flipped bit, found at the start: the tail is lost, and nothing reports it."""
         kept = max(0, len(self.log) - many)
         lost, self.log[kept:] = self.log[kept:], []
         self._generation += 1

@@ -32,7 +32,7 @@ def test_the_time_before_a_process_leads_is_not_led() -> None:
     """A claim was under way as the process was paused; its first reading as leader saw the whole pause."""
     clocks = Clocks(NodeSettings())
     clocks.observe(1_000, 1_000, None)
-    clocks.lead_from(500, 1_000)  # the acknowledgement is heard, then the clocks are read
+    clocks.lead_from(500, 1_000)  # the acknowledgement is received, then the clocks are read
     clocks.observe(9_000, 9_000, 1 << 62)
     assert clocks.lead_ms == 500
     clocks.observe(9_025, 9_025, 1 << 62)

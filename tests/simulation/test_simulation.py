@@ -1,4 +1,4 @@
-"""A thousand histories of processes, servers and clients that fail, each told by its seed (docs/simulation.md).
+"""A thousand histories of processes, servers and clients that fail, each made by its seed (docs/simulation.md).
 
 What must hold is checked after every step of each; here it is also checked that the histories are worth having.
 """

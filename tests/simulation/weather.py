@@ -107,7 +107,7 @@ def plan(random: Random) -> Plan:
         name = random.choice(sorted(FOREIGN))
         faults[name] = _mean_ms(random, FOREIGN[name])
     elif random.random() < 0.2:
-        # Whoever knows what was lost must be heard, or nothing can be asked of those who go on.
+        # A process that holds what was lost must be reachable, or nothing can be required of the others.
         faults = {name: mean_ms for name, mean_ms in faults.items() if name != "slow_spell"}
         faults["cut"] = _mean_ms(random, CUT["cut"])
         weather.late = weather.peer_silent = 0.0

@@ -1,4 +1,4 @@
-"""Steps in words short enough to read.
+"""Steps as text short enough to read.
 
 Role: say events and batches in a few words. In: what the trace holds. Out: text. Always: only asked for when somebody
 reads; never fails on bytes that are no batch.

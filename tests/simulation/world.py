@@ -159,5 +159,5 @@ class World:
         return found
 
     def story(self) -> list[str]:
-        """The last steps, in words."""
+        """The last steps, as text."""
         return [f"{at:>7} ms  {who:<7} {what.format(*map(brief, about))}" for at, who, what, about in self._trace]

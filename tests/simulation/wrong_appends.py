@@ -1,7 +1,7 @@
 """Leaders that are wrong on purpose about what they have sent.
 
 Role: small subclasses of the real leader that break one rule of the append each (`tests.simulation.mutants` has the
-table). In: what the real one hears. Out: what it should not do. Always: a mutant breaks what its sentence says and
+table). In: what the real one receives. Out: what it should not do. Always: a mutant breaks what its sentence says and
 nothing else; nothing of it is in the product.
 """
 
@@ -144,7 +144,7 @@ class Undoes(Leader):
 
 
 class Redecides(Leader):
-    """After a time-out it decides anew, with what has come since, and sends that under the same expectation."""
+    """After a time-out it decides again, with what has come since, and sends that under the same expectation."""
 
     def repeat(self, pending: PendingAppend, effects: list[e.Effect]) -> None:
         state = self.state
@@ -195,7 +195,7 @@ class AbsenceIsProof(Leader):
 
 
 class AnySuccessIsOurs(Leader):
-    """Does not look whose success it hears, nor where the batch is."""
+    """Does not check whose success it receives, nor where the batch is."""
 
     def on_append_stored(self, event: e.AppendStored, effects: list[e.Effect]) -> None:
         del event

@@ -1,8 +1,8 @@
 """Processes that are wrong on purpose about LOG, the lead, time, IN and each other.
 
 Role: small subclasses of the real code, and a wrapper around the real core, that break one rule each
-(`tests.simulation.mutants` has the table). In: what the real ones hear. Out: what they should not do. Always: a mutant
-breaks what its sentence says and nothing else; nothing of it is in the product.
+(`tests.simulation.mutants` has the table). In: what the real ones receive. Out: what they should not do. Always: a
+mutant breaks what its sentence says and nothing else; nothing of it is in the product.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from tests.simulation.wrong_appends import CoreAround
 
 
 class GoesOnAfterFence(Leader):
-    """Fenced, it takes in what the other one wrote and goes on as leader of its own epoch."""
+    """Fenced, it takes in what the other one wrote and continues as leader of its epoch."""
 
     fenced = False
 
@@ -76,7 +76,7 @@ class IgnoresItsLease(Leader):
         return self.state.role is e.Role.LEADING and not self.state.quarantined
 
 
-class HearsNoPeers(Quarantine):
+class IgnoresPeers(Quarantine):
     """Takes no notice of what other processes hold."""
 
     def on_peers(self, event: e.PeersAnswered) -> None:
@@ -84,7 +84,7 @@ class HearsNoPeers(Quarantine):
 
 
 class IgnoresItsJournal(Protocol):
-    """Takes no notice of its own journal, and reports it to no process."""
+    """Ignores its journal, and reports it to no process."""
 
     def _on_quarantined(self, event: e.Quarantined, effects: list[e.Effect]) -> None:
         pass
@@ -95,7 +95,7 @@ class IgnoresItsJournal(Protocol):
 
 
 class TakesTheLease(Protocol):
-    """Takes the lease as if it were free, whoever holds it."""
+    """Takes the lease as if it were free, even while another holds it."""
 
     def _review(self, effects: list[e.Effect]) -> None:
         seen = self.state.election._seen

@@ -1,4 +1,4 @@
-"""The archive: proven when written, read instead of what LOG let go of, and never a reason to lose anything."""
+"""The archive: proven when written, read instead of what was cut from LOG, and never a reason to lose anything."""
 
 import asyncio
 from collections.abc import Iterator

@@ -213,7 +213,7 @@ def filled(directory: Path, count: int, segment_bytes: int) -> list[bytes]:
 
 
 def what_is_left(directory: Path) -> tuple[list[bytes], bool] | None:
-    """(messages, whether a tail was cut); None where damage was told."""
+    """(messages, whether a tail was cut); None where damage was reported."""
     try:
         with opened(directory) as journal:
             journal.check()

@@ -1,4 +1,4 @@
-"""Two workers on one port: the leader's process dies under load, the other goes on; nothing acknowledged is gone."""
+"""Two workers on one port: the leader's process dies under load, the other goes on; nothing acknowledged is lost."""
 
 import asyncio
 import itertools

@@ -1,8 +1,8 @@
-"""The digest that an engine keeps up, beside what it must be: the one counted anew, and that of a restored engine.
+"""The digest that an engine maintains, beside what it must be: the recounted one, and that of a restored engine.
 
 In: an engine between two batches. Out: an AssertionError where they differ. Always: the engine stays as it is, and
-nothing is left on the disk. `Forgetful` is an engine that is told a history under tight bounds, so that what the others
-remember for days is forgotten on the way.
+nothing is left on the disk. `Forgetful` is an engine that is given a history under tight bounds, so that what the
+others remember for days is forgotten on the way.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ FORGETFUL = {
 
 
 def assert_counted(engine: Engine) -> str:
-    """Kept up and counted anew: the same. Cheap enough for every engine after every step."""
+    """Maintained and recounted: the same. Cheap enough for every engine after every step."""
     digest, counted = engine.digest(), engine.recount()
     assert digest == counted, f"the digest kept up is {digest}, counted anew {counted}"
     return digest
 
 
 def assert_digest(engine: Engine) -> None:
-    """Kept up, counted anew, and of an engine restored from a snapshot: all the same."""
+    """Maintained, recounted, and of an engine restored from a snapshot: all the same."""
     digest = assert_counted(engine)
     path = Path(_PLACE.name) / str(os.getpid())
     path.unlink(missing_ok=True)

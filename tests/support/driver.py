@@ -1,7 +1,7 @@
 """A protocol in the hand of a test: one event at a time, and what it wants done.
 
 In: events. Out: effects. Always: what the protocol asks of the lease's key, the peers and the streams is answered at
-once, unless a test says otherwise; time passes only when told to.
+once, unless a test says otherwise; time passes only when a test moves it.
 """
 
 from typing import Any, TypeVar

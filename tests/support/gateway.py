@@ -1,4 +1,4 @@
-"""A gateway to try: on a node that answers as the test says, listening on a free port; and raw HTTP to speak to it.
+"""A gateway to try: on a node that answers as the test says, listening on a free port; and raw HTTP to call it.
 
 In: what the node should answer. Out: the port, and replies split into status, headers and body.
 Always: the HTTP side is the real one; only what lies behind `gateway.ports.Node` is replaced.
@@ -194,7 +194,7 @@ def raw(method: str, target: str, body: bytes = b"", **headers: str) -> bytes:
 
 
 async def ask(port: int, method: str, target: str, body: bytes = b"", **headers: str) -> Response:
-    """One request on a connection of its own."""
+    """One request on a new connection."""
     async with connected(port) as connection:
         await connection.send(raw(method, target, body, **headers))
         return await connection.receive(head=method == "HEAD")

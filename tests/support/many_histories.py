@@ -2,7 +2,7 @@
 
 `python -m tests.support.many_histories` plays 10,000. In: how many seeds, the first one, steps of each; `--compare`:
 every sellable and every reservation are compared with the oracle, too. Out: what was proven and reached; a traceback
-where something differs. Always: after each batch the digest kept up, the one counted anew and that of an engine
+where something differs. Always: after each batch the maintained digest, the recounted one and that of an engine
 restored from a snapshot are the same, on the leader and on an engine that forgets early; so are those of a follower and
 of a replay at the end.
 """
@@ -119,7 +119,7 @@ SUPPLIES = tuple(
 
 
 def play(seed: int, steps: int, *, compare: bool = True) -> History:
-    """A long history that a seed decides: deeper than what hypothesis reaches. What fails is told again, shorter."""
+    """A long history that a seed decides: deeper than what hypothesis reaches. A failing one is then shortened."""
     pick, history = PickBySeed(seed), History(compare=compare)
     history.opening(pick)
     moves: list[Callable[[], None]] = [

@@ -1,4 +1,4 @@
-"""The lease's key, the peers and the streams' ends, as they answer the protocol: at once, and as told.
+"""The lease's key, the peers and the streams' ends, as they answer the protocol: at once, and as a test says.
 
 Role: stand in for NATS where a test is about something else, or wants to say exactly what the others do. Always: a put
 goes through only on the expected revision; what is held ends after its time.

@@ -1,4 +1,4 @@
-"""One node of a scope as a process of its own, to be killed, paused and woken.
+"""One node of a scope as a separate process, to be killed, paused and woken.
 
 In: a NATS URL, a name, a file for answers. Out: in the file, one JSON line for each answer to a reservation that this
 process asked for itself (`{"id","status","sequence"}` or `{"id","problem","outcome"}`), and one for each change of its

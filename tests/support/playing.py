@@ -41,7 +41,7 @@ class History:
         self.compare = compare
         self.keys = 0
         self.step = 0
-        self.read: Read | None = None  # the last question, to be asked again when the history is told again
+        self.read: Read | None = None  # the last question, to be asked again when the history is played again
 
     def opening(self, pick: Pick, shop: Callable[..., list[histories.Fact]] = histories.opening) -> None:
         self.told(histories.first_facts(), [])
@@ -80,7 +80,7 @@ class History:
         self.told(some_facts, some_asks)
 
     def told(self, facts: list[histories.Fact], asks: list[commands.Ask]) -> None:
-        """One batch; each fact in a message of its own."""
+        """One batch; each fact in a separate message."""
         incoming = []
         for source, body in facts:
             self.beside.in_sequence += 1

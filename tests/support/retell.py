@@ -1,7 +1,8 @@
 """Tells a recorded history again, and finds the shortest part of it that still fails.
 
-In: what `Beside.told` recorded. Out: the error that comes up, or a shorter history with an error of the same kind.
-Always holds: batches, facts and commands are only left out, never changed, so that what is left can be kept as a test.
+In: the steps that a `Beside` recorded. Out: the error that comes up, or a shorter history with an error of the same
+kind. Always holds: batches, facts and commands are only left out, never changed, so that what is left can be kept as a
+test.
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ def shorten(
         return kind_of(retell(candidate, read, rules)[1]) == wanted
 
     kept = without(list(told), fails)
-    one_by_one: list[Told] = []  # each fact and each command in a batch of its own, where that fails as well
+    one_by_one: list[Told] = []  # each fact and each command in a separate batch, where that fails as well
     for now_ms, lead_ms, commands, incoming in kept:
         one_by_one += [(now_ms, lead_ms, [], [message]) for message in incoming]
         one_by_one += [(now_ms, lead_ms, [command], []) for command in commands]

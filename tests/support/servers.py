@@ -1,6 +1,6 @@
 """Real servers for tests: an embedded nats-server, a node on it, and gateways as processes that can be killed.
 
-In: a directory. Out: things that run, and are gone afterwards. Always: every wait has an end.
+In: a directory. Out: things that run, and have ended afterwards. Always: every wait has an end.
 """
 
 import asyncio
@@ -131,7 +131,7 @@ async def following(
 
 
 async def give_lease(endpoint: Endpoint, node: str, scope: str = "main") -> None:
-    """Have another node lead: the lease is said to be that of an earlier life of it, whoever holds it."""
+    """Have another node lead: the lease is set to an earlier run of it, even if another holds it."""
     async with connected(endpoint) as connection:
         value = orjson.dumps({"node": node, "boot": "given"})
         await connection.request(f"$KV.HF_{scope}_LEASE.leader", value, 2_000)

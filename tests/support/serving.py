@@ -14,7 +14,7 @@ ROOT = Path(__file__).parent.parent.parent
 
 @contextmanager
 def running_gateway(directory: Path) -> Iterator[OwnGateway]:
-    """`holdfast serve --auth off` on a log of its own; stopped at the end."""
+    """`holdfast serve --auth off` on its own log; stopped at the end."""
     directory.mkdir(parents=True, exist_ok=True)
     gateway = OwnGateway(directory)
     try:

@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, UnsetType, field
 
+from holdfast.contracts.fields import Answer, Mode, Time
 from holdfast.contracts.problems import Problem
-from holdfast.contracts.words import Answer, Mode, Time
 
 State = Literal["held", "committed", "in_erp", "fulfilled", "released", "expired", "cancelled", "oversold"]
 Reason = Literal["insufficient-stock", "unknown-sku", "restricted", "not-a-multiple", "unknown-unit", "inactive"]

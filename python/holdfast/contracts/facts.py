@@ -10,7 +10,7 @@ from typing import Annotated, Literal, TypeAlias
 import msgspec
 from msgspec import Meta
 
-from holdfast.contracts.words import (
+from holdfast.contracts.fields import (
     ENTRIES_MAX,
     HORIZON_DAYS_MAX,
     LINES_MAX,

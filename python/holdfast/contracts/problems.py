@@ -11,7 +11,7 @@ import msgspec
 import orjson
 from msgspec import UNSET, UnsetType
 
-from holdfast.contracts.words import Answer
+from holdfast.contracts.fields import Answer
 
 URN = "urn:holdfast:problem:"
 Outcome = Literal["not-done", "unknown"]

@@ -7,7 +7,7 @@ from typing import Annotated, TypeVar
 from msgspec import Meta
 
 from holdfast.contracts.facts import Fact, PolicyFact
-from holdfast.contracts.words import (
+from holdfast.contracts.fields import (
     BATCH_REQUESTS_MAX,
     LINES_MAX,
     SKUS_MAX,

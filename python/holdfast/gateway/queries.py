@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 from urllib.parse import parse_qsl, unquote_plus
 
-from holdfast.contracts.words import ID_LENGTH_MAX, QUANTITY_MAX
+from holdfast.contracts.fields import ID_LENGTH_MAX, QUANTITY_MAX
 from holdfast.gateway.refusals import Refusal, invalid
 
 PARAMETERS_MAX: Final = 16

@@ -7,7 +7,7 @@ Always: a call cannot be served without stating here what it takes and answers.
 from dataclasses import dataclass, field
 from typing import Any
 
-from holdfast.contracts.words import ID_LENGTH_MAX, NO_CONTROL, QUANTITY_MAX
+from holdfast.contracts.fields import ID_LENGTH_MAX, NO_CONTROL, QUANTITY_MAX
 from holdfast.gateway.queries import MIN_SEQUENCE, SEQUENCE_MAX
 
 

@@ -17,7 +17,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import IO
 
-from holdfast.contracts.words import ID_LENGTH_MAX, LINES_MAX, QUANTITY_MAX
+from holdfast.contracts.fields import ID_LENGTH_MAX, LINES_MAX, QUANTITY_MAX
 
 NO_GOODS = (
     "POST",

@@ -12,7 +12,7 @@ from time import perf_counter
 from typing import Protocol
 
 from holdfast.client import Client, Retry
-from holdfast.contracts.words import SKUS_MAX
+from holdfast.contracts.fields import SKUS_MAX
 from holdfast.rehearsal.books import Books
 from holdfast.rehearsal.chaos import Chaos
 from holdfast.rehearsal.openings import Demand

@@ -1,7 +1,7 @@
-"""The oracle: holdfast's rules in plain, slow Python, to be checked by eye against design.md sections 3 and 4.
+"""The oracle: holdfast's rules in plain, slow Python, to be checked by reading against docs/rules.md.
 
 In: the same batches as `holdfast._core.Engine.decide` (clocks, commands, incoming facts, all JSON bytes). Out: the same
-answers. Always holds: no cache and no running total; each question is counted anew from the facts that are remembered.
+answers. Always holds: no cache and no running total; each question is counted again from the facts that are remembered.
 It shares no code and no file with the core.
 """
 

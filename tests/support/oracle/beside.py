@@ -1,4 +1,4 @@
-"""One history told to the oracle and, where it is built, to the core beside it; every answer is compared on the way.
+"""One history given to the oracle and, where it is built, to the core beside it; every answer is compared on the way.
 
 In: facts and commands as plain arguments. Out: the answers, once both agree. Always holds: the core sees the same bytes
 as the oracle, in the same batches, and each stored batch is kept for a replay; after each batch the digest is proven.
@@ -79,7 +79,7 @@ class Beside:
         assert self.engine.check() == []
 
     def fact(self, kind: str, *, source: str = "erp", **fields: Any) -> str | None:
-        """One fact in a batch of its own. The reason, if it is rejected."""
+        """One fact in a separate batch. The reason, if it is rejected."""
         payload = {
             "source": source,
             "facts": [
@@ -106,7 +106,7 @@ class Beside:
         self.tell([], [] if self.engine is not None else [(0, "", b'{"facts":[]}')])
 
     def history(self) -> str:
-        """What was told so far, one batch a line, to be read and told again."""
+        """The history so far, one batch a line, to be read and played again."""
         lines = []
         for now_ms, lead_ms, commands, incoming in self.told:
             facts = [payload.decode() for _, _, payload in incoming]

@@ -1,4 +1,4 @@
-"""A cart and its placement: design.md section 3 "A cart fits", section 4 "Lines are bound to nodes at once".
+"""A cart and its placement: docs/rules.md, section 1, "A cart", and section 2, "Placement".
 
 In: the world and requested lines. Out: `judge` says line by line what fits; `sell` and `bind_all` bind units to nodes.
 """
@@ -251,7 +251,7 @@ def together(placed: list[Unit]) -> None:
 
 
 def by_departure(unit: Unit) -> tuple[Any, ...]:
-    """Those that have not left first, then by who told that they have, and when; sold on their allocation first."""
+    """Those that have not left first, then by who reported that they have, and when; sold on their allocation first."""
     return (not unit.open, unit.shipped is not None, unit.shipped or (), unit.fulfilled, unit.own is None)
 
 

@@ -1,4 +1,4 @@
-"""Facts: what those that are taken change. api.md "Facts", "Order", "Identity".
+"""Facts: what the accepted ones change. docs/facts.md, "Kinds", "Order", "Identity".
 
 In: one fact with its source. Out: None (accepted, counted or not) or the reason why it is rejected.
 Shapes are taken as right (the oracle is fed by well-formed histories); business rules are checked.

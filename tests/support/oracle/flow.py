@@ -1,4 +1,4 @@
-"""Textbook max-flow, for F of design.md section 3.
+"""Textbook max-flow, for F of docs/rules.md, section 1.
 
 In: claims (a quantity and the nodes that may serve it) and the stock of each node. Out: how much of the claims can be
 served at once, and F: what one more, boundless claim can take while the others stay as reachable as before.

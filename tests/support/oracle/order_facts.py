@@ -1,4 +1,4 @@
-"""What the ERP says about orders: acks, updates and shipments, by design.md section 4 "counted exactly once".
+"""What the ERP says about orders: acks, updates and shipments, by docs/rules.md, section 3.
 
 In: the world and one fact, or what it names of one base SKU. Out: the world changed; what an order has not open becomes
 a movement, what comes before its order waits for it.
@@ -93,7 +93,7 @@ def leaving(
 
     Those at the named location first, at hand and then bound to supply there; then those elsewhere at hand, then those
     bound to supply elsewhere, then unsourced ones. All leave from the named location. Without a name, each leaves from
-    where it stands, a supply-bound one from the shelf there; an unsourced one from the order's first cell of that SKU
+    at its place, a supply-bound one from the shelf there; an unsourced one from the order's first cell of that SKU
     by (priority, name), None if it has none.
     """
     candidates = [(age, unit) for age, r in enumerate(holders) for unit in r.units if unit.sku == sku and wanted(unit)]

@@ -1,4 +1,4 @@
-"""Reservations: the commands of design.md section 4.
+"""Reservations: the commands of docs/rules.md, section 2.
 
 In: the world and a command. Out: (status, problem name or None, verdicts or None); the world changed, or
 left as it was when the status is no 2xx (a failed late confirm apart: that one says `oversold`).

@@ -33,7 +33,7 @@ def path(watch: Watch) -> tuple[str | None, AsOf | None]:
 
 
 def acks_here(unit: Unit, source: str) -> list[AsOf]:
-    """When the source acknowledged the unit where it stands: what it saw at another place says nothing about this."""
+    """When the source acknowledged the unit at its place: what it saw at another place says nothing about this."""
     watch = unit.watches.get(source)
     if watch is None:
         return []
@@ -42,7 +42,7 @@ def acks_here(unit: Unit, source: str) -> list[AsOf]:
 
 
 def acknowledge_unit(unit: Unit, source: str, as_of: AsOf, places: list[str] | None) -> None:
-    """An ack of a unit; without places, it was seen where it stands."""
+    """An ack of a unit; without places, it was seen at its place."""
     if unit.shipped is not None and places is not None and place_of(unit) not in places:
         unit.set_aside.append((source, as_of, places))
         return

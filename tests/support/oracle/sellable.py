@@ -1,4 +1,4 @@
-"""Section 3 of design.md, line by line: from what is on hand to what may be sold. Nothing is kept; all is counted anew.
+"""docs/rules.md, section 1, line by line: from on hand to sellable. Nothing is stored; all is computed each time.
 
 In: the world. Out: `room` (what one base SKU allows before the sell multiple) and `sellable`.
 """
@@ -244,7 +244,7 @@ def claims(world: World, sku: str, reaching: tuple[str, date] | None = None) -> 
     return found
 
 
-def F(world: World, sku: str, take_from: frozenset[Node], kept: list[Claim]) -> int:  # noqa: N802 - the design's name
+def F(world: World, sku: str, take_from: frozenset[Node], kept: list[Claim]) -> int:  # noqa: N802 - as in docs/rules.md
     return reach(take_from, [(c.quantity, c.nodes) for c in kept], stock_of_nodes(world, sku))
 
 
@@ -287,7 +287,7 @@ def room(
     location: str | None = None,
     reaching: date | None = None,
 ) -> Room:
-    """own, free, base, capped and oversell of the design, for a base SKU.
+    """own, free, base, capped and oversell of docs/rules.md, for a base SKU.
 
     Within one location if it is given; then without the cap, which bounds a whole cart wherever its units come from.
     """

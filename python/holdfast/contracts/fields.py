@@ -1,4 +1,5 @@
-"""The words that every contract is made of: bounded strings, quantities and times, and the two bases of all messages.
+"""The types of fields that every contract is made of: bounded strings, quantities and times, and the two bases of all
+messages.
 
 In: nothing. Out: annotated types whose bounds land in the OpenAPI document, and the Structs' bases.
 Always: each bound is written once, here, and is the one of docs/http.md, "Bounds".

@@ -54,7 +54,7 @@ def test_columns_go_by_the_names_that_are_given_and_bad_rows_are_told(tmp_path: 
     found, reading = read(file, columns=Columns("order", "item", "qty"))
     assert found == [Cart("1-2", (("A", 2),)), GoodsBack("1-2", (("A", 5),))]
     assert (reading.bad_rows, reading.zero_quantity) == (2, 1)
-    assert reading.bad_rows_first == ["row 3: quantity 'many' is no integer", "row 4: 1 columns only"]
+    assert reading.bad_rows_first == ["row 3: quantity 'many' is not an integer", "row 4: 1 columns only"]
 
 
 def test_a_file_without_the_columns_says_which_and_what_to_do(tmp_path: Path) -> None:

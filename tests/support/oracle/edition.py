@@ -1,4 +1,4 @@
-"""Which rules of the second edition (issue 9) the core meets; goes away once it meets them all.
+"""Which rules of the second edition (issue 9) the core meets; removed once it meets them all.
 
 In: nothing. Out: `new(rule)`, asked by the oracle, and `NOT_YET`, asked by the stories. Always holds: a rule is new to
 both or to neither, so that random histories agree with the core, one rule after the other.

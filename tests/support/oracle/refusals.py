@@ -1,4 +1,4 @@
-"""Which facts are rejected, and why. api.md "Facts", "Order"; rules of the second edition by their points.
+"""Which facts are rejected, and why (docs/facts.md, "Order" and "Why a fact is rejected").
 
 In: the world and one fact with its source. Out: the reason, or None. Always holds: nothing changes; a fact that comes
 again is judged again. Of several reasons the first counts: places, SKUs, units, clocks, orders, effect.

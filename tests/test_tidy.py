@@ -234,6 +234,26 @@ def test_what_is_cited_is_a_file_of_the_project() -> None:
     assert wrong == []
 
 
+def test_a_cited_section_is_in_its_document() -> None:
+    """`docs/rules.md, "A cart"`: the words in quotes are a heading, or the bold words that begin a paragraph."""
+    wrong = []
+    for path, number, line in prose():
+        for document, section in re.findall(r"(docs/[\w-]+\.md)(?:, section \d)?, \"([^\"]+)\"", line):
+            heads = re.findall(r"^#+ (.*)$|\*\*(.+?)\*\*", (ROOT / document).read_text(), re.MULTILINE)
+            if not any(section.lower() in (heading + bold).lower() for heading, bold in heads):
+                wrong.append(f"{named(path)}:{number}: {document} has no {section!r}")
+    assert wrong == []
+
+
+def test_the_file_of_each_rule_is_there() -> None:
+    """docs/rules.md, section 5: two tables, each of files below a folder."""
+    core, rest = (ROOT / "docs" / "rules.md").read_text().partition("## 5. ")[2].split("Rules that are not about stock")
+    named_files = [ROOT / "rust/core/src" / file for file in re.findall(r"`([\w/]+\.rs)`", core)]
+    named_files += [PACKAGE / file for file in re.findall(r"`([\w/]+\.py)`", rest)]
+    assert len(named_files) > 40
+    assert [str(file) for file in named_files if not file.is_file()] == []
+
+
 def imported_parts(path: Path) -> set[str]:
     parts = set()
     for node in ast.walk(ast.parse(path.read_text())):

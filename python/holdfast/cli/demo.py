@@ -29,7 +29,7 @@ PORT_WANTED = 8080
 
 def demo(
     *,
-    data: Annotated[Path | None, Parameter(help="An empty directory for the log; without it, it is deleted.")] = None,
+    data: Annotated[Path | None, Parameter(help="An empty directory for the log; default: a temporary one.")] = None,
     port: Annotated[int | None, Parameter(help="Where to listen; without it 8080, or a free one.")] = None,
     seconds: Annotated[
         float, Parameter(validator=validators.Number(gte=2, lte=600), help="How long the sale lasts.")

@@ -5,12 +5,17 @@ import stat
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from holdfast.cli import run
+from holdfast.gateway.gate import KeyGate
 from holdfast.gateway.keyring import Keyring, KeyringError, KeyStore, Operation
+from tests.support.serving import holdfast
 
 Keys = Callable[..., tuple[int, str, str]]
 
@@ -110,6 +115,12 @@ def test_an_empty_list_says_how_to_make_one(tmp_path: Path, keys: Keys) -> None:
         (["revoke", "nobody"], "nobody"),
         (["rotate", "nobody"], "nobody"),
         (["rotate", "shop", "--overlap", "some"], "is not a duration"),
+        (["rotate", "shop", "--overlap", "99999999d"], "at most 36525d"),
+        (["add", "x", "--expires", "9" * 5_000 + "d"], "at most 36525d"),
+        *((["add", "x", f"--rate-per-s={rate}"], "0.001 to 1,000,000") for rate in ("0", "-1", "nan", "inf", "1e-9")),
+        (["add", "x", "--operations", "read", "--channels", "we\nb"], "printable"),
+        (["add", "x", "--operations", "read", "--channels", "a" * 129], "printable"),
+        (["add", "x\udcff", "--operations", "read"], "printable"),
     ],
 )
 def test_what_cannot_be_done_is_said_and_exits_with_2(
@@ -154,6 +165,76 @@ def test_a_damaged_file_is_not_overwritten(tmp_path: Path, keys: Keys) -> None:
     assert status == 2
     assert "restore" in err
     assert file.read_text() == "{"
+
+
+def test_what_cannot_be_a_key_is_refused_before_a_directory_is_made(tmp_path: Path, keys: Keys) -> None:
+    for wrong in (["--rate-per-s", "0"], ["--operations", "fly"], ["--expires", "soon"], ["--channels", ""]):
+        assert keys("add", "shop", *wrong)[0] == 2
+    assert not (tmp_path / "store").exists()
+
+
+NAMES = st.text(max_size=130) | st.sampled_from(["shop", "\udcff", " ", "*", "a\0b"])
+RATES = st.none() | st.floats() | st.sampled_from([0.0, 5e-324, 0.001, 1e6, 1e300])
+MOMENTS = st.none() | st.datetimes(timezones=st.just(UTC) | st.timezones())
+
+
+@given(name=NAMES, channels=st.just("*") | st.lists(NAMES, max_size=4), rate=RATES, expires=MOMENTS)
+def test_a_key_is_refused_or_can_be_read_again_and_others_stay(
+    name: str, channels: str | list[str], rate: float | None, expires: datetime | None
+) -> None:
+    with TemporaryDirectory() as made:
+        directory = Path(made)
+        store = KeyStore(directory)
+        _, first = store.add("first", [Operation.STATE])
+        before = store.path.read_bytes()
+        try:
+            key, token = store.add(name, [Operation.READ], channels, expires=expires, rate_per_s=rate)
+        except KeyringError:
+            assert store.path.read_bytes() == before
+            token = first
+        else:
+            assert store.stored()[1:] == [key]
+        keyring = Keyring(directory)
+        assert keyring.reload()
+        assert keyring.find(token) is not None
+        assert keyring.find(first) is not None
+        assert sorted(path.name for path in directory.iterdir()) == ["keys.json", "keys.lock"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "{", "[]", '{"keys": 1}', '{"keys": [], "version": 2}', '{"keys": [{"id": "a"}]}', '{"keys": [], "more": 1}'],
+)
+def test_a_gateway_whose_keys_cannot_be_read_does_not_start(tmp_path: Path, content: str) -> None:
+    store = tmp_path / "store"
+    store.mkdir()
+    (store / "keys.json").write_text(content)
+    done = holdfast("serve", "--data", str(store), "--port", "0")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert str(store / "keys.json") in done.stderr
+    assert "restore it from a copy" in done.stderr
+    assert "no keys" not in done.stderr
+    assert "no API key" not in done.stderr
+    assert [path.name for path in store.iterdir()] == ["keys.json"], "nothing was started"
+
+
+async def test_a_worker_whose_keys_cannot_be_read_does_not_start(tmp_path: Path) -> None:
+    (tmp_path / "keys.json").write_text("{")
+    with pytest.raises(KeyringError, match="restore"):
+        await KeyGate(Keyring(tmp_path)).open()
+    (tmp_path / "keys.json").unlink()
+    (tmp_path / "keys.json").mkdir()
+    with pytest.raises(KeyringError, match="cannot be read"):
+        await KeyGate(Keyring(tmp_path)).open()
+
+
+def test_two_keys_of_one_id_are_no_key_file(tmp_path: Path) -> None:
+    store = KeyStore(tmp_path)
+    store.add("shop", [Operation.READ])
+    content = json.loads(store.path.read_text())
+    store.path.write_text(json.dumps({**content, "keys": content["keys"] * 2}))
+    with pytest.raises(KeyringError, match="same id"):
+        store.stored()
 
 
 def test_secrets_have_256_bits_and_differ(tmp_path: Path) -> None:

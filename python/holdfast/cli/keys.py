@@ -1,10 +1,12 @@
 """`holdfast keys`: make, list, renew and end API keys.
 
 In: a data directory. Out: DIR/keys.json, and a new key's secret on stdout, this once.
-Always: a running gateway applies a change within a second, without a restart.
+Always: a running gateway applies a change within a second, without a restart; what cannot be a key is refused before
+anything is written.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
@@ -14,13 +16,23 @@ from cyclopts import App, Parameter
 from rich.table import Table
 
 from holdfast.cli.console import DONE, CouldNotRunError, Json, remarks, results, write_json
-from holdfast.gateway.keyring import OPERATION_MEANINGS, KeyringError, KeyStore, Operation, StoredKey
+from holdfast.gateway.keyring import (
+    OPERATION_MEANINGS,
+    RATE_PER_S_MAX,
+    RATE_PER_S_MIN,
+    DURATION_S_MAX,
+    KeyringError,
+    KeyStore,
+    Operation,
+    StoredKey,
+    checked_choice,
+)
 
 _MEANINGS = "; ".join(f"{operation}: {meaning}" for operation, meaning in OPERATION_MEANINGS.items())
 SHOP = (Operation.READ, Operation.RESERVE, Operation.ORDER)
 _UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 
-Data = Annotated[Path, Parameter(help="The gateway's data directory.")]
+Data = Annotated[Path, Parameter(env_var="HOLDFAST_DATA", help="The gateway's data directory.")]
 Which = Annotated[str, Parameter(help="The key's id or name.")]
 Operations = Annotated[
     list[str] | None,
@@ -49,21 +61,27 @@ def add(
     operations: Operations = None,
     channels: Channels = None,
     expires: Expires = None,
-    rate_per_s: Annotated[float | None, Parameter(help="Most requests a second; beyond: 429.")] = None,
+    rate_per_s: Annotated[
+        float | None,
+        Parameter(
+            help=f"Most requests a second, {RATE_PER_S_MIN} to {RATE_PER_S_MAX:,.0f}; beyond: 429. No limit without."
+        ),
+    ] = None,
     json: Json = False,
 ) -> int:
-    """Make a key and print its secret, which is not shown again."""
-    store = _store(data, make=True)
-    try:
-        key, token = store.add(
-            name,
-            _operations(operations or list(SHOP)),
-            _channels(channels),
-            expires=_moment(expires) if expires is not None else None,
-            rate_per_s=rate_per_s,
-        )
-    except KeyringError as error:
-        raise CouldNotRunError(str(error)) from error
+    """Make a key and print its secret, which is not shown again.
+
+    ```
+    holdfast keys add shop-fr --operations read reserve order --channels web --data DIR
+    holdfast keys add erp --operations facts --expires 365d --data DIR
+    ```
+    """
+    ends = _moment(expires) if expires is not None else None
+    chosen, names = _operations(operations or list(SHOP)), _channels(channels)
+    with _could_not_run():
+        checked_choice(name, chosen, names, ends, rate_per_s)
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        key, token = KeyStore(data).add(name, chosen, names, expires=ends, rate_per_s=rate_per_s)
     return _show_new(key, token, as_json=json)
 
 
@@ -71,10 +89,8 @@ def add(
 def list_keys(*, data: Data, json: Json = False) -> int:
     """Show the keys, without their secrets."""
     now = datetime.now(UTC)
-    try:
+    with _could_not_run():
         keys = _store(data).stored()
-    except KeyringError as error:
-        raise CouldNotRunError(str(error)) from error
     if json:
         write_json([_described(key, now) for key in keys])
         return DONE
@@ -100,10 +116,8 @@ def list_keys(*, data: Data, json: Json = False) -> int:
 def revoke(which: Which, *, data: Data, json: Json = False) -> int:
     """End a key now."""
     now = datetime.now(UTC)
-    try:
+    with _could_not_run():
         ended = _store(data).revoke(which)
-    except KeyringError as error:
-        raise CouldNotRunError(str(error)) from error
     if json:
         write_json([_described(key, now) for key in ended])
     else:
@@ -126,18 +140,22 @@ def rotate(
     span = _span(overlap)
     if span is None:
         raise CouldNotRunError(f"--overlap {overlap!r} is not a duration; write 30m, 24h or 7d")
-    try:
+    with _could_not_run():
         key, token = _store(data).rotate(which, overlap_s=span.total_seconds())
-    except KeyringError as error:
-        raise CouldNotRunError(str(error)) from error
     return _show_new(key, token, as_json=json)
 
 
-def _store(data: Path, *, make: bool = False) -> KeyStore:
-    if make:
-        data.mkdir(mode=0o700, parents=True, exist_ok=True)
-    elif not data.is_dir():
-        raise CouldNotRunError(f"{data} does not exist", "Name the gateway's data directory with --data.")
+@contextmanager
+def _could_not_run() -> Iterator[None]:
+    try:
+        yield
+    except KeyringError as error:
+        raise CouldNotRunError(str(error)) from error
+
+
+def _store(data: Path) -> KeyStore:
+    if not data.is_dir():
+        raise CouldNotRunError(f"{data} is not a directory", "Name the gateway's data directory with --data.")
     return KeyStore(data)
 
 
@@ -173,7 +191,10 @@ def _span(text: str) -> timedelta | None:
     number, unit = text[:-1], text[-1:]
     if not (number.isascii() and number.isdigit() and unit in _UNITS):
         return None
-    return timedelta(seconds=int(number) * _UNITS[unit])
+    seconds = int(number) * _UNITS[unit] if len(number) <= 12 else DURATION_S_MAX + 1
+    if seconds > DURATION_S_MAX:
+        raise CouldNotRunError(f"{text} is too long", "Write a span of at most 36525d.")
+    return timedelta(seconds=seconds)
 
 
 def _described(key: StoredKey, now: datetime) -> dict[str, object]:

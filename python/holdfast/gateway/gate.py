@@ -95,6 +95,13 @@ class KeyGate:
         await asyncio.sleep(self._looked_at + RELOAD_AT_ONCE_S - monotonic())
         await self.reload()
 
+    async def open(self) -> None:
+        """Read the keys for the first time. Raises KeyringError: a gateway that cannot read its keys must not start."""
+        try:
+            await asyncio.to_thread(self.keyring.reload)
+        except OSError as error:
+            raise KeyringError(f"{self.keyring.path} cannot be read: {error.strerror}") from error
+
     async def reload(self) -> None:
         """Apply changes of the key file; an unreadable one is logged, and the previous keys stay in force."""
         self._looked_at = monotonic()

@@ -2,7 +2,8 @@
 
 In: DIR/keys.json (mode 0600). Out: Key values, and on making one the token, once.
 Always: a secret is never stored, only the SHA-256 of its 256 random bits, compared in constant time; the file is
-replaced whole, under a lock, so that a reader sees the keys before or after a change and nothing between.
+replaced whole, under a lock, so that a reader sees the keys before or after a change and nothing between; it is replaced
+only by what the parser that reads it has read back as the same keys.
 """
 
 import fcntl
@@ -16,13 +17,18 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
+from holdfast.contracts.words import Name
+
 KEYS_FILE = "keys.json"
 KEYS_MAX = 10_000
+CHANNELS_MAX = 1_000
+RATE_PER_S_MIN, RATE_PER_S_MAX = 0.001, 1_000_000.0
+DURATION_S_MAX = 36_525 * 86_400  # a hundred years
 TOKEN_PREFIX = "hf"  # noqa: S105 - what every token begins with
 ID_ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
 ID_LENGTH = 10
@@ -61,15 +67,15 @@ OPERATION_MEANINGS = {
 class StoredKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """A key as keys.json has it. Times are RFC 3339 in UTC; `channels` is "*" or names."""
 
-    id: str
-    name: str
+    id: Annotated[str, Meta(pattern=f"^[{ID_ALPHABET}]{{{ID_LENGTH}}}$")]
+    name: Name
     secret_sha256: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
-    operations: list[Operation]
-    channels: str | list[str] = "*"
+    operations: Annotated[list[Operation], Meta(min_length=1)]
+    channels: Literal["*"] | Annotated[list[Name], Meta(min_length=1, max_length=CHANNELS_MAX)] = "*"
     created: datetime
     expires: datetime | None = None
     revoked: datetime | None = None
-    rate_per_s: Annotated[float, Meta(gt=0)] | None = None
+    rate_per_s: Annotated[float, Meta(ge=RATE_PER_S_MIN, le=RATE_PER_S_MAX)] | None = None
     replaced_by: str | None = None
 
     def state(self, now: datetime) -> str:
@@ -80,8 +86,12 @@ class StoredKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class _KeysFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    keys: list[StoredKey]
-    version: int = 1
+    keys: Annotated[list[StoredKey], Meta(max_length=KEYS_MAX)]
+    version: Literal[1] = 1
+
+    def __post_init__(self) -> None:
+        if len({key.id for key in self.keys}) < len(self.keys):
+            raise ValueError("two keys have the same id")
 
 
 class Key:
@@ -137,6 +147,11 @@ class Keyring:
     def __len__(self) -> int:
         return len(self._keys)
 
+    def in_force(self) -> int:
+        """How many keys have not ended."""
+        now = time.time()
+        return sum(key.ends_at > now for _, key in self._keys.values())
+
     def reload(self) -> bool:
         """Read the file if it changed; True when it did. Raises KeyringError when it cannot be read (old keys stay)."""
         try:
@@ -178,7 +193,10 @@ class KeyStore:
 
     def stored(self) -> list[StoredKey]:
         """All keys in the order they were made, ended ones too."""
-        return _load(self.path) if self.path.exists() else []
+        try:
+            return _load(self.path)
+        except FileNotFoundError:
+            return []
 
     def add(
         self,
@@ -190,11 +208,13 @@ class KeyStore:
         rate_per_s: float | None = None,
     ) -> tuple[StoredKey, str]:
         """A new key and its token, shown only this once. Raises KeyringError for a name in use or a bad choice."""
-        _check_choice(name, operations, channels, expires)
+        chosen = checked_choice(name, operations, channels, expires, rate_per_s)
         with self._changing() as keys:
             now = _now()
             if any(key.name == name and key.state(now) == "active" for key in keys):
                 raise KeyringError(f"an active key is named {name!r}; choose another name, or rotate it")
+            if any(key.id == name for key in keys):
+                raise KeyringError(f"{name!r} is the id of a key; choose another name")
             if len(keys) >= KEYS_MAX:
                 raise KeyringError(f"{KEYS_MAX} keys are stored; remove ended ones from {self.path}")
             secret = secrets.token_urlsafe(32)
@@ -203,7 +223,7 @@ class KeyStore:
                 name=name,
                 secret_sha256=hashlib.sha256(secret.encode()).hexdigest(),
                 operations=sorted(set(operations)),
-                channels=channels,
+                channels=chosen,
                 created=now,
                 expires=expires,
                 rate_per_s=rate_per_s,
@@ -264,20 +284,38 @@ class KeyStore:
             os.close(lock)
 
 
-def _check_choice(name: str, operations: list[Operation], channels: str | list[str], expires: datetime | None) -> None:
-    if not name or len(name) > 128 or not name.isprintable():
+def checked_choice(
+    name: str,
+    operations: list[Operation],
+    channels: str | list[str] = "*",
+    expires: datetime | None = None,
+    rate_per_s: float | None = None,
+) -> Literal["*"] | list[str]:
+    """The channels, each once; KeyringError for what no key can have, so that it can be said before anything is made."""
+    if not _is_name(name):
         raise KeyringError("a key's name is 1 to 128 printable characters")
     if not operations:
         raise KeyringError("a key without operations can do nothing; name some with --operations")
-    if isinstance(channels, list):
-        if not channels or any(not channel or len(channel) > 128 for channel in channels):
-            raise KeyringError("name at least one channel, or '*' for all")
-        if wide := sorted(SCOPE_WIDE & set(operations)):
-            raise KeyringError(f"{', '.join(wide)} reach over all channels; give that key --channels '*'")
-    elif channels != "*":
-        raise KeyringError("channels are '*' or a list of names")
+    if rate_per_s is not None and not RATE_PER_S_MIN <= rate_per_s <= RATE_PER_S_MAX:  # false for nan too
+        raise KeyringError(
+            f"{rate_per_s} requests a second: choose a number from {RATE_PER_S_MIN} to {RATE_PER_S_MAX:,.0f}, "
+            "or leave --rate-per-s out for no limit"
+        )
     if expires is not None and expires <= _now():
         raise KeyringError("that time has passed; choose a time in the future")
+    if channels == "*":
+        return "*"
+    if isinstance(channels, str):
+        raise KeyringError("channels are '*' or a list of names")
+    if not 1 <= len(channels) <= CHANNELS_MAX or not all(map(_is_name, channels)):
+        raise KeyringError(f"name 1 to {CHANNELS_MAX} channels, each of 1 to 128 printable characters, or '*' for all")
+    if wide := sorted(SCOPE_WIDE & set(operations)):
+        raise KeyringError(f"{', '.join(wide)} reach over all channels; give that key --channels '*'")
+    return list(dict.fromkeys(channels))
+
+
+def _is_name(text: str) -> bool:
+    return 1 <= len(text) <= 128 and text.isprintable() and not text.isspace()
 
 
 def _now() -> datetime:
@@ -292,21 +330,38 @@ def _new_id(taken: set[str]) -> str:
 
 
 def _load(path: Path) -> list[StoredKey]:
+    """Raises FileNotFoundError where there is no file, KeyringError for one that cannot be used."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=_KeysFile).keys
+        return _keys_of(path.read_bytes())
+    except FileNotFoundError:
+        raise
     except (OSError, msgspec.DecodeError) as error:
-        raise KeyringError(f"{path} cannot be read as keys ({error}); restore it from a copy") from error
+        raise KeyringError(f"{path} cannot be read as keys ({error}); correct it, or restore it from a copy") from error
+
+
+def _keys_of(content: bytes) -> list[StoredKey]:
+    return msgspec.json.decode(content, type=_KeysFile).keys
 
 
 def _store(path: Path, keys: list[StoredKey]) -> None:
+    try:
+        content = msgspec.json.format(msgspec.json.encode(_KeysFile(keys=keys)), indent=2) + b"\n"
+        read_back = _keys_of(content)
+    except (msgspec.MsgspecError, ValueError) as error:
+        raise KeyringError(f"the keys could not be read again ({error}); {path} stays as it is") from error
+    if read_back != keys:
+        raise KeyringError(f"the keys would be read as others; {path} stays as it is")
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    body = msgspec.json.format(msgspec.json.encode(_KeysFile(keys=keys)), indent=2)
-    descriptor = os.open(temporary, os.O_CREAT | os.O_WRONLY | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(body + b"\n")
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    try:
+        descriptor = os.open(temporary, os.O_CREAT | os.O_WRONLY | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
     directory = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(directory)

@@ -41,7 +41,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Serving:
-    """A gateway that listens; `keys` is how many keys are in the key file."""
+    """A gateway that listens; `keys` is how many keys are in force."""
 
     gateway: Gateway
     node: Node[Engine]
@@ -53,7 +53,7 @@ async def work(assignment: Assignment, pipe: ControlPipe) -> str:
     """Serve until asked to stop. Returns why it ended: "" after a signal, else the cause that made it impossible to go
     on.
 
-    Raises LogError when the log cannot be used, OSError when the address cannot.
+    Raises LogError when the log cannot be used, OSError when the address cannot, KeyringError when the key file cannot.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -84,6 +84,12 @@ async def _serving(assignment: Assignment) -> AsyncIterator[Serving]:
     if http_parser.HttpRequestParser is http_parser.HttpRequestParserPy:
         log.warning("slow_parser", detail="aiohttp lacks its C parser; install a wheel of it")
     secret = await asyncio.to_thread(owner_key, directory)
+    gate: KeyGate | LoopbackGate = LoopbackGate()
+    keys = 0
+    if assignment.auth:
+        gate = KeyGate(Keyring(directory))
+        await gate.open()
+        keys = gate.keyring.in_force()
     scope = assignment.scope
     bootstrap = Bootstrap(
         directory,
@@ -104,12 +110,6 @@ async def _serving(assignment: Assignment) -> AsyncIterator[Serving]:
         rules=orjson.dumps(asdict(settings.rules)),
     )
     await node.start()
-    gate: KeyGate | LoopbackGate = LoopbackGate()
-    keys = 0
-    if assignment.auth:
-        gate = KeyGate(Keyring(directory))
-        await gate.reload()
-        keys = len(gate.keyring)
     gateway = Gateway(node, settings.gateway, gate, name=assignment.node)
     drain = False
     try:

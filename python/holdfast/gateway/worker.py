@@ -13,6 +13,7 @@ import sys
 import uvloop
 
 from holdfast.errors import LogError
+from holdfast.gateway.keyring import KeyringError
 from holdfast.gateway.run import GONE, work
 from holdfast.logs import configure_logs
 from holdfast.settings import SupervisorSettings
@@ -39,7 +40,7 @@ async def _life(assignment: Assignment, pipe: ControlPipe) -> int:
         why = await work(assignment, pipe)
     except LogError as fault:
         why = f"the log cannot be used: {fault}"
-    except (OSError, ValueError) as fault:
+    except (OSError, ValueError, KeyringError) as fault:
         why = str(fault)
     if why:
         pipe.send(Failed(why))

@@ -76,7 +76,7 @@ class WorkerDied(msgspec.Struct, frozen=True, tag=True):
 
 
 class Listening(msgspec.Struct, frozen=True, tag=True):
-    """From a child: it answers requests, on the shared port and on `url`, which is its own. `keys`: in the key file."""
+    """From a child: it answers requests, on the shared port and on `url`, which is its own. `keys`: in force."""
 
     url: str
     keys: int = 0

@@ -75,7 +75,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Announcement:
-    """A gateway that listens. `keys`: how many are in the key file."""
+    """A gateway that listens. `keys`: how many are in force."""
 
     url: str
     workers: tuple[WorkerRecord, ...]

@@ -1,4 +1,4 @@
-"""Logs: one JSON object per line on stderr.
+"""Logs: one JSON object per line on stderr; on a terminal, a plain line for a person instead.
 
 In: events of structlog and the standard library. Out: lines.
 Always: no secret is logged: what looks like a key, a password or an Authorization header is replaced.
@@ -15,6 +15,7 @@ import orjson
 import structlog
 
 _SECRET = re.compile(r"(hf_[a-z2-9]{10}_)[A-Za-z0-9_-]+|((?:nats|tls)://[^:@/\s]*:)[^@/\s]+(?=@)")
+_BARE = re.compile(r"[!#-<>-~]+")
 _SECRET_NAMES = frozenset({"authorization", "password", "secret", "token"})
 
 
@@ -34,13 +35,14 @@ class _Lines:
 
 
 def configure_logs(level: str = "info", **always: str) -> None:
-    """From now on everything logs as JSON to stderr, at `level` and above; `always` is in each line."""
+    """From now on everything logs to stderr, at `level` and above; `always` is in each line."""
 
     def sign(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
         for name, value in always.items():
             event.setdefault(name, value)
         return event
 
+    last: structlog.types.Processor = _plain if sys.stderr.isatty() else structlog.processors.JSONRenderer(_dump)
     number = logging.getLevelNamesMapping()[level.upper()]
     shared: list[structlog.types.Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -51,7 +53,7 @@ def configure_logs(level: str = "info", **always: str) -> None:
         _redact,
     ]
     structlog.configure(
-        processors=[*shared, structlog.processors.JSONRenderer(serializer=_dump)],
+        processors=[*shared, last],
         wrapper_class=structlog.make_filtering_bound_logger(number),
         logger_factory=structlog.WriteLoggerFactory(cast("TextIO", _Lines())),
         cache_logger_on_first_use=True,
@@ -59,10 +61,7 @@ def configure_logs(level: str = "info", **always: str) -> None:
     handler = logging.StreamHandler(_Lines())
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            processors=[
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.JSONRenderer(serializer=_dump),
-            ],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, last],
             foreign_pre_chain=[structlog.stdlib.add_logger_name, *shared],
         )
     )
@@ -80,3 +79,13 @@ def _redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Muta
         elif isinstance(value, str):
             event[name] = _SECRET.sub(lambda found: f"{found[1] or found[2]}...", value)
     return event
+
+
+def _plain(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> str:
+    """`16:02:11Z warning child-lost child=n1 why="ended by SIGKILL"`, and a traceback below it where there is one."""
+    moment, level, name = (str(event.pop(key, "")) for key in ("timestamp", "level", "event"))
+    trace = event.pop("exception", "")
+    bare = {key: isinstance(value, str) and _BARE.fullmatch(value) for key, value in event.items()}
+    fields = " ".join(f"{key}={value if bare[key] else _dump(value)}" for key, value in event.items())
+    name = name if name.isprintable() else _dump(name)
+    return f"{moment[11:19]}Z {level} {name} {fields}".rstrip() + (f"\n{trace}" if trace else "")

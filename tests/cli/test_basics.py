@@ -11,11 +11,13 @@ NOBODY = "http://127.0.0.1:9"  # the discard port: nothing listens there
 def test_without_arguments_it_says_what_it_can_do() -> None:
     done = holdfast()
     assert done.returncode == 0
-    assert all(verb in done.stdout for verb in VERBS)
+    said = " ".join(done.stdout.replace("│", " ").split())
+    for verb, (_, does) in VERBS.items():
+        assert f"{verb} {does}" in said
     assert "Exit status: 0 done, 1 found something wrong, 2 could not run" in " ".join(done.stdout.split())
 
 
-@pytest.mark.parametrize("verb", [verb for verb in VERBS if verb != "keys"])
+@pytest.mark.parametrize("verb", VERBS)
 def test_each_verb_explains_itself(verb: str) -> None:
     done = holdfast(verb, "--help")
     assert done.returncode == 0
@@ -31,7 +33,7 @@ def test_a_command_line_that_makes_no_sense_could_not_run(arguments: tuple[str, 
     done = holdfast(*arguments)
     assert (done.returncode, done.stdout) == (2, "")
     assert "Traceback" not in done.stderr
-    assert done.stderr.strip()
+    assert done.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize("arguments", [("state",), ("explain", "A", "--channel", "web")])

@@ -70,7 +70,7 @@ async def test_a_path_that_is_not_utf8_is_refused(target: str) -> None:
 @pytest.mark.parametrize(
     "target",
     [
-        "/",
+        "//",
         "/v1",
         "/v1/reservations",
         "/v1/reservations/",

@@ -36,6 +36,7 @@ CALLS = {
     "GET /metrics",
     "GET /openapi.json",
     "GET /docs",
+    "GET /",
 }
 
 
@@ -129,6 +130,14 @@ async def test_it_is_served_as_it_is_built(document: dict[str, Any]) -> None:
         assert answer.headers["content-type"] == "application/json"
         assert answer.json["paths"] == document["paths"]
         assert len(own.routes) == sum(len(methods) for methods in document["paths"].values())
+
+
+async def test_the_root_leads_to_the_page() -> None:
+    async with listening() as (_, port):
+        for method, target in (("GET", "/"), ("HEAD", "/"), ("GET", "/?from=a-bookmark")):
+            answer = await ask(port, method, target)
+            assert (answer.status, answer.headers["location"]) == (307, "/docs")
+        assert (await ask(port, "POST", "/", b"{}")).status == 405
 
 
 async def test_the_page_and_its_parts_come_from_here_alone() -> None:

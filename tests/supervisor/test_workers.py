@@ -69,7 +69,9 @@ async def test_figures_and_log_lines_carry_the_workers_name(alone: Served) -> No
     by_event = {str(line["event"]): line for line in lines(alone)}
     assert by_event["ready"]["node"] == "n1"
     assert by_event["nats-server-up"]["process"] == "supervisor"
-    assert "workers n1 (process" in alone.log.read_text()
+    assert by_event["listening"]["workers"] == {"n1": running(alone).workers[0].pid}
+    assert by_event["listening"]["url"] == running(alone).url
+    assert len(lines(alone)) == len(alone.log.read_text().splitlines()), "on no terminal, nothing but JSON"
 
 
 def test_no_secret_is_in_an_argument_list_or_in_the_record(alone: Served) -> None:

@@ -1,8 +1,11 @@
 """Which columns a CSV file of each kind has, and how a cell becomes a field of a fact.
 
-Always: a column is named as the field of the fact that it fills; a list is written `a;b`, a map `case=12;pallet=480`.
+In: cells as text. Out: values, or ValueError. Always: a column is named as the field of the fact that it fills; a list
+is written `a;b`, a map `case=12;pallet=480`; in a rule `*` means all and `end` ends it, so that an empty cell never
+means either.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +15,9 @@ import msgspec
 from holdfast.contracts import facts
 
 Parse = Callable[[str], Any]
+ALL, END = "*", "end"
+_INTEGER = re.compile(r"[+-]?[0-9]{1,19}(\.0*)?")
+_NUMBER = re.compile(r"[+-]?[0-9]{1,19}(\.[0-9]{1,19})?")
 
 
 def _text(cell: str) -> str:
@@ -19,11 +25,16 @@ def _text(cell: str) -> str:
 
 
 def _integer(cell: str) -> int:
-    return int(cell.replace("_", "x"))  # Python's 1_000 is not an integer here
+    """Databases and spreadsheets write 12 as 12.000 too. Python's own 1_000 is not an integer here."""
+    if not _INTEGER.fullmatch(cell):
+        raise ValueError(cell)
+    return int(cell.partition(".")[0])
 
 
 def _number(cell: str) -> int | float:
-    return int(cell) if cell.lstrip("-").isdigit() else float(cell)
+    if not _NUMBER.fullmatch(cell):
+        raise ValueError(cell)
+    return float(cell) if "." in cell else int(cell)
 
 
 def _flag(cell: str) -> bool:
@@ -35,7 +46,7 @@ def _names(cell: str) -> list[str]:
 
 
 def _names_or_all(cell: str) -> list[str] | str:
-    return "*" if cell == "*" else _names(cell)
+    return ALL if cell == ALL else _names(cell)
 
 
 def _pairs(cell: str) -> list[tuple[str, int]]:
@@ -54,12 +65,13 @@ def _components(cell: str) -> list[dict[str, Any]]:
     return [{"sku": sku, "quantity": quantity} for sku, quantity in _pairs(cell)]
 
 
-def _as_of(cell: str) -> int | str:
-    return _integer(cell) if cell.isdigit() else cell
+def as_of(cell: str) -> int | str:
+    """A running number, or a time as text."""
+    return _integer(cell) if _INTEGER.fullmatch(cell) else cell
 
 
 EXPECTED: dict[Parse, str] = {
-    _integer: "an integer",
+    _integer: "a whole number",
     _number: "a number",
     _flag: "true or false",
     _amounts: "like case=12;pallet=480",
@@ -70,7 +82,11 @@ EXPECTED: dict[Parse, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of file: the fact that a row becomes, its columns, what makes a row unique, and an example."""
+    """A kind of file: the fact that a row becomes, its columns, what makes a row unique, and an example.
+
+    A rule has `figures`, of which a row needs one, or `end`; `for_all` are the columns in which `*` means all. A file
+    may leave such a column out, though not all of them.
+    """
 
     fact: type[msgspec.Struct]
     columns: dict[str, Parse]
@@ -79,6 +95,8 @@ class Kind:
     example: tuple[dict[str, str], ...]
     policy: bool
     meaning: str
+    figures: tuple[str, ...] = ()
+    for_all: tuple[str, ...] = ()
 
 
 UNSELLABLE = ("quality_control", "damaged", "quarantined", "in_transfer")
@@ -92,7 +110,7 @@ LEVELS = Kind(
         **dict.fromkeys(UNSELLABLE, _integer),
         "allocated": _integer,
         "basis": _text,
-        "as_of": _as_of,
+        "as_of": as_of,
         "unit": _text,
     },
     required=("sku", "location", "on_hand"),
@@ -181,20 +199,26 @@ SUPPLY = Kind(
 ALLOCATIONS = Kind(
     fact=facts.Allocation,
     columns={"channel": _text, "sku": _text, "quantity": _integer, "period": _text},
-    required=("channel", "sku", "quantity"),
+    required=("channel", "sku"),
     unique=("channel", "sku"),
     example=({"channel": "store", "sku": "MUG-BLUE", "quantity": "20"},),
     policy=True,
-    meaning="units ring-fenced for a channel; 0 ends one",
+    meaning="units ring-fenced for a channel; `end` ends one",
+    figures=("quantity",),
 )
 SAFETY = Kind(
     fact=facts.Safety,
     columns={"sku": _text, "location": _text, "absolute": _integer, "percent": _number},
     required=(),
     unique=("sku", "location"),
-    example=({"location": "paris", "percent": "2.5"}, {"sku": "MUG-BLUE", "location": "paris", "absolute": "5"}),
+    example=(
+        {"sku": "*", "location": "paris", "percent": "2.5"},
+        {"sku": "MUG-BLUE", "location": "paris", "absolute": "5"},
+    ),
     policy=True,
-    meaning="units never sold, by SKU, location, both or neither",
+    meaning="units never sold, by SKU and location (`*`: all); `end` ends a rule",
+    figures=("absolute", "percent"),
+    for_all=("sku", "location"),
 )
 
 KINDS = {

@@ -8,11 +8,11 @@ import csv
 import io
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args, get_origin
 
 import msgspec
 
-from holdfast.adapters.csv_kinds import EXPECTED, UNSELLABLE, Kind
+from holdfast.adapters.csv_kinds import ALL, END, EXPECTED, UNSELLABLE, Kind
 
 ROWS_MAX = 1_000_000
 BAD_CELLS_MAX = 1_000  # beyond these, reading stops: the file is probably of another kind
@@ -38,13 +38,13 @@ class Table:
 def read_table(text: str, kind: Kind, as_of: str) -> Table:
     """Reads a file's text; `as_of` is for rows without one, where the kind needs it."""
     table = Table()
-    lines = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text), strict=True)
-    header = [name.strip() for name in next(lines, [])]
-    table.bad.extend(_bad_header(header, kind))
-    if table.bad:
-        return table
+    lines = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text, kind), strict=True)
     seen: dict[tuple[Any, ...], int] = {}
     try:
+        header = [_column(name) for name in next(lines, [])]
+        table.bad.extend(_bad_header(header, kind))
+        if table.bad:
+            return table
         for cells in lines:
             row = lines.line_num
             if not any(cells):
@@ -60,6 +60,8 @@ def read_table(text: str, kind: Kind, as_of: str) -> Table:
                 break
     except csv.Error as error:
         table.bad.append(BadCell(lines.line_num, "", f"not CSV: {error}"))
+    if "aliases" in kind.columns:
+        table.bad.extend(_two_of_one_name(table))
     return table
 
 
@@ -72,16 +74,30 @@ def template(kind: Kind) -> str:
     return out.getvalue()
 
 
-def _delimiter(text: str) -> str:
-    """Spreadsheets of many European countries write semicolons."""
+def _delimiter(text: str, kind: Kind) -> str:
+    """Commas, the semicolons of half of Europe's spreadsheets, or tabs: what gives the most known columns."""
     header = text.partition("\n")[0]
-    return ";" if ";" in header and "," not in header else ","
+
+    def known(delimiter: str) -> int:
+        return sum(_column(name) in kind.columns for name in header.replace('"', "").split(delimiter))
+
+    return max((",", ";", "\t"), key=known)
+
+
+def _column(name: str) -> str:
+    """`On Hand` and `ON_HAND` are on_hand."""
+    return "_".join(name.replace("-", " ").split()).lower()
 
 
 def _bad_header(header: list[str], kind: Kind) -> list[BadCell]:
     known = ", ".join(kind.columns)
     bad = [BadCell(1, name, f"unknown column; known are: {known}") for name in header if name not in kind.columns]
     bad += [BadCell(1, name, "this column is missing") for name in kind.required if name not in header]
+    bad += [
+        BadCell(1, names[0], f"a column {' or '.join(names)} is missing")
+        for names in (kind.figures, kind.for_all)
+        if names and not set(names) & set(header)
+    ]
     bad += [
         BadCell(1, name, "this column is there twice") for name in sorted({n for n in header if header.count(n) > 1})
     ]
@@ -92,12 +108,21 @@ def _take_row(
     cells: dict[str, str], row: int, kind: Kind, as_of: str, seen: dict[tuple[Any, ...], int], table: Table
 ) -> None:
     before = len(table.bad)
+    ended = [name for name in kind.figures if cells.get(name, "").lower() == END]
     values = {
-        name: value for name, cell in cells.items() if (value := _value(name, cell, row, kind, table.bad)) is not None
+        name: value
+        for name, cell in cells.items()
+        if name not in ended
+        and not (cell == ALL and name in kind.for_all)
+        and (value := _value(name, cell, row, kind, table.bad)) is not None
     }
-    table.bad.extend(BadCell(row, name, "this cell is empty") for name in kind.required if not cells[name])
+    table.bad.extend(_bad_blanks(cells, row, kind))
+    if ended and any(name in values for name in kind.figures):
+        table.bad.append(BadCell(row, ended[0], f"`{END}` ends the whole rule: leave the other figure empty"))
     if len(table.bad) > before:
         return
+    if ended and kind.fact.__struct_config__.tag == "allocation":
+        values["quantity"] = 0
     key = tuple(values.get(name) for name in kind.unique)
     first = seen.setdefault(key, row)
     if first != row:
@@ -113,6 +138,37 @@ def _take_row(
     table.rows.append(row)
 
 
+def _bad_blanks(cells: dict[str, str], row: int, kind: Kind) -> list[BadCell]:
+    """Cells that are empty where nothing may be meant by that, and `*` where it would be taken for a name."""
+    bad = [BadCell(row, name, "this cell is empty") for name in kind.required if not cells[name]]
+    bad += [
+        BadCell(row, name, f"this cell is empty; `{ALL}` means all")
+        for name in kind.for_all
+        if name in cells and not cells[name]
+    ]
+    bad += [
+        BadCell(row, name, f"`{ALL}` cannot be a name; such a row is for one {name}")
+        for name in ("sku", "location", "channel")
+        if cells.get(name) == ALL and name not in kind.for_all
+    ]
+    figures = [name for name in kind.figures if name in cells]
+    if figures and not any(cells[name] for name in figures):
+        bad.append(BadCell(row, figures[0], f"this cell is empty; write a figure, or `{END}` to end the rule"))
+    return bad
+
+
+def _two_of_one_name(table: Table) -> list[BadCell]:
+    """SKUs and aliases are names of one thing each, in whichever order the rows come."""
+    owner = {fact["sku"]: (row, "the SKU") for fact, row in zip(table.facts, table.rows, strict=True)}
+    bad = []
+    for fact, row in zip(table.facts, table.rows, strict=True):
+        for alias in dict.fromkeys(fact.get("aliases", ())):
+            other, is_its = owner.setdefault(alias, (row, "an alias"))
+            if other != row:
+                bad.append(BadCell(row, "aliases", f"{alias!r} is {is_its} of row {other}"))
+    return bad
+
+
 def _value(name: str, cell: str, row: int, kind: Kind, bad: list[BadCell]) -> Any:
     if not cell:
         return None
@@ -122,10 +178,13 @@ def _value(name: str, cell: str, row: int, kind: Kind, bad: list[BadCell]) -> An
     except (ValueError, KeyError):
         bad.append(BadCell(row, name, f"{cell!r} is not {EXPECTED[parse]}"))
         return None
+    shape = _types(kind.fact).get(name, int)
     try:
-        return msgspec.convert(value, _types(kind.fact).get(name, int))
+        return msgspec.convert(value, shape)
     except msgspec.ValidationError as error:
-        bad.append(BadCell(row, name, f"{cell!r}: {_plain(str(error))}"))
+        choices = _choices(shape)
+        why = f" is not one of: {', '.join(choices)}" if choices else f": {_plain(str(error))}"
+        bad.append(BadCell(row, name, f"{cell!r}{why}"))
         return None
 
 
@@ -149,6 +208,10 @@ def _fact(values: dict[str, Any], kind: Kind, as_of: str) -> dict[str, Any]:
 @cache
 def _types(fact: type[msgspec.Struct]) -> dict[str, Any]:
     return {field.encode_name: field.type for field in msgspec.structs.fields(fact)}
+
+
+def _choices(shape: Any) -> tuple[str, ...]:
+    return get_args(shape) if get_origin(shape) is Literal else ()
 
 
 def _plain(message: str) -> str:

@@ -1,6 +1,7 @@
 """The command line: one file per verb. In: arguments. Out: results on stdout, all else on stderr, an exit status.
 
-Always: exit status 0 done, 1 found something wrong, 2 could not run; a verb's module is loaded when the verb is used.
+Always: exit status 0 done, 1 found something wrong, 2 could not run, with one line that says why and what to do; a
+verb's module is loaded when the verb is used.
 """
 
 import os
@@ -8,11 +9,11 @@ import sys
 from collections.abc import Sequence
 
 import structlog
-from cyclopts import App
+from cyclopts import App, CycloptsError, UnknownCommandError
 from rich.console import Console
 
 from holdfast import __version__
-from holdfast.cli.console import COULD_NOT_RUN, DONE, INTERRUPTED, CouldNotRunError, remarks
+from holdfast.cli.console import COULD_NOT_RUN, DONE, INTERRUPTED, CouldNotRunError, reason_of, remarks
 
 HELP = """Answers how much shops can sell, and holds it, at checkout speed.
 
@@ -28,32 +29,39 @@ EPILOGUE = (
     "Exit status: 0 done, 1 found something wrong, 2 could not run."
 )
 VERBS = {
-    "serve": "holdfast.cli.serve:serve",
-    "cluster": "holdfast.cli.cluster:cluster",
-    "demo": "holdfast.cli.demo:demo",
-    "rehearse": "holdfast.cli.rehearse:rehearse",
-    "state": "holdfast.cli.state:state",
-    "verify": "holdfast.cli.verify:verify",
-    "repair": "holdfast.cli.repair:repair",
-    "snapshots": "holdfast.cli.snapshots:snapshots",
-    "explain": "holdfast.cli.explain:explain",
-    "import": "holdfast.cli.import_csv:import_csv",
-    "keys": "holdfast.cli.keys:app",
-    "config": "holdfast.cli.config:app",
+    "demo": ("holdfast.cli.demo:demo", "A flash sale with a kill -9 in the middle, then the sums."),
+    "serve": ("holdfast.cli.serve:serve", "Serve the HTTP API until SIGTERM or Ctrl-C."),
+    "keys": ("holdfast.cli.keys:app", "Make, list, renew and end API keys."),
+    "import": ("holdfast.cli.import_csv:import_csv", "Import stock, items, locations and rules from a CSV file."),
+    "state": ("holdfast.cli.state:state", "Show sequence, digest and totals of a running gateway."),
+    "explain": ("holdfast.cli.explain:explain", "Show term by term how many units of a SKU can be sold, and why."),
+    "rehearse": ("holdfast.cli.rehearse:rehearse", "Replay real orders as checkouts, and account for every unit."),
+    "verify": ("holdfast.cli.verify:verify", "Rebuild the state from the log, and compare."),
+    "repair": ("holdfast.cli.repair:repair", "Compare the log with the journals, and put back what it lost."),
+    "snapshots": ("holdfast.cli.snapshots:snapshots", "List the snapshots of a data directory, prove them, take one."),
+    "config": ("holdfast.cli.config:app", "Show which settings are in force and where each comes from; check them."),
+    "cluster": ("holdfast.cli.cluster:cluster", "Run three nats-servers on this machine as one log, to rehearse with."),
 }
+"""Where each verb is, and what the first screen says of it."""
 
-app = App(
-    name="holdfast",
-    help=HELP,
-    help_epilogue=EPILOGUE,
-    version=__version__,
-    help_format="markdown",
-    console=Console(),
-    error_console=Console(stderr=True),
-    result_action="return_value",
-)
-for _name, _where in VERBS.items():
-    app.command(_where, name=_name)
+
+def made(*, overview: bool) -> App:
+    """The program. `overview`: with what each verb does; without it a verb's own help stands, which is longer."""
+    app = App(
+        name="holdfast",
+        help=HELP,
+        help_epilogue=EPILOGUE,
+        version=__version__,
+        help_format="markdown",
+        console=Console(),
+        error_console=Console(stderr=True),
+        result_action="return_value",
+        exit_on_error=False,
+        print_error=False,
+    )
+    for order, (name, (where, does)) in enumerate(VERBS.items()):
+        app.command(where, name=name, sort_key=order, **({"help": does} if overview else {}))
+    return app
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -63,20 +71,37 @@ def run(arguments: Sequence[str]) -> int:
         logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
     )
     try:
-        status = app(list(arguments))
+        status = made(overview=not any(name in VERBS for name in arguments))(list(arguments))
     except CouldNotRunError as error:
-        remarks.print(f"holdfast: {error}", style="bold red", markup=False)
-        if error.advice:
-            remarks.print(error.advice, markup=False)
-        return COULD_NOT_RUN
+        return _could_not_run(str(error), error.advice)
+    except CycloptsError as error:
+        return _could_not_run(*_wrong_line(error, arguments))
     except KeyboardInterrupt:
         remarks.print("Stopped.")
         return INTERRUPTED
     except BrokenPipeError:
-        # The reader of stdout has closed it (`holdfast ... | head`); discard what is still to be flushed.
+        # The reader of stdout has gone (`holdfast ... | head`); what is still to be flushed goes nowhere.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
+    except OSError as error:
+        return _could_not_run(reason_of(error), "")
     return status if isinstance(status, int) else DONE
+
+
+def _wrong_line(error: CycloptsError, arguments: Sequence[str]) -> tuple[str, str]:
+    verb = next((name for name in arguments if name in VERBS), "")
+    if isinstance(error, UnknownCommandError) and not verb:
+        return str(error).partition(" Available commands")[0], f"The verbs are: {', '.join(VERBS)}."
+    help_of = f"holdfast {verb} --help" if verb else "holdfast --help"
+    return " ".join(str(error).split()), f"`{help_of}` lists what can be given."
+
+
+def _could_not_run(message: str, advice: str) -> int:
+    """One line."""
+    end = "" if message.endswith((".", "?", "!")) else "."
+    said = f"{message}{end} {advice}" if advice else message
+    remarks.print(f"holdfast: {said}", style="bold red", markup=False)
+    return COULD_NOT_RUN
 
 
 def main() -> None:

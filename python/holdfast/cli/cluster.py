@@ -11,7 +11,17 @@ from typing import Annotated
 
 from cyclopts import Parameter, validators
 
-from holdfast.cli.console import COULD_NOT_RUN, DONE, CouldNotRunError, program, remarks, results
+from holdfast.cli.console import (
+    COULD_NOT_RUN,
+    DONE,
+    PATH,
+    CouldNotRunError,
+    program,
+    reason_of,
+    remarks,
+    results,
+    usable_directory,
+)
 
 URL_FILE = "cluster.url"
 PRIVATE = 0o700
@@ -19,7 +29,7 @@ PRIVATE = 0o700
 
 def cluster(
     *,
-    data: Annotated[Path, Parameter(help="Directory of the servers' stores: DIR/s1, DIR/s2, ...")],
+    data: Annotated[Path, PATH, Parameter(help="Directory of the servers' stores: DIR/s1, DIR/s2, ...")],
     servers: Annotated[int, Parameter(validator=validators.Number(gte=3, lte=5), help="An odd number.")] = 3,
 ) -> int:
     """Run several nats-servers as one cluster, on loopback, until Ctrl-C: a log that survives the loss of a server.
@@ -39,11 +49,14 @@ def cluster(
         raise CouldNotRunError(
             f"{servers} servers tolerate no more than {servers - 1} do.", "Use 3 or 5: a majority must stay."
         )
+    usable_directory(data)
     try:
         data.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
         return asyncio.run(_run(data, servers))
-    except (LogError, OSError) as error:
+    except LogError as error:
         raise CouldNotRunError(f"the cluster cannot be started: {error}") from error
+    except OSError as error:
+        raise CouldNotRunError(f"the cluster cannot be started: {reason_of(error)}") from error
 
 
 async def _run(data: Path, size: int) -> int:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
-from holdfast.cli.console import DONE, FOUND_WRONG, CouldNotRunError, Json, remarks, results, write_json
+from holdfast.cli.console import DONE, FOUND_WRONG, PATH, CouldNotRunError, Json, remarks, results, write_json
 from holdfast.cli.settings_options import Assignments, Config, settings_from
 from holdfast.settings.catalogue import DEFINITIONS
 from holdfast.settings.reference import starting_file
@@ -92,7 +92,7 @@ def document(found: Resolved, keys: Sequence[str]) -> dict[str, Any]:
 
 @app.command
 def check(
-    file: Annotated[Path | None, Parameter(help="A TOML file of settings.")] = None,
+    file: Annotated[Path | None, PATH, Parameter(help="A TOML file of settings.")] = None,
     /,
     *,
     config: Config = None,

@@ -7,11 +7,12 @@ else there; an expected failure is a CouldNotRunError with what to do next, neve
 import os
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import orjson
-from cyclopts import Parameter
+from cyclopts import Parameter, Token
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
@@ -20,6 +21,17 @@ DONE, FOUND_WRONG, COULD_NOT_RUN, INTERRUPTED = 0, 1, 2, 130
 Json = Annotated[
     bool, Parameter(name="--json", negative="", show_default=False, help="Write the result as one JSON document.")
 ]
+
+
+def _path_of(_: type, tokens: Sequence[Token]) -> Path:
+    text = tokens[0].value
+    if not text:  # as `--data "$DIR"` has it where nothing is in DIR: not the current directory
+        raise ValueError("an empty text is not a path.")
+    return Path(text)
+
+
+PATH = Parameter(converter=_path_of)
+"""For options that name a file or a directory."""
 
 results = Console(highlight=False, soft_wrap=True)
 remarks = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -31,6 +43,30 @@ class CouldNotRunError(Exception):
     def __init__(self, message: str, advice: str = "") -> None:
         super().__init__(message)
         self.advice = advice
+
+
+def reason_of(error: OSError) -> str:
+    """What the system says, and of which file."""
+    why = error.strerror or str(error) or type(error).__name__
+    return f"{error.filename}: {why}" if error.filename is not None else why
+
+
+def existing_directory(directory: Path) -> Path:
+    """A data directory that is there and can be read. Raises CouldNotRunError."""
+    if not directory.is_dir():
+        raise CouldNotRunError(f"{directory} is not a directory", "Give the one that `serve --data` was given.")
+    if not os.access(directory, os.R_OK | os.X_OK, effective_ids=True):
+        raise CouldNotRunError(f"{directory} cannot be read", "Run this as the user that `serve` runs as.")
+    return directory
+
+
+def usable_directory(directory: Path) -> None:
+    """That a data directory can be used, or made. Raises CouldNotRunError; nothing is made."""
+    nearest = next(path for path in (directory, *directory.absolute().parents) if path.exists())
+    if not nearest.is_dir():
+        raise CouldNotRunError(f"{nearest} is not a directory", "Name another one with --data.")
+    if not os.access(nearest, os.W_OK | os.X_OK, effective_ids=True):
+        raise CouldNotRunError(f"{nearest} cannot be written to", "Name another one with --data.")
 
 
 def write_json(value: Any) -> None:

@@ -17,7 +17,7 @@ import uvloop
 from cyclopts import Parameter, validators
 
 from holdfast.cli.connection import could_not_run
-from holdfast.cli.console import DONE, FOUND_WRONG, CouldNotRunError, Json, remarks, write_json
+from holdfast.cli.console import DONE, FOUND_WRONG, PATH, CouldNotRunError, Json, remarks, usable_directory, write_json
 from holdfast.cli.demo_view import SaleScreen, curl_lines, document, show_story
 from holdfast.cli.stopping import stop_on_sigterm
 from holdfast.demonstration.checkpoints import checkpoints
@@ -29,8 +29,15 @@ PORT_WANTED = 8080
 
 def demo(
     *,
-    data: Annotated[Path | None, Parameter(help="An empty directory for the log; default: a temporary one.")] = None,
-    port: Annotated[int | None, Parameter(help="Where to listen; without it 8080, or a free one.")] = None,
+    data: Annotated[
+        Path | None, PATH, Parameter(help="An empty directory for the log; default: a temporary one.")
+    ] = None,
+    port: Annotated[
+        int | None,
+        Parameter(
+            validator=validators.Number(gte=1, lte=65_535), help="Where to listen; without it 8080, or a free one."
+        ),
+    ] = None,
     seconds: Annotated[
         float, Parameter(validator=validators.Number(gte=2, lte=600), help="How long the sale lasts.")
     ] = 20.0,
@@ -51,8 +58,11 @@ def demo(
     holdfast demo --exit --json
     ```
     """
-    if data is not None and data.exists() and any(data.iterdir()):
-        raise CouldNotRunError(f"{data} is not empty.", "Name a new directory; the demonstration starts from nothing.")
+    if data is not None:
+        usable_directory(data)
+        data.mkdir(parents=True, exist_ok=True)
+        if any(data.iterdir()):
+            raise CouldNotRunError(f"{data} is not empty", "Name a new one; the demonstration starts from nothing.")
     with could_not_run(), stop_on_sigterm():
         return uvloop.run(_run(data, port, seconds, carts, leave=leave or json, as_json=json))
 

@@ -12,7 +12,7 @@ from msgspec import UNSET
 from rich.table import Table
 from rich.text import Text
 
-from holdfast.cli.connection import Gateway, GatewayData, Key, could_not_run, url_of
+from holdfast.cli.connection import Gateway, GatewayData, Key, could_not_run, key_of, url_of
 from holdfast.cli.console import DONE, FOUND_WRONG, Json, number, remarks, results, write_json
 from holdfast.client import Client
 from holdfast.contracts.answers import Explanation
@@ -39,7 +39,7 @@ def explain(
     ```
     """
     with could_not_run():
-        found = asyncio.run(_ask(sku, channel, region, url_of(gateway, data), key))
+        found = asyncio.run(_ask(sku, channel, region, url_of(gateway, data), key_of(key)))
     if json:
         write_json(msgspec.to_builtins(found))
     else:

@@ -1,55 +1,89 @@
 """`holdfast import`: stock levels, items, locations and more from a CSV file, all of it or nothing.
 
 In: a file of one kind. Out: facts in the log, or one line per bad row: its number, the column, and why.
-Always: nothing is sent before every row was read and the gateway has answered that it would accept every one.
+Always: nothing is sent before every row was read and the gateway has said that it would take every one; SKUs that the
+gateway does not know yet are listed, and created only on request.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
+import msgspec
 from cyclopts import Parameter
-from rich.table import Table
+from rich.table import Table as Shown
 from rich.text import Text
 
-from holdfast.adapters.csv_kinds import KINDS, Kind
-from holdfast.adapters.csv_table import BadCell, read_table, template
-from holdfast.cli.connection import Gateway, GatewayData, Key, could_not_run, url_of
+from holdfast.adapters.csv_import import Importer, looks_rewritten
+from holdfast.adapters.csv_kinds import KINDS
+from holdfast.adapters.csv_kinds import as_of as moment_of
+from holdfast.adapters.csv_table import BadCell, Table, read_table, template
+from holdfast.cli.connection import Gateway, GatewayData, Key, could_not_run, is_named, key_of, url_of
 from holdfast.cli.console import DONE, FOUND_WRONG, CouldNotRunError, Json, number, remarks, results, write_json
 from holdfast.cli.live import LiveWatcher
-from holdfast.client import Client
+from holdfast.client import NO_RETRY, Client
+from holdfast.contracts.fields import AsOf, Name
 
-FACTS_TOGETHER = 2_000
 BAD_SHOWN_MAX = 50
 
 KindName = Literal["levels", "items", "locations", "channels", "supply", "allocations", "safety"]
 KIND_HELP = "What the rows are. " + " ".join(f"{name}: {kind.meaning}." for name, kind in KINDS.items())
 
 
+@dataclass(slots=True)
+class Outcome:
+    """What became of a file. `asked`: the gateway has judged it. `blocked`: new SKUs stand in the way."""
+
+    rows: int
+    bad: list[BadCell]
+    new: dict[str, int] = field(default_factory=dict)
+    asked: bool = False
+    blocked: bool = False
+    taken: int = 0
+    sequence: int | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Nothing wrong was found."""
+        return not self.bad and not self.blocked
+
+
+Flag = Parameter(negative="", show_default=False)
+File = Annotated[Path | None, Parameter(help="The CSV file, in UTF-8; the first row names the columns.")]
+Template = Annotated[bool, Flag, Parameter(name="--template", help="Print a file to start from.")]
+Check = Annotated[bool, Flag, Parameter(help="Only say what is wrong with the file, by itself and at the gateway.")]
+Source = Annotated[
+    str | None,
+    Parameter(help="Who says so, needed for levels and supply; one source owns the levels of a location."),
+]
+NewSkus = Annotated[bool, Flag, Parameter(help="Create SKUs that the gateway does not know yet.")]
+Moment = Annotated[
+    str | None,
+    Parameter(help="When the figures were true, RFC 3339 in UTC, for rows that do not say; now without it."),
+]
+
+
 def import_csv(
-    file: Annotated[Path | None, Parameter(help="The CSV file, in UTF-8; the first row names the columns.")] = None,
+    file: File = None,
     /,
     *,
     kind: Annotated[KindName, Parameter(help=KIND_HELP)] = "levels",
-    show_template: Annotated[
-        bool, Parameter(name="--template", negative="", show_default=False, help="Print a file to start from.")
-    ] = False,
-    check: Annotated[
-        bool, Parameter(negative="", show_default=False, help="Only report what is wrong with the file; send nothing.")
-    ] = False,
-    source: Annotated[str, Parameter(help="The system that reports; one owns a location's levels.")] = "csv",
-    as_of: Annotated[
-        str | None,
-        Parameter(help="When the figures were true, RFC 3339 in UTC, for rows without `as_of`; default: now."),
-    ] = None,
+    show_template: Template = False,
+    check: Check = False,
+    source: Source = None,
+    new_skus: NewSkus = False,
+    as_of: Moment = None,
     gateway: Gateway = None,
     data: GatewayData = None,
     key: Key = None,
     json: Json = False,
 ) -> int:
     """Import stock levels, items, locations and more from a CSV file: all of it or nothing.
+
+    SKUs that the gateway does not know are listed; once it knows some, new ones need --new-skus, because a spreadsheet
+    that saved 00017 as 17 would create one.
 
     ```
     holdfast import --template --kind levels > levels.csv
@@ -63,95 +97,134 @@ def import_csv(
         return DONE
     if file is None:
         raise CouldNotRunError(
-            "No file was named.", f"holdfast import --template --kind {kind} > {kind}.csv prints one."
+            "no file was named", f"holdfast import --template --kind {kind} > {kind}.csv prints one."
         )
+    if not chosen.policy and source is None:
+        raise CouldNotRunError(f"--kind {kind} needs --source NAME", "One source owns the levels of a location.")
     moment = as_of or datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    _check_texts(source, moment)
+    url, key, named = url_of(gateway, data), key_of(key), is_named(gateway, data)
     table = read_table(_text(file), chosen, moment)
-    if table.bad or check:
-        return _outcome(len(table.facts), table.bad, taken=0, sequence=None, as_json=json)
-    if not table.facts:
-        raise CouldNotRunError(f"{file} has no rows.", "The first row names the columns; the facts follow.")
-    with could_not_run(), LiveWatcher("facts") as watcher:
-        report = watcher.phase(f"importing {kind}", len(table.facts))
-        importer = _Importer(chosen, source, url_of(gateway, data), key)
-        bad, taken, sequence = asyncio.run(importer.run(table.facts, table.rows, report))
-    return _outcome(len(table.facts), bad, taken=taken, sequence=sequence, as_json=json)
+    outcome = Outcome(len(table.facts), table.bad)
+    if not table.bad and not table.facts:
+        raise CouldNotRunError(f"{file} has no rows", "The first row names the columns; the facts follow.")
+    if not table.bad:
+        run = _Run(kind, source or "", table, check, new_skus, outcome)
+        _ask_and_send(run, url, key, named=named)
+    _show(outcome, as_json=json)
+    return DONE if outcome.ok else FOUND_WRONG
 
 
-class _Importer:
-    """Sends facts in bodies of bounded size: first all of them as a dry run, then, if none would be rejected, for
-    real.
-    """
-
-    def __init__(self, kind: Kind, source: str, url: str, key: str | None) -> None:
-        self._kind = kind
-        self._source = source
-        self._url = url
-        self._key = key
-
-    async def run(
-        self, facts: Sequence[dict[str, Any]], rows: Sequence[int], report: Callable[[int], None]
-    ) -> tuple[list[BadCell], int, int | None]:
-        """The rows that were rejected, how many were accepted, and the LOG sequence that has them."""
-        async with Client(self._url, self._key) as client:
-            bad = [BadCell(rows[index], "", reason) async for index, reason in self._tried(client, facts)]
-            if bad:
-                return bad, 0, None
-            taken, sequence = 0, None
-            for start, some in _bodies(facts):
-                answer = await (client.policies(some) if self._kind.policy else client.facts(self._source, some))
-                bad.extend(BadCell(rows[start + one.index], "", one.reason) for one in answer.rejected)
-                taken += answer.accepted
-                sequence = answer.sequence
-                report(taken)
-            return bad, taken, sequence
-
-    async def _tried(self, client: Client, facts: Sequence[dict[str, Any]]) -> AsyncIterator[tuple[int, str]]:
-        for start, some in _bodies(facts):
-            dry = (
-                client.policies(some, dry_run=True)
-                if self._kind.policy
-                else client.facts(self._source, some, dry_run=True)
-            )
-            for one in (await dry).rejected:
-                yield start + one.index, one.reason
+def _ask_and_send(run: "_Run", url: str, key: str | None, *, named: bool) -> None:
+    """Raises CouldNotRunError, but not for a mere check where no gateway is named and none is to be had."""
+    try:
+        with could_not_run():
+            asyncio.run(run.go(url, key, patient=named or not run.check))
+    except CouldNotRunError as error:
+        if named or not run.check:
+            raise
+        remarks.print(f"Only the file was checked, not what the gateway says of it: {error}", markup=False)
 
 
-def _bodies(facts: Sequence[dict[str, Any]]) -> Iterator[tuple[int, Sequence[dict[str, Any]]]]:
-    for start in range(0, len(facts), FACTS_TOGETHER):
-        yield start, facts[start : start + FACTS_TOGETHER]
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """A file that was read, on its way to a gateway."""
+
+    kind: KindName
+    source: str
+    table: Table
+    check: bool
+    new_skus: bool
+    outcome: Outcome
+
+    async def go(self, url: str, key: str | None, *, patient: bool) -> None:
+        """Ask the gateway, and send where nothing is wrong. Raises ClientError, CouldNotRunError."""
+        outcome = self.outcome
+        async with Client(url, key, retry=None if patient else NO_RETRY) as client:
+            importer = Importer(client, KINDS[self.kind], self.source, self.table)
+            judged = await importer.judge()
+            if judged.new is None and not self.new_skus:
+                raise CouldNotRunError(
+                    "the key may not ask which SKUs are new",
+                    "Use one that has the operation `read` on all channels; or --new-skus, where new ones are right.",
+                )
+            outcome.asked, outcome.bad, outcome.new = True, judged.bad, judged.new or {}
+            outcome.blocked = bool(judged.new) and not judged.empty and not self.new_skus
+            if self.check or not outcome.ok:
+                return
+            with LiveWatcher("facts") as watcher:
+                report = watcher.phase(f"importing {self.kind}", outcome.rows)
+                outcome.bad, outcome.taken, outcome.sequence = await importer.send(report)
+
+
+def _check_texts(source: str | None, moment: str) -> None:
+    for option, text, shape, form in (
+        ("--source", source, Name, "1 to 128 characters without control characters"),
+        ("--as-of", moment_of(moment), AsOf, "a time such as 2026-11-23T15:00:00Z, or a running number"),
+    ):
+        try:
+            if text is not None:
+                str(text).encode()
+                msgspec.convert(text, shape)
+        except (msgspec.ValidationError, UnicodeEncodeError) as error:
+            raise CouldNotRunError(f"{option} {str(text)[:60]!r} is not {form}") from error
 
 
 def _text(file: Path) -> str:
     try:
         return file.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise CouldNotRunError(f"{file}: {error.strerror}.") from error
     except UnicodeDecodeError as error:
-        raise CouldNotRunError(f"{file} is not UTF-8 (byte {error.start}).", "Save it as CSV in UTF-8.") from error
+        raise CouldNotRunError(f"{file} is not UTF-8 (byte {error.start})", "Save it as CSV in UTF-8.") from error
 
 
-def _outcome(rows: int, bad: list[BadCell], *, taken: int, sequence: int | None, as_json: bool) -> int:
+def _show(outcome: Outcome, *, as_json: bool) -> None:
+    bad, new = outcome.bad, outcome.new
     if as_json:
-        write_json({"rows": rows, "taken": taken, "sequence": sequence, "bad": [cell._asdict() for cell in bad]})
-    elif bad:
-        table = Table("row", "column", "why", box=None)
-        for cell in bad[:BAD_SHOWN_MAX]:
-            table.add_row(str(cell.row), cell.column, Text(cell.why))
-        results.print(table)
-        if len(bad) > BAD_SHOWN_MAX:
-            remarks.print(f"... and {number(len(bad) - BAD_SHOWN_MAX)} more; --json lists all.")
-    if bad and not taken:
-        remarks.print(f"{number(len(bad))} things are wrong; nothing was imported.", style="bold red")
+        write_json(
+            {
+                "rows": outcome.rows,
+                "taken": outcome.taken,
+                "sequence": outcome.sequence,
+                "asked": outcome.asked,
+                "bad": [cell._asdict() for cell in bad],
+                "new_skus": [{"sku": sku, "row": row} for sku, row in new.items()],
+            }
+        )
+    else:
+        _show_rows([*bad, *(BadCell(row, "sku", _about(sku)) for sku, row in new.items())])
+    if bad and not outcome.taken:
+        many = f"{number(len(bad))} things are" if len(bad) > 1 else "1 thing is"
+        remarks.print(f"{many} wrong; nothing was imported.", style="bold red")
     elif bad:
         remarks.print(
-            f"{number(taken)} rows were imported; {number(len(bad))} were rejected meanwhile.", style="bold red"
+            f"{number(outcome.taken)} rows were imported; {number(len(bad))} were rejected meanwhile.", style="bold red"
         )
-    elif not as_json:
-        summary = (
-            f"{number(taken)} rows imported, in the log at sequence {number(sequence or 0)}."
-            if taken
-            else "All rows are good."
+    if outcome.blocked:
+        remarks.print(
+            f"{_new(new)}; nothing was imported. If that is right, give --new-skus.", style="bold red", markup=False
         )
-        results.print(summary)
-    return FOUND_WRONG if bad else DONE
+    elif new:
+        remarks.print(f"{_new(new)}.", markup=False)
+    if outcome.ok and not as_json:
+        taken, at = number(outcome.taken), number(outcome.sequence or 0)
+        results.print(f"{taken} rows imported, in the log at sequence {at}." if outcome.taken else "All rows are good.")
+
+
+def _new(new: dict[str, int]) -> str:
+    return f"{number(len(new))} SKUs are new" if len(new) > 1 else "1 SKU is new"
+
+
+def _about(sku: str) -> str:
+    why = f"{sku!r} is a new SKU"
+    return f"{why}; it looks like a number that a spreadsheet has rewritten" if looks_rewritten(sku) else why
+
+
+def _show_rows(cells: list[BadCell]) -> None:
+    if not cells:
+        return
+    shown = Shown("row", "column", "why", box=None)
+    for cell in cells[:BAD_SHOWN_MAX]:
+        shown.add_row(str(cell.row), cell.column, Text(cell.why))
+    results.print(shown)
+    if len(cells) > BAD_SHOWN_MAX:
+        remarks.print(f"... and {number(len(cells) - BAD_SHOWN_MAX)} more; --json lists all.")

@@ -15,12 +15,22 @@ import msgspec
 from cyclopts import App, Parameter
 from rich.table import Table
 
-from holdfast.cli.console import DONE, CouldNotRunError, Json, remarks, results, write_json
+from holdfast.cli.console import (
+    DONE,
+    CouldNotRunError,
+    Json,
+    existing_directory,
+    remarks,
+    results,
+    usable_directory,
+    write_json,
+)
+from holdfast.cli.settings_options import Data, settings_from, text_of
 from holdfast.gateway.keyring import (
+    DURATION_S_MAX,
     OPERATION_MEANINGS,
     RATE_PER_S_MAX,
     RATE_PER_S_MIN,
-    DURATION_S_MAX,
     KeyringError,
     KeyStore,
     Operation,
@@ -32,7 +42,6 @@ _MEANINGS = "; ".join(f"{operation}: {meaning}" for operation, meaning in OPERAT
 SHOP = (Operation.READ, Operation.RESERVE, Operation.ORDER)
 _UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 
-Data = Annotated[Path, Parameter(env_var="HOLDFAST_DATA", help="The gateway's data directory.")]
 Which = Annotated[str, Parameter(help="The key's id or name.")]
 Operations = Annotated[
     list[str] | None,
@@ -47,7 +56,7 @@ Channels = Annotated[
     Parameter(consume_multiple=True, negative="", help="The channels that the key is for; without it, all."),
 ]
 Expires = Annotated[
-    str | None, Parameter(help="When it ends: a time such as 2027-01-31T00:00:00Z, or a span such as 90d.")
+    str | None, Parameter(help="When it ends: a time such as 2027-01-31T00:00:00Z, or a duration such as 90d.")
 ]
 
 app = App(name="keys", help="Make, list, renew and end API keys. A running gateway applies changes within a second.")
@@ -56,8 +65,9 @@ app = App(name="keys", help="Make, list, renew and end API keys. A running gatew
 @app.command
 def add(
     name: Annotated[str, Parameter(help="Who will use it, such as `shop-fr`.")],
+    /,
     *,
-    data: Data,
+    data: Data = None,
     operations: Operations = None,
     channels: Channels = None,
     expires: Expires = None,
@@ -78,19 +88,22 @@ def add(
     """
     ends = _moment(expires) if expires is not None else None
     chosen, names = _operations(operations or list(SHOP)), _channels(channels)
+    directory = _directory(data)
     with _could_not_run():
         checked_choice(name, chosen, names, ends, rate_per_s)
-        data.mkdir(mode=0o700, parents=True, exist_ok=True)
-        key, token = KeyStore(data).add(name, chosen, names, expires=ends, rate_per_s=rate_per_s)
+        usable_directory(directory)
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        key, token = KeyStore(directory).add(name, chosen, names, expires=ends, rate_per_s=rate_per_s)
     return _show_new(key, token, as_json=json)
 
 
 @app.command(name="list")
-def list_keys(*, data: Data, json: Json = False) -> int:
+def list_keys(*, data: Data = None, json: Json = False) -> int:
     """Show the keys, without their secrets."""
     now = datetime.now(UTC)
+    directory = existing_directory(_directory(data))
     with _could_not_run():
-        keys = _store(data).stored()
+        keys = KeyStore(directory).stored()
     if json:
         write_json([_described(key, now) for key in keys])
         return DONE
@@ -108,16 +121,18 @@ def list_keys(*, data: Data, json: Json = False) -> int:
         )
     results.print(table)
     if not keys:
-        remarks.print(f"No keys yet. Make one: holdfast keys add NAME --operations all --data {data}", markup=False)
+        remarks.print(
+            f"No keys yet. Make one: holdfast keys add NAME --operations all --data {directory}", markup=False
+        )
     return DONE
 
 
 @app.command
-def revoke(which: Which, *, data: Data, json: Json = False) -> int:
+def revoke(which: Which, /, *, data: Data = None, json: Json = False) -> int:
     """End a key now."""
     now = datetime.now(UTC)
     with _could_not_run():
-        ended = _store(data).revoke(which)
+        ended = KeyStore(existing_directory(_directory(data))).revoke(which)
     if json:
         write_json([_described(key, now) for key in ended])
     else:
@@ -129,20 +144,29 @@ def revoke(which: Which, *, data: Data, json: Json = False) -> int:
 @app.command
 def rotate(
     which: Which,
+    /,
     *,
-    data: Data,
+    data: Data = None,
     overlap: Annotated[
         str, Parameter(help="How long the old secret still works, such as 24h; 0s ends it now.")
     ] = "24h",
     json: Json = False,
 ) -> int:
     """Make a new secret for a key and print it; the old one works for a while longer."""
-    span = _span(overlap)
-    if span is None:
+    duration = _duration(overlap)
+    if duration is None:
         raise CouldNotRunError(f"--overlap {overlap!r} is not a duration; write 30m, 24h or 7d")
     with _could_not_run():
-        key, token = _store(data).rotate(which, overlap_s=span.total_seconds())
+        key, token = KeyStore(existing_directory(_directory(data))).rotate(which, overlap_s=duration.total_seconds())
     return _show_new(key, token, as_json=json)
+
+
+def _directory(data: Path | None) -> Path:
+    """As the other verbs find it. Raises CouldNotRunError."""
+    named = settings_from(None, {"serve.data": text_of(data)}).serve.data
+    if not named:
+        raise CouldNotRunError("no data directory", "Give --data DIR or HOLDFAST_DATA.")
+    return Path(named)
 
 
 @contextmanager
@@ -151,12 +175,6 @@ def _could_not_run() -> Iterator[None]:
         yield
     except KeyringError as error:
         raise CouldNotRunError(str(error)) from error
-
-
-def _store(data: Path) -> KeyStore:
-    if not data.is_dir():
-        raise CouldNotRunError(f"{data} is not a directory", "Name the gateway's data directory with --data.")
-    return KeyStore(data)
 
 
 def _operations(given: Sequence[str]) -> list[Operation]:
@@ -175,9 +193,9 @@ def _channels(given: list[str] | None) -> str | list[str]:
 
 
 def _moment(text: str) -> datetime:
-    span = _span(text)
-    if span is not None:
-        return datetime.now(UTC) + span
+    duration = _duration(text)
+    if duration is not None:
+        return datetime.now(UTC) + duration
     try:
         moment = datetime.fromisoformat(text)
     except ValueError as error:
@@ -187,13 +205,13 @@ def _moment(text: str) -> datetime:
     return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
 
-def _span(text: str) -> timedelta | None:
+def _duration(text: str) -> timedelta | None:
     number, unit = text[:-1], text[-1:]
     if not (number.isascii() and number.isdigit() and unit in _UNITS):
         return None
     seconds = int(number) * _UNITS[unit] if len(number) <= 12 else DURATION_S_MAX + 1
     if seconds > DURATION_S_MAX:
-        raise CouldNotRunError(f"{text} is too long", "Write a span of at most 36525d.")
+        raise CouldNotRunError(f"{text} is too long", "Write at most 36525d.")
     return timedelta(seconds=seconds)
 
 

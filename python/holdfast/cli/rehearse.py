@@ -15,8 +15,8 @@ import orjson
 import uvloop
 from cyclopts import Parameter
 
-from holdfast.cli.connection import Key, could_not_run
-from holdfast.cli.console import DONE, FOUND_WRONG, CouldNotRunError, Json, remarks, write_json
+from holdfast.cli.connection import Key, checked_url, could_not_run, key_of, reach
+from holdfast.cli.console import DONE, FOUND_WRONG, PATH, CouldNotRunError, Json, remarks, usable_directory, write_json
 from holdfast.cli.live import LiveWatcher
 from holdfast.cli.rehearse_options import Playing, Reading
 from holdfast.cli.rehearse_view import show_report
@@ -29,7 +29,7 @@ from holdfast.rehearsal.run import rehearse as run_rehearsal
 
 
 def rehearse(
-    file: Annotated[Path, Parameter(help="Order lines as CSV, plain or gzip, in the order in which they came.")],
+    file: Annotated[Path, PATH, Parameter(help="Order lines as CSV, plain or gzip, in the order in which they came.")],
     /,
     *,
     gateway: Annotated[
@@ -37,11 +37,11 @@ def rehearse(
     ] = None,
     key: Key = None,
     data: Annotated[
-        Path | None, Parameter(help="Directory of the started gateway's log; without it the log is deleted.")
+        Path | None, PATH, Parameter(help="Directory of the started gateway's log; without it the log is deleted.")
     ] = None,
     playing: Playing | None = None,
     reading: Reading | None = None,
-    report: Annotated[Path | None, Parameter(help="Write the report to this file too, as JSON.")] = None,
+    report: Annotated[Path | None, PATH, Parameter(help="Write the report to this file too, as JSON.")] = None,
     json: Json = False,
 ) -> int:
     """Replay real orders as checkouts, and account for every unit.
@@ -57,11 +57,19 @@ def rehearse(
     holdfast rehearse mine.csv --invoice-column order --sku-column sku
     ```
     """
-    options = (playing or Playing()).of((reading or Reading()).of(file), gateway or "", key)
-    if gateway is not None and (options.chaos or data is not None):
-        raise CouldNotRunError("--chaos and --data are for a gateway that is started here.", "Leave --gateway out.")
+    url = checked_url(gateway) if gateway is not None else ""
+    options = (playing or Playing()).of((reading or Reading()).of(file), url, key_of(key))
+    if url and (options.chaos or data is not None):
+        raise CouldNotRunError("--chaos and --data are for a gateway that is started here", "Leave --gateway out.")
     if report is not None and (report.is_dir() or not report.absolute().parent.is_dir()):
         raise CouldNotRunError(f"{report} cannot be written.", "Name a file in a directory that exists.")
+    with could_not_run():
+        options.orders.check()
+        if url:
+            uvloop.run(reach(url))
+    if not url and data is not None:
+        usable_directory(data)
+        data.mkdir(parents=True, exist_ok=True)
     with could_not_run(), stop_on_sigterm():
         found = uvloop.run(_run(options, data))
     if report is not None:

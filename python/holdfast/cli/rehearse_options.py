@@ -12,7 +12,7 @@ from holdfast.rehearsal.replay import Pace
 from holdfast.rehearsal.run import Options
 
 Flag = Parameter(negative="", show_default=False)
-Positive = Parameter(validator=validators.Number(gt=0))
+Positive = Parameter(validator=validators.Number(gt=0, lte=86_400))
 AtLeastOne = Parameter(validator=validators.Number(gte=1))
 
 
@@ -53,7 +53,9 @@ class Playing:
     connections: Annotated[
         int, Parameter(validator=validators.Number(gte=1, lte=4096), help="Carts under way at once.")
     ] = 64
-    rate: Annotated[float, Parameter(validator=validators.Number(gte=0), help="Orders per second; 0: no limit.")] = 0.0
+    rate: Annotated[
+        float, Parameter(validator=validators.Number(gte=0, lte=1_000_000), help="Orders per second; 0: no limit.")
+    ] = 0.0
     locations: Annotated[
         int, Parameter(validator=validators.Number(gte=1, lte=100), help="Locations that the stock is spread over.")
     ] = 3

@@ -1,28 +1,29 @@
 """`holdfast serve`: a gateway, with its own log or on a NATS that runs already.
 
-In: a data directory and where to listen. Out: on stderr, where it listens and what to do next, then JSON logs.
+In: a data directory and where to listen. Out: on stderr, where it listens and what to do next, then logs: for a person
+on a terminal, as JSON lines elsewhere.
 Always: without keys nothing but loopback is served, and `--auth off` has to be given; this process supervises,
-and the workers that it starts serve.
+and the workers that it starts serve; what cannot be served is refused before anything is started or written.
 """
 
 import asyncio
-import contextlib
 import errno
-import os
 import resource
 import socket
+import sys
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import structlog
 
-from holdfast.cli.console import COULD_NOT_RUN, DONE, CouldNotRunError, remarks
+from holdfast.cli.banner import announce
+from holdfast.cli.console import COULD_NOT_RUN, DONE, CouldNotRunError, reason_of, remarks, usable_directory
 from holdfast.cli.settings_options import Assignments, Config, ServeOptions, TlsOptions, invalid, settings_from
 from holdfast.settings.resolve import InvalidSettingsError, Resolved
 
 if TYPE_CHECKING:
-    from holdfast.supervisor.run import Announcement, Plan
+    from holdfast.supervisor.run import Plan
 
 log = structlog.get_logger(__name__)
 
@@ -68,6 +69,7 @@ def _plan(found: Resolved) -> "Plan":
     from holdfast.supervisor.run import Plan
 
     serve = found.serve
+    quiet = sys.stderr.isatty() and found.origins["serve.log_level"].kind == "default"
     return Plan(
         Path(serve.data),
         serve.host,
@@ -77,7 +79,7 @@ def _plan(found: Resolved) -> "Plan":
         serve.scope,
         serve.node,
         serve.workers,
-        serve.log_level,
+        "warning" if quiet else serve.log_level,
         serve.loop,
         found.settings,
     )
@@ -86,26 +88,52 @@ def _plan(found: Resolved) -> "Plan":
 def _supervised(plan: "Plan", found: Resolved) -> str:
     """Serve until the end; returns the reason, where nothing asked it to stop."""
     from holdfast.errors import LogError
+    from holdfast.gateway.keyring import KeyringError
     from holdfast.logs import configure_logs
     from holdfast.supervisor.run import StartError, supervise
 
+    def owned() -> None:
+        log.info("settings", file=str(found.file) if found.file else None, changed=found.changed())
+        for name in found.ignored:
+            log.warning("variable-ignored", variable=name, why="it is not a setting")
+
     configure_logs(plan.log_level, process="supervisor")
-    log.info("settings", file=str(found.file) if found.file else None, changed=found.changed())
-    for name in found.ignored:
-        log.warning("variable-ignored", variable=name, why="it is not a setting")
     try:
-        if not plan.auth:
-            _check_loopback(plan.host, plan.port)
+        _check(plan)
         plan.directory.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
         _allow_files(plan.settings.gateway.connections_max + FILES_BESIDE_CONNECTIONS)
-        return asyncio.run(supervise(plan, lambda announcement: _announce(plan, announcement)))
+        return asyncio.run(supervise(plan, lambda announcement: announce(plan, announcement), owned))
     except LogError as error:
         raise CouldNotRunError(f"the log cannot be used: {error}") from error
-    except StartError as error:
+    except (StartError, KeyringError) as error:
         raise CouldNotRunError(str(error)) from error
     except OSError as error:
-        advice = "Another program listens there; choose another --port." if error.errno == errno.EADDRINUSE else ""
-        raise CouldNotRunError(str(error), advice) from error
+        if error.errno == errno.EADDRINUSE:
+            raise CouldNotRunError(
+                f"another program listens on {plan.host} port {plan.port}", "Choose another --port."
+            ) from error
+        raise CouldNotRunError(reason_of(error)) from error
+
+
+def _check(plan: "Plan") -> None:
+    """Refuse what cannot be served. Raises CouldNotRunError, KeyringError, OSError."""
+    from holdfast.gateway.keyring import Keyring
+    from holdfast.supervisor.address import reserve
+
+    try:
+        found = socket.getaddrinfo(plan.host, plan.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except (OSError, UnicodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is no host name"
+        raise CouldNotRunError(f"--host {plan.host}: {why}", "Name an address of this machine.") from error
+    if not plan.auth:
+        for _, _, _, _, address in found:
+            if not ip_address(address[0]).is_loopback:
+                raise _not_loopback(plan.host if plan.host == address[0] else f"{plan.host} ({address[0]})")
+    usable_directory(plan.directory)
+    if plan.auth:
+        Keyring(plan.directory).reload()
+    if not plan.directory.exists():  # one that exists may be served already, which says more than a port in use
+        reserve(plan.host, plan.port).release()
 
 
 def _not_loopback(host: str) -> CouldNotRunError:
@@ -115,34 +143,8 @@ def _not_loopback(host: str) -> CouldNotRunError:
     )
 
 
-def _check_loopback(host: str, port: int) -> None:
-    """Check the addresses that the name resolves to. Raises OSError."""
-    for _, _, _, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
-        if not ip_address(address[0]).is_loopback:
-            raise _not_loopback(host if host == address[0] else f"{host} ({address[0]})")
-
-
 def _allow_files(wanted: int) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
-
-
-def _announce(plan: "Plan", found: "Announcement") -> None:
-    where = plan.nats.rpartition("@")[2] if plan.nats is not None else "its own server"
-    workers = ", ".join(f"{one.node} (process {one.pid})" for one in found.workers)
-    lines = [
-        f"holdfast listens on {found.url}",
-        f"  data    {plan.directory}, scope {plan.scope}, log: {where}, process {os.getpid()}",
-        f"  workers {workers}",
-        f"  ready   curl {found.url}/readyz      docs   {found.url}/docs",
-    ]
-    if not plan.auth:
-        lines.append("  Authentication is off: every program on this machine may do everything. Try:")
-        lines.append(f"  curl '{found.url}/v1/state'")
-    elif not found.keys:
-        lines.append("  There are no keys yet, and almost every call needs one. Make one; it works at once:")
-        lines.append(f"  holdfast keys add admin --operations all --data {plan.directory}")
-    with contextlib.suppress(OSError):  # without a reader, or on a full disk, it is still right to serve
-        remarks.print("\n".join(lines), markup=False)

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from holdfast.cli.console import CouldNotRunError
+from holdfast.cli.console import PATH, CouldNotRunError, existing_directory
 from holdfast.settings.catalogue import CONFIG_VARIABLE, DEFINITIONS
 from holdfast.settings.definition import Value
 from holdfast.settings.resolve import InvalidSettingsError, Resolved, resolve
@@ -27,11 +27,16 @@ def setting(key: str) -> Parameter:
     # Text in brackets would be read as markup.
     doc = one.doc.replace("[,...]", ",...")
     default_text = "" if default == "none" else f" Default: {default}."
-    return Parameter(name=one.flag, help=f"{doc}{default_text} Variable: {' or '.join(reversed(one.variables))}.")
+    converter = PATH.converter if one.kind == "path" else None
+    return Parameter(
+        name=one.flag,
+        converter=converter,
+        help=f"{doc}{default_text} Variable: {' or '.join(reversed(one.variables))}.",
+    )
 
 
 Config = Annotated[
-    Path | None, Parameter(name="--config", help=f"A TOML file of settings. Variable: {CONFIG_VARIABLE}.")
+    Path | None, PATH, Parameter(name="--config", help=f"A TOML file of settings. Variable: {CONFIG_VARIABLE}.")
 ]
 Assignments = Annotated[
     list[str] | None,
@@ -126,12 +131,10 @@ def settings_of_data(config: Path | None, options: Mapping[str, Value]) -> tuple
         raise CouldNotRunError(
             "no data directory", "Give --data DIR, HOLDFAST_DATA, or a file whose section [serve] has `data`."
         )
-    return Path(found.serve.data), found
+    return existing_directory(Path(found.serve.data)), found
 
 
 def invalid(faults: Sequence[Fault]) -> CouldNotRunError:
-    """One line each."""
-    if len(faults) == 1:
-        return CouldNotRunError(str(faults[0]), ADVICE)
-    lines = "\n".join(f"  {fault}" for fault in faults)
-    return CouldNotRunError(f"{len(faults)} settings are wrong:\n{lines}", ADVICE)
+    """Every fault, in one line."""
+    many = f"{len(faults)} settings are wrong: " if len(faults) > 1 else ""
+    return CouldNotRunError(many + "; ".join(map(str, faults)), ADVICE)

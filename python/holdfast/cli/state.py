@@ -5,7 +5,7 @@ import asyncio
 import msgspec
 from rich.table import Table
 
-from holdfast.cli.connection import Gateway, GatewayData, Key, could_not_run, url_of
+from holdfast.cli.connection import Gateway, GatewayData, Key, could_not_run, key_of, url_of
 from holdfast.cli.console import DONE, Json, number, results, write_json
 from holdfast.client import Client
 from holdfast.contracts.answers import StateAnswer
@@ -22,7 +22,7 @@ def state(*, gateway: Gateway = None, data: GatewayData = None, key: Key = None,
     ```
     """
     with could_not_run():
-        found = asyncio.run(_ask(url_of(gateway, data), key))
+        found = asyncio.run(_ask(url_of(gateway, data), key_of(key)))
     if json:
         write_json(msgspec.to_builtins(found))
     else:

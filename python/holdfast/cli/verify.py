@@ -11,7 +11,7 @@ import uvloop
 from cyclopts import Parameter
 from rich.table import Table
 
-from holdfast.cli.connection import Key, could_not_run
+from holdfast.cli.connection import Key, checked_url, could_not_run, key_of, reach
 from holdfast.cli.console import DONE, FOUND_WRONG, Json, number, remarks, results, write_json
 from holdfast.cli.live import LiveWatcher
 from holdfast.cli.settings_options import Config, Data, Scope, settings_of_data, text_of
@@ -48,7 +48,11 @@ def verify(
     ```
     """
     directory, loaded = settings_of_data(config, {"serve.data": text_of(data), "serve.scope": scope})
+    gateway = checked_url(gateway) if gateway is not None else None
+    key = key_of(key)
     with could_not_run():
+        if gateway is not None:
+            uvloop.run(reach(gateway))
         found = uvloop.run(rebuilt(directory, gateway, key, loaded.serve.scope, loaded.settings))
     if json:
         write_json(document(found))

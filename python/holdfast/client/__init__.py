@@ -5,7 +5,17 @@ Always: it needs no extension module and no NATS: it uses HTTP alone.
 """
 
 from holdfast.client.calls import Client
-from holdfast.client.errors import ClientError, ProblemError, UnavailableError, UnreachableError
-from holdfast.client.transport import NO_RETRY, Retry
+from holdfast.client.errors import ClientError, InvalidAddressError, ProblemError, UnavailableError, UnreachableError
+from holdfast.client.transport import NO_RETRY, Retry, address_of
 
-__all__ = ["NO_RETRY", "Client", "ClientError", "ProblemError", "Retry", "UnavailableError", "UnreachableError"]
+__all__ = [
+    "NO_RETRY",
+    "Client",
+    "ClientError",
+    "InvalidAddressError",
+    "ProblemError",
+    "Retry",
+    "UnavailableError",
+    "UnreachableError",
+    "address_of",
+]

@@ -5,26 +5,43 @@ Always: one client may be used by any number of tasks of one event loop.
 """
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeVar
 from urllib.parse import quote, urlencode
 
 import msgspec
 import orjson
 
+from holdfast.client.errors import unreadable
 from holdfast.client.transport import Retry, Transport
 from holdfast.contracts import answers, requests
 from holdfast.contracts.facts import Fact, PolicyFact
 
-_availability = msgspec.json.Decoder(answers.Availability).decode
-_availabilities = msgspec.json.Decoder(answers.Availabilities).decode
-_explanation = msgspec.json.Decoder(answers.Explanation).decode
-_validation = msgspec.json.Decoder(answers.Validation).decode
-_reservation = msgspec.json.Decoder(answers.Reservation).decode
-_batch = msgspec.json.Decoder(answers.BatchResults).decode
-_facts = msgspec.json.Decoder(answers.FactsAnswer).decode
-_state = msgspec.json.Decoder(answers.StateAnswer).decode
+T = TypeVar("T")
+
+
+def _reader(shape: type[T]) -> Callable[[bytes], T]:
+    """Bytes into an answer. Raises ProblemError where they come from something else than holdfast."""
+    decode = msgspec.json.Decoder(shape).decode
+
+    def read(body: bytes) -> T:
+        try:
+            return decode(body)
+        except msgspec.DecodeError as error:
+            raise unreadable(200, body) from error
+
+    return read
+
+
+_availability = _reader(answers.Availability)
+_availabilities = _reader(answers.Availabilities)
+_explanation = _reader(answers.Explanation)
+_validation = _reader(answers.Validation)
+_reservation = _reader(answers.Reservation)
+_batch = _reader(answers.BatchResults)
+_facts = _reader(answers.FactsAnswer)
+_state = _reader(answers.StateAnswer)
 _encode = msgspec.json.Encoder().encode
 
 Wait = Literal["log", "received"]

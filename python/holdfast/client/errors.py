@@ -11,6 +11,10 @@ class ClientError(Exception):
     """Any failure of a call."""
 
 
+class InvalidAddressError(ClientError):
+    """The gateway's address is not the address of anything."""
+
+
 class UnreachableError(ClientError):
     """No answer: not connected, cut off, or too late. Whether the request was done is not known; send it again."""
 
@@ -142,7 +146,8 @@ def error_for(problem: Problem, retry_after_s: float | None = None) -> ProblemEr
 
 
 def unreadable(status: int, body: bytes) -> ProblemError:
-    """An error answer that is no problem: something between this client and holdfast sent it."""
-    detail = body[:200].decode("utf-8", "replace")
+    """An answer that does not come from holdfast: something else listens there, or stands between."""
+    said = " ".join(body[:200].decode("utf-8", "replace").split())
+    detail = f"what answers there is not a holdfast gateway (HTTP status {status}: {said[:100]!r})"
     kind = UnavailableError if status == 503 else ProblemError
     return kind(Problem(type=URN + "unreadable", title="Not an answer of holdfast", status=status, detail=detail))

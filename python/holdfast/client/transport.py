@@ -1,11 +1,13 @@
 """Sending a request until there is an answer, or until its time and tries are used up.
 
-In: a method, a path, a body. Out: status and body of an answer below 400, or an exception of client.errors.
-Always: what is sent again is the same request, byte by byte; the number of tries and the time they take are bounded.
+In: a method, a path, a body. Out: status and body of an answer below 300, or an exception of client.errors.
+Always: only the gateway that was named is called: redirects are not followed; what is sent again is the same request,
+byte by byte; the number of tries and the time they take are bounded.
 """
 
 import asyncio
 import random
+import re
 from dataclasses import dataclass
 from typing import Self
 
@@ -13,11 +15,20 @@ import aiohttp
 import msgspec
 from yarl import URL
 
-from holdfast.client.errors import ProblemError, UnavailableError, UnreachableError, error_for, unreadable
+from holdfast.client.errors import (
+    InvalidAddressError,
+    ProblemError,
+    UnavailableError,
+    UnreachableError,
+    error_for,
+    unreadable,
+)
 from holdfast.contracts.problems import decode_problem
 
 SEQUENCE = "Holdfast-Sequence"
 IDEMPOTENCY_KEY = "Idempotency-Key"
+EXAMPLE = "write it like http://127.0.0.1:8080"
+_HOST = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +48,25 @@ class Retry:
 NO_RETRY = Retry(tries_max=1)
 
 
+def address_of(url: str) -> str:
+    """A gateway's address, such as http://127.0.0.1:8080, without a slash at its end. Raises InvalidAddressError."""
+    try:
+        parts = URL(url)
+        host, port = parts.raw_host or "", parts.explicit_port
+    except ValueError as error:
+        raise InvalidAddressError(f"{url!r} is not a gateway's address ({error}); {EXAMPLE}") from error
+    if parts.scheme not in {"http", "https"} or port == 0 or not (_HOST.fullmatch(host) or ":" in host):
+        raise InvalidAddressError(f"{url!r} is not a gateway's address; {EXAMPLE}")
+    if parts.raw_query_string or parts.raw_fragment or not parts.path.isprintable():
+        raise InvalidAddressError(f"{url!r} is more than a gateway's address; {EXAMPLE}")
+    return str(parts).rstrip("/")
+
+
 class Transport:
     """A pool of connections to one gateway. `sequence` is the highest LOG sequence that an answer named."""
 
     def __init__(self, url: str, key: str | None, *, timeout_s: float, connections_max: int, retry: Retry) -> None:
-        self._base = url.rstrip("/")
+        self._base = address_of(url)
         self._headers = {"Authorization": f"Bearer {key}"} if key else {}
         self._timeout = aiohttp.ClientTimeout(total=timeout_s)
         self._connections_max = connections_max
@@ -106,17 +131,17 @@ class Transport:
             raise RuntimeError("use the client within `async with`, or open it first")
         try:
             async with self._session.request(
-                method, URL(self._base + path, encoded=True), data=body, headers=headers
+                method, URL(self._base + path, encoded=True), data=body, headers=headers, allow_redirects=False
             ) as response:
                 answer = await response.read()
                 status = response.status
                 response_headers = response.headers
-        except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, TimeoutError) as error:
+        except (aiohttp.ClientError, TimeoutError) as error:
             raise UnreachableError(f"{self._base} did not answer ({str(error) or type(error).__name__})") from error
         sequence = response_headers.get(SEQUENCE, "")
         if sequence.isdigit():
             self.sequence = max(self.sequence, int(sequence))
-        if status >= 400:
+        if status >= 300:
             raise _failure(status, answer, response_headers.get("Retry-After", ""))
         return status, answer
 

@@ -2,8 +2,8 @@
 
 In: DIR/keys.json (mode 0600). Out: Key values, and on making one the token, once.
 Always: a secret is never stored, only the SHA-256 of its 256 random bits, compared in constant time; the file is
-replaced whole, under a lock, so that a reader sees the keys before or after a change and nothing between; it is replaced
-only by what the parser that reads it has read back as the same keys.
+replaced whole, under a lock, so that a reader sees the keys before or after a change and nothing between, and
+only by bytes from which the parser that reads it gets the same keys.
 """
 
 import fcntl
@@ -22,7 +22,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from holdfast.contracts.words import Name
+from holdfast.contracts.fields import Name
 
 KEYS_FILE = "keys.json"
 KEYS_MAX = 10_000
@@ -291,7 +291,7 @@ def checked_choice(
     expires: datetime | None = None,
     rate_per_s: float | None = None,
 ) -> Literal["*"] | list[str]:
-    """The channels, each once; KeyringError for what no key can have, so that it can be said before anything is made."""
+    """The channels, each once. Raises KeyringError for what no key can have, so that nothing need be made for it."""
     if not _is_name(name):
         raise KeyringError("a key's name is 1 to 128 printable characters")
     if not operations:

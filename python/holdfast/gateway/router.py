@@ -121,7 +121,7 @@ def _origin_form(target: str) -> str:
     """`http://host/path` as a proxy sends it -> `/path`; anything else matches no route."""
     _, separator, rest = target.partition("://")
     slash = rest.find("/")
-    return rest[slash:] if separator and slash >= 0 else "/"
+    return rest[slash:] if separator and slash >= 0 else ""
 
 
 def _allow(methods: Iterable[str]) -> bytes:

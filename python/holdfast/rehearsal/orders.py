@@ -99,6 +99,10 @@ class OrderFile:
     skip: tuple[str, ...] = NO_GOODS
     rows_max: int | None = None
 
+    def check(self) -> None:
+        """That it can be opened, and has the columns. Raises UnreadableError."""
+        next(iter(self._lines(Reading())), None)
+
     def read(self, reading: Reading) -> Iterator[Cart | GoodsBack]:
         """The orders in the file's order; `reading` is kept up to date. Raises UnreadableError."""
         invoice, first, sold, back = "", 0, list[tuple[str, int]](), dict[str, int]()

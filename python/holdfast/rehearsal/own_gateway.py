@@ -27,7 +27,7 @@ POLL_S = 0.05
 
 
 class GatewayStartError(Exception):
-    """The gateway did not come up; the message has the end of its log."""
+    """The gateway did not come up; the message has the last line of its log."""
 
 
 class OwnGateway:
@@ -83,12 +83,14 @@ class OwnGateway:
         async with Client(self.url, timeout_s=2.0, retry=NO_RETRY) as client:
             while True:
                 if self._child is None or self._child.poll() is not None:
-                    raise GatewayStartError(f"the gateway stopped while starting:\n{self.log_tail()}")
+                    raise GatewayStartError(f"the gateway stopped while starting: {self._last_line()}")
                 with contextlib.suppress(ClientError):
                     if await client.ready():
                         return
                 if time.monotonic() > deadline:
-                    raise GatewayStartError(f"the gateway was not ready in {START_TIMEOUT_S:.0f} s:\n{self.log_tail()}")
+                    raise GatewayStartError(
+                        f"the gateway was not ready in {START_TIMEOUT_S:.0f} s: {self._last_line()}"
+                    )
                 await asyncio.sleep(POLL_S)
 
     async def kill(self) -> None:
@@ -120,6 +122,12 @@ class OwnGateway:
         with contextlib.suppress(OSError):
             return "\n".join(self.log_file.read_text(errors="replace").splitlines()[-LOG_TAIL_LINES:])
         return f"(nothing in {self.log_file})"
+
+    def _last_line(self) -> str:
+        """What it said last, in one line."""
+        lines = self.log_tail().splitlines()
+        said = [line.removeprefix("holdfast: ") for line in lines if line.startswith("holdfast: ")]
+        return (said or lines or [f"nothing is in {self.log_file}"])[-1]
 
     async def died(self) -> None:
         """Waits until it has ended."""

@@ -10,6 +10,8 @@ from holdfast.settings.units import GIB, HOUR_MS, KIB, MIB, MINUTE_MS, SECOND_MS
 
 # Scope and node are parts of NATS subjects.
 _NAME = "[A-Za-z0-9_-]{1,64}"
+_PORT = r"(6553[0-5]|655[0-2]\d|65[0-4]\d\d|6[0-4]\d{3}|[1-5]\d{4}|[1-9]\d{0,3})"
+_NATS = rf"(nats|tls)://([^\s,/@]*@)?([A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])(:{_PORT})?/?"
 _NAME_FORM = "1 to 64 letters, digits, '_' and '-'"
 
 
@@ -45,8 +47,8 @@ class ServeSettings:
     nats: str = public(
         "",
         "NATS with JetStream, `nats://user:password@host:4222[,...]`.",
-        pattern=r".*[^,\s].*",
-        form="an address such as nats://127.0.0.1:4222",
+        pattern=rf"\s*{_NATS}(\s*,\s*{_NATS})*\s*,?\s*",
+        form="an address such as nats://127.0.0.1:4222, or several with commas between them",
         unset="none: `serve` starts its own nats-server",
         also="HOLDFAST_NATS",
         flag="--nats",

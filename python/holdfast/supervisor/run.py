@@ -86,11 +86,13 @@ class StartError(Exception):
     """A worker ended before any of them listened; the text is its last message."""
 
 
-async def supervise(plan: Plan, announce: Callable[[Announcement], None]) -> str:
+async def supervise(
+    plan: Plan, announce: Callable[[Announcement], None], owned: Callable[[], None] = lambda: None
+) -> str:
     """Run until asked to stop. Returns why it ended: "" for a signal, else the cause that made it impossible to go on.
 
     Raises LogError when the log cannot be used, StartError when a worker cannot start, OSError when the address is
-    taken.
+    taken. `owned` is called once the directory and the address are ours.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -103,6 +105,7 @@ async def supervise(plan: Plan, announce: Callable[[Announcement], None]) -> str
             log.warning("worker-orphan-ended", child=orphan.node, pid=orphan.pid)
         shared = reserve(plan.host, plan.port)
         stack.callback(shared.release)
+        owned()
         supervisor = Supervisor(plan, shared, announce)
         stack.push_async_callback(supervisor.stop)
         why = await supervisor.run(stop)

@@ -26,8 +26,19 @@ PAGES: Mapping[str, tuple[str, str]] = {
 
 
 def routes(document: Callable[[], bytes], sequence: Callable[[], int]) -> list[Route]:
-    """GET /openapi.json, /docs and the page's parts."""
+    """GET /openapi.json, /docs and the page's parts, and /, which leads to the page."""
     found = [
+        Route(
+            name="root",
+            method="GET",
+            path="/",
+            handler=_to_the_page(sequence),
+            operation=None,
+            rank=3,
+            specification=Specification(
+                summary="Leads to the page that shows this document", tag="operations", answers={307: "text/plain"}
+            ),
+        ),
         Route(
             name="openapi",
             method="GET",
@@ -36,7 +47,7 @@ def routes(document: Callable[[], bytes], sequence: Callable[[], int]) -> list[R
             operation=None,
             rank=3,
             specification=Specification(summary="This document", tag="operations", answers={200: "application/json"}),
-        )
+        ),
     ]
     for path, (file, content_type) in PAGES.items():
         found.append(
@@ -63,6 +74,14 @@ def _openapi(document: Callable[[], bytes]) -> Handler:
         return 200, document(), 0
 
     return openapi
+
+
+def _to_the_page(sequence: Callable[[], int]) -> Handler:
+    async def root(parameter: str, query: str, body: bytes, key: Key) -> Handled:  # noqa: ARG001
+        lines = b"Location: /docs\r\n" + _POLICY
+        return Reply(307, b"/docs is the page\n", sequence(), content_type=b"text/plain", headers=lines)
+
+    return root
 
 
 def _page(file: str, content_type: str, sequence: Callable[[], int]) -> Handler:

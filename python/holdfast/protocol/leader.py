@@ -234,7 +234,7 @@ class Leader:
             effects.append(read)
 
     def _lose_tail(self, sequence: int, effects: list[Effect]) -> None:
-        """LOG has another message at the core's sequence: replay; journal and peers show which is right."""
+        """LOG has another message at the core's sequence: replay; journal and peers show what it was."""
         reason = f"message {sequence} of LOG is not the one that was applied"
         effects.append(e.Alarm("log-altered", reason))
         pending, self.state.pending = self.state.pending, None

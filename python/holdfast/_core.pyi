@@ -103,7 +103,7 @@ class Engine:
         """
         Of the state, 32 hex digits: the same for the same LOG on every machine.
         """
-    def dry_run(self, /, source: str, policies_only: bool, message: bytes) -> tuple[int, list[tuple[int, str]]]:
+    def dry_run(self, /, now_ms: SupportsIndex, source: str, policies_only: bool, message: bytes) -> tuple[int, list[tuple[int, str]]]:
         """
         What would be rejected of an IN message if it came now: `(accepted, [(index, reason)])`. Changes nothing.
         """

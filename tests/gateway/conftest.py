@@ -17,5 +17,6 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 @pytest_asyncio.fixture
 async def api(served: Served) -> AsyncIterator[Api]:
     caller = Api(served.port)
-    await caller.policies(*places("W1", "W2"))
+    channels = [{"kind": "channel", "channel": name, "locations": "*"} for name in ("web", "pos")]
+    await caller.policies(*places("W1", "W2"), *channels)
     yield caller

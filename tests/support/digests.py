@@ -23,6 +23,7 @@ _MEMORY = Path("/dev/shm")
 _PLACE = tempfile.TemporaryDirectory(prefix="holdfast-digests-", dir=_MEMORY if _MEMORY.is_dir() else None)
 
 FORGETFUL = {
+    "undeclared_channels": "serve",
     "remember_closed_ms": 20_000,
     "identities_max": 6,
     "answers_max": 3,

@@ -116,6 +116,10 @@ def settings_from(
     config: Path | None, options: Mapping[str, Value] | None = None, assignments: Sequence[str] | None = None
 ) -> Resolved:
     """The settings in force. Raises CouldNotRunError, which names every fault."""
+    if options is not None and options.get("serve.nats") == "":
+        raise CouldNotRunError(
+            "--nats names no server", "Name one, like nats://127.0.0.1:4222, or leave --nats out: then one is started."
+        )
     try:
         return resolve(config, options=options, assignments=assignments or ())
     except UnreadableError as error:

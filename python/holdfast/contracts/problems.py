@@ -49,6 +49,13 @@ _KINDS = (
         "Unknown SKU",
         "Check the SKU; they are compared byte by byte. A stock or item fact makes it known.",
     ),
+    ProblemKind(
+        "unknown-channel",
+        404,
+        "Unknown channel",
+        "Check the channel's name, or declare it with a channel fact; once any channel is declared, "
+        "others are refused.",
+    ),
     ProblemKind("unknown-reservation", 404, "Unknown reservation", "Check the id, or make the reservation with PUT."),
     ProblemKind("method-not-allowed", 405, "Method not allowed", "Use a method that the Allow header names."),
     ProblemKind(

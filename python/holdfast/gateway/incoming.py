@@ -5,6 +5,7 @@ Always: facts reach LOG through IN alone, in the order of the body, from any sen
 An idempotency key goes with them: the leader that takes them in checks whether they came before.
 """
 
+import time
 from collections.abc import Callable
 
 import orjson
@@ -60,7 +61,8 @@ def _answer(accepted: int, rejected: list[tuple[int, str]], sequence: int) -> by
 
 
 def _tried(engine: Engine, source: str, policies_only: bool, messages: list[bytes]) -> bytes:
-    accepted, rejected = _by_message(messages, lambda message: engine.dry_run(source, policies_only, message))
+    now_ms = time.time_ns() // 1_000_000
+    accepted, rejected = _by_message(messages, lambda message: engine.dry_run(now_ms, source, policies_only, message))
     return _answer(accepted, rejected, engine.sequence)
 
 

@@ -24,6 +24,17 @@ class RuleSettings:
     create_unknown_locations: bool = public(
         default=False, doc="Likewise for locations. With true, a mistyped code counts stock twice."
     )
+    undeclared_channels: str = public(
+        "refuse",
+        "Whether a channel that is not declared is refused or served once any channel is declared.",
+        choices=("refuse", "serve"),
+    )
+    clock_skew_ms: int = public(
+        5 * MINUTE_MS,
+        "A fact whose `as_of` is a time so much later than now is rejected.",
+        lowest=0,
+        highest=365 * DAY_MS,
+    )
     supply_confidence_min: int = public(
         50, "Supply below this confidence is listed and not sold.", lowest=0, highest=100, unit="per cent"
     )

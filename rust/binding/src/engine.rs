@@ -196,8 +196,8 @@ impl Engine {
     }
 
     /// What would be rejected of an IN message if it came now: `(accepted, [(index, reason)])`. Changes nothing.
-    fn dry_run(&self, source: &str, policies_only: bool, message: &[u8]) -> (usize, Vec<(i64, String)>) {
-        self.core().dry_run(source, policies_only, message)
+    fn dry_run(&self, now_ms: i64, source: &str, policies_only: bool, message: &[u8]) -> (usize, Vec<(i64, String)>) {
+        self.core().dry_run(now_ms, source, policies_only, message)
     }
 
     /// The pending message is stored at `sequence`. Raises `GapError`, `PendingError`.

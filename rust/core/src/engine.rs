@@ -14,8 +14,6 @@ use std::io::{Read, Write};
 
 use crate::apply;
 use crate::audit::invariants;
-use crate::availability::pool::SaleContext;
-use crate::availability::sellable;
 pub use crate::engine::intake::{Dead, Incoming, Received, well_formed};
 use crate::reads::render::Answer;
 use crate::snapshot::{self, SnapshotError};
@@ -137,8 +135,14 @@ impl Engine {
     }
 
     /// What would be rejected of an IN message if it came now: (accepted, (index, reason) of each other). Changes nothing.
-    pub fn dry_run(&self, source: &str, policies_only: bool, message: &[u8]) -> (usize, Vec<(i64, String)>) {
-        intake::dry_run(&self.state, source, policies_only, message)
+    pub fn dry_run(
+        &self,
+        now_ms: i64,
+        source: &str,
+        policies_only: bool,
+        message: &[u8],
+    ) -> (usize, Vec<(i64, String)>) {
+        intake::dry_run(&self.state, now_ms, source, policies_only, message)
     }
 
     /// Decides a group: incoming facts first, then commands, until the batch is full. Changes the state ahead of LOG.
@@ -353,33 +357,9 @@ impl Engine {
         invariants::check_thoroughly(&self.state)
     }
 
-    /// What can be sold, for tests and benches; None: unknown SKU.
-    pub fn sellable(&self, sku: &str, channel: &str, region: Option<&str>) -> Option<i64> {
-        let sku = self.state.catalogue.sku(sku)?;
-        let region = self.state.catalogue.asked_region(region);
-        let asking = SaleContext::of(self.state.catalogue.channel(channel), region);
-        Some(sellable::sellable(&self.state, sku, &asking).quantity)
-    }
-
-    /// The interned number of a SKU, for [`Engine::sellable_by_id`].
-    pub fn sku_id(&self, name: &str) -> Option<crate::state::ids::SkuId> {
-        self.state.catalogue.sku(name)
-    }
-
-    /// The interned number of a channel.
-    pub fn channel_id(&self, name: &str) -> Option<crate::state::ids::ChannelId> {
-        self.state.catalogue.channel(name)
-    }
-
     /// Where in LOG the state stands.
     pub fn position(&self) -> &Position {
         &self.state.position
-    }
-
-    /// What can be sold, by interned ids.
-    #[inline]
-    pub fn sellable_by_id(&self, sku: crate::state::ids::SkuId, channel: Option<crate::state::ids::ChannelId>) -> i64 {
-        sellable::sellable(&self.state, sku, &SaleContext::of(channel, None)).quantity
     }
 }
 

@@ -259,15 +259,16 @@ fn every_field(state: &State) {
         scratch: _,         // holds nothing
     } = state;
     let Catalogue {
-        sku_names: _,      // skus
-        skus: _,           // at hand: derived; the rest says where things lie
-        details: _,        // items, lists, allocations, caps; unsourced: derived
-        aliases: _,        // derived from items
-        location_names: _, // locations
-        locations: _,      // locations; rank: derived
-        channel_names: _,  // channels
-        channels: _,       // channels
-        source_names: _,   // sources
-        region_names: _,   // regions
+        sku_names: _,         // skus
+        skus: _,              // at hand: derived; the rest says where things lie
+        details: _,           // items, lists, allocations, caps; unsourced: derived
+        aliases: _,           // derived from items
+        location_names: _,    // locations
+        locations: _,         // locations; rank: derived
+        channel_names: _,     // channels
+        channels: _,          // channels
+        channels_declared: _, // derived
+        source_names: _,      // sources
+        region_names: _,      // regions
     } = catalogue;
 }

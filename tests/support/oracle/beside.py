@@ -33,7 +33,9 @@ class Beside:
         self.follower: Engine | None = None
         if core:
             self.engine, self.follower = Engine("main"), Engine("main")
-            lead = self.engine.lead_batch("n1", self.now_ms, json.dumps(rules).encode())
+            # Histories sell on a channel that is never declared; test_undeclared_channels.py has the default.
+            wanted = {"undeclared_channels": "serve"} | rules
+            lead = self.engine.lead_batch("n1", self.now_ms, json.dumps(wanted).encode())
             self._store(lead, leader_applies=True)
         self.oracle.world.now_ms = self.now_ms
 

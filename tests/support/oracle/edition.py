@@ -14,10 +14,7 @@ NOT_YET = [
     "late acks",  # row 22
     "shipping what is bound to supply",  # row 23
     "an ack of the own place",  # row 24
-    "times ahead",  # point 5 and row 4
-    "rules without effect",  # point 13 and row 10
     "one order number, two channels",  # point 7 and row 6
-    "a hold that is closed",  # point 18 and row 17
     "a hold keeps its conversion",  # row 25; the oracle always compared bodies as they were sent
 ]
 

@@ -27,7 +27,7 @@ def routes(node: Node, settings: GatewaySettings) -> list[Route]:
                 tag="availability",
                 answers={200: Availability},
                 query=(CHANNEL, REGION, QUANTITY),
-                problems=("unknown-sku", "invalid"),
+                problems=("unknown-sku", "unknown-channel", "invalid"),
             ),
         ),
         Route(
@@ -58,7 +58,7 @@ def routes(node: Node, settings: GatewaySettings) -> list[Route]:
                 tag="availability",
                 answers={200: Explanation},
                 query=(CHANNEL, REGION),
-                problems=("unknown-sku", "invalid"),
+                problems=("unknown-sku", "unknown-channel", "invalid"),
             ),
         ),
     ]

@@ -28,6 +28,7 @@ _VERBS: tuple[tuple[str, Operation, int, str, type, tuple[str, ...]], ...] = (
 )
 _PUT_PROBLEMS = (
     "unknown-sku",
+    "unknown-channel",
     "insufficient-stock",
     _CLOSED,
     "stale-revision",

@@ -17,7 +17,8 @@ fn reject(reason: &str) -> Checked {
     Err(reason.to_owned())
 }
 
-pub(crate) fn statement(state: &State, statement: &Statement<'_>) -> Checked {
+/// `now_ms`: the time of the batch that would take it.
+pub(super) fn statement(state: &State, now_ms: i64, statement: &Statement<'_>) -> Checked {
     let names = &state.catalogue;
     let full = [
         &names.location_names,
@@ -29,7 +30,7 @@ pub(crate) fn statement(state: &State, statement: &Statement<'_>) -> Checked {
         return reject("too-many-names: locations, channels, sources and regions are bounded to 60,000 each");
     }
     names_known(state, &statement.fact)?;
-    clocks(state, &statement.source, &statement.fact)?;
+    clocks(state, now_ms, &statement.source, &statement.fact)?;
     match &statement.fact {
         Fact::StockLevel(f) => {
             let u = &f.unsellable;
@@ -48,6 +49,7 @@ pub(crate) fn statement(state: &State, statement: &Statement<'_>) -> Checked {
             None => Ok(()),
         }),
         Fact::Item(f) => item(state, f),
+        Fact::Safety(_) | Fact::Allocation(_) | Fact::Oversell(_) => takes_effect(state, &statement.fact),
         _ => Ok(()),
     }
 }
@@ -57,6 +59,60 @@ fn known_location(state: &State, name: &str) -> Checked {
         return Ok(());
     }
     reject("unknown-location")
+}
+
+/// A time to come would hide every later fact about the same cell until it is reached.
+fn not_from_the_future(state: &State, now_ms: i64, as_of: AsOf) -> Checked {
+    let latest_us = now_ms.saturating_add(state.rules.clock_skew_ms).saturating_mul(1_000);
+    match as_of {
+        AsOf::Time(at_us) if at_us > latest_us => reject(
+            "from-the-future: as_of is later than now; send the time at which it was true, and check the sender's clock",
+        ),
+        _ => Ok(()),
+    }
+}
+
+/// A rule that could never apply is refused; a fact that ends one is always taken.
+fn takes_effect(state: &State, fact: &Fact<'_>) -> Checked {
+    match fact {
+        Fact::Safety(f) if f.absolute.is_some() || f.percent_hundredths.is_some() => f
+            .sku
+            .as_deref()
+            .map_or(Ok(()), |sku| not_a_kit(state, sku, "safety stock")),
+        Fact::Allocation(f) if f.quantity > 0 => {
+            not_a_kit(state, &f.sku, "an allocation")?;
+            declared_channel(state, &f.channel, "an allocation")
+        }
+        Fact::Oversell(f) if f.policy.is_some() => {
+            f.sku
+                .as_deref()
+                .map_or(Ok(()), |sku| not_a_kit(state, sku, "an oversell policy"))?;
+            let channel = f.channel.as_deref();
+            channel.map_or(Ok(()), |channel| declared_channel(state, channel, "an oversell policy"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What a kit has of these follows from its components: a rule of its own would never apply.
+fn not_a_kit(state: &State, sku: &str, what: &str) -> Checked {
+    match state.catalogue.sku(sku) {
+        Some(sku) if state.catalogue.is_kit(sku) => Err(format!(
+            "no-effect: {what} of a kit never applies; give it to the kit's components, or cap the kit"
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Only declared channels have such rules; while none is declared, one may be about to be.
+fn declared_channel(state: &State, name: &str, what: &str) -> Checked {
+    let channel = state.catalogue.channel(name);
+    if state.catalogue.channels_declared == 0 || state.catalogue.channel_record(channel).declared {
+        return Ok(());
+    }
+    Err(format!(
+        "no-effect: {what} of a channel that is not declared never applies; declare the channel first, or check its name"
+    ))
 }
 
 fn known_sku(state: &State, name: &str) -> Checked {
@@ -110,7 +166,7 @@ fn lines_known(state: &State, lines: &[crate::wire::facts::QuantityLine<'_>]) ->
 
 /// A source tells time or counts, never both; a location's levels and acknowledgements are its owner's, and movements of
 /// others count only where both clocks are time.
-fn clocks(state: &State, source: &str, fact: &Fact<'_>) -> Checked {
+fn clocks(state: &State, now_ms: i64, source: &str, fact: &Fact<'_>) -> Checked {
     let Some(as_of) = fact.as_of() else { return Ok(()) };
     let tells_time = matches!(as_of, AsOf::Time(_));
     let known = state
@@ -124,6 +180,7 @@ fn clocks(state: &State, source: &str, fact: &Fact<'_>) -> Checked {
     {
         return reject("mixed-clock");
     }
+    not_from_the_future(state, now_ms, as_of)?;
     let owner = |name: &str| {
         state
             .catalogue

@@ -60,14 +60,20 @@ pub fn well_formed(message: &[u8]) -> (usize, Vec<(i64, String)>) {
 }
 
 /// What would be rejected of a message if it came now: each fact against the state as it is, none of them taken.
-pub(crate) fn dry_run(state: &State, source: &str, policies_only: bool, message: &[u8]) -> (usize, Vec<(i64, String)>) {
+pub(crate) fn dry_run(
+    state: &State,
+    now_ms: i64,
+    source: &str,
+    policies_only: bool,
+    message: &[u8],
+) -> (usize, Vec<(i64, String)>) {
     let parsed = match parse_in_message(message) {
         Ok(parsed) => parsed,
         Err(error) => return (0, vec![(-1, error.to_string())]),
     };
     let mut rejected = Vec::new();
     for (index, raw) in parsed.facts.iter().enumerate() {
-        if let Err(reason) = judged(state, raw.get(), source, parsed.by.as_deref(), policies_only) {
+        if let Err(reason) = judged(state, now_ms, raw.get(), source, parsed.by.as_deref(), policies_only) {
             rejected.push((index as i64, reason));
         }
     }
@@ -77,6 +83,7 @@ pub(crate) fn dry_run(state: &State, source: &str, policies_only: bool, message:
 /// One fact of a message: readable, of a kind that may come this way, and one that the state can take.
 fn judged<'a>(
     state: &State,
+    now_ms: i64,
     raw: &'a str,
     source: &'a str,
     by: Option<&'a str>,
@@ -86,7 +93,7 @@ fn judged<'a>(
     if policies_only && !statement.fact.is_policy() {
         return Err("not-a-policy".to_owned());
     }
-    check::statement(state, &statement)?;
+    check::statement(state, now_ms, &statement)?;
     Ok(statement)
 }
 
@@ -126,8 +133,9 @@ pub(crate) fn take_in(state: &mut State, message: &Incoming<'_>, writer: &mut Ba
             Some(Err(reason)) => dead(-1, reason.to_owned(), message.payload, &mut received),
             None => {
                 let policies_only = message.subject.ends_with(".in.policy");
+                let now_ms = state.position.now_ms;
                 for (index, raw) in parsed.facts.iter().enumerate() {
-                    match judged(state, raw.get(), source, parsed.by.as_deref(), policies_only) {
+                    match judged(state, now_ms, raw.get(), source, parsed.by.as_deref(), policies_only) {
                         Ok(statement) => {
                             apply::statement(state, &statement);
                             writer.push(&statement);

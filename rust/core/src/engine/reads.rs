@@ -1,8 +1,11 @@
 //! The questions that the binding asks of the engine; `reads` answers them.
 
 use super::Engine;
+use crate::availability::pool::SaleContext;
+use crate::availability::sellable;
 use crate::reads::queries;
 use crate::reads::render::Answer;
+use crate::state::ids::{ChannelId, SkuId};
 
 #[inline]
 fn either(answer: Result<Answer, Answer>) -> Answer {
@@ -53,5 +56,29 @@ impl Engine {
     /// Totals for `GET /v1/state`, the dashboard and tests: a JSON object of counts.
     pub fn totals(&self) -> Vec<u8> {
         queries::totals(&self.state)
+    }
+
+    /// What can be sold, for tests and benches; None: unknown SKU.
+    pub fn sellable(&self, sku: &str, channel: &str, region: Option<&str>) -> Option<i64> {
+        let sku = self.state.catalogue.sku(sku)?;
+        let region = self.state.catalogue.asked_region(region);
+        let asking = SaleContext::of(self.state.catalogue.channel(channel), region);
+        Some(sellable::sellable(&self.state, sku, &asking).quantity)
+    }
+
+    /// The interned number of a SKU, for [`Engine::sellable_by_id`].
+    pub fn sku_id(&self, name: &str) -> Option<SkuId> {
+        self.state.catalogue.sku(name)
+    }
+
+    /// The interned number of a channel.
+    pub fn channel_id(&self, name: &str) -> Option<ChannelId> {
+        self.state.catalogue.channel(name)
+    }
+
+    /// What can be sold, by interned ids.
+    #[inline]
+    pub fn sellable_by_id(&self, sku: SkuId, channel: Option<ChannelId>) -> i64 {
+        sellable::sellable(&self.state, sku, &SaleContext::of(channel, None)).quantity
     }
 }

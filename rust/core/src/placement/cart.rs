@@ -9,7 +9,7 @@ use crate::placement::placing::stands_at;
 use crate::placement::sourcing;
 use crate::state::State;
 use crate::state::ids::{LocationId, SkuId, Slot};
-use crate::state::quantity::{QUANTITY_MAX, floor_to, scaled};
+use crate::state::quantity::{QUANTITY_MAX, common_multiple, floor_to, scaled};
 use crate::state::reservations::Portion;
 use smallvec::SmallVec;
 
@@ -44,6 +44,8 @@ pub(crate) struct AskedLine<'a> {
     /// In base units; as it was asked where the unit is unknown.
     pub(crate) quantity: i64,
     pub(crate) unit_known: bool,
+    /// Base units in one of the unit that was asked in; a partial hold takes whole ones.
+    pub(crate) unit: i64,
     pub(crate) only: Option<LocationId>,
 }
 
@@ -60,6 +62,7 @@ impl<'a> AskedLine<'a> {
             sku,
             quantity: base,
             unit_known: factor.is_some(),
+            unit: factor.unwrap_or(1),
             only: None,
         }
     }
@@ -153,7 +156,7 @@ impl Judge<'_> {
         };
         let granted = match reason {
             None => line.quantity,
-            Some(_) if partial => floor_to(line.quantity.min(bound), multiple),
+            Some(_) if partial => floor_to(line.quantity.min(bound), common_multiple(multiple, line.unit)),
             Some(_) => 0,
         };
         if granted > 0 {

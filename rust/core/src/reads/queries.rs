@@ -8,7 +8,7 @@ use crate::availability::pool::SaleContext;
 use crate::availability::promise;
 use crate::availability::sellable::sellable;
 use crate::placement::cart::{self, AskedLine};
-use crate::reads::refusals::{check_region, invalid, may_see, unknown_sku};
+use crate::reads::refusals::{check_channel, check_region, invalid, may_see, unknown_sku};
 use crate::reads::render::{self, Answer, field, list, problem, text_field};
 use crate::state::State;
 use crate::state::reservations::{Owner, ReservationState};
@@ -27,7 +27,8 @@ fn end(out: &mut Vec<u8>, as_of: &[u8]) {
 
 #[inline]
 fn asking(state: &State, channel: &str, region: Option<&str>) -> Result<SaleContext<'static>, Answer> {
-    let channel = state.catalogue.channel(channel);
+    let (name, channel) = (channel, state.catalogue.channel(channel));
+    check_channel(state, name, channel)?;
     check_region(state, channel, region.is_some())?;
     Ok(SaleContext::of(channel, state.catalogue.asked_region(region)))
 }

@@ -6,6 +6,7 @@ use crate::placement::cart::{AskedLine, Verdict};
 use crate::reads::render::{self, Answer, problem_with};
 use crate::state::State;
 use crate::state::ids::{ChannelId, Slot};
+use crate::state::rules::UndeclaredChannels;
 use crate::wire::errors::{Problem, RequestError};
 use crate::wire::facts::Regional;
 
@@ -53,4 +54,18 @@ pub(crate) fn insufficient(state: &State, what: Problem, lines: &[AskedLine<'_>]
         render::field(out, "lines");
         render::verdicts(state, lines, verdicts, out);
     })
+}
+
+/// A channel that is not declared sells only while none is, unless the rules say otherwise.
+#[inline]
+pub(crate) fn check_channel(state: &State, name: &str, channel: Option<ChannelId>) -> Result<(), Answer> {
+    let is_known = state.catalogue.channels_declared == 0
+        || state.catalogue.channel_record(channel).declared
+        || state.rules.undeclared_channels == UndeclaredChannels::Serve;
+    if is_known {
+        return Ok(());
+    }
+    Err(problem_with(Problem::UnknownChannel, None, |out| {
+        render::text_field(out, "channel", Some(name));
+    }))
 }

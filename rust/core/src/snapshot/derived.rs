@@ -12,6 +12,7 @@ use crate::state::reservations::{ReservationState, StockNode};
 pub(super) fn renew(state: &mut State) -> Result<(), SnapshotError> {
     aliases(state);
     counts_of_rules(state);
+    state.catalogue.channels_declared = state.catalogue.channels.iter().filter(|c| c.declared).count();
     demands_of_orders(state);
     nodes(state)?;
     indexes_of_reservations(state);

@@ -95,6 +95,8 @@ pub(crate) struct Catalogue {
     pub(crate) locations: ReadOnly<Vec<Location>>,
     pub(crate) channel_names: Symbols,
     pub(crate) channels: ReadOnly<Vec<Channel>>,
+    /// How many of them are declared, kept ready.
+    pub(crate) channels_declared: usize,
     pub(crate) source_names: Symbols,
     pub(crate) region_names: Symbols,
 }

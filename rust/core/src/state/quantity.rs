@@ -23,6 +23,15 @@ pub(crate) fn floor_to(quantity: i64, multiple: i64) -> i64 {
     }
 }
 
+/// The least quantity that is a multiple of both; at most [`QUANTITY_MAX`], beyond which nothing is held.
+pub(crate) fn common_multiple(a: i64, b: i64) -> i64 {
+    let (mut x, mut y) = (a.max(1), b.max(1));
+    while y != 0 {
+        (x, y) = (y, x % y);
+    }
+    scaled(a.max(1) / x, b.max(1)).unwrap_or(QUANTITY_MAX)
+}
+
 /// `ceil(hundredths of a per cent * quantity)`, never below 0.
 pub(crate) fn percent_up(hundredths: i64, quantity: i64) -> i64 {
     if quantity <= 0 {
@@ -42,6 +51,15 @@ mod tests {
         assert_eq!(percent_up(1_000, 10), 1);
         assert_eq!(percent_up(1, 1), 1);
         assert_eq!(percent_up(1_000, -5), 0);
+    }
+
+    #[test]
+    fn a_common_multiple_is_the_least() {
+        assert_eq!(common_multiple(1, 4), 4);
+        assert_eq!(common_multiple(6, 4), 12);
+        assert_eq!(common_multiple(12, 12), 12);
+        assert_eq!(common_multiple(0, 5), 5);
+        assert_eq!(common_multiple(QUANTITY_MAX, QUANTITY_MAX - 1), QUANTITY_MAX);
     }
 
     #[test]

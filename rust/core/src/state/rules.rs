@@ -2,6 +2,16 @@
 
 use serde::{Deserialize, Serialize};
 
+/// What becomes of a request for a channel that is not declared, once any channel is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum UndeclaredChannels {
+    /// It is refused: a mistyped name would sell past every cap.
+    Refuse,
+    /// It sells from every enabled location, draws on the shared pool, and has no cap.
+    Serve,
+}
+
 /// Rule settings with their defaults; units are last in the names.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -10,6 +20,10 @@ pub struct Rules {
     pub create_unknown_skus: bool,
     /// Likewise for locations. Off: a mistyped code would count stock twice.
     pub create_unknown_locations: bool,
+    /// Whether channels that are not declared sell once any channel is.
+    pub undeclared_channels: UndeclaredChannels,
+    /// A fact that says it was true later than this after its batch is rejected: it would hide every fact until then.
+    pub clock_skew_ms: i64,
     /// Supply below this confidence (per cent) is listed and not sold.
     pub supply_confidence_min: u8,
     /// Overdue supply still counts for so many days after its due day.
@@ -41,6 +55,8 @@ impl Default for Rules {
         Rules {
             create_unknown_skus: true,
             create_unknown_locations: false,
+            undeclared_channels: UndeclaredChannels::Refuse,
+            clock_skew_ms: 300_000,
             supply_confidence_min: 50,
             overdue_grace_days: 3,
             overdue_slip_days: 1,

@@ -58,6 +58,7 @@ fn late_fit(state: &State, slot: Slot) -> Result<(), Answer> {
             sku: Some(line.sku),
             quantity: line.quantity,
             unit_known: true,
+            unit: 1,
             only: line.location,
         })
         .collect();

@@ -10,7 +10,7 @@ use smallvec::SmallVec;
 use crate::availability::hypothetical::Away;
 use crate::availability::pool::SaleContext;
 use crate::placement::cart::{self, AskedLine, Reason, Verdict, Verdicts};
-use crate::reads::refusals::{check_region, closed, insufficient, invalid, may_see, unknown_sku};
+use crate::reads::refusals::{check_channel, check_region, closed, insufficient, invalid, may_see, unknown_sku};
 use crate::reads::render::{self, Answer, problem, problem_with};
 use crate::state::State;
 use crate::state::ids::Slot;
@@ -46,6 +46,7 @@ pub(super) fn decide<'b>(
         return Ok(Decided::stands(slot));
     }
     let channel = state.catalogue.channel(&body.channel);
+    check_channel(state, &body.channel, channel)?;
     check_region(state, channel, body.region.is_some())?;
     if state.catalogue.channel_names.len() >= 60_000 && channel.is_none() {
         return Err(invalid(&RequestError::invalid(
@@ -136,7 +137,8 @@ fn held_lines<'b>(state: &State, body: &'b PutBody<'_>, lines: &[AskedLine<'_>])
         .collect()
 }
 
-/// Whether the same body is what stands; a stale revision or a closed reservation refuses; false: replace it.
+/// Whether the same body is what stands; a stale revision or a closed reservation refuses, for a shop must not take a dead
+/// hold for a live one; false: replace it.
 fn stands(state: &State, slot: Slot, held: &ReservationHeld<'_>) -> Result<bool, Answer> {
     let r = state.reservations.get(slot);
     let same = r.body == body_hash::hash(held);
@@ -148,7 +150,8 @@ fn stands(state: &State, slot: Slot, held: &ReservationHeld<'_>) -> Result<bool,
             write_int(out, stored);
         }));
     }
-    if same {
+    let is_alive = r.state == ReservationState::Held || r.state.is_confirmed();
+    if same && is_alive {
         return Ok(true);
     }
     if r.state != ReservationState::Held {

@@ -13,6 +13,7 @@ pub enum Problem {
     Forbidden,
     NotFound,
     UnknownSku,
+    UnknownChannel,
     UnknownReservation,
     MethodNotAllowed,
     IdempotencyConflict,
@@ -33,12 +34,13 @@ pub enum Problem {
 
 impl Problem {
     /// Every problem, in the order of their statuses.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::MalformedJson,
         Self::Unauthenticated,
         Self::Forbidden,
         Self::NotFound,
         Self::UnknownSku,
+        Self::UnknownChannel,
         Self::UnknownReservation,
         Self::MethodNotAllowed,
         Self::IdempotencyConflict,
@@ -65,6 +67,7 @@ impl Problem {
             Self::Forbidden => "forbidden",
             Self::NotFound => "not-found",
             Self::UnknownSku => "unknown-sku",
+            Self::UnknownChannel => "unknown-channel",
             Self::UnknownReservation => "unknown-reservation",
             Self::MethodNotAllowed => "method-not-allowed",
             Self::IdempotencyConflict => "idempotency-conflict",
@@ -90,7 +93,7 @@ impl Problem {
             Self::MalformedJson => 400,
             Self::Unauthenticated => 401,
             Self::Forbidden => 403,
-            Self::NotFound | Self::UnknownSku | Self::UnknownReservation => 404,
+            Self::NotFound | Self::UnknownSku | Self::UnknownChannel | Self::UnknownReservation => 404,
             Self::MethodNotAllowed => 405,
             Self::IdempotencyConflict
             | Self::InsufficientStock
@@ -115,6 +118,7 @@ impl Problem {
             Self::Forbidden => "The key does not allow this",
             Self::NotFound => "Nothing here",
             Self::UnknownSku => "Unknown SKU",
+            Self::UnknownChannel => "Unknown channel",
             Self::UnknownReservation => "Unknown reservation",
             Self::MethodNotAllowed => "Method not allowed",
             Self::IdempotencyConflict => "The idempotency key was used for another request",
@@ -142,6 +146,9 @@ impl Problem {
             Self::Forbidden => "Use a key that has this operation and this channel.",
             Self::NotFound => "Check the path against /openapi.json.",
             Self::UnknownSku => "Check the SKU; they are compared byte by byte. A stock or item fact makes it known.",
+            Self::UnknownChannel => {
+                "Check the channel's name, or declare it with a channel fact; once any channel is declared, others are refused."
+            }
             Self::UnknownReservation => "Check the id, or make the reservation with PUT.",
             Self::MethodNotAllowed => "Use a method that the Allow header names.",
             Self::IdempotencyConflict => "Use a new idempotency key for another body.",

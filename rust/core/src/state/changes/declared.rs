@@ -41,6 +41,7 @@ impl State {
     pub(crate) fn set_channel(&mut self, id: ChannelId, channel: Channel) {
         let new = encodings::channel_bytes(id, &channel);
         let old = std::mem::replace(&mut self.catalogue.channels.as_mut()[id.at()], channel);
+        self.catalogue.channels_declared += usize::from(!old.declared);
         swap(
             &mut self.digest,
             Entity::Channel,

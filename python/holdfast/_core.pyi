@@ -151,12 +151,12 @@ class Engine:
         """
     def prove(self, /) -> bool:
         """
-        Whether the digest kept up is the one counted anew. Where it is not, the next batch decided here says so, and every
-        process counts its digest anew there. Other threads run meanwhile.
+        Whether the maintained digest equals the recounted one. Where it does not, the next batch decided here records that, and
+        every process recounts its digest there. Other threads run meanwhile.
         """
     def recount(self, /) -> str:
         """
-        The digest counted anew over everything there is; changes nothing.
+        The digest computed from the whole state; changes nothing.
         """
     def reservation(self, /, id: "str", channels: "tuple[str, ...] | None", as_of: "bytes") -> "tuple[int, bytes]":
         """

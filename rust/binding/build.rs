@@ -1,4 +1,4 @@
-//! Tells the extension with which Cargo profile it is built. In: `OUT_DIR`. Out: `HOLDFAST_PROFILE`, for `env!`.
+//! Passes the extension the name of the Cargo profile that it is built with. In: `OUT_DIR`. Out: `HOLDFAST_PROFILE`, for `env!`.
 //! Always: the profile's own name; Cargo's `PROFILE` variable says only "release" or "debug".
 
 use std::path::Path;

@@ -52,7 +52,7 @@ type Arrived = (u64, PyBackedStr, PyBackedBytes);
 /// `(HTTP status, JSON body)`.
 type Answered<'py> = (u16, Bound<'py, PyBytes>);
 
-/// Blocks of a snapshot are larger; this is for what stands between them.
+/// Blocks of a snapshot are larger; this is for the bytes between them.
 const FILE_BUFFER_BYTES: usize = 64 * 1024;
 
 /// The state machine of one scope. `owner_key`: a secret under which owners are hashed; it is no part of the state.
@@ -64,7 +64,7 @@ pub(crate) struct Engine {
 }
 
 impl Engine {
-    /// A panic in the core has left it half changed: whoever comes next must not use it.
+    /// A panic in the core left it half changed: later calls must not use it.
     fn core(&self) -> MutexGuard<'_, Core> {
         let broken = |_: PoisonError<MutexGuard<'_, Core>>| panic!("the engine failed before: drop it and replay LOG");
         self.core.lock().unwrap_or_else(broken)
@@ -81,7 +81,7 @@ fn answer(py: Python<'_>, (status, body): (u16, Vec<u8>)) -> Answered<'_> {
     (status, PyBytes::new(py, &body))
 }
 
-// What pyo3 converts it hands over, so arguments are values.
+// pyo3 passes what it converts by value.
 #[allow(clippy::needless_pass_by_value)]
 #[pymethods]
 impl Engine {
@@ -269,13 +269,13 @@ impl Engine {
         self.core().digest()
     }
 
-    /// The digest counted anew over everything there is; changes nothing.
+    /// The digest computed from the whole state; changes nothing.
     fn recount(&self, py: Python<'_>) -> String {
         py.detach(|| self.core().recount())
     }
 
-    /// Whether the digest kept up is the one counted anew. Where it is not, the next batch decided here says so, and every
-    /// process counts its digest anew there. Other threads run meanwhile.
+    /// Whether the maintained digest equals the recounted one. Where it does not, the next batch decided here records that, and
+    /// every process recounts its digest there. Other threads run meanwhile.
     fn prove(&self, py: Python<'_>) -> bool {
         py.detach(|| self.core().prove())
     }

@@ -1,4 +1,4 @@
-//! The Python door to `holdfast-core`. In: Python objects and JSON bytes. Out: JSON bytes and plain Python objects.
+//! The Python interface of `holdfast-core`. In: Python objects and JSON bytes. Out: JSON bytes and plain Python objects.
 //! Always: no rule lives here; every call is convert, (detach,) call, map the error.
 
 use pyo3::prelude::*;

@@ -1,9 +1,9 @@
-//! A file that goes to the disk in small parts: an fsync of the log beside it then never waits for hundreds of megabytes.
+//! A file that is written to the disk in small parts, so that an fsync of the log beside it never waits for hundreds of megabytes.
 
 use std::fs::File;
 use std::io::{BufWriter, Result, Write};
 
-/// So much is handed to the disk at a time.
+/// Bytes written to the disk at a time.
 const PART_BYTES: usize = 2 << 20;
 const BUFFER_BYTES: usize = 64 * 1024;
 
@@ -21,7 +21,7 @@ impl Paced {
         }
     }
 
-    /// All of it is on the disk.
+    /// Waits until all of it is on the disk.
     pub(crate) fn finish(mut self) -> Result<()> {
         self.file.flush()?;
         self.file.get_ref().sync_all()

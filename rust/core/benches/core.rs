@@ -2,7 +2,7 @@
 //!
 //! `cargo bench -p holdfast-core` runs all; `cargo bench -p holdfast-core --bench core -- sellable` some (one of decide, sellable,
 //! replay, claims). `HOLDFAST_BENCH_SKUS=50000` makes a smaller shop for a quick look. Small operations are criterion's;
-//! what fills memory as it goes is timed in slices, each on what the slices before it left, and the median counts.
+//! what fills memory as it runs is timed in slices, each on the state that the slices before it left; the median is reported.
 #![allow(clippy::print_stdout, reason = "a bench reports to people")]
 #![allow(clippy::cast_precision_loss, reason = "figures are read with three digits")]
 
@@ -26,7 +26,7 @@ const SLICES: usize = 20;
 const READS: u32 = 1_000_000;
 
 fn main() {
-    // Criterion reads its own options; a word without a dash chooses.
+    // Criterion reads its own options; an argument without a dash selects benches.
     let chosen: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
     let wanted = |name: &str| chosen.is_empty() || chosen.iter().any(|c| name.contains(c.as_str()) || c.contains(name));
     let quick = |ms| Duration::from_millis(ms);
@@ -126,7 +126,7 @@ fn sellable(criterion: &mut Criterion, shop: &Shop, figures: &mut Figures) {
     });
     group.finish();
 
-    // The kernel tells processor time in steps of some milliseconds, so a slice is long.
+    // The kernel reports processor time in steps of some milliseconds, so a slice is long.
     let rate = |count: usize, run: &dyn Fn() -> i64| {
         let passes = 10_000_000 / count;
         let slice = |_| {

@@ -1,4 +1,4 @@
-//! What a state weighs, counted at the allocator: bytes for each SKU-location cell, all in, and for each reservation.
+//! How much memory a state takes, counted at the allocator: bytes for each SKU-location cell, all in, and for each reservation.
 //!
 //! `cargo bench -p holdfast-core --bench memory`. A target of its own, because counting slows every allocation.
 #![allow(
@@ -21,10 +21,10 @@ static COUNTING: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 const RESERVATIONS: usize = 100_000;
 const GROUP: usize = 500;
 
-/// Bytes that live on the heap: what was asked for, without the allocator's own overhead.
+/// Live bytes on the heap: what was asked for, without the allocator's own overhead.
 fn live_bytes() -> f64 {
     let stats = COUNTING.stats();
-    // Reallocation is counted apart, as the change of size.
+    // Reallocation is counted separately, as the change of size.
     stats.bytes_allocated as f64 - stats.bytes_deallocated as f64
 }
 
@@ -72,7 +72,7 @@ fn main() {
         let used = COUNTING.stats() - before;
         allocations += used.allocations + used.reallocations;
     }
-    // What it was loaded by weighs nothing any more: only the engine and the held carts are left.
+    // What loaded it is freed by now: only the engine and the held carts are left.
     let Shop { engine, .. } = shop;
     let held = live_bytes() - stocked;
     figures.size(

@@ -1,7 +1,7 @@
 //! Facts into state, unconditionally and in order, on the leader as on every follower.
 //!
 //! In: a statement that the leader accepted. Out: the changed state, settled. Always: no I/O, clock or randomness; what the
-//! leader decides comes through here too, so what it answers is what every replay will find.
+//! leader decides comes through here too, so its answers agree with what every replay finds.
 
 pub(crate) mod answered;
 mod declarations;
@@ -16,9 +16,9 @@ use crate::units::quotas;
 use crate::verbs::{cancel, confirm, expire, extend, fulfil, put, release};
 use crate::wire::facts::{AsOf, Fact, Statement};
 
-/// What every batch does before its facts: the clocks go on, due holds expire, long closed ones are forgotten.
+/// What every batch does before its facts: the clocks advance, due holds expire, reservations closed long ago are forgotten.
 ///
-/// Says whether anything changed: then the leader must append a batch even without facts, for the others to follow.
+/// Returns whether anything changed: then the leader must append a batch even without facts, so that the followers do the same.
 pub(crate) fn open_batch(state: &mut State, now_ms: i64, lead_ms: i64) -> bool {
     let day = state.today();
     state.position.now_ms = state.position.now_ms.max(now_ms);
@@ -33,7 +33,7 @@ pub(crate) fn open_batch(state: &mut State, now_ms: i64, lead_ms: i64) -> bool {
     expired + forgotten + dropped > 0 || state.today() != day
 }
 
-/// Applies one statement, then draws the conclusions.
+/// Applies one statement, then settles its consequences.
 pub(crate) fn statement(state: &mut State, statement: &Statement<'_>) {
     let source = if statement.source.is_empty() {
         SourceId(0)
@@ -43,15 +43,15 @@ pub(crate) fn statement(state: &mut State, statement: &Statement<'_>) {
     if let Some(as_of) = statement.fact.as_of()
         && state.source_clock[source.at()].is_none()
     {
-        // A source tells the time or it counts; its first fact says which.
+        // A source sends times or running numbers; its first fact decides which.
         state.set_clock(source, matches!(as_of, AsOf::Time(_)));
     }
     fact(state, source, statement);
     settle(state);
 }
 
-/// Binds what can bind now, until nothing more can. What an ERP said of units before they had a cell counts for that cell,
-/// and a unit that a level counts already takes no stock there, so each step is followed by its conclusions.
+/// Binds what can bind now, until nothing more can. What an ERP reported of units before they had a cell counts for that cell,
+/// and a unit that a level counts already takes no stock there, so the order is reconciled after each step.
 fn settle(state: &mut State) {
     while let Some(sku) = state.to_bind.pop() {
         state.to_bind.retain(|&s| s != sku);
@@ -118,7 +118,7 @@ fn fact(state: &mut State, source: SourceId, statement: &Statement<'_>) {
     }
 }
 
-/// A reservation that a batch names exists: the leader looked before it wrote.
+/// A reservation that a batch names exists: the leader checked that before it wrote the batch.
 fn on_slot(state: &mut State, id: &str, change: impl FnOnce(&mut State, Slot)) {
     if let Some(slot) = state.reservations.find(id) {
         change(state, slot);

@@ -1,4 +1,4 @@
-//! How much can be sold: nodes, claims on them, safety stock, the one number, its explanation.
+//! How much can be sold: nodes, claims on them, safety stock, sellable, its explanation.
 //!
 //! In: the state, read only. Out: sellable units, promises, terms.
 //! Always: changes nothing.

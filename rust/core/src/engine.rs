@@ -1,6 +1,6 @@
-//! The one door that the binding knocks on.
+//! The one interface that the binding calls.
 //!
-//! In: commands, incoming facts, stored batches, questions. Out: a batch to append, answers, dead letters.
+//! In: commands, incoming facts, stored batches, queries. Out: a batch to append, answers, dead letters.
 //! Always: `decide` changes the state ahead of LOG by at most one batch; until [`Engine::commit`] names its sequence no
 //! other batch is decided or applied. A batch that was not stored cannot be undone: drop the engine and replay LOG.
 
@@ -26,14 +26,14 @@ use crate::wire::batch::{BatchHeader, BatchKind, BatchWriter, chain_hash, parse_
 use crate::wire::facts::{DigestRecounted, Fact, Text};
 use intake::take_in;
 
-/// A batch closes at this many bytes or facts (design, "Facts and subjects").
+/// A batch closes at this many bytes or facts (docs/log.md, "A batch").
 pub const BATCH_BYTES_MAX: usize = 256 * 1024;
 pub const BATCH_FACTS_MAX: usize = 2_000;
 
 /// Why the log could not be followed. Each stops the process that met it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EngineError {
-    #[error("sequence {got} came where {expected} was due: read the messages between them again")]
+    #[error("sequence {got} came where {expected} was expected: read the messages from {expected} on again")]
     Gap { expected: u64, got: u64 },
     #[error("a batch is pending: commit it, or drop this engine and replay LOG")]
     Pending,
@@ -47,7 +47,7 @@ pub enum EngineError {
     Rules(String),
 }
 
-/// What one call of `decide` came to.
+/// The result of one call of `decide`.
 #[derive(Debug, Default)]
 pub struct Decision {
     /// To be appended; None: nothing changed.
@@ -70,7 +70,7 @@ pub struct Engine {
     pub(crate) state: State,
     pub(crate) owner_key: Option<[u8; 32]>,
     pending: Option<Pending>,
-    /// The digest kept up was found to differ from the one counted anew: the next batch says so.
+    /// The maintained digest was found to differ from the recounted one: the next batch records that.
     has_drifted: bool,
 }
 
@@ -192,7 +192,7 @@ impl Engine {
                     .answers
                     .push(turn::command(state, key, command, body, &mut writer));
             }
-            // While what changed is still near.
+            // While what changed is still in the processor's caches.
             self.state.settle_digest();
         }
         decision.commands_taken = decision.answers.len();
@@ -209,13 +209,13 @@ impl Engine {
             });
             decision.message = Some(message);
         } else {
-            // LOG does not learn of these times, and whoever leads next may go on from earlier ones.
+            // LOG does not get these times, and the next leader may go on from earlier ones.
             (self.state.position.now_ms, self.state.position.lead_ms) = clocks;
         }
         Ok(decision)
     }
 
-    /// Has the batch say that the digest is counted anew from here on: on every process, so that they stay comparable.
+    /// Records in the batch that every process recounts its digest here, so that digests stay comparable.
     fn heal(&mut self, writer: &mut BatchWriter) {
         let digest = digest_from_scratch::count(&self.state).sum();
         turn::record(
@@ -273,7 +273,7 @@ impl Engine {
                 let statement = read.as_ref().map_err(|error| unreadable(error.to_string()))?;
                 apply::statement(&mut self.state, statement);
             }
-            // While what changed is still near.
+            // While what changed is still in the processor's caches.
             self.state.settle_digest();
         }
         self.state.settle_digest();
@@ -289,7 +289,7 @@ impl Engine {
         Ok(true)
     }
 
-    /// Whether a batch continues this state: the chain, the scope, and for facts the leader in office.
+    /// Whether a batch continues this state: the chain, the scope, and for facts the current leader.
     fn fits(&self, header: &BatchHeader<'_>) -> bool {
         let position = &self.state.position;
         let in_office = match header.kind {
@@ -308,13 +308,13 @@ impl Engine {
         self.state.digest()
     }
 
-    /// The digest counted anew over everything that the state holds; changes nothing.
+    /// The digest recounted over the whole state; changes nothing.
     pub fn recount(&self) -> String {
         format!("{:032x}", digest_from_scratch::count(&self.state).sum())
     }
 
-    /// Whether the digest kept up is the one counted anew. Where it is not, the next batch that this engine decides says so,
-    /// and every process counts its digest anew there.
+    /// Whether the maintained digest equals the recounted one. Where it does not, the next batch that this engine decides
+    /// records that, and every process recounts its digest there.
     pub fn prove(&mut self) -> bool {
         self.has_drifted = self.digest() != self.recount();
         !self.has_drifted
@@ -343,8 +343,8 @@ impl Engine {
         expire::next_due(&self.state)
     }
 
-    /// Whether a batch is needed that nobody asked for: the UTC day changed since the newest one, and dates are days; or the
-    /// digest has drifted.
+    /// Whether a batch without commands and facts is needed: the UTC day changed since the newest one, or the digest has
+    /// drifted.
     pub fn wants_tick(&self, now_ms: i64) -> bool {
         self.has_drifted || now_ms.div_euclid(86_400_000) > i64::from(self.state.today())
     }

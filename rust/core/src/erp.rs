@@ -1,4 +1,4 @@
-//! What sources say of stock and orders: levels, movements, supply, demand, acknowledgements, shipments.
+//! What sources report of stock and orders: levels, movements, supply, demand, acknowledgements, shipments.
 //!
 //! In: facts that the leader accepted. Out: changed stock and documents, and units with evidence.
 //! Always: each order is counted exactly once, in any order of arrival.

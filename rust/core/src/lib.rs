@@ -1,18 +1,18 @@
-//! The pure heart of holdfast: facts and commands in, batches and answers out.
+//! The pure state machine of holdfast: facts and commands in, batches and answers out.
 //!
 //! No I/O, no clock, no randomness: the state after LOG sequence n is a function of batches 1..n. Arrows run downwards; a
 //! folder uses only what is below it (`tests/folders.rs` holds the table):
 //!
 //! ```text
-//! engine                     the one door that the binding knocks on: decide, apply, questions
+//! engine                     the one interface that the binding calls: decide, apply, queries
 //! apply                      a fact into the state, then settle
 //! verbs                      put, confirm, release, cancel, extend, fulfil: decision, application
-//! erp                        what sources say of stock and orders; each order counted once
-//! reads                      questions and answers, as JSON          snapshot   the whole state as bytes, and back
+//! erp                        what sources report of stock and orders; each order counted once
+//! reads                      queries and answers, as JSON            snapshot   the whole state as bytes, and back
 //! placement                  which nodes serve a sale                audit      what must always hold
-//! availability               the one number: how much can be sold
+//! availability               sellable: how much can be sold
 //! units                      the ledger: the only writer of portions, quotas and their indexes
-//! state                      what there is, and the doors through which it changes; holds no rule
+//! state                      the whole state, and the functions that change it; holds no rule
 //! wire                       bytes into types, and back
 //! ```
 

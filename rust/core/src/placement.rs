@@ -1,4 +1,4 @@
-//! Which nodes serve a sale: the cart check, the order of nodes, placing, and binding later what had no node.
+//! Which nodes serve a sale: the cart check, the order of nodes, placing, and late binding.
 //!
 //! In: what a channel wants of a SKU. Out: portions bound to nodes, through the ledger.
 //! Always: whatever is within `sellable` can be placed.

@@ -1,4 +1,4 @@
-//! Answers: what a question or a command is answered with, as JSON.
+//! Answers: what a query or a command is answered with, as JSON.
 //!
 //! In: the state, read only. Out: an HTTP status and a body. Always: changes nothing.
 

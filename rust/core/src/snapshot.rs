@@ -2,7 +2,7 @@
 //!
 //! In: a state between two batches, or a file's bytes in order. Out: bytes that do not depend on hash order or on memory
 //! layout, or the very state that a replay of LOG gives. Always: the same state gives the same content; nothing of a
-//! damaged file gets through: every block, length and number is checked, and the digest is counted anew from what was
+//! damaged file is accepted: every block, length and number is checked, and the digest is recounted from what was
 //! read. What can be derived is derived, not stored. The owner key is no part of it.
 
 mod blocks;
@@ -35,7 +35,7 @@ pub const FORMAT: u32 = 1;
 pub enum SnapshotError {
     #[error("the snapshot could not be read or written: {0}")]
     Io(#[from] std::io::Error),
-    #[error("this is no snapshot: it does not begin as one")]
+    #[error("this file is not a snapshot: it does not begin as one")]
     NotASnapshot,
     #[error(
         "the snapshot has format {found}, this build reads up to {known}: use the version that wrote it, or replay LOG"

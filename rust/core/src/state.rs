@@ -1,7 +1,7 @@
-//! What there is: the whole replicated state and the few doors through which it changes. Holds no rule.
+//! The whole replicated state, and the few functions that change it. Holds no rule.
 //!
 //! In: changes that the rules worked out. Out: the same state on every node for the same LOG.
-//! Always: a cell changes only through [`State::change_cell`], so that what is kept ready and the digest follow.
+//! Always: a cell changes only through [`State::change_cell`], so that derived values and the digest follow.
 
 pub(crate) mod catalogue;
 mod changes;
@@ -43,11 +43,11 @@ pub struct Position {
     pub in_upto: u64,
     /// Wall time of the newest batch; never goes back.
     pub now_ms: i64,
-    /// The clock that runs only while somebody leads; never goes back.
+    /// The clock that runs only while a process leads; never goes back.
     pub lead_ms: i64,
 }
 
-/// What was met and set aside by rule. All of it is counted, none of it is lost: LOG has the facts.
+/// Facts that had no effect, counted by reason. None is lost: LOG has them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Counters {
     pub(crate) stale_levels: u64,
@@ -57,7 +57,7 @@ pub(crate) struct Counters {
     pub(crate) anomalies: u64,
     pub(crate) unlocated: u64,
     pub(crate) periods_left: u64,
-    pub(crate) early_words: u64,
+    pub(crate) pending_order_facts: u64,
     pub(crate) void_batches: u64,
     pub(crate) answers_dropped: u64,
 }
@@ -76,7 +76,7 @@ pub(crate) struct State {
     pub(crate) answered: AnsweredRequests,
     /// Who owns the levels of each location.
     pub(crate) location_owner: ReadOnly<Vec<Option<SourceId>>>,
-    /// Whether a source tells time (or counts); None until it has said.
+    /// Whether a source sends times (or running numbers); None before its first fact.
     pub(crate) source_clock: ReadOnly<Vec<Option<bool>>>,
     pub(crate) counters: Counters,
     digest: Digest,
@@ -84,7 +84,7 @@ pub(crate) struct State {
     pub(crate) units_in_cells: i64,
     pub(crate) units_on_supply: i64,
     pub(crate) units_unsourced: i64,
-    /// SKUs with units beyond any node.
+    /// SKUs with unsourced units.
     pub(crate) unsourced_skus: std::collections::BTreeSet<SkuId>,
     /// SKUs whose unsourced units may bind now.
     pub(crate) to_bind: Vec<SkuId>,
@@ -186,7 +186,7 @@ impl State {
         self.cells(sku).iter().find(|c| c.location == location)
     }
 
-    /// Where a node is; None: beyond any.
+    /// Where a node is; None: unsourced.
     pub(crate) fn location_of(&self, node: StockNode) -> Option<LocationId> {
         match node {
             StockNode::Hand(location) => Some(location),
@@ -203,12 +203,12 @@ impl State {
         }
     }
 
-    /// Notes that anything may have changed for every SKU with units beyond any node.
+    /// Notes that anything may have changed for every SKU with unsourced units.
     pub(crate) fn note_change_of_all(&mut self) {
         self.to_bind.extend(self.unsourced_skus.iter().copied());
     }
 
-    /// Recomputes the ready stock at hand of every SKU (a location was switched on or off).
+    /// Recomputes the stored stock at hand of every SKU (a location was switched on or off).
     pub(crate) fn renew_at_hand(&mut self) {
         for n in 0..self.catalogue.skus.len() {
             let sum = self
@@ -250,7 +250,7 @@ fn every_field(state: &State) {
         location_owner: _,  // locations
         source_clock: _,    // sources
         counters: _,        // counters
-        digest: _,          // counted anew
+        digest: _,          // recounted
         units_in_cells: _,  // derived
         units_on_supply: _, // derived
         units_unsourced: _, // derived

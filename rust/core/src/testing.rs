@@ -1,7 +1,7 @@
 //! A small world for the tests of the rules: a leader and a follower, spoken to in facts and commands.
 //!
 //! In: facts of the ERP `acme` and commands, in the order of a story. Out: answers, what can be sold, who holds what.
-//! Always: after every step the invariants hold, the digest kept is the one counted anew, and the follower has the same.
+//! Always: after every step the invariants hold, the maintained digest equals the recounted one and the follower's.
 
 pub(crate) mod history;
 
@@ -102,7 +102,11 @@ impl World {
         assert!(self.follower.apply(sequence, message).unwrap());
         assert_eq!(self.engine.check_thoroughly(), Vec::<String>::new());
         let digest = self.engine.digest();
-        assert_eq!(self.engine.recount(), digest, "the digest kept is the one counted anew");
+        assert_eq!(
+            self.engine.recount(),
+            digest,
+            "the maintained digest is the recounted one"
+        );
         assert_eq!(self.follower.digest(), digest, "the follower has the same state");
     }
 

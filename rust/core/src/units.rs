@@ -1,4 +1,4 @@
-//! The units of reservations: who holds how many, from which node, on whose quota.
+//! The units of reservations: how many, from which node, on which quota.
 //!
 //! In: decisions of `placement`, `erp` and `verbs`. Out: portions, cells, quotas and their indexes, changed together.
 //! Always: nothing else changes these.

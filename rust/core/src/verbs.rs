@@ -1,4 +1,4 @@
-//! What can be asked of a reservation: one file a verb, with its decision and its application.
+//! What a command can do with a reservation: one file for each verb, with its decision and its application.
 //!
 //! In: a command and the state. Out: the fact that it becomes, if any, and the kind of its answer; a fact, applied.
 //! Always: a decision reads and changes nothing; an application follows from the fact alone, so every replay does the same.
@@ -21,7 +21,7 @@ use crate::wire::commands::{self, ConfirmBody, PutBody};
 use crate::wire::errors::{Problem, RequestError};
 use crate::wire::facts::Fact;
 
-/// What is asked of a reservation. LOG has hashes of requests over these numbers.
+/// What a command does with a reservation. LOG has hashes of requests over these numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verb {
     Put = 0,
@@ -46,7 +46,7 @@ impl Verb {
     }
 }
 
-/// A command as it came over the border.
+/// A command as it came from outside.
 #[derive(Debug, Clone, Copy)]
 pub struct Command<'a> {
     pub verb: Verb,
@@ -56,7 +56,7 @@ pub struct Command<'a> {
     pub channels: Option<&'a [String]>,
     /// The key's id, for the audit.
     pub by: Option<&'a str>,
-    /// The idempotency key; `engine/keyed.rs` says how one of a part of a request looks.
+    /// The idempotency key; `engine/keyed.rs` gives the form of one for a part of a request.
     pub key: Option<&'a str>,
 }
 
@@ -106,7 +106,7 @@ pub(crate) enum Reply {
     Refused(Answer),
 }
 
-/// What a command came to.
+/// The result of a command.
 #[derive(Debug)]
 pub(crate) struct Decided<'a> {
     pub(crate) fact: Option<Fact<'a>>,

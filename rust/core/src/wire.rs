@@ -1,6 +1,6 @@
 //! Bytes into types and back: facts, commands, batches, problems, JSON.
 //!
-//! In: bytes that came over a border, or typed values. Out: typed values that cannot be malformed, or bytes.
+//! In: bytes that came from outside, or typed values. Out: typed values that cannot be malformed, or bytes.
 //! Always: knows no state; every other folder may use it.
 
 pub mod batch;

@@ -1,11 +1,11 @@
-//! The digest that is kept up is the one counted anew, whatever happened (docs/log.md, "Digest").
+//! The maintained digest equals the recounted one after any history (docs/log.md, "Digest").
 
 mod support;
 
 use holdfast_core::Verb;
 use support::{Node, PLACES};
 
-/// Six calls after which it once was not: units beyond any node were put in another order without a note of it.
+/// Six calls after which it once did not: unsourced units were put in another order without updating the digest.
 #[test]
 fn units_of_a_cancelled_supply_beside_units_beyond_any_node() {
     for first in ["CUP", "SAUCER"] {

@@ -48,9 +48,9 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// Words of the code, and the only folders where they may stand.
+/// Pieces of code, and the only folders where they may stand.
 const ONLY_IN: &[(&str, &[&str])] = &[
-    // Portions are changed by the ledger; `state` declares them, `snapshot` reads them back, the digest is told by `edit`.
+    // Portions are changed by the ledger; `state` declares them, `snapshot` reads them back, `edit` updates the digest.
     (".portions =", &["units", "snapshot"]),
     ("&mut state.edit(slot).portions", &["units"]),
     ("change_quota(", &["units", "state"]),

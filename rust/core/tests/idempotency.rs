@@ -50,10 +50,10 @@ fn the_same_request_is_done_once_and_answered_word_by_word() {
     assert_eq!(node.ask(Verb::Fulfil, "r1", TWO).0, 422, "nothing is left");
     let mut again = node.replay();
     assert_eq!(again.digest(), node.engine.digest());
-    let told = again.decide(node.now_ms, 5_000, &[fulfil], &[]).unwrap();
-    assert!(told.message.is_none(), "a repeat changes nothing");
+    let repeated = again.decide(node.now_ms, 5_000, &[fulfil], &[]).unwrap();
+    assert!(repeated.message.is_none(), "a repeat changes nothing");
     assert_eq!(
-        told.answers[0],
+        repeated.answers[0],
         (200, first[0].1.clone().into_bytes()),
         "by a node that followed"
     );
@@ -342,7 +342,7 @@ proptest! {
         prop_assert_eq!(again.digest(), node.engine.digest());
         prop_assert_eq!(again.totals(), node.engine.totals());
         prop_assert_eq!(again.check_thoroughly(), Vec::<String>::new());
-        // Whatever is asked under any key now, the node that followed tells the same words.
+        // Whatever is asked under any key now, the node that followed gives the same answer.
         let commands: Vec<Command<'_>> = KEYS.iter().flat_map(|key| {
             VERBS.iter().flat_map(move |&verb| IDS.iter().map(move |id| under(key, "a", verb, id, body_of(verb, 0))))
         }).collect();

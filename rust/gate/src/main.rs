@@ -13,7 +13,7 @@ use holdfast_core::ids::{ChannelId, SkuId};
 use holdfast_core::{Engine, Verb};
 use support::{LOCATIONS, Random, Request, Shop, carts, level_messages, sku_name};
 
-/// That of the extension: counts then tell what is shipped, and do not depend on the machine's C library.
+/// The extension's allocator: the counts are then those of what is shipped, and do not depend on the machine's C library.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -91,7 +91,7 @@ fn main() {
     report("gate_replay", "fact", facts, || gate_replay(&log));
 }
 
-/// Runs one operation, and says what its count is to be divided by.
+/// Runs one operation, and returns what its count is to be divided by.
 fn report<R>(operation: &str, unit: &str, count: impl std::fmt::Display, run: impl FnOnce() -> R) {
     black_box(run());
     println!(r#"{{"operation": "{operation}", "unit": "{unit}", "count": {count}}}"#);

@@ -25,7 +25,7 @@ pub(crate) fn skus() -> u32 {
         .unwrap_or(1_000_000)
 }
 
-/// splitmix64: a few lines, no dependency, never changes its mind.
+/// splitmix64: a few lines, no dependency, always the same numbers.
 #[derive(Debug)]
 pub(crate) struct Random(pub(crate) u64);
 
@@ -252,7 +252,7 @@ struct Figure {
 pub(crate) struct Figures(Vec<Figure>);
 
 impl Figures {
-    /// A rate; `target`: at least so much, and a word on the aim.
+    /// A rate; `target`: the least that is wanted, and a note on it.
     pub(crate) fn rate(&mut self, what: &str, measured: f64, target: Option<(f64, &'static str)>) {
         self.0.push(Figure {
             what: what.to_owned(),
@@ -262,7 +262,7 @@ impl Figures {
         });
     }
 
-    /// A size; `target`: at most so much.
+    /// A size; `target`: the most that is allowed.
     pub(crate) fn size(&mut self, what: &str, measured: f64, target: Option<(f64, &'static str)>) {
         self.0.push(Figure {
             what: what.to_owned(),

@@ -1,19 +1,19 @@
-//! Remembering what a request was told, and forgetting it.
+//! Remembering how a request was answered, and forgetting it.
 //!
 //! In: `request.answered` facts, and the lead clock. Out: entries of the table in `idempotency`, made alike on every node.
-//! Always: an answer about a reservation is not in LOG: it is spelled here, from the state that the facts before it left,
-//! which is the state that the leader spelled it from.
+//! Always: an answer about a reservation is not in LOG: it is rendered here, from the state that the facts before it left,
+//! which is the state that the leader rendered it from.
 
 use crate::reads::render;
 use crate::state::State;
-use crate::state::idempotency::{ANSWER_BYTES_MAX, Bounds, Entry, Told};
+use crate::state::idempotency::{ANSWER_BYTES_MAX, Bounds, Entry, StoredAnswer};
 use crate::wire::facts::{Outcome, RequestAnswered};
 use crate::wire::keys::Asked;
 
 /// Entries that one batch forgets at the most because of their age.
 const FORGET_BATCH_MAX: usize = 10_000;
 
-/// What LOG has to say so that everybody remembers `outcome`; the first part to be answered speaks for the whole.
+/// The facts by which every process remembers `outcome`; the first part that is answered also brings the entry of the whole.
 pub(crate) fn facts_of<'a>(
     state: &State,
     asked: &Asked,
@@ -35,16 +35,16 @@ pub(crate) fn facts_of<'a>(
 }
 
 pub(crate) fn remember(state: &mut State, fact: &RequestAnswered<'_>) {
-    let (status, told) = match &fact.outcome {
-        Outcome::InParts => (0, Told::InParts),
+    let (status, answer) = match &fact.outcome {
+        Outcome::InParts => (0, StoredAnswer::InParts),
         Outcome::Reservation { status, id } => (*status, about_reservation(state, id)),
-        Outcome::Body { status, json } => (*status, Told::Body(json.as_bytes().into())),
+        Outcome::Body { status, json } => (*status, StoredAnswer::Body(json.as_bytes().into())),
     };
     let entry = Entry {
         request: fact.request,
         at_ms: state.position.lead_ms,
         status,
-        told,
+        answer,
     };
     if state.answered.has(fact.key) {
         return;
@@ -57,15 +57,15 @@ pub(crate) fn remember(state: &mut State, fact: &RequestAnswered<'_>) {
     state.counters.answers_dropped += dropped as u64;
 }
 
-fn about_reservation(state: &State, id: &str) -> Told {
+fn about_reservation(state: &State, id: &str) -> StoredAnswer {
     let mut body = Vec::new();
     if let Some(slot) = state.reservations.find(id) {
         render::reservation(state, state.reservations.get(slot), b"", &mut body);
     }
     if body.is_empty() || body.len() > ANSWER_BYTES_MAX {
-        return Told::Reservation(id.into());
+        return StoredAnswer::Reservation(id.into());
     }
-    Told::Body(body.into())
+    StoredAnswer::Body(body.into())
 }
 
 /// Forgets answers that were given long ago; returns how many.

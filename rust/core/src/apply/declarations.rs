@@ -1,6 +1,6 @@
 //! Policy facts: items, locations, channels, and the rules about them.
 //!
-//! In: facts already checked. Out: changed records; what is kept ready is renewed.
+//! In: facts already checked. Out: changed records; values derived from them are renewed.
 
 use crate::availability::safety;
 use crate::state::State;

@@ -10,7 +10,7 @@ use crate::state::ids::{LocationId, SkuId};
 use crate::state::policies::AgeKey;
 use crate::state::reservations::{ReservationState, StockNode};
 
-/// Costs nothing worth naming: sums that two different places keep must be equal.
+/// Costs almost nothing: sums that two different places keep must be equal.
 pub(crate) fn check(state: &State) -> Vec<String> {
     let mut wrong = Vec::new();
     let booked = state.units_in_cells + state.units_on_supply + state.units_unsourced;
@@ -26,7 +26,7 @@ pub(crate) fn check(state: &State) -> Vec<String> {
     wrong
 }
 
-/// Recomputes from the reservations and documents what is kept ready, and compares.
+/// Recomputes the derived values from the reservations and documents, and compares.
 pub(crate) fn check_thoroughly(state: &State) -> Vec<String> {
     let mut wrong = check(state);
     cells(state, &mut wrong);
@@ -35,7 +35,7 @@ pub(crate) fn check_thoroughly(state: &State) -> Vec<String> {
     quotas(state, &mut wrong);
     indexes(state, &mut wrong);
     if crate::state::digest_from_scratch::count(state).sum() != state.digest_kept() {
-        wrong.push("the digest is not that of what there is".to_owned());
+        wrong.push("the maintained digest differs from the recounted one".to_owned());
     }
     wrong.extend(state.answered.flaws());
     wrong

@@ -1,11 +1,11 @@
-//! What may be taken while every claim stays as reachable as before: F of the design, section 3.
+//! What may be taken while every claim stays as reachable as before: F of docs/rules.md, section 1.
 //!
 //! In: the stock of each node of one SKU, the nodes that the taker may use, and the claims of the others. Out: how many
 //! units the taker can have. Always: `0 <= F <= stock(taker)`; taking F, node by node in any order, leaves the claims'
-//! maximum flow as it was; more stock never makes F smaller. How F is computed (closed form, enumeration or flow) never
-//! shows in the answer.
+//! maximum flow as it was; more stock never makes F smaller. F is the same however it is computed (closed form,
+//! enumeration or flow).
 //!
-//! The form used here is the design's, rewritten. With T the claims *outside* S, `W(T)` the stock of the nodes that no
+//! The form used here is that of docs/rules.md, rewritten. With T the claims *outside* S, `W(T)` the stock of the nodes that no
 //! claim but those in T wants, and `V(T)` the part of it that the taker may not use:
 //! ```text
 //! F = max over T of [ W(T) - claims in T ] - max over T of [ V(T) - claims in T ]

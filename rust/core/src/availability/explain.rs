@@ -1,6 +1,6 @@
-//! Why: the waterfall from on hand to sellable, each term with the rule that gave it and the fact that last changed it.
+//! The explanation of sellable: the waterfall from on hand down, each term with the rule that gave it and the fact that last changed it.
 //!
-//! In: the state, a SKU, who asks. Out: signed terms that add up to `sellable`; a bound is a term that takes off what it cuts.
+//! In: the state, a SKU, the channel and region. Out: signed terms that add up to `sellable`; a bound is a term that takes off what it cuts.
 
 use crate::availability::pool::{self, SaleContext};
 use crate::availability::sellable::{self, OversellAllowance, Sellable};
@@ -151,7 +151,7 @@ fn hand(state: &State, sku: SkuId, location: LocationId, fall: &mut Waterfall) {
         );
         fall.add("safety_stock", -cell.safety, at, Some(name), Some(rule.sequence));
     }
-    // Never below zero: a location's shortage is its own.
+    // Never below zero: a location's shortage does not reduce other locations.
     fall.add(
         "shortage_stays_here",
         cell.at_hand() - (fall.sum - before),

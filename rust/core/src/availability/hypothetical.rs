@@ -1,7 +1,7 @@
-//! Questions asked as if some holds were not there: what these holds take, looked through and not changed.
+//! Queries asked as if some holds did not exist: what these holds take, excluded without a change of the state.
 //!
-//! In: holds to look through. Out: for each node and quota the units that count as given back.
-//! Always: an overlay; the state stays as it is. It equals what giving these holds back would leave (tested so).
+//! In: holds to exclude. Out: for each node and quota the units that count as given back.
+//! Always: an overlay; the state stays as it is. The result equals what giving these holds back leaves (a property test).
 
 use smallvec::SmallVec;
 
@@ -27,12 +27,12 @@ impl Away {
             ..Away::default()
         };
         for &slot in slots {
-            away.look_through(state, slot);
+            away.exclude(state, slot);
         }
         away
     }
 
-    fn look_through(&mut self, state: &State, slot: Slot) {
+    fn exclude(&mut self, state: &State, slot: Slot) {
         let hold = state.reservations.get(slot);
         for portion in &hold.portions {
             match portion.node {

@@ -1,7 +1,7 @@
-//! The nodes of one SKU and the claims on them: the picture that `sellable` and `sourcing` both look at.
+//! The nodes of one SKU and the claims on them: what both `sellable` and `sourcing` compute from.
 //!
 //! In: the state. Out: a [`Pool`] (stock at hand by location, then usable supply, earliest due first) and its claims.
-//! Always: supply has filled its location's hole before any of it is in the pool (design, section "Sellable").
+//! Always: supply has filled its location's hole before any of it is in the pool (docs/rules.md, section 1).
 
 use crate::availability::claims::{Claim, NodeSet};
 use crate::availability::hypothetical::Away;
@@ -29,12 +29,12 @@ pub(crate) struct Pool {
     pub(crate) stock: Vec<i64>,
 }
 
-/// Whose claim it is; who asks decides which of them count.
+/// Whose claim it is; which of them count depends on the channel that sells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ClaimOwner {
     /// The rest of a channel's allocation.
     Rest(ChannelId),
-    /// Units sold beyond any node; `own` of them on the channel's own allocation.
+    /// Unsourced units; `own` of them on the channel's own allocation.
     Unsourced {
         channel: ChannelId,
         age: AgeKey,
@@ -92,7 +92,7 @@ fn usable(state: &State, sku: SkuId) -> Vec<(Day, SupplyId)> {
     found
 }
 
-/// The nodes of a SKU, each with what can be taken from it. `away`: holds that are looked through.
+/// The nodes of a SKU, each with what can be taken from it. `away`: holds that are excluded.
 pub(crate) fn of(state: &State, sku: SkuId, away: Option<&Away>) -> Pool {
     let mut pool = Pool::default();
     let enabled = |l: LocationId| state.catalogue.locations[l.at()].enabled;
@@ -142,7 +142,7 @@ impl Pool {
     }
 }
 
-/// Who asks, and how far they may look.
+/// For which channel and region something is computed, and how far ahead supply counts.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SaleContext<'a> {
     pub(crate) channel: Option<ChannelId>,
@@ -151,7 +151,7 @@ pub(crate) struct SaleContext<'a> {
     pub(crate) only: Option<LocationId>,
     /// Supply due by this day counts (promise); None: the channel's own horizon.
     pub(crate) until: Option<Day>,
-    /// Holds that are looked through.
+    /// Holds that are excluded.
     pub(crate) away: Option<&'a Away>,
 }
 
@@ -192,7 +192,7 @@ pub(crate) fn nodes_of(state: &State, pool: &Pool, asking: &SaleContext) -> Node
     })
 }
 
-/// Whether a level counts this demand already (design, section 4).
+/// Whether a level counts this demand already (docs/rules.md, section 3).
 pub(crate) fn demand_inside(state: &State, demand: &Demand) -> bool {
     let Some(location) = demand.single_location() else {
         return false;
@@ -234,7 +234,7 @@ fn demand_claim(state: &State, pool: &Pool, demand: &Demand) -> Option<Claimed> 
 
 /// Every claim on a SKU's nodes.
 ///
-/// `asking`: whoever looks further ahead (a promise) finds its own unsourced units served by the same further supply.
+/// A context that looks further ahead (a promise) serves its own unsourced units from the same later supply.
 pub(crate) fn claims(state: &State, sku: SkuId, pool: &Pool, asking: &SaleContext) -> Vec<Claimed> {
     let Some(detail) = state.catalogue.detail(sku) else {
         return Vec::new();

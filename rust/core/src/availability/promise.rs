@@ -1,4 +1,4 @@
-//! Promise by date: the first day at which a quantity can be sold (design, "Promise by date").
+//! Promise by date: the first day at which a quantity can be sold (docs/rules.md, "Promise").
 
 use crate::availability::pool::{SaleContext, effective_due};
 use crate::availability::sellable::sellable;

@@ -1,4 +1,4 @@
-//! Safety stock of cells, kept ready: renewed when a rule or what a cell has changes. `SafetyRule::units` is the rule.
+//! Safety stock of cells, stored with each cell: renewed when a rule or the cell changes. `SafetyRule::units` is the rule.
 //!
 //! In: a changed rule or cell. Out: the cells' safety stock. Always: by the most specific rule in force.
 

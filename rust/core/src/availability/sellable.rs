@@ -1,7 +1,7 @@
-//! The one number: how much of a SKU a channel can sell. The badge, the cart check, the hold and the audit all ask here.
+//! Sellable: how much of a SKU a channel can sell. The badge, the cart check, the hold and the audit all use this function.
 //!
-//! In: the state, a SKU, who asks. Out: [`Sellable`], [`Units`]. Always: integers, never below 0, and the same whoever asks.
-//! The rule is the design's section "Sellable"; `docs/rules.md` restates it.
+//! In: the state, a SKU, the channel and region. Out: [`Sellable`], [`Units`]. Always: integers, never below 0, and the same
+//! for every caller. The rule is docs/rules.md, section 1.
 
 use crate::availability::claims::reachable;
 use crate::availability::hypothetical::Away;
@@ -167,7 +167,7 @@ pub(crate) fn base(state: &State, sku: SkuId, asking: &SaleContext) -> Base {
     }
 }
 
-/// What is left of the own allocation of who asks.
+/// What is left of the allocation of the channel that sells.
 pub(crate) fn rest_of_allocation(state: &State, sku: SkuId, asking: &SaleContext) -> i64 {
     let kind = QuotaKind::Allocation;
     let back = asking.away.map_or(0, |away| away.of_quota(sku, asking.channel, kind));
@@ -197,7 +197,7 @@ fn beyond(state: &State, sku: SkuId, asking: &SaleContext) -> OversellAllowance 
     }
 }
 
-/// Units of a SKU sold beyond any node by all the channels that this very rule governs.
+/// Unsourced units of a SKU of all the channels that this very rule governs.
 fn unsourced_under(state: &State, sku: SkuId, scope: Scope<SkuId, ChannelId>, away: Option<&Away>) -> i64 {
     let Some(detail) = state.catalogue.detail(sku) else {
         return 0;
@@ -215,7 +215,7 @@ fn unsourced_under(state: &State, sku: SkuId, scope: Scope<SkuId, ChannelId>, aw
         .sum()
 }
 
-/// What is left of the cap of who asks; may be below 0.
+/// What is left of the cap of the channel that sells; may be below 0.
 #[inline]
 pub(crate) fn cap_rest(state: &State, sku: SkuId, asking: &SaleContext) -> Option<i64> {
     let rest = quotas::rest_of_cap(state, sku, asking.channel)?;
@@ -226,7 +226,7 @@ pub(crate) fn cap_rest(state: &State, sku: SkuId, asking: &SaleContext) -> Optio
     )
 }
 
-/// A base SKU's units for who asks, before the sell multiple and before restrictions.
+/// A base SKU's units, before the sell multiple and before restrictions.
 #[inline]
 pub(crate) fn units(state: &State, sku: SkuId, asking: &SaleContext) -> Units {
     let stock = base(state, sku, asking).units();

@@ -1,5 +1,5 @@
 //! Whether an incoming fact can be taken into LOG. Facts are never refused for business reasons, only because they cannot
-//! be understood or could never be absorbed (api.md, "Order").
+//! be understood or could never be absorbed (docs/facts.md, "Order").
 //!
 //! In: a parsed statement and the state it would meet. Out: nothing, or the reason that the sender and the dead letter get.
 
@@ -144,7 +144,7 @@ fn names_known(state: &State, fact: &Fact<'_>) -> Checked {
         Fact::Return(f) => base(&f.sku, &[&f.location]),
         Fact::Demand(f) => base(&f.sku, &f.locations.iter().map(AsRef::as_ref).collect::<Vec<_>>()),
         Fact::OrderAck(f) => f.lines.iter().try_for_each(|line| {
-            // A line of an order that is no stock of ours (shipping, say) must not keep the others from being heard.
+            // A line of an order that is not stock (shipping, say) must not have the other lines rejected.
             known_location(state, &line.location)
         }),
         Fact::OrderUpdate(f) => lines_known(state, &f.lines),
@@ -164,8 +164,8 @@ fn lines_known(state: &State, lines: &[crate::wire::facts::QuantityLine<'_>]) ->
         .try_for_each(|line| line.location.as_deref().map_or(Ok(()), |l| known_location(state, l)))
 }
 
-/// A source tells time or counts, never both; a location's levels and acknowledgements are its owner's, and movements of
-/// others count only where both clocks are time.
+/// A source sends times or running numbers, never both; levels and acknowledgements of a location come from its owner, and
+/// movements of other sources count only where both clocks are time.
 fn clocks(state: &State, now_ms: i64, source: &str, fact: &Fact<'_>) -> Checked {
     let Some(as_of) = fact.as_of() else { return Ok(()) };
     let tells_time = matches!(as_of, AsOf::Time(_));

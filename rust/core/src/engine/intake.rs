@@ -6,13 +6,13 @@ use crate::apply;
 use crate::apply::answered;
 use crate::engine::Decision;
 use crate::state::State;
-use crate::state::idempotency::{ANSWER_BYTES_MAX, Known, Told};
+use crate::state::idempotency::{ANSWER_BYTES_MAX, Known, StoredAnswer};
 use crate::wire::batch::BatchWriter;
 use crate::wire::commands::{InMessage, parse_in_message};
 use crate::wire::facts::{self, Fact, Statement, Text, parse_statement};
 use crate::wire::keys::Asked;
 
-/// Why a message is not taken: the gateway tells its sender 409 by this.
+/// Why a message is not taken: the gateway answers its sender with 409 because of it.
 const CONFLICT: &str = "idempotency-conflict: the key was used for another request";
 
 /// Facts accepted, and (index, reason) of each other.
@@ -113,11 +113,11 @@ pub(crate) fn take_in(state: &mut State, message: &Incoming<'_>, writer: &mut Ba
             raw: raw.to_vec(),
         });
     };
-    // Who may publish is granted by subject, so the subject says who speaks.
+    // The right to publish is granted by subject, so the subject identifies the source.
     let source = message.subject.rsplit('.').next().unwrap_or_default();
     match parse_in_message(message.payload) {
         Err(error) => dead(-1, error.to_string(), message.payload, &mut received),
-        Ok(parsed) if parsed.source.as_deref().is_some_and(|told| told != source) => {
+        Ok(parsed) if parsed.source.as_deref().is_some_and(|stated| stated != source) => {
             dead(
                 -1,
                 "source-mismatch: the subject names another source".to_owned(),
@@ -154,20 +154,20 @@ pub(crate) fn take_in(state: &mut State, message: &Incoming<'_>, writer: &mut Ba
 /// What became of the same message when it came before; the reason, if its idempotency key was used for another one.
 fn known(state: &State, message: &InMessage<'_>) -> Option<Result<Outcome, &'static str>> {
     let asked = Asked::from(message.idempotency?);
-    let told = match state.answered.ask(&asked) {
+    let stored = match state.answered.ask(&asked) {
         Known::New => return None,
-        Known::Repeat(entry) => Some(&entry.told),
+        Known::Repeat(entry) => Some(&entry.answer),
         Known::Conflict => None,
     };
-    let outcome = told.and_then(|told| match told {
-        Told::Body(body) => serde_json::from_slice(body).ok(),
-        Told::InParts | Told::Reservation(_) => None,
+    let outcome = stored.and_then(|answer| match answer {
+        StoredAnswer::Body(body) => serde_json::from_slice(body).ok(),
+        StoredAnswer::InParts | StoredAnswer::Reservation(_) => None,
     });
     Some(outcome.ok_or(CONFLICT))
 }
 
-/// Has LOG say what became of a message under an idempotency key, unless that takes more words than are kept: then the
-/// identities alone keep a repeat from counting twice.
+/// Records the result of a message under an idempotency key, unless it is too long to be stored: then the identities alone
+/// keep a repeat from counting twice.
 fn remember(state: &mut State, message: &InMessage<'_>, received: &Received, writer: &mut BatchWriter) {
     let Some(key) = message.idempotency else { return };
     let asked = Asked::from(key);

@@ -1,14 +1,14 @@
 //! Commands under an idempotency key: decided once; what comes again is answered as the first time.
 //!
 //! In: a command with a key. Out: the remembered answer, a conflict, or a new answer and the fact that remembers it.
-//! Always: what was done (2xx) and what the state refused (409) are remembered. What could not be asked like this at all
-//! (400, 403, 404, 422) is judged anew: nothing was decided.
+//! Always: what was done (2xx) and what the state refused (409) are remembered. Other refusals
+//! (400, 403, 404, 422) are not remembered: nothing was decided.
 
 use super::turn::{carry_out, record};
 use crate::apply::answered::facts_of;
 use crate::reads::render::{self, Answer, problem};
 use crate::state::State;
-use crate::state::idempotency::{ANSWER_BYTES_MAX, Known, Told};
+use crate::state::idempotency::{ANSWER_BYTES_MAX, Known, StoredAnswer};
 use crate::verbs::{Body, Command};
 use crate::wire::batch::BatchWriter;
 use crate::wire::errors::Problem;
@@ -27,10 +27,10 @@ pub(super) fn command(
     match state.answered.ask(&asked) {
         Known::New => {}
         Known::Conflict => return problem(Problem::IdempotencyConflict, None),
-        Known::Repeat(entry) => match &entry.told {
-            Told::InParts => return problem(Problem::IdempotencyConflict, None),
-            Told::Body(body) => return (entry.status, body.to_vec()),
-            Told::Reservation(id) => {
+        Known::Repeat(entry) => match &entry.answer {
+            StoredAnswer::InParts => return problem(Problem::IdempotencyConflict, None),
+            StoredAnswer::Body(body) => return (entry.status, body.to_vec()),
+            StoredAnswer::Reservation(id) => {
                 if let Some(slot) = state.reservations.find(id) {
                     let mut out = Vec::new();
                     render::reservation(state, state.reservations.get(slot), b"", &mut out);

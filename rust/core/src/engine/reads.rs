@@ -1,4 +1,4 @@
-//! The questions that the binding asks of the engine; `reads` answers them.
+//! The queries of the binding; `reads` answers them.
 
 use super::Engine;
 use crate::availability::pool::SaleContext;

@@ -1,4 +1,4 @@
-//! A digest that has drifted is found, said in a batch, and counted anew by every process that applies it.
+//! A digest that has drifted is found, recorded in a batch, and recounted by every process that applies it.
 
 use super::*;
 
@@ -28,10 +28,7 @@ fn a_drifted_digest_heals_by_a_batch_on_every_process() {
     }
     assert!(!leader.prove());
     assert_ne!(leader.digest(), sound);
-    assert!(
-        leader.wants_tick(1_000),
-        "a batch is due though nobody asks for anything"
-    );
+    assert!(leader.wants_tick(1_000), "a batch is due without any command");
 
     let message = leader.decide(1_000, 0, &[], &[]).unwrap().message.unwrap();
     let text = String::from_utf8(message.clone()).unwrap();

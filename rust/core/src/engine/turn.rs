@@ -1,7 +1,7 @@
 //! A command's turn: decided, applied, written to the batch, answered.
 //!
 //! In: a command with its body read. Out: an answer, and at most one fact in the batch (two more under an idempotency key).
-//! Always: the fact is applied before the answer is rendered, so the answer shows what LOG will say.
+//! Always: the fact is applied before the answer is rendered, so the answer agrees with what LOG records.
 
 use super::keyed;
 use crate::apply;

@@ -19,14 +19,14 @@ pub(crate) enum Newness {
 pub(crate) fn newness(old: Option<i64>, new: Option<i64>, same_body: bool) -> Newness {
     match (old, new) {
         _ if same_body && old == new => Newness::Repeat,
-        (Some(held), Some(told)) if told < held => Newness::Stale,
-        (Some(held), Some(told)) if told == held => Newness::Anomaly,
+        (Some(held), Some(stated)) if stated < held => Newness::Stale,
+        (Some(held), Some(stated)) if stated == held => Newness::Anomaly,
         (Some(_), None) => Newness::Anomaly,
         _ => Newness::Replaces,
     }
 }
 
-/// Counts what is set aside; true where the statement is to be applied.
+/// Counts a statement without effect; true where it is to be applied.
 pub(crate) fn is_to_apply(state: &mut State, newness: &Newness) -> bool {
     match newness {
         Newness::Repeat => state.counters.repeats += 1,

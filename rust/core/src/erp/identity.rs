@@ -1,7 +1,7 @@
 //! Documents that move stock or units: each counts once, however often and in whatever version it comes.
 //!
-//! In: a statement with an identity, its version and what it moves. Out: what its older self moved, or nothing where it is
-//! set aside; that is counted. Always: a repeat changes nothing, a lower version nothing, a higher one replaces.
+//! In: a statement with an identity, its version and what it moves. Out: what its earlier version moved, or nothing where it
+//! has no effect, which is counted. Always: a repeat changes nothing, a lower version nothing, a higher one replaces.
 
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -15,7 +15,7 @@ pub(crate) fn encoded(statement: &Statement<'_>) -> String {
     String::from_utf8(bytes).expect("an encoding is JSON")
 }
 
-/// What makes two statements of one document the same, whoever brought them.
+/// What makes two statements of one document the same, by whatever key they came.
 fn body_of(statement: &Statement<'_>) -> u64 {
     let plain = Statement {
         by: None,
@@ -27,7 +27,7 @@ fn body_of(statement: &Statement<'_>) -> u64 {
     xxh3_64(&bytes)
 }
 
-/// Asks the memory of identities; None where the document is to be set aside. Else what its older self moved.
+/// Asks the memory of identities; None where the document has no effect. Else what its earlier version moved.
 pub(super) fn is_to_count(
     state: &mut State,
     statement: &Statement<'_>,
@@ -57,7 +57,7 @@ pub(super) fn is_to_count(
     Some(before)
 }
 
-/// What a newer body adds to an older one, by SKU and place.
+/// What a newer body adds to an older one, by SKU and location.
 pub(super) fn difference(new: &Moves, old: &Moves) -> Moves {
     let mut all: Moves = new.clone();
     for &(sku, location, quantity) in old {

@@ -1,7 +1,7 @@
 //! Which units of an order leave it, and from where: shipped, fulfilled, or taken off by an update.
 //!
-//! In: an order's reservations, a SKU, perhaps a place. Out: units, the nearest first, taken through the ledger.
-//! Always: a shipment takes open units first at the place that it names, else elsewhere (docs/rules.md, "Counted once").
+//! In: an order's reservations, a SKU, perhaps a location. Out: units in the order of `rank`, taken through the ledger.
+//! Always: a shipment takes open units first at the location that it names, else elsewhere (docs/rules.md, section 3).
 
 use crate::state::State;
 use crate::state::ids::{LocationId, SkuId, Slot, SourceId};
@@ -9,7 +9,7 @@ use crate::state::reservations::{Portion, StockNode};
 use crate::units::ledger::{self, Loose};
 use crate::wire::facts::{AsOf, QuantityLine};
 
-/// Units by base SKU and place that a document names; kits are taken apart.
+/// Units by base SKU and location that a document names; kits are taken apart.
 pub(crate) type LineMoves = Vec<(SkuId, Option<LocationId>, i64)>;
 
 pub(crate) fn line_moves(state: &State, lines: &[QuantityLine<'_>]) -> LineMoves {
@@ -33,15 +33,15 @@ pub(crate) fn line_moves(state: &State, lines: &[QuantityLine<'_>]) -> LineMoves
 /// Why units are taken out of an order, which decides where from first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Taking {
-    /// What was reported to have left over HTTP, then the named place, then elsewhere, supply, unsourced.
+    /// What was reported over HTTP to have left, then the named location, then elsewhere, supply, unsourced.
     Shipment,
-    /// The named place, then what is least certain: unsourced, supply, then the last cell first.
+    /// The named location, then what is least certain: unsourced, supply, then the last cell first.
     Update,
-    /// Over HTTP: units not reported before, the named place first.
+    /// Over HTTP: units not reported before, the named location first.
     Fulfil,
 }
 
-/// Reported to have left or not, how near, the cell's (priority, name), the place in the list.
+/// Whether reported to have left, how far from the named location, the cell's (priority, name), the index in the list.
 type Turn = (u8, u8, u16, usize);
 
 fn rank(state: &State, taking: Taking, portion: &Portion, location: Option<LocationId>, at: usize) -> Option<Turn> {
@@ -93,8 +93,8 @@ pub(crate) fn take_open(
     Some(ledger::take_out(state, slot, at, most, taking != Taking::Update))
 }
 
-/// Takes at most `most` units that leave an order: over all its reservations the nearest first, then the oldest. Gives too
-/// where they leave from; units without a shelf leave from the order's first cell. None: nothing is left that can leave.
+/// Takes at most `most` units that leave an order: over all its reservations by rank, then the oldest. Also
+/// returns where they leave from; units without a shelf leave from the order's first cell. None: nothing is left that can leave.
 pub(crate) fn take_leaving(
     state: &mut State,
     slots: &[Slot],
@@ -103,7 +103,7 @@ pub(crate) fn take_leaving(
     most: i64,
     taking: Taking,
 ) -> Option<(Slot, Loose, Option<LocationId>)> {
-    let nearest = |&slot: &Slot| {
+    let best = |&slot: &Slot| {
         let portions = state.reservations.get(slot).portions.iter().enumerate();
         let ranked = portions
             .filter(|(_, p)| p.sku == sku)
@@ -113,7 +113,7 @@ pub(crate) fn take_leaving(
     let ranked = slots
         .iter()
         .enumerate()
-        .filter_map(|(age, slot)| nearest(slot).map(|near| (near, age)));
+        .filter_map(|(age, slot)| best(slot).map(|rank| (rank, age)));
     let (_, age) = ranked.min()?;
     let portion = take_open(state, slots[age], sku, location, most, taking)?;
     let home = match portion.node {
@@ -133,7 +133,7 @@ fn first_cell(state: &State, slots: &[Slot], sku: SkuId) -> Option<LocationId> {
     cells.min_by_key(|l| state.catalogue.locations[l.at()].rank)
 }
 
-/// Puts a portion back as shipped, at the place that was named.
+/// Puts a portion back as shipped, at the location that was named.
 pub(crate) fn mark_shipped(
     state: &mut State,
     slot: Slot,
@@ -148,7 +148,7 @@ pub(crate) fn mark_shipped(
     });
 }
 
-/// Puts a portion back as reported to have left over HTTP.
+/// Puts a portion back as reported over HTTP to have left.
 pub(crate) fn mark_fulfilled(state: &mut State, slot: Slot, portion: Loose, location: Option<LocationId>) {
     let node = location.map_or(portion.node, StockNode::Hand);
     ledger::relocate(state, slot, portion, node, |p| p.fulfilled = true);

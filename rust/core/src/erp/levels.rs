@@ -35,8 +35,8 @@ pub(crate) fn level(state: &mut State, source: SourceId, fact: &StockLevel<'_>) 
         allocated_given: allocated.is_some(),
     };
     let held = state.cell(sku, location).copied();
-    let told_before = held.as_ref().and_then(Cell::level);
-    if let Some(old) = told_before
+    let stamp_before = held.as_ref().and_then(Cell::level);
+    if let Some(old) = stamp_before
         && stamp.as_of < old.as_of
     {
         state.counters.stale_levels += 1;
@@ -49,7 +49,7 @@ pub(crate) fn level(state: &mut State, source: SourceId, fact: &StockLevel<'_>) 
     } else {
         0
     };
-    if let (Some(old), Some(cell)) = (told_before, held) {
+    if let (Some(old), Some(cell)) = (stamp_before, held) {
         let same =
             old == stamp && cell.on_hand - moved.0 == on_hand && parts_before == parts && cell.allocated == gross;
         if old.as_of == stamp.as_of {
@@ -86,7 +86,7 @@ fn absorb(state: &mut State, sku: SkuId, location: LocationId, level: LevelStamp
     stay.fold((0, 0), |(h, u), m| (h + m.on_hand, u + m.unsellable))
 }
 
-/// A movement: nothing where a level covers it, else on top until one does.
+/// A movement: no effect where a level covers it, else it counts on top until one does.
 pub(crate) fn movement(state: &mut State, sku: SkuId, location: LocationId, movement: Movement) {
     let level = state.cell(sku, location).and_then(Cell::level);
     if level.is_some_and(|l| l.covers(movement.source, movement.as_of))

@@ -1,6 +1,6 @@
-//! What an ERP says of an order: acknowledged here, served from there.
+//! What an ERP reports of an order: that it is acknowledged, and from where it is served.
 //!
-//! In: acknowledgements, before or after the order itself. Out: units with evidence; `reconcile` draws the conclusion.
+//! In: acknowledgements, before or after the order itself. Out: units with evidence; `reconcile` decides by it.
 
 use crate::erp::identity::encoded;
 use crate::erp::{leaving, pending, reconcile, updates};
@@ -10,18 +10,18 @@ use crate::state::reservations::{Portion, StockNode};
 use crate::units::ledger;
 use crate::wire::facts::{Fact, OrderAck, Statement, parse_logged};
 
-/// Gives a confirmed reservation its order's name and applies what was said of that order before.
+/// Gives a confirmed reservation its order's name and applies the facts about that order that came before.
 pub(crate) fn name_order(state: &mut State, slot: Slot, order_ref: &str) {
     if state.reservations.get(slot).order_ref.as_deref() == Some(order_ref) {
         return;
     }
     state.name_order(slot, order_ref);
     for raw in state.take_pending_facts(order_ref) {
-        let Ok(said) = parse_logged(&raw) else {
+        let Ok(statement) = parse_logged(&raw) else {
             continue;
         };
-        let source = state.source(&said.source);
-        match &said.fact {
+        let source = state.source(&statement.source);
+        match &statement.fact {
             Fact::OrderAck(ack) => acknowledge_one(state, slot, source, ack),
             Fact::OrderUpdate(update) => {
                 let moves = leaving::line_moves(state, &update.lines);
@@ -32,7 +32,7 @@ pub(crate) fn name_order(state: &mut State, slot: Slot, order_ref: &str) {
     }
 }
 
-/// `order.ack`: the ERP has seen the order, and perhaps says from where it serves it.
+/// `order.ack`: the ERP has seen the order, and perhaps names the locations that serve it.
 pub(crate) fn acknowledge(state: &mut State, source: SourceId, statement: &Statement<'_>, ack: &OrderAck<'_>) {
     let slots = state.reservations.of_order(&ack.order_ref);
     if slots.is_empty() {
@@ -65,7 +65,7 @@ fn acknowledge_one(state: &mut State, slot: Slot, source: SourceId, ack: &OrderA
         let (_, places) = named.iter().find(|(s, _)| *s == portion.sku)?;
         match portion.node {
             StockNode::Hand(l) if places.contains(&l) => Some(StockNode::Hand(l)),
-            // What has left is somewhere else no more, and only who counts its place can say more of it.
+            // Units that have left do not move, and only the source of their location can acknowledge them.
             StockNode::Unsourced if portion.is_shipped() => Some(StockNode::Unsourced),
             _ if portion.is_shipped() => where_it_stands(state, source, portion),
             _ => Some(StockNode::Hand(places[0])),
@@ -79,7 +79,7 @@ fn acknowledge_one(state: &mut State, slot: Slot, source: SourceId, ack: &OrderA
     reconcile::order_changed(state, slot);
 }
 
-/// Where an acknowledgement without lines leaves a portion; None where it says nothing of it.
+/// Where an acknowledgement without lines leaves a portion; None where it does not cover it.
 fn where_it_stands(state: &State, source: SourceId, portion: &Portion) -> Option<StockNode> {
     let location = state.location_of(portion.node)?;
     state.location_owner[location.at()]

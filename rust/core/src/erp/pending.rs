@@ -1,9 +1,9 @@
-//! Facts about orders that no reservation has named yet: kept until one does.
+//! Facts about orders that no reservation has named yet: stored until one does.
 
 use crate::state::State;
 
-/// Keeps what was said of an order; bounded, the order heard of first is dropped first.
+/// Stores a fact about an order; bounded, the oldest order is dropped first.
 pub(super) fn keep(state: &mut State, order_ref: &str, raw: String) {
-    state.counters.early_words += 1;
+    state.counters.pending_order_facts += 1;
     state.keep_pending_fact(order_ref, raw);
 }

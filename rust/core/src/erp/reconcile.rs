@@ -1,7 +1,7 @@
-//! Each order counted exactly once: what the ERP's levels already count is not deducted here (design, section 4).
+//! Each order counted exactly once: what the ERP's levels already count is not deducted here (docs/rules.md, section 3).
 //!
 //! In: levels, acknowledgements, shipments and updates in any order. Out: which units are inside their cell's level, and
-//! from that the reservation's state. Always: recomputed from (level, ack, shipment), so the order of arrival is nothing.
+//! from that the reservation's state. Always: recomputed from (level, ack, shipment), so the order of arrival does not matter.
 
 use crate::erp::coverage;
 use crate::state::State;
@@ -24,7 +24,7 @@ fn is_inside(level: Option<LevelStamp>, portion: &Portion) -> bool {
     shipped || acked
 }
 
-/// Whether no later level can change its mind about a portion: it left before this one.
+/// Whether no later level can count a portion otherwise: it left before this one.
 fn is_settled(level: Option<LevelStamp>, portion: &Portion) -> bool {
     let shipped = portion.evidence.as_deref().and_then(|e| e.shipped);
     level
@@ -32,7 +32,7 @@ fn is_settled(level: Option<LevelStamp>, portion: &Portion) -> bool {
         .is_some_and(|(level, (source, as_of))| level.covers(source, as_of))
 }
 
-/// Renews which units of a confirmed reservation are inside their level, and the state's name with them.
+/// Renews which units of a confirmed reservation are inside their level, and its state with them.
 pub(crate) fn renew(state: &mut State, slot: Slot) {
     // An index may still name a slot whose reservation has moved on.
     let is_order = |r: &Reservation| r.state.is_confirmed() || r.state == ReservationState::Cancelled;
@@ -53,7 +53,7 @@ pub(crate) fn renew(state: &mut State, slot: Slot) {
     coverage::renew_of(state, slot);
 }
 
-/// The state's name follows from the units.
+/// The reservation's state follows from its units.
 fn rename(state: &mut State, slot: Slot) {
     let reservation = state.reservations.get(slot);
     let gone = |p: &Portion| p.fulfilled || p.is_shipped();
@@ -89,7 +89,7 @@ pub(crate) fn list(state: &mut State, slot: Slot) {
     indexes::list_at_cells(state, slot, &cells);
 }
 
-/// An order changed: the cells whose levels may take its units in, which are inside by now, and its state's name.
+/// An order changed: the cells whose levels may take its units in, which are inside by now, and its state.
 pub(crate) fn order_changed(state: &mut State, slot: Slot) {
     list(state, slot);
     renew(state, slot);

@@ -1,7 +1,7 @@
-//! `shipment`: units of an order left. What the whole order has not open is a movement.
+//! `shipment`: units of an order left. Units beyond its open ones are a movement.
 //!
 //! In: shipments with an identity, perhaps corrected by a newer version. Out: units with evidence; movements.
-//! Always: a shipment alone never changes what can be sold (docs/rules.md, "Counted once").
+//! Always: a shipment alone never changes what can be sold (docs/rules.md, section 3).
 
 use crate::erp::identity::{difference, is_to_count};
 use crate::erp::leaving::{self, Taking};
@@ -49,7 +49,7 @@ pub(crate) fn apply(state: &mut State, source: SourceId, statement: &Statement<'
     }
 }
 
-/// Ships open units of an order; returns what the order has not open.
+/// Ships open units of an order; returns how many are beyond its open ones.
 fn ship(
     state: &mut State,
     slots: &[Slot],
@@ -73,7 +73,7 @@ fn ship(
     left
 }
 
-/// A newer version of a shipment shipped less: its latest units are open again. Returns, below 0, what no unit answers to.
+/// A newer version of a shipment shipped less: its latest units are open again. Returns, below 0, how many no unit could be found for.
 fn unship(state: &mut State, slots: &[Slot], what: (SkuId, Option<LocationId>, i64), source: SourceId) -> i64 {
     let (sku, location, mut left) = what;
     for &slot in slots.iter().rev() {
@@ -93,7 +93,7 @@ fn unship(state: &mut State, slots: &[Slot], what: (SkuId, Option<LocationId>, i
     -left
 }
 
-/// What the whole order has not open is a movement; without a place it can only be counted.
+/// Units beyond the open ones of the order are a movement; without a location they can only be counted.
 fn excess(state: &mut State, sku: SkuId, location: Option<LocationId>, on_hand: i64, source: SourceId, as_of: AsOf) {
     match location {
         _ if on_hand == 0 => {}

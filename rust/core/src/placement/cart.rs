@@ -1,7 +1,7 @@
 //! The cart check: all lines together, in order. A page's check and a hold's decision are this one function.
 //!
 //! In: lines already resolved to SKUs and base units. Out: a verdict for each line.
-//! Always: a line is judged after the lines before it that fit; a failing line takes nothing (design, "A cart").
+//! Always: a line is judged after the lines before it that fit; a failing line takes nothing (docs/rules.md, "A cart").
 
 use crate::availability::pool::SaleContext;
 use crate::availability::sellable::{self, Blocked, OversellAllowance};
@@ -199,7 +199,7 @@ impl Judge<'_> {
     }
 
     /// How many of `most` units still fit beside what lines that name locations took: each location may have enough for its
-    /// line, and all together too little. What a hold of all these lines would leave beyond any node decides.
+    /// line, and all together too little. The limit is how many units a hold of all these lines would leave unsourced.
     fn room(&self, sku: SkuId, only: Option<LocationId>, most: i64) -> i64 {
         let OversellAllowance::Units(beyond) = sellable::units(self.state, sku, &self.asking).beyond else {
             return most;

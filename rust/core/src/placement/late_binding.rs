@@ -1,7 +1,7 @@
-//! Units sold beyond any node, bound oldest first as soon as a node can take them.
+//! Late binding: unsourced units are bound, oldest first, as soon as a node can take them.
 //!
 //! In: a SKU whose stock may have changed. Out: its unsourced units, bound as a sale binds them.
-//! Always: by the same two rounds as a sale; what cannot bind is passed over (docs/rules.md, "Reservation").
+//! Always: by the same two rounds as a sale; what cannot bind is passed over (docs/rules.md, "Binding").
 
 use crate::availability::claims::Claim;
 use crate::availability::pool::{self, ClaimOwner, Claimed, SaleContext};
@@ -15,13 +15,13 @@ use crate::units::quotas::rest_of_allocation;
 
 /// One pass over a SKU's unsourced units, oldest first.
 ///
-/// A unit that the level of its new cell counts already takes no stock, so another may bind after it: whoever settles a
-/// statement draws the conclusions after each step, and goes through again until a pass binds nothing.
+/// A unit that the level of its new cell counts already takes no stock, so another may bind after it: `apply`
+/// reconciles the order after each step, and repeats passes until one binds nothing.
 #[derive(Debug)]
 pub(crate) struct Pass {
     sku: SkuId,
     ages: std::vec::IntoIter<AgeKey>,
-    /// Lines of the reservation under way that have units beyond any node.
+    /// Lines of the current reservation that have unsourced units.
     lines: std::vec::IntoIter<(AgeKey, u16)>,
     has_bound: bool,
 }
@@ -63,7 +63,7 @@ impl Pass {
     }
 }
 
-/// Orders a line's units beyond any node: those that have not left first, then by who reported that they have, and when.
+/// Orders a line's unsourced units: those that have not left first, then by the source that reported it, and when.
 fn line_up(state: &mut State, slot: Slot, sku: SkuId) {
     if unsourced_portions(state, slot, sku).nth(1).is_none() {
         return;

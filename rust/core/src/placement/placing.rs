@@ -108,7 +108,7 @@ fn keep(open: &mut i64, kept: &mut Parts, mut part: Loose, fits: bool) -> Option
     Some(part)
 }
 
-/// Where units are, or, beyond any node, where their line wants them to be.
+/// Where units are, or, of unsourced ones, the location that their line names.
 pub(crate) fn stands_at(state: &State, reservation: &Reservation, portion: &Portion) -> Option<LocationId> {
     match portion.node {
         StockNode::Hand(location) => Some(location),

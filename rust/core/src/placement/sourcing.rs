@@ -2,7 +2,7 @@
 //!
 //! In: how much of a SKU, for which channel. Out: portions bound to nodes, the rest unsourced.
 //! Always: whatever is within `sellable` can be placed, in any order of nodes; a sale takes its own allocation first and
-//! remembers what it took (design, section "Reservation").
+//! remembers what it took (docs/rules.md, "Placement").
 
 use smallvec::{SmallVec, smallvec};
 
@@ -29,29 +29,29 @@ pub(crate) struct PlacementRequest {
 /// Units from nodes, in the order in which they were taken: mostly all from one.
 pub(crate) type Placed = SmallVec<[(StockNode, i64); 2]>;
 
-/// How early a location is tried: near ones first, then by splits, then by (priority, name).
+/// How early a location is tried: those in the region first, then by splits, then by (priority, name).
 type Turn = (bool, (u8, i64), u16);
 
-/// The turn of a location with so much to give (design, section "Reservation": the rule's order).
+/// The turn of a location with this much stock (docs/rules.md, "Placement").
 fn turn(state: &State, request: &PlacementRequest, location: LocationId, stock: i64) -> Turn {
     let record = state.catalogue.channel_record(Some(request.channel));
     let place = &state.catalogue.locations[location.at()];
-    let near = request.region.is_some_and(|r| place.regions.contains(&r));
+    let in_region = request.region.is_some_and(|r| place.regions.contains(&r));
     let by_region = record.sourcing == Sourcing::Region || record.regional == Regional::Prefer;
     let splits = match record.sourcing {
         Sourcing::FewestSplits if stock >= request.quantity => (0, 0),
         Sourcing::FewestSplits => (1, -stock),
         Sourcing::Priority | Sourcing::Region => (0, 0),
     };
-    (request.region.is_some() && !near && by_region, splits, place.rank)
+    (request.region.is_some() && !in_region && by_region, splits, place.rank)
 }
 
-/// The places that may serve an order, in the order in which they are tried.
+/// The nodes that may serve an order, in the order in which they are tried.
 pub(crate) fn tried_in_order(state: &State, pool: &Pool, request: &PlacementRequest, nodes: &NodeSet) -> Vec<usize> {
     let turn_of = |n: usize| turn(state, request, pool.places[n].location, pool.stock[n]);
     let mut hand: Vec<usize> = nodes.iter().filter(|&n| pool.places[n].due.is_none()).collect();
     hand.sort_by_key(|&n| turn_of(n));
-    // Supply: earlier due first, then nearer, then in the pool's own order, which ends in the document's name.
+    // Supply: earlier due first, then by region, then in the pool's own order, which ends in the document's name.
     let mut supply: Vec<(Day, usize)> = nodes
         .iter()
         .filter_map(|n| pool.places[n].due.map(|d| (d, n)))
@@ -60,7 +60,7 @@ pub(crate) fn tried_in_order(state: &State, pool: &Pool, request: &PlacementRequ
     hand.into_iter().chain(supply.into_iter().map(|(_, n)| n)).collect()
 }
 
-/// Takes from each place in turn the most that leaves the claims as reachable as before, up to `limit`.
+/// Takes from each node in turn the most that leaves the claims as reachable as before, up to `limit`.
 fn take_round(pool: &mut Pool, order: &[usize], claims: &[Claim], mut limit: i64, out: &mut Placed) -> i64 {
     let wanted = limit;
     for &n in order {
@@ -101,7 +101,7 @@ pub(crate) fn two_rounds(
     taken
 }
 
-/// Chooses nodes for an order and says what of it is sold on the own allocation; changes nothing.
+/// Chooses nodes for an order, and how much of it is sold on the own allocation; changes nothing.
 pub(crate) fn choose(state: &State, request: &PlacementRequest) -> SmallVec<[Placement; 2]> {
     let record = state.catalogue.channel_record(Some(request.channel));
     let own_left = quotas::rest_of_allocation(state, request.sku, Some(request.channel), 0).min(request.quantity);
@@ -131,7 +131,7 @@ pub(crate) fn choose(state: &State, request: &PlacementRequest) -> SmallVec<[Pla
     with_own(placed, request.quantity, own_left)
 }
 
-/// Units that needs for one SKU together cannot have from any node, placed in the order given as a hold would place them.
+/// How many units of one SKU would be unsourced if all these needs were placed, in the order given, as a hold places them.
 pub(crate) fn shortage(state: &State, asking: &SaleContext, sku: SkuId, needs: &[(Option<LocationId>, i64)]) -> i64 {
     let draws_shared = state.catalogue.channel_record(asking.channel).draws_shared;
     let mut pool = pool::of(state, sku, asking.away);

@@ -1,4 +1,4 @@
-//! Questions: what reads answer, as ready JSON. They change nothing.
+//! Queries: what reads answer, as ready JSON. They change nothing.
 //!
 //! In: what a client asks, and `as_of` as a ready JSON object. Out: an HTTP status and a body.
 
@@ -126,7 +126,7 @@ pub(crate) fn explain(
     Ok((200, out))
 }
 
-/// `POST /v1/carts/validate`. Holds nothing; the owner's own holds on the channel are looked through.
+/// `POST /v1/carts/validate`. Holds nothing; the owner's own holds on the channel count as released.
 #[inline]
 pub(crate) fn validate(
     state: &State,
@@ -202,7 +202,7 @@ pub(crate) fn totals(state: &State) -> Vec<u8> {
         ("anomalies", c.anomalies as i64),
         ("unlocated", c.unlocated as i64),
         ("periods_left", c.periods_left as i64),
-        ("early_words", c.early_words as i64),
+        ("early_words", c.pending_order_facts as i64),
         ("void_batches", c.void_batches as i64),
         ("answers_dropped", c.answers_dropped as i64),
     ];

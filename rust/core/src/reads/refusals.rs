@@ -1,4 +1,4 @@
-//! Refusals that several commands and questions share, as problems.
+//! Refusals that several commands and queries share, as problems.
 //!
 //! In: what is wrong. Out: an answer that says so, and what to do next. Always: changes nothing.
 
@@ -10,7 +10,7 @@ use crate::state::rules::UndeclaredChannels;
 use crate::wire::errors::{Problem, RequestError};
 use crate::wire::facts::Regional;
 
-/// A request that is not well formed, or names what there is not.
+/// A request that is not well formed, or names something unknown.
 pub(crate) fn invalid(error: &RequestError) -> Answer {
     let mut out = Vec::with_capacity(256);
     error.render(&mut out);

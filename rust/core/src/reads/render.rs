@@ -1,4 +1,4 @@
-//! Answers as JSON bytes, ready to be sent (api.md).
+//! Answers as JSON bytes, ready to be sent (docs/http.md).
 //!
 //! In: the state and what was decided. Out: bytes appended to a buffer; the order of fields is fixed.
 
@@ -70,7 +70,7 @@ pub(crate) fn reservation(state: &State, r: &Reservation, as_of: &[u8], out: &mu
     }
     out.extend_from_slice(b",\"expires_at\":");
     if r.state == ReservationState::Held {
-        // Told as now plus what is left: the lead clock stands still while nobody leads.
+        // Now plus what is left: the lead clock stands still while no process leads.
         let left_ms = (r.expires_at_ms - state.position.lead_ms).max(0);
         write_time(out, (state.position.now_ms + left_ms) * 1_000);
     } else {
@@ -114,7 +114,7 @@ fn allocation(state: &State, line_sku: SkuId, portion: &Portion, out: &mut Vec<u
             let supply = state.documents.supplies.get(id.0);
             (supply.location, Some(supply.due))
         }
-        StockNode::Unsourced => unreachable!("units beyond any node are in no allocation"),
+        StockNode::Unsourced => unreachable!("unsourced units are in no allocation"),
     };
     out.extend_from_slice(b"\"location\":");
     write_string(out, state.catalogue.location_name(location));

@@ -1,7 +1,7 @@
-//! What is kept ready and follows from the tables: indexes, sums, the stock at hand of each SKU.
+//! Values derived from the tables: indexes, sums, the stock at hand of each SKU.
 //!
-//! In: a state with its tables read. Out: the same with everything that rules look up. Always: derived as the rules keep
-//! it (`invariants` compares); sums are checked, for a table can be damaged in a way that its checksum was made after.
+//! In: a state with its tables read. Out: the same with everything that rules look up. Always: derived as the rules
+//! maintain it (`invariants` compares); sums are checked, for a table can be damaged in a way that its checksum was made after.
 
 use super::SnapshotError;
 use crate::state::State;
@@ -46,7 +46,7 @@ fn demands_of_orders(state: &mut State) {
     }
 }
 
-/// Who is bound to which supply, who has units beyond any node, and the sums over all portions.
+/// Which reservations are bound to which supply or have unsourced units, and the sums over all portions.
 fn nodes(state: &mut State) -> Result<(), SnapshotError> {
     let State {
         reservations,

@@ -10,7 +10,7 @@ use super::tables::TABLES;
 use crate::state::rules::Rules;
 use crate::state::{Position, State};
 
-/// What a snapshot says of itself.
+/// What a snapshot states about itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Header {
@@ -19,7 +19,7 @@ pub struct Header {
     pub sequence: u64,
     pub batch: u64,
     pub epoch: u64,
-    /// Who led then.
+    /// The leader at that sequence.
     pub node: String,
     /// The hash of the newest batch, 64 hex digits.
     pub chain: String,

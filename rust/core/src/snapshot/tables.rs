@@ -64,6 +64,6 @@ pub(super) const TABLES: &[Table] = tables![
     "reservations" => reservations::records,
     "at_cell" => reservations::at_cell,
     "closed" => reservations::closed,
-    "early" => memory::early,
+    "early" => memory::pending_orders,
     "counters" => memory::counters,
 ];

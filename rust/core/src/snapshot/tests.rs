@@ -1,4 +1,4 @@
-//! Snapshots restore the very state: nothing forgotten, nothing of a damaged file let through.
+//! Snapshots restore the very state: nothing is lost, nothing of a damaged file is accepted.
 
 use proptest::prelude::*;
 
@@ -8,7 +8,7 @@ use crate::snapshot::blocks::BLOCK_BYTES_MAX;
 use crate::snapshot::tables::TABLES;
 use crate::{Command, Verb};
 
-/// splitmix64, so that a seed tells the whole history.
+/// splitmix64, so that a seed gives the whole history.
 struct Random(u64);
 
 impl Random {
@@ -84,7 +84,7 @@ fn fact(random: &mut Random, step: u64) -> String {
 }
 
 /// What LOG gets, and what is answered.
-type Told = (Option<Vec<u8>>, Vec<(u16, Vec<u8>)>);
+type Decided = (Option<Vec<u8>>, Vec<(u16, Vec<u8>)>);
 type Step = (Vec<String>, Vec<(Verb, String, String)>, i64);
 
 fn step(random: &mut Random, number: u64) -> Step {
@@ -112,24 +112,24 @@ fn step(random: &mut Random, number: u64) -> Step {
     (facts, asks, [0, 300, 900, 4000][random.below(4) as usize])
 }
 
-/// An engine and what it was told last, so that two can be told the same.
-struct StockNode {
+/// An engine and the last IN sequence that it got, so that two can get the same.
+struct Process {
     engine: Engine,
     in_sequence: u64,
 }
 
-impl StockNode {
+impl Process {
     fn new() -> Self {
         let mut engine = Engine::new("main", None);
         let rules = r#"{"remember_closed_ms":20000,"identities_max":12,"owner_units_max":40}"#;
         let lead = engine.lead_batch("n1", 1_790_000_000_000, rules).unwrap();
         assert!(engine.apply(1, &lead).unwrap());
-        let mut node = StockNode { engine, in_sequence: 0 };
-        node.tell(&(vec![OPENING.replace('\n', "")], vec![], 0), "policy");
+        let mut node = Process { engine, in_sequence: 0 };
+        node.decide(&(vec![OPENING.replace('\n', "")], vec![], 0), "policy");
         node
     }
 
-    fn tell(&mut self, (facts, asks, wait_ms): &Step, source: &str) -> Told {
+    fn decide(&mut self, (facts, asks, wait_ms): &Step, source: &str) -> Decided {
         let subject = format!("hf.main.in.{source}");
         let payloads: Vec<String> = facts.iter().map(|fact| format!("{{\"facts\":[{fact}]}}")).collect();
         let incoming: Vec<Incoming<'_>> = (self.in_sequence + 1..)
@@ -172,10 +172,10 @@ impl StockNode {
     }
 
     fn play(seed: u64, steps: u64) -> Self {
-        let (mut node, mut random) = (StockNode::new(), Random(seed));
+        let (mut node, mut random) = (Process::new(), Random(seed));
         for number in 0..steps {
             let next = step(&mut random, number);
-            node.tell(&next, "erp.acme");
+            node.decide(&next, "erp.acme");
         }
         node
     }
@@ -196,9 +196,9 @@ proptest! {
 
     #[test]
     fn a_restored_engine_goes_on_as_the_one_that_was_written(seed: u64, steps in 0u64..120, more in 1u64..60) {
-        let mut node = StockNode::play(seed, steps);
+        let mut node = Process::play(seed, steps);
         let bytes = node.snapshot();
-        let mut other = StockNode { engine: restored(&bytes).unwrap(), in_sequence: node.in_sequence };
+        let mut other = Process { engine: restored(&bytes).unwrap(), in_sequence: node.in_sequence };
         prop_assert_eq!(other.engine.position(), node.engine.position());
         prop_assert_eq!(other.engine.check_thoroughly(), node.engine.check_thoroughly());
         prop_assert_eq!(other.engine.totals(), node.engine.totals());
@@ -206,7 +206,7 @@ proptest! {
         let mut random = Random(seed ^ 1);
         for number in steps..steps + more {
             let next = step(&mut random, number);
-            prop_assert_eq!(node.tell(&next, "erp.acme"), other.tell(&next, "erp.acme"));
+            prop_assert_eq!(node.decide(&next, "erp.acme"), other.decide(&next, "erp.acme"));
             prop_assert_eq!(node.engine.digest(), other.engine.digest());
         }
         prop_assert!(other.snapshot() == node.snapshot(), "and what neither digest nor answers show is the same too");
@@ -214,12 +214,12 @@ proptest! {
 
     #[test]
     fn a_replay_of_the_log_gives_the_bytes_that_its_leader_gives(seed: u64, steps in 0u64..120) {
-        let mut leader = StockNode::new();
-        let mut follower = StockNode::new();
+        let mut leader = Process::new();
+        let mut follower = Process::new();
         let mut random = Random(seed);
         for number in 0..steps {
             let next = step(&mut random, number);
-            if let (Some(message), _) = leader.tell(&next, "erp.acme") {
+            if let (Some(message), _) = leader.decide(&next, "erp.acme") {
                 let sequence = leader.engine.position().sequence;
                 prop_assert!(follower.engine.apply(sequence, &message).unwrap());
             }
@@ -237,7 +237,7 @@ proptest! {
 
     #[test]
     fn no_flipped_bit_gets_through(seed: u64, at: prop::sample::Index, bit in 0u8..8) {
-        let mut bytes = StockNode::play(seed, 60).snapshot();
+        let mut bytes = Process::play(seed, 60).snapshot();
         let at = at.index(bytes.len());
         bytes[at] ^= 1 << bit;
         prop_assert!(restored(&bytes).is_err());
@@ -245,16 +245,16 @@ proptest! {
 
     #[test]
     fn no_end_that_is_cut_off_gets_through(seed: u64, at: prop::sample::Index) {
-        let bytes = StockNode::play(seed, 60).snapshot();
+        let bytes = Process::play(seed, 60).snapshot();
         prop_assert!(restored(&bytes[..at.index(bytes.len())]).is_err());
     }
 
-    /// A writer with a fault, or a hand: checksums fit, contents do not. An error or another state, never a panic.
+    /// A faulty writer, or a forger: checksums fit, contents do not. An error or another state, never a panic.
     #[test]
     fn contents_that_contradict_themselves_are_an_error(seed in 0u64..8, changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4)) {
-        let bytes = StockNode::play(seed, 100).snapshot();
+        let bytes = Process::play(seed, 100).snapshot();
         if let Ok(mut engine) = restored(&forged(&bytes, &changes)) {
-            prop_assert_eq!(engine.digest(), StockNode::play(seed, 100).engine.digest());
+            prop_assert_eq!(engine.digest(), Process::play(seed, 100).engine.digest());
         }
     }
 }
@@ -323,14 +323,14 @@ fn forged(bytes: &[u8], changes: &[(prop::sample::Index, u8)]) -> Vec<u8> {
 
 #[test]
 fn a_forgery_without_a_change_is_the_snapshot_itself() {
-    let bytes = StockNode::play(3, 80).snapshot();
+    let bytes = Process::play(3, 80).snapshot();
     let mut engine = restored(&forged(&bytes, &[])).unwrap();
-    assert_eq!(engine.digest(), StockNode::play(3, 80).engine.digest());
+    assert_eq!(engine.digest(), Process::play(3, 80).engine.digest());
 }
 
 #[test]
 fn tables_larger_than_a_block_are_cut_into_blocks() {
-    let mut node = StockNode::new();
+    let mut node = Process::new();
     for n in 0..120 {
         let level = |k: u32| {
             format!(
@@ -338,7 +338,7 @@ fn tables_larger_than_a_block_are_cut_into_blocks() {
             )
         };
         let facts: Vec<String> = (0..1_000).map(level).collect();
-        node.tell(&(vec![facts.join(",")], vec![], 0), "erp.acme");
+        node.decide(&(vec![facts.join(",")], vec![], 0), "erp.acme");
     }
     let bytes = node.snapshot();
     let engine = restored(&bytes).unwrap();
@@ -347,8 +347,8 @@ fn tables_larger_than_a_block_are_cut_into_blocks() {
 }
 
 #[test]
-fn a_newer_format_another_scope_and_another_file_are_told_apart() {
-    let bytes = StockNode::play(1, 10).snapshot();
+fn a_newer_format_another_scope_and_another_file_are_distinguished() {
+    let bytes = Process::play(1, 10).snapshot();
     let mut newer = bytes.clone();
     newer[8..12].copy_from_slice(&(FORMAT + 1).to_le_bytes());
     assert!(matches!(
@@ -366,7 +366,7 @@ fn a_newer_format_another_scope_and_another_file_are_told_apart() {
 
 #[test]
 fn a_batch_under_way_is_not_written() {
-    let mut node = StockNode::play(1, 10);
+    let mut node = Process::play(1, 10);
     let (now_ms, lead_ms) = (node.engine.position().now_ms, node.engine.position().lead_ms);
     node.engine.decide(now_ms + 86_400_000, lead_ms, &[], &[]).unwrap();
     assert!(matches!(
@@ -379,7 +379,7 @@ fn a_batch_under_way_is_not_written() {
 fn the_histories_reach_every_table() {
     let mut seen = std::collections::BTreeMap::<String, u64>::new();
     for seed in 0..12 {
-        let mut node = StockNode::play(seed, 150);
+        let mut node = Process::play(seed, 150);
         for (name, count) in node.engine.snapshot(&mut Vec::new()).unwrap().tables {
             *seen.entry(name).or_default() += count;
         }

@@ -1,7 +1,7 @@
 //! Numbers and texts as bytes: variable-length integers, little endian; signed ones zigzagged; texts behind their length.
 //!
 //! In: values, or blocks. Out: the other. Always: a number that is read lies within the bounds that its reader names, and
-//! no memory is taken on the word of a length alone.
+//! no memory is allocated for a length alone.
 
 use super::SnapshotError;
 use super::blocks::{BlockReader, BlockWriter};
@@ -226,7 +226,7 @@ impl<'a, 'b> In<'a, 'b> {
         if self.flag()? { get(self).map(Some) } else { Ok(None) }
     }
 
-    /// A list behind its length; it grows as its entries come, never on the length's word.
+    /// A list behind its length; it grows as its entries come, never by the length alone.
     pub(super) fn list<T>(&mut self, get: impl FnMut(&mut Self) -> Got<T>) -> Got<Vec<T>> {
         let mut list: Vec<T> = self.list_into(get)?;
         list.shrink_to_fit();

@@ -16,7 +16,7 @@ pub(crate) struct Sku {
     pub(crate) cells: Block,
     /// Where its rarer facts are, plus one; 0: nowhere, it is a plain SKU.
     detail: u32,
-    /// Stock at hand over all enabled locations, kept ready.
+    /// Stock at hand over all enabled locations, maintained with each change.
     pub(crate) at_hand: i64,
 }
 
@@ -101,7 +101,7 @@ pub(crate) struct Catalogue {
     pub(crate) region_names: Symbols,
 }
 
-/// What any channel is that nobody declared.
+/// The record of every undeclared channel.
 static UNDECLARED: Channel = Channel {
     declared: false,
     locations: None,
@@ -134,12 +134,12 @@ impl Catalogue {
         self.region_names.get(name).map(|n| RegionId(n as u16))
     }
 
-    /// The region of a request: one that no location serves where nobody has heard of it.
+    /// The region of a request: one that no location serves where the name is unknown.
     pub(crate) fn asked_region(&self, name: Option<&str>) -> Option<RegionId> {
         name.map(|name| self.region(name).unwrap_or(RegionId::NOWHERE))
     }
 
-    /// The channel's record; the same defaults for each that nobody declared.
+    /// The channel's record; the same defaults for each undeclared one.
     pub(crate) fn channel_record(&self, channel: Option<ChannelId>) -> &Channel {
         channel.map_or(&UNDECLARED, |c| &self.channels[c.at()])
     }

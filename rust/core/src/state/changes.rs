@@ -1,4 +1,4 @@
-//! The doors through which what the digest covers changes: each changes a thing and the digest in one step.
+//! The functions that change what the digest covers: each changes a thing and the digest in one step.
 //!
 //! In: changes that the rules worked out. Out: the changed state, its digest in step, the sequence noted where one is shown.
 //! Always: there is no other way. The fields are private to `state`, so that a rule cannot change a thing and forget the
@@ -15,7 +15,7 @@ use crate::state::{State, digest_from_scratch};
 
 /// The digest as a whole.
 impl State {
-    /// Brings the digest up to date with what the batch changed, while that is still near.
+    /// Brings the digest up to date with what the batch changed, while that is still in the processor's caches.
     pub(crate) fn settle_digest(&mut self) {
         let State {
             digest,
@@ -34,13 +34,13 @@ impl State {
         format!("{:032x}", self.digest.sum())
     }
 
-    /// The sum as it was kept up, without what the group under way has changed.
+    /// The maintained sum, without what the current group has changed.
     pub(crate) fn digest_kept(&self) -> u128 {
         self.digest.sum()
     }
 
-    /// Puts the digest counted anew in the place of the one kept up. What is noted as changed enters the old sum first, so
-    /// that nothing of it is left for the new one.
+    /// Replaces the maintained digest by the recounted one. What is noted as changed enters the old sum first, so that nothing
+    /// of it is left for the new one.
     pub(crate) fn recount_digest(&mut self) {
         self.settle_digest();
         self.digest = digest_from_scratch::count(self);

@@ -1,7 +1,7 @@
 //! The digest from scratch: over everything that the state holds, not over what changed.
 //!
-//! In: a state. Out: its digest. Always: equal to the one that is kept as things change (`digest`); a difference means
-//! that some change went past it.
+//! In: a state. Out: its digest. Always: equal to the one that is maintained with each change (`digest`); a difference
+//! means that some change bypassed it.
 
 use crate::state::catalogue::Catalogue;
 use crate::state::digest::{Digest, Entity};
@@ -37,7 +37,7 @@ pub(crate) fn count(state: &State) -> Digest {
         .reservations
         .pending_order_facts
         .values()
-        .flat_map(|early| &early.raw)
+        .flat_map(|pending| &pending.raw)
     {
         digest.add(Entity::PendingOrderFact, word.as_bytes());
     }

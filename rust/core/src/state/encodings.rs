@@ -1,7 +1,7 @@
 //! What the digest covers of each entity: its bytes, without what follows from elsewhere.
 //!
 //! In: one entity. Out: its encoding; fixed width, little endian, texts behind their length.
-//! Always: bounds, indexes and sums that are kept ready are left out; sequences too.
+//! Always: bounds, indexes and derived sums are left out; sequences too.
 
 use crate::state::catalogue::{Channel, Item, Location};
 use crate::state::digest::Encode;

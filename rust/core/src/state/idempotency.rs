@@ -10,27 +10,27 @@ use hashbrown::HashMap;
 
 use crate::wire::keys::Asked;
 
-/// An answer that is longer is not kept word by word.
+/// A longer answer is not stored in full.
 pub(crate) const ANSWER_BYTES_MAX: usize = 64 * 1024;
 /// What an entry costs beside its answer.
 pub(crate) const ENTRY_BYTES: usize = 128;
 /// How a request was answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Told {
+pub(crate) enum StoredAnswer {
     /// In parts, each under a key of its own.
     InParts,
-    /// With these words.
+    /// With this body.
     Body(Box<[u8]>),
-    /// With more words than are kept, about this reservation.
+    /// With a body that is too long to be stored, about this reservation.
     Reservation(Box<str>),
 }
 
-impl Told {
+impl StoredAnswer {
     fn bytes(&self) -> usize {
         match self {
-            Told::InParts => 0,
-            Told::Body(body) => body.len(),
-            Told::Reservation(id) => id.len(),
+            StoredAnswer::InParts => 0,
+            StoredAnswer::Body(body) => body.len(),
+            StoredAnswer::Reservation(id) => id.len(),
         }
     }
 }
@@ -43,12 +43,12 @@ pub(crate) struct Entry {
     pub(crate) at_ms: i64,
     /// HTTP's; 0 where it was answered in parts.
     pub(crate) status: u16,
-    pub(crate) told: Told,
+    pub(crate) answer: StoredAnswer,
 }
 
 impl Entry {
-    /// What the digest covers. The words of an answer follow from a state that it covers, and are spelled anew by newer
-    /// versions.
+    /// What the digest covers. The text of an answer follows from a state that it covers, and newer versions may render it
+    /// differently.
     pub(crate) fn digested(&self, key: u128) -> [u8; 42] {
         let mut bytes = [0; 42];
         bytes[..16].copy_from_slice(&key.to_le_bytes());
@@ -59,7 +59,7 @@ impl Entry {
     }
 }
 
-/// What a request is to one who remembers.
+/// How a request compares with what is remembered.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Known<'t> {
     New,
@@ -105,10 +105,10 @@ impl AnsweredRequests {
         if self.known.contains_key(&key) {
             return left;
         }
-        self.bytes += ENTRY_BYTES + entry.told.bytes();
+        self.bytes += ENTRY_BYTES + entry.answer.bytes();
         self.known.insert(key, entry);
         self.order.push_back(key);
-        // The newest stays whatever it weighs: its answer is on the way.
+        // The newest stays however large it is: its answer is on its way.
         while self.order.len() > 1 && (self.order.len() > bounds.entries_max || self.bytes > bounds.bytes_max) {
             left.extend(self.forget_oldest());
         }
@@ -124,7 +124,7 @@ impl AnsweredRequests {
     fn forget_oldest(&mut self) -> Option<(u128, Entry)> {
         let key = self.order.pop_front()?;
         let entry = self.known.remove(&key).expect("each key in the order is known");
-        self.bytes -= ENTRY_BYTES + entry.told.bytes();
+        self.bytes -= ENTRY_BYTES + entry.answer.bytes();
         Some((key, entry))
     }
 
@@ -148,7 +148,7 @@ impl AnsweredRequests {
             wrong.push("the order of answered requests is not that of those known".to_owned());
             return wrong;
         }
-        let bytes: usize = self.iter().map(|(_, entry)| ENTRY_BYTES + entry.told.bytes()).sum();
+        let bytes: usize = self.iter().map(|(_, entry)| ENTRY_BYTES + entry.answer.bytes()).sum();
         if bytes != self.bytes {
             wrong.push(format!(
                 "answered requests take {bytes} bytes, {} are counted",

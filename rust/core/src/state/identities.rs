@@ -1,4 +1,4 @@
-//! The memory of documents that add to stock, so that each counts once however often it comes (api.md, "Identity").
+//! The memory of documents that add to stock, so that each counts once however often it comes (docs/facts.md, "Identity").
 //!
 //! In: what names a document, its version and its lines. Out: whether it is new, a repeat, a newer version or an anomaly.
 //! Always: bounded; the oldest identity is forgotten first, and the order of forgetting is the order of LOG.
@@ -21,7 +21,7 @@ pub(crate) struct Remembered {
     pub(crate) moves: Moves,
 }
 
-/// What a document is to one who remembers.
+/// How a document compares with what is remembered.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Known {
     New,
@@ -64,7 +64,7 @@ impl Identities {
         }
     }
 
-    /// Remembers a document; returns what leaves the memory for it (its older self, or the oldest of all).
+    /// Remembers a document; returns what leaves the memory for it (its earlier version, or the oldest of all).
     pub(crate) fn remember(&mut self, key: u128, what: Remembered, bound: usize) -> Vec<(u128, Remembered)> {
         let mut left = Vec::new();
         if let Some(old) = self.known.insert(key, what) {

@@ -35,7 +35,7 @@ id!(
     ChannelId, u16
 );
 id!(
-    /// Who states facts (an ERP, a shop, a warehouse system).
+    /// Who sends facts (an ERP, a shop, a warehouse system).
     SourceId, u16
 );
 id!(

@@ -10,7 +10,7 @@ use crate::state::read_only::ReadOnly;
 use crate::state::stock::Cell;
 use crate::wire::facts::{FreshnessAction, OversellPolicy};
 
-/// A reservation with units beyond any node, by age.
+/// A reservation with unsourced units or units on supply, by age.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct AgeKey {
     pub(crate) serial: u64,
@@ -58,7 +58,7 @@ impl Quota {
         self.quantity.map(|q| (q - self.consumed + away).max(0))
     }
 
-    /// Applies a fact: the same period keeps what was consumed, another starts at zero (api.md, "Identity").
+    /// Applies a fact: the same period keeps what was consumed, another starts at zero (docs/facts.md, "Identity").
     pub(crate) fn set(&mut self, quantity: Option<i64>, period: Option<&str>) -> QuotaChange {
         if self.serial > 0 && self.period.as_deref() == period {
             if self.quantity == quantity {

@@ -1,7 +1,7 @@
-//! What anybody may read and only `state` may change, because the digest covers it.
+//! What every folder may read and only `state` may change, because the digest covers it.
 //!
-//! In: a value. Out: shared references; the one mutable reference stays within `state`. Always: whoever changes what is
-//! inside tells the digest in the same function (`changes`); a snapshot that is read counts the digest anew at its end.
+//! In: a value. Out: shared references; the one mutable reference stays within `state`. Always: what changes the value
+//! updates the digest in the same function (`changes`); reading a snapshot recounts the digest at its end.
 
 use std::ops::Deref;
 
@@ -14,7 +14,7 @@ impl<T> ReadOnly<T> {
         &mut self.0
     }
 
-    /// For `snapshot` alone, which puts back what a file holds and counts the digest anew afterwards.
+    /// For `snapshot` alone, which puts back what a file holds and recounts the digest afterwards.
     pub(crate) fn restoring(&mut self) -> &mut T {
         &mut self.0
     }

@@ -63,11 +63,11 @@ impl ReservationState {
 pub(crate) enum StockNode {
     Hand(LocationId),
     Supply(SupplyId),
-    /// Sold by the oversell policy beyond any node, not yet bound.
+    /// Sold, and not bound to any node (yet).
     Unsourced,
 }
 
-/// What the ERP has said of a portion.
+/// What the ERP has reported of a portion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Evidence {
     pub(crate) ack: Option<(SourceId, AsOf)>,
@@ -79,7 +79,7 @@ pub(crate) struct Evidence {
 pub(crate) struct Portion {
     pub(crate) sku: SkuId,
     pub(crate) line: u16,
-    /// Told over HTTP to have left; deducted all the same until the ERP covers it.
+    /// Reported over HTTP to have left; deducted all the same until the ERP covers it.
     pub(crate) fulfilled: bool,
     /// Counted inside its cell's level, so not deducted here.
     pub(crate) in_erp_level: bool,
@@ -176,7 +176,7 @@ impl Reservation {
     }
 }
 
-/// What was said of an order before a reservation brought its name.
+/// Facts about an order that came before a reservation named it.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct PendingOrderFacts {
     pub(crate) raw: Vec<Box<str>>,
@@ -296,7 +296,7 @@ impl Reservations {
         }
     }
 
-    /// Keeps a fact about an order that is not known; whether the order is heard of for the first time.
+    /// Stores a fact about an order that is not known; whether it is the first one about that order.
     pub(in crate::state) fn keep_pending(&mut self, order_ref: &str, raw: String) -> bool {
         let kept = &mut self
             .pending_order_facts

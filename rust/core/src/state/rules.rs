@@ -40,13 +40,13 @@ pub struct Rules {
     pub expire_batch_max: usize,
     /// How long a closed reservation is remembered, on the lead clock.
     pub remember_closed_ms: i64,
-    /// Identities of movements, closed documents and early words remembered at the most.
+    /// Identities of movements, closed documents and orders with pending facts remembered at the most.
     pub identities_max: usize,
     /// How long an answer is remembered under its idempotency key, on the lead clock.
     pub answers_kept_ms: i64,
     /// Answers remembered at the most; the oldest is dropped first.
     pub answers_max: usize,
-    /// Memory that they take at the most, 128 bytes for each beside its words.
+    /// Memory that they take at the most, 128 bytes for each beside its text.
     pub answers_bytes_max: usize,
 }
 

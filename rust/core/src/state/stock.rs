@@ -1,7 +1,7 @@
 //! Cells: the stock of one SKU at one location, in flat memory.
 //!
-//! In: numbers that `apply` worked out. Out: the terms of `at hand` (design: section "Sellable").
-//! Always: a SKU's cells lie side by side; a cell holds sums only, the reasons for them are kept elsewhere.
+//! In: numbers that the rules worked out. Out: the terms of `at hand` (docs/rules.md, section 1).
+//! Always: a SKU's cells lie side by side; a cell holds sums only, the reasons for them are stored elsewhere.
 
 use hashbrown::HashMap;
 
@@ -26,7 +26,7 @@ pub(crate) struct Cell {
     pub(crate) on_hand: i64,
     /// Quality control, damaged, quarantined and in transfer, plus movements into them.
     pub(crate) unsellable: i64,
-    /// What the ERP says it owes out of a gross level.
+    /// What the ERP reports to owe out of a gross level.
     pub(crate) allocated: i64,
     /// Open demand here that the level does not count.
     pub(crate) demand: i64,
@@ -78,7 +78,7 @@ impl Cell {
         }
     }
 
-    /// What levels and movements say, to see whether a change is theirs.
+    /// What levels and movements state, to see whether a change is theirs.
     pub(crate) fn stated(&self) -> (i64, i64, i64, i64) {
         (self.on_hand, self.unsellable, self.allocated, self.as_of)
     }
@@ -154,7 +154,7 @@ pub(crate) struct LevelStamp {
 }
 
 impl LevelStamp {
-    /// Whether something that `source` says of `as_of` is before this level. Two sources compare only by time.
+    /// Whether a statement of `source` as of `as_of` is before this level. Two sources compare only by time.
     pub(crate) fn covers(&self, source: SourceId, as_of: AsOf) -> bool {
         match (self.as_of, as_of) {
             (AsOf::Time(level), AsOf::Time(t)) => t <= level,
@@ -163,7 +163,7 @@ impl LevelStamp {
         }
     }
 
-    /// Whether the level leaves out, or says, what the ERP owes for its open orders.
+    /// Whether the level leaves out, or gives, what the ERP owes for its open orders.
     pub(crate) fn counts_orders(&self) -> bool {
         self.basis == Basis::Net || self.allocated_given
     }

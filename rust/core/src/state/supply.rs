@@ -64,7 +64,7 @@ impl Demand {
     }
 }
 
-/// The open supply and demand of one SKU, and units sold beyond any node.
+/// The open supply and demand of one SKU, and its unsourced units.
 #[derive(Debug, Default)]
 pub(crate) struct SkuSupply {
     pub(crate) supplies: Vec<SupplyId>,
@@ -167,9 +167,9 @@ impl<T> Register<T> {
     }
 }
 
-/// What is kept ready of a supply, beside what the digest covers.
+/// What is derived for a supply, beside what the digest covers.
 impl Register<Supply> {
-    /// Units of reservations are bound to it, or below 0 no longer.
+    /// Binds units of reservations to it; below 0: unbinds.
     pub(crate) fn bind(&mut self, id: SupplyId, units: i64) {
         self.get_mut(id.0).bound += units;
     }
@@ -185,9 +185,9 @@ impl Register<Supply> {
     }
 }
 
-/// What is kept ready of a demand, beside what the digest covers.
+/// What is derived for a demand, beside what the digest covers.
 impl Register<Demand> {
-    /// So many of its units are covered by reservations of its order; whether that is news.
+    /// Sets how many of its units are covered by reservations of its order; whether that changed.
     pub(crate) fn cover(&mut self, id: DemandId, units: i64) -> bool {
         let demand = self.get_mut(id.0);
         std::mem::replace(&mut demand.covered, units) != units

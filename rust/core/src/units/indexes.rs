@@ -1,4 +1,4 @@
-//! The indexes that find reservations: by what they hold beyond the shelf, by their due time and owner, by cell.
+//! The indexes that find reservations: by supply and unsourced units, by their due time and owner, by cell.
 //!
 //! In: a reservation that changed. Out: the indexes, as it stands now. Always: the ledger and the beginnings and ends of
 //! holds call these; a rule does not.
@@ -8,7 +8,7 @@ use crate::state::ids::{LocationId, SkuId, Slot};
 use crate::state::policies::AgeKey;
 use crate::state::reservations::{Owner, StockNode};
 
-/// Notes in the indexes by age that a reservation has, or no longer has, units on a supply or beyond any node.
+/// Notes in the indexes by age that a reservation has, or no longer has, units on a supply or unsourced ones.
 pub(crate) fn renew(state: &mut State, slot: Slot, sku: SkuId, node: StockNode) {
     let reservation = state.reservations.get(slot);
     let age: AgeKey = reservation.age(slot);
@@ -57,7 +57,7 @@ pub(crate) fn renew_hold(state: &mut State, slot: Slot, until_ms: i64, owner: Op
     }
 }
 
-/// A hold is no hold any more: it is not due, and its owner holds it no longer.
+/// A hold has ended: it is no longer due, and no longer listed with its owner.
 pub(crate) fn end_hold(state: &mut State, slot: Slot) {
     let reservation = state.reservations.get(slot);
     let (due, owner) = ((reservation.expires_at_ms, reservation.serial, slot), reservation.owner);

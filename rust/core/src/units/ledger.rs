@@ -1,8 +1,8 @@
 //! The ledger: the only writer of portions, and of what they take from nodes and quotas.
 //!
-//! In: units to take, move, give back or mark. Out: portions, the books of their nodes, quotas and indexes, in step.
+//! In: units to take, move, give back or mark. Out: portions, the totals of their nodes, quotas and indexes, in step.
 //! Always: a portion that left its reservation is a [`Loose`] one, and goes back by a method of this file; what goes back
-//! gives exactly back what it took (docs/rules.md, "Reservation").
+//! gives exactly back what it took (docs/rules.md, section 2).
 
 use std::ops::Deref;
 
@@ -23,7 +23,7 @@ pub(crate) struct Placement {
     pub(crate) own: i64,
 }
 
-/// A portion that was taken out of its reservation while its units are still in the books.
+/// A portion that was taken out of its reservation while its units still count at their node and quotas.
 #[derive(Debug)]
 #[must_use = "units that left a reservation go back to it, elsewhere, or to stock"]
 pub(crate) struct Loose(Portion);
@@ -58,7 +58,7 @@ pub(crate) fn class(node: StockNode) -> u8 {
     }
 }
 
-/// Moves units into or out of a node's books: confirmed ones count as committed, held ones as held.
+/// Adds units to a node's totals, or takes them off: confirmed ones count as committed, held ones as held.
 fn occupy(state: &mut State, sku: SkuId, node: StockNode, quantity: i64, confirmed: bool) {
     if quantity == 0 {
         return;
@@ -141,7 +141,7 @@ pub(crate) fn put(state: &mut State, slot: Slot, Loose(portion): Loose) {
     portions.insert(at, portion);
 }
 
-/// Takes every unit out of a hold that is replaced. Its own units beyond any node are then no claims on the new ones.
+/// Takes every unit out of a hold that is replaced. Its own unsourced units then do not claim what the new ones may take.
 pub(crate) fn take_out_all(state: &mut State, slot: Slot) -> impl Iterator<Item = Loose> + use<> {
     let portions = std::mem::take(&mut state.edit(slot).portions);
     for portion in portions.iter().filter(|p| p.node == StockNode::Unsourced) {
@@ -208,7 +208,7 @@ pub(crate) fn relocate(
         portion.in_erp_level = false;
         portion.node = node;
         occupy(state, sku, node, quantity, true);
-        // What the ERP saw of a unit elsewhere says nothing about this place.
+        // An acknowledgement of a unit elsewhere does not count at this location.
         let elsewhere = state.location_of(from) != state.location_of(node);
         if let (true, Some(evidence)) = (elsewhere, portion.evidence.as_deref_mut()) {
             evidence.ack = None;

@@ -1,7 +1,7 @@
 //! Allocations and caps as they are consumed and given back, period by period.
 //!
 //! In: units that a sale takes or gives back, and the period that they belong to. Out: changed quotas.
-//! Always: what was taken in one period goes back only into the same (docs/rules.md, "Consumed").
+//! Always: what was taken in one period goes back only into the same (docs/rules.md, "Placement").
 
 use crate::state::State;
 use crate::state::catalogue::Detail;
@@ -49,7 +49,7 @@ pub(crate) fn serial(state: &State, sku: SkuId, channel: ChannelId, kind: QuotaK
     quotas.and_then(|all| all.get(&channel)).map_or(0, |quota| quota.serial)
 }
 
-/// What is left of a channel's allocation, never below 0. `away`: units that a hypothetical question gives back.
+/// What is left of a channel's allocation, never below 0. `away`: units that count as given back in a hypothetical query.
 #[inline]
 pub(crate) fn rest_of_allocation(state: &State, sku: SkuId, channel: Option<ChannelId>, away: i64) -> i64 {
     let quota = channel.and_then(|c| state.catalogue.detail(sku).and_then(|d| d.allocations.get(&c)));

@@ -91,7 +91,7 @@ pub(crate) fn apply(state: &mut State, slot: Slot, order_ref: Option<&str>) {
     reconcile::renew(state, slot);
 }
 
-/// A late confirm: the lines are placed anew, on what there is now.
+/// A late confirm: the lines are placed again, on the stock of now.
 fn retake(state: &mut State, slot: Slot) {
     let reservation = state.edit(slot);
     reservation.closed_at_ms = 0;

@@ -1,4 +1,4 @@
-//! The LOG batch: one message that says what happened, chained to the one before (design.md, sections 5 and 6).
+//! The LOG batch: one message with what happened, chained to the one before (docs/log.md, "A batch").
 //!
 //! In: a header and encoded facts. Out: the message's bytes, and back. Always: the bytes are what is hashed and kept;
 //! nothing ever encodes a batch again after it was read.
@@ -6,7 +6,7 @@
 use serde::de::{Deserialize, Deserializer, Error};
 use serde_json::value::RawValue;
 
-use crate::wire::facts::quick::next_logged;
+use crate::wire::facts::fast_path::next_logged;
 use crate::wire::facts::take::{Name, Object, one};
 use crate::wire::facts::words::words;
 use crate::wire::facts::{FactError, Statement, Text, parse_logged};
@@ -62,7 +62,7 @@ pub struct Batch<'a> {
     pub facts: Vec<Result<Statement<'a>, FactError>>,
 }
 
-/// The message is no batch that this code can read: whoever replays must stop, and run the version that wrote it.
+/// The message is not a batch that this code can read: a replay must stop, and go on with the version that wrote it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("unreadable batch: {reason}")]
 pub struct BatchError {
@@ -81,7 +81,7 @@ impl BatchWriter {
         Self::default()
     }
 
-    /// Appends one fact; says by how many bytes the message grew.
+    /// Appends one fact; returns by how many bytes the message grew.
     pub fn push(&mut self, statement: &Statement<'_>) -> usize {
         let before = self.facts.len();
         if self.count > 0 {
@@ -223,7 +223,7 @@ fn any(text: &str) -> Result<Batch<'_>, BatchError> {
     Ok(Batch { header, facts })
 }
 
-/// A batch of facts as [`BatchWriter`] writes it, read quickly; None: for serde to read, and to say what is wrong.
+/// A batch of facts as [`BatchWriter`] writes it, by the fast path; None: for serde to read, and to report what is wrong.
 fn usual(text: &str) -> Option<Batch<'_>> {
     const FACTS: &str = ",\"facts\":";
     // No string holds this: its quotes would stand behind backslashes. Within another object what is before it is no header.

@@ -1,4 +1,4 @@
-//! Request bodies: what a caller asks, parsed so that it cannot be malformed (api.md, "HTTP").
+//! Request bodies: what a caller asks, parsed so that it cannot be malformed (docs/http.md).
 //!
 //! In: the bytes of a body. Out: a value whose shape and bounds are checked, or a [`RequestError`] that lists what is
 //! wrong. Always: a good body costs one pass that borrows its strings; only a bad one is read again, to list every flaw.
@@ -14,9 +14,9 @@ use crate::wire::facts::bounds::{
 use crate::wire::facts::take::{Int, List, Name, Object, int, one, opt, text_flaw};
 use crate::wire::facts::{QuantityLine, QuantityLines, located};
 
+mod fast_path;
 mod flaws;
 mod incoming;
-mod quick;
 mod split;
 
 use flaws::Field;
@@ -81,7 +81,7 @@ const PUT: &[Field] = &[
 
 /// Reads the body of `PUT /v1/reservations/{id}`.
 pub fn parse_put(body: &[u8]) -> Result<PutBody<'_>, RequestError> {
-    let put: PutBody<'_> = quick::put(utf8(body)?).map_or_else(|| parse(body, PUT), Ok)?;
+    let put: PutBody<'_> = fast_path::put(utf8(body)?).map_or_else(|| parse(body, PUT), Ok)?;
     if put.supersede && put.owner.is_none() {
         return Err(RequestError::invalid("owner", "is needed with supersede"));
     }
@@ -101,7 +101,7 @@ pub fn parse_confirm(body: &[u8]) -> Result<ConfirmBody<'_>, RequestError> {
     if body.is_empty() {
         return Ok(ConfirmBody { order_ref: None });
     }
-    quick::confirm(utf8(body)?).map_or_else(|| parse(body, &[Field::optional::<Name<'_>>("order_ref")]), Ok)
+    fast_path::confirm(utf8(body)?).map_or_else(|| parse(body, &[Field::optional::<Name<'_>>("order_ref")]), Ok)
 }
 
 /// Reads the body of `.../release` and `.../cancel`: `{}` or nothing.
@@ -235,7 +235,7 @@ fn utf8(body: &[u8]) -> Result<&str, RequestError> {
     std::str::from_utf8(body).map_err(|_| RequestError::new(Problem::MalformedJson))
 }
 
-/// Says everything that is wrong with a body that serde refused with `error`.
+/// Lists everything that is wrong with a body that serde refused with `error`.
 #[cold]
 fn refusal(text: &str, fields: &[Field], error: &serde_json::Error) -> RequestError {
     if let Some(refused) = not_json(text) {
@@ -256,7 +256,7 @@ fn not_json(text: &str) -> Option<RequestError> {
     ))
 }
 
-/// For bodies that only wrap others: says the first flaw.
+/// For bodies that only wrap others: the first flaw.
 fn parse_located<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, RequestError> {
     serde_json::from_str::<Object<T>>(text)
         .map(|object| object.0)
@@ -273,6 +273,6 @@ fn first_flaw<'a, T: Deserialize<'a>>(text: &'a str) -> FieldError {
 }
 
 #[cfg(test)]
-mod quick_tests;
+mod fast_path_tests;
 #[cfg(test)]
 mod tests;

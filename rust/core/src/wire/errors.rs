@@ -1,7 +1,7 @@
-//! Problems: every way a request can be refused, and how that is told (api.md, "Errors").
+//! Problems: every way a request can be refused, and how that is reported (docs/http.md, "Problems").
 //!
 //! In: what went wrong. Out: an RFC 9457 body. Always: one [`Problem`] has one name, one status and one title, and its
-//! detail tells the reader what to do next.
+//! detail tells the client what to do next.
 
 use crate::wire::json;
 

@@ -1,6 +1,6 @@
 //! Facts: what happened, as parsed values that cannot be malformed.
 //!
-//! In: one JSON object per fact. Out: a [`Fact`] whose bounds and shape are already checked (api.md, "Facts"), and the
+//! In: one JSON object per fact. Out: a [`Fact`] whose bounds and shape are already checked (docs/facts.md), and the
 //! canonical bytes of one. Always: strings borrow from the message where they can; quantities are integers in whatever
 //! unit the fact names; `parse_logged(encode(statement)) == statement`.
 
@@ -9,10 +9,10 @@ use std::borrow::Cow;
 pub mod bounds;
 mod encode;
 mod envelope;
+pub(crate) mod fast_path;
 mod orders;
 mod parse;
 mod policies;
-pub(crate) mod quick;
 mod requests;
 mod reservations;
 mod shapes;
@@ -42,7 +42,7 @@ pub type Text<'a> = Cow<'a, str>;
 /// A calendar day: days since 1970-01-01.
 pub type Day = i32;
 
-/// When a source says its statement was true, on that source's own clock.
+/// When a statement was true, on its source's own clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum AsOf {
     /// The source's own running number.
@@ -85,7 +85,7 @@ pub enum Fact<'a> {
     DigestRecounted(DigestRecounted),
 }
 
-/// A fact with who said it.
+/// A fact with its source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Statement<'a> {
     /// The source whose clock and identities the fact uses; empty for what commands became.
@@ -130,7 +130,7 @@ impl Fact<'_> {
         }
     }
 
-    /// When it was true, as its source says.
+    /// When it was true, by its source's clock.
     pub const fn as_of(&self) -> Option<AsOf> {
         match self {
             Self::StockLevel(f) => Some(f.as_of),

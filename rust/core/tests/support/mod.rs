@@ -37,7 +37,7 @@ impl Node {
         decision
     }
 
-    /// The digest kept up, the one counted anew, and the one of an engine restored from a snapshot are the same.
+    /// The maintained digest, the recounted one, and that of an engine restored from a snapshot are the same.
     pub(crate) fn assert_digest(&mut self) {
         assert_eq!(self.engine.check_thoroughly(), Vec::<String>::new());
         let digest = self.engine.digest();

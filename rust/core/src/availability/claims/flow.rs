@@ -74,7 +74,7 @@ impl Network {
         self.add_arc(SOURCE, vertex, 0)
     }
 
-    /// Pushes what still goes from source to sink, and tells how much that was.
+    /// Pushes what still flows from source to sink, and returns how much that was.
     fn push_all(&mut self) -> i128 {
         let mut pushed = 0;
         while self.find_levels() {

@@ -24,7 +24,7 @@ fn ship(world: &mut World, reference: &str, version: i64, lines: &Value) {
 }
 
 #[test]
-fn it_takes_the_open_units_at_the_named_place_and_changes_nothing_that_can_be_sold() {
+fn it_takes_the_open_units_at_the_named_location_and_changes_nothing_that_can_be_sold() {
     let mut world = ordered();
     ship(
         &mut world,
@@ -39,7 +39,7 @@ fn it_takes_the_open_units_at_the_named_place_and_changes_nothing_that_can_be_so
 }
 
 #[test]
-fn beyond_the_named_place_it_takes_units_from_elsewhere_and_they_have_left_from_the_named_one() {
+fn beyond_the_named_location_it_takes_units_from_elsewhere_and_they_have_left_from_the_named_one() {
     let mut world = ordered();
     ship(
         &mut world,
@@ -113,7 +113,7 @@ fn units_reported_over_http_to_have_left_leave_first() {
 }
 
 #[test]
-fn units_bound_to_supply_or_to_no_node_leave_last_and_from_the_named_place() {
+fn units_bound_to_supply_or_to_no_node_leave_last_and_from_the_named_location() {
     let mut world = World::new();
     world.channel("web", json!({"supply_horizon_days": 10}));
     world.level("S", "A", 1);

@@ -1,4 +1,4 @@
-//! Units beyond any node bind oldest first as soon as a node can take them (docs/rules.md, "Binding").
+//! Unsourced units bind oldest first as soon as a node can take them (docs/rules.md, "Binding").
 
 use serde_json::json;
 

@@ -1,8 +1,8 @@
-//! Tables of what is remembered: identities of documents, answered requests, words about orders not yet known, counters.
+//! Tables of what is remembered: identities of documents, answered requests, facts about orders not yet known, counters.
 
 use super::super::SnapshotError;
 use super::super::wire::{In, Out};
-use crate::state::idempotency::{ANSWER_BYTES_MAX, Bounds, Entry, Told};
+use crate::state::idempotency::{ANSWER_BYTES_MAX, Bounds, Entry, StoredAnswer};
 use crate::state::identities::Remembered;
 use crate::state::ids::{LocationId, SkuId};
 use crate::state::reservations::PendingOrderFacts;
@@ -68,14 +68,14 @@ pub(super) mod answered {
                 request,
                 at_ms,
                 status,
-                told,
+                answer,
             } = entry;
             out.fixed(&key.to_le_bytes()).fixed(&request.to_le_bytes());
             out.int(*at_ms).uint(*status);
-            match told {
-                Told::InParts => out.byte(0),
-                Told::Body(body) => out.byte(1).size(body.len()).fixed(body),
-                Told::Reservation(id) => out.byte(2).text(id),
+            match answer {
+                StoredAnswer::InParts => out.byte(0),
+                StoredAnswer::Body(body) => out.byte(1).size(body.len()).fixed(body),
+                StoredAnswer::Reservation(id) => out.byte(2).text(id),
             };
             out.end_entry();
         }
@@ -88,14 +88,14 @@ pub(super) mod answered {
                 request: u128::from_le_bytes(input.fixed()?),
                 at_ms: input.int()?,
                 status: input.narrow()?,
-                told: match input.byte()? {
-                    0 => Told::InParts,
-                    1 => Told::Body(input.text()?.into_boxed_bytes()),
-                    2 => Told::Reservation(input.text()?),
+                answer: match input.byte()? {
+                    0 => StoredAnswer::InParts,
+                    1 => StoredAnswer::Body(input.text()?.into_boxed_bytes()),
+                    2 => StoredAnswer::Reservation(input.text()?),
                     other => return Err(input.damaged(format!("{other} is no way of answering"))),
                 },
             };
-            if matches!(&entry.told, Told::Body(body) if body.len() > ANSWER_BYTES_MAX) {
+            if matches!(&entry.answer, StoredAnswer::Body(body) if body.len() > ANSWER_BYTES_MAX) {
                 return Err(input.damaged("an answer is too long"));
             }
             if state.answered.has(key) {
@@ -107,8 +107,8 @@ pub(super) mod answered {
     }
 }
 
-/// In the order in which orders were first heard of.
-pub(super) mod early {
+/// In the order in which orders were first named.
+pub(super) mod pending_orders {
     use super::*;
 
     pub(crate) fn count(state: &State) -> u64 {
@@ -117,14 +117,14 @@ pub(super) mod early {
 
     pub(crate) fn write(state: &State, out: &mut Out<'_, '_>) {
         for order in &state.reservations.pending_orders {
-            let words = state
+            let facts = state
                 .reservations
                 .pending_order_facts
                 .get(order)
                 .map_or(&[][..], |e| &e.raw[..]);
-            out.text(order).size(words.len());
-            for word in words {
-                out.text(word).end_entry();
+            out.text(order).size(facts.len());
+            for fact in facts {
+                out.text(fact).end_entry();
             }
         }
     }
@@ -160,7 +160,7 @@ pub(super) mod counters {
             anomalies,
             unlocated,
             periods_left,
-            early_words,
+            pending_order_facts,
             void_batches,
             answers_dropped,
         } = counters;
@@ -172,7 +172,8 @@ pub(super) mod counters {
             ("anomalies", anomalies),
             ("unlocated", unlocated),
             ("periods_left", periods_left),
-            ("early_words", early_words),
+            // Its name in the file is from an earlier version.
+            ("early_words", pending_order_facts),
             ("void_batches", void_batches),
             ("answers_dropped", answers_dropped),
         ]

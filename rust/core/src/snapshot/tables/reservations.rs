@@ -1,4 +1,4 @@
-//! Tables of reservations: which slots are taken, who is in them, and the two orders that nothing else tells.
+//! Tables of reservations: which slots are taken, who is in them, and two orders that nothing else gives.
 
 use super::super::SnapshotError;
 use super::super::wire::{In, Out};
@@ -134,8 +134,8 @@ pub(super) mod records {
             cap_period,
             evidence,
         } = portion;
-        let told = evidence.as_deref();
-        let (acknowledged, shipped) = (told.and_then(|e| e.ack), told.and_then(|e| e.shipped));
+        let known = evidence.as_deref();
+        let (acknowledged, shipped) = (known.and_then(|e| e.ack), known.and_then(|e| e.shipped));
         let (kind, at) = match node {
             StockNode::Hand(location) => (0, u32::from(location.0)),
             StockNode::Supply(supply) => (1, supply.0),
@@ -145,7 +145,7 @@ pub(super) mod records {
         out.byte(
             kind | when(*fulfilled, FULFILLED)
                 | when(*in_erp_level, IN_ERP_LEVEL)
-                | when(told.is_some(), EVIDENCE)
+                | when(known.is_some(), EVIDENCE)
                 | when(acknowledged.is_some(), ACKNOWLEDGED)
                 | when(shipped.is_some(), SHIPPED),
         );
@@ -253,7 +253,7 @@ pub(super) mod records {
         };
         let (quantity, own) = (input.quantity()?, input.quantity()?);
         let (own_period, cap_period) = (input.narrow()?, input.narrow()?);
-        let told = |i: &mut In<'_, '_>, bit: u8| -> Result<_, SnapshotError> {
+        let read = |i: &mut In<'_, '_>, bit: u8| -> Result<_, SnapshotError> {
             if bits & bit == 0 {
                 return Ok(None);
             }
@@ -261,15 +261,15 @@ pub(super) mod records {
             Ok(Some((source, i.stamp()?)))
         };
         let evidence = Evidence {
-            ack: told(input, ACKNOWLEDGED)?,
-            shipped: told(input, SHIPPED)?,
+            ack: read(input, ACKNOWLEDGED)?,
+            shipped: read(input, SHIPPED)?,
         };
-        let is_told = bits & EVIDENCE != 0;
+        let has_evidence = bits & EVIDENCE != 0;
         if quantity <= 0
             || own < 0
             || own > quantity
             || bits & 128 != 0
-            || (!is_told && evidence != Evidence::default())
+            || (!has_evidence && evidence != Evidence::default())
         {
             return Err(input.damaged("a portion contradicts itself"));
         }
@@ -283,7 +283,7 @@ pub(super) mod records {
             own,
             own_period,
             cap_period,
-            evidence: is_told.then(|| Box::new(evidence)),
+            evidence: has_evidence.then(|| Box::new(evidence)),
         })
     }
 }

@@ -7,7 +7,7 @@ use crate::state::reservations::{Reservation, ReservationState};
 
 /// Reservations.
 impl State {
-    /// A reservation to be changed; the batch under way is noted as its last change.
+    /// A reservation to be changed; the current batch is noted as its last change.
     #[inline]
     pub(crate) fn edit(&mut self, slot: Slot) -> &mut Reservation {
         let reservation = self.reservations.get_mut(slot);
@@ -18,7 +18,7 @@ impl State {
         reservation
     }
 
-    /// A new one is marked dirty by whoever makes it: it is in no sum yet.
+    /// A new one is marked dirty by its maker: it is in no sum yet.
     pub(crate) fn add_reservation(&mut self, reservation: Reservation) -> Slot {
         assert!(
             reservation.dirty,
@@ -60,7 +60,7 @@ impl State {
 
 /// Facts about orders that no reservation has named yet.
 impl State {
-    /// Keeps one; bounded, the order heard of first is dropped first.
+    /// Stores one; bounded, the oldest order is dropped first.
     pub(crate) fn keep_pending_fact(&mut self, order_ref: &str, raw: String) {
         self.digest.add(Entity::PendingOrderFact, raw.as_bytes());
         if self.reservations.keep_pending(order_ref, raw) {
@@ -71,7 +71,7 @@ impl State {
         }
     }
 
-    /// Takes out what was kept for an order, in order of arrival.
+    /// Takes out the facts stored for an order, in order of arrival.
     pub(crate) fn take_pending_facts(&mut self, order_ref: &str) -> Vec<Box<str>> {
         let kept = self.reservations.take_pending(order_ref);
         for raw in &kept {

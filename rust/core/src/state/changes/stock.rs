@@ -102,7 +102,7 @@ impl State {
             .add(Entity::Owner, &encodings::owner_bytes(location, source));
     }
 
-    /// A source tells the time or it counts; what it says first decides.
+    /// A source sends times or running numbers; its first fact decides.
     pub(crate) fn set_clock(&mut self, source: SourceId, tells_time: bool) {
         self.source_clock.as_mut()[source.at()] = Some(tells_time);
         self.digest

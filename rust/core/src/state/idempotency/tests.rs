@@ -15,7 +15,7 @@ fn entry(request: u128, at_ms: i64, words: usize) -> Entry {
         request,
         at_ms,
         status: 200,
-        told: Told::Body(vec![b'x'; words].into()),
+        answer: StoredAnswer::Body(vec![b'x'; words].into()),
     }
 }
 
@@ -40,12 +40,12 @@ fn each_api_key_has_keys_of_its_own_and_each_part_too() {
 fn a_part_of_another_request_is_a_conflict_even_where_the_first_had_no_such_part() {
     let mut table = AnsweredRequests::default();
     let first = Asked::whole(None, "k", 1);
-    let told = Entry {
-        told: Told::InParts,
+    let in_parts = Entry {
+        answer: StoredAnswer::InParts,
         status: 0,
         ..entry(1, 0, 0)
     };
-    table.remember(first.root, told, WIDE);
+    table.remember(first.root, in_parts, WIDE);
     table.remember(first.part(0).key, entry(1, 0, 1), WIDE);
     assert_eq!(table.ask(&first.part(0)), Known::Repeat(&entry(1, 0, 1)));
     assert_eq!(table.ask(&first.part(1)), Known::New);
@@ -92,7 +92,7 @@ proptest! {
         let mut table = AnsweredRequests::default();
         let mut list: Vec<(u128, Entry)> = Vec::new();
         let mut now_ms = 0;
-        let weight = |list: &[(u128, Entry)]| list.iter().map(|(_, e)| ENTRY_BYTES + e.told.bytes()).sum::<usize>();
+        let weight = |list: &[(u128, Entry)]| list.iter().map(|(_, e)| ENTRY_BYTES + e.answer.bytes()).sum::<usize>();
         for (key, request, waited_ms, words) in steps {
             now_ms += waited_ms;
             while let Some((gone, _)) = table.forget_older(now_ms - kept_ms) {

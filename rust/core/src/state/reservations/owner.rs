@@ -1,13 +1,13 @@
-//! Owners: whose a hold is, never in clear.
+//! Owners: who holds a reservation, never as plain text.
 //!
-//! In: the digits that LOG carries. Out: 128 bits, and the digits again. Always: what is no hash becomes one.
+//! In: the digits that LOG carries. Out: 128 bits, and the digits again. Always: any other text is hashed.
 
-/// The keyed hash of an owner: 128 bits, told as 32 hexadecimal digits.
+/// The keyed hash of an owner: 128 bits, written as 32 hexadecimal digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Owner([u8; 16]);
 
 impl Owner {
-    /// The owner of a LOG fact. The gateway writes 32 digits; whatever else stands there becomes as many.
+    /// The owner of a LOG fact. The gateway writes 32 digits; any other text is hashed to as many.
     pub(crate) fn of(text: &str) -> Self {
         let digits = <&[u8; 32]>::try_from(text.as_bytes()).ok();
         let read = digits.and_then(read_hex);
@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_owner_is_read_from_digits_and_told_as_them() {
+    fn an_owner_is_read_from_digits_and_written_as_them() {
         let digits = "00ff10a9b8c7d6e5f4039281706f5e4d";
         assert_eq!(&Owner::of(digits).digits(), digits.as_bytes());
         for other in [

@@ -1,7 +1,7 @@
 //! Fetching reservations, and the places of the tables that find them, before they are asked for one by one.
 //!
 //! In: the ids, owners and orders that the next commands name. Out: the slots that they most likely have, and a number that
-//! keeps the reading from being left out. Always: changes nothing; what it mistakes costs time only.
+//! keeps the reading from being left out. Always: changes nothing; a mistake costs time only.
 
 use smallvec::SmallVec;
 

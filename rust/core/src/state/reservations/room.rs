@@ -1,7 +1,7 @@
 //! Where reservations lie, and how a name finds them: flat memory, and tables of slots by the tag of a name.
 //!
 //! In: reservations, and the names that they carry themselves. Out: the same by slot, slots by tag.
-//! Always: a table keeps no name twice; whoever asks compares with the one that the reservation carries. A reservation
+//! Always: a table stores no name; the caller compares with the one that the reservation carries. A reservation
 //! made after another lies beside it, so a group that is decided together is read together.
 
 use hashbrown::HashTable;

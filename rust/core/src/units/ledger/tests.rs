@@ -128,7 +128,7 @@ fn portions(state: &State, slot: Slot) -> &[Portion] {
     &state.reservations.get(slot).portions
 }
 
-/// The place of a portion, counted round; None: there is none.
+/// The index of a portion, counted round; None: there is none.
 fn place(state: &State, slot: Slot, at: usize) -> Option<usize> {
     at.checked_rem(portions(state, slot).len())
 }
@@ -259,7 +259,7 @@ fn act_on_order(state: &mut State, slot: Slot, act: Act) {
     }
 }
 
-/// What the invariants do not ask for: quotas to the unit, and indexes that list nobody in vain.
+/// What the invariants do not ask for: exact quotas, and indexes that list no reservation without such units.
 fn assert_books(state: &mut State) {
     state.settle_digest();
     assert_eq!(invariants::check_thoroughly(state), Vec::<String>::new());
@@ -346,7 +346,7 @@ fn units_that_bind_in_a_later_period_keep_what_they_took_in_the_earlier_one() {
     world.hold("cart", "web", &[("S", 5)]);
     world.fact("allocation", allocated(1, "june"));
     world.level("S", "A", 5);
-    // Two on the allocation of May, one on that of June; the two of May go back to nobody.
+    // Two on the allocation of May, one on that of June; the two of May go back to no allocation.
     assert_eq!(world.units("cart"), "2 S (2 own) at A, 3 S (1 own) at A");
     assert_eq!(world.consumed("S", "web", QuotaKind::Allocation), 1);
     world.release("cart");

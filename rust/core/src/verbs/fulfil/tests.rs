@@ -43,7 +43,7 @@ fn a_shipment_and_a_later_level_end_the_deduction() {
 }
 
 #[test]
-fn they_leave_from_the_named_place_first_then_by_priority() {
+fn they_leave_from_the_named_location_first_then_by_priority() {
     let mut world = ordered(&[("S", 6)]);
     assert_eq!(world.units("o1"), "3 S at A, 3 S at B");
     fulfil(&mut world, &json!([{"sku": "S", "location": "B", "quantity": 2}]));
@@ -56,7 +56,7 @@ fn they_leave_from_the_named_place_first_then_by_priority() {
 }
 
 #[test]
-fn more_than_the_named_place_has_leaves_from_elsewhere() {
+fn more_than_the_named_location_has_leaves_from_elsewhere() {
     let mut world = ordered(&[("S", 6)]);
     let answer = fulfil(&mut world, &json!([{"sku": "S", "location": "B", "quantity": 5}]));
     assert_eq!(answer.status, 200);

@@ -1,7 +1,7 @@
-//! A hold is made or replaced, as LOG says.
+//! A hold is made or replaced, as a fact of LOG says.
 //!
 //! In: a `reservation.held` fact, already decided to fit. Out: the reservation, with units bound to nodes.
-//! Always: the old lines are free for the new ones; the owner's other holds end first, where the fact says so.
+//! Always: the old lines are free for the new ones; the owner's other holds end first, where the fact supersedes.
 
 use super::body_hash;
 use crate::placement::placing;

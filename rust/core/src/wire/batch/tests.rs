@@ -1,4 +1,4 @@
-//! Batches written and read back, damaged ones refused, split quickly as serde splits them.
+//! Batches written and read back, damaged ones refused, split by the fast path as serde splits them.
 
 use std::borrow::Cow;
 

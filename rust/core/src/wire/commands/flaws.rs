@@ -12,7 +12,7 @@ use crate::wire::errors::FieldError;
 use crate::wire::facts::reason_of;
 use crate::wire::facts::take::{Bounded, Int, List, Taken};
 
-/// How many flaws are told of one body.
+/// How many flaws are reported of one body.
 const FLAWS_MAX: usize = 100;
 
 /// A member that an object may have.
@@ -26,7 +26,7 @@ pub(super) struct Field {
 
 #[derive(Debug, Clone, Copy)]
 enum Shape {
-    /// One value; the function says what is wrong with it.
+    /// One value; the function returns what is wrong with it.
     Value(fn(&str) -> Option<String>),
     /// An array of at least one and at most so many values.
     Values(fn(&str) -> Option<String>, usize),

@@ -65,7 +65,7 @@ impl From<InKey> for Asked {
     }
 }
 
-/// Reads a message from IN; anybody may have written it. Errors display as `malformed-json` or
+/// Reads a message from IN; any publisher may have written it. Errors display as `malformed-json` or
 /// `malformed: path: reason`.
 pub fn parse_in_message(payload: &[u8]) -> Result<InMessage<'_>, FactError> {
     let text = std::str::from_utf8(payload).map_err(|_| FactError::NotJson)?;

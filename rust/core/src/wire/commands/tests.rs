@@ -209,7 +209,7 @@ fn a_message_from_in_says_what_is_wrong_with_it() {
 }
 
 #[test]
-fn only_so_many_flaws_are_told() {
+fn only_so_many_flaws_are_reported() {
     let lines = vec!["{}"; LINES_MAX].join(",");
     let body = format!("{{\"channel\":\"web\",\"ttl_ms\":1,\"lines\":[{lines}]}}");
     assert_eq!(parse_put(body.as_bytes()).unwrap_err().errors.len(), 100);

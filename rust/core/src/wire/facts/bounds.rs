@@ -1,4 +1,4 @@
-//! The bounds of the contract (api.md, "Bounds"), and the sensible ones where it is silent. All are inclusive.
+//! The bounds of the contract (docs/http.md, "Bounds", and docs/facts.md). All are inclusive.
 
 /// Characters of a SKU, id, location, channel, reference, owner and the like.
 pub const NAME_CHARS_MAX: usize = 128;

@@ -26,7 +26,7 @@ pub(super) struct Envelope<'a> {
 /// Which members belong to the envelope.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Origin {
-    /// From a sender, who may set `trace` alone: `source` and `by` are said by the message around it.
+    /// From a sender, who may set `trace` alone: `source` and `by` are given by the message around it.
     Outside,
     /// From LOG; the name of the member that holds the source.
     Logged { source_key: &'static str },

@@ -1,7 +1,7 @@
 //! Reading one fact: find its kind, then read exactly that kind's fields.
 //!
 //! In: the text of one JSON object. Out: a [`Statement`], or why it is rejected. Always: the fast pass keeps no paths;
-//! only what it refuses is read once more, to say where.
+//! only what it refuses is read once more, to find the path.
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -13,10 +13,10 @@ use super::policies::OversellMessage;
 use super::requests::AnsweredMessage;
 use super::reservations::OnlyId;
 use super::take::{Bounded, Taken};
-use super::{Fact, Item, Statement, Text, quick};
+use super::{Fact, Item, Statement, Text, fast_path};
 use crate::wire::errors::FieldError;
 
-/// Why a fact is rejected; displays as the reason told to the sender.
+/// Why a fact is rejected; displays as the reason that the sender gets.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FactError {
     /// Not JSON at all: send JSON in UTF-8.
@@ -60,13 +60,13 @@ pub fn parse_statement<'a>(
 
 /// Reads a fact from LOG: as [`Statement::encode`] wrote it.
 pub fn parse_logged(raw: &str) -> Result<Statement<'_>, FactError> {
-    quick::logged(raw).map_or_else(|| parse_logged_slowly(raw), Ok)
+    fast_path::logged(raw).map_or_else(|| parse_logged_slowly(raw), Ok)
 }
 
 /// As above, whatever the fact looks like.
 pub(super) fn parse_logged_slowly(raw: &str) -> Result<Statement<'_>, FactError> {
     let kind = kind_of(raw)?;
-    // A freshness fact has a field named `source`, so there the one who said it stands under another name.
+    // A freshness fact has a field named `source`, so there its sender stands under another name.
     let source_key = if kind == "freshness" {
         FRESHNESS_SOURCE_KEY
     } else {
@@ -90,7 +90,7 @@ pub(super) fn parse_logged_slowly(raw: &str) -> Result<Statement<'_>, FactError>
     })
 }
 
-/// The member of a logged freshness fact that says which source sent it.
+/// The member of a logged freshness fact that names its sender.
 pub(super) const FRESHNESS_SOURCE_KEY: &str = "from";
 
 /// Finds the kind: at once where it stands first, as in everything we write ourselves.
@@ -191,7 +191,7 @@ impl<'a> Reader<'a> {
         read.map_err(|_| self.explain::<T>())
     }
 
-    /// Reads once more what [`Self::read`] refused, keeping track of where.
+    /// Reads once more what [`Self::read`] refused, and keeps track of the path.
     #[cold]
     fn explain<T: Deserialize<'a>>(&self) -> FactError {
         if serde_json::from_str::<IgnoredAny>(self.raw).is_err() {
@@ -214,7 +214,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Turns a refusal by serde into the path and the reason that we tell.
+/// Turns a refusal by serde into the path and the reason that is reported.
 pub(crate) fn located(path: &str, error: &serde_json::Error) -> FieldError {
     let path = if path == "." { "" } else { path };
     let message = message_of(error);
@@ -264,7 +264,7 @@ pub(crate) fn reason_of(error: &serde_json::Error) -> String {
     }
 }
 
-/// The message without the line and column, which say nothing to the sender of a one-line object.
+/// The message without the line and column, which do not help the sender of a one-line object.
 fn message_of(error: &serde_json::Error) -> String {
     let message = error.to_string();
     let place = format!(" at line {} column {}", error.line(), error.column());

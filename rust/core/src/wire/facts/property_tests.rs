@@ -37,7 +37,7 @@ fn the_facts_that_fill_a_log_are_taken_quickly() {
         r#"{"kind":"reservation.released","id":"c"}"#,
         r#"{"kind":"stock.level","source":"acme","sku":"A","location":"lyon","on_hand":7,"basis":"net","as_of":1}"#,
     ] {
-        assert!(quick::logged(text).is_some(), "{text}");
+        assert!(fast_path::logged(text).is_some(), "{text}");
     }
 }
 
@@ -85,7 +85,7 @@ proptest! {
         let text: String = text.into_iter().collect();
         let _ = parse_logged(&text);
         let _ = parse_statement(&text, Some("acme"), None);
-        if let Some(taken) = quick::logged(&text) {
+        if let Some(taken) = fast_path::logged(&text) {
             prop_assert_eq!(parse::parse_logged_slowly(&text), Ok(taken), "{}", text);
         }
     }
@@ -97,7 +97,7 @@ proptest! {
         space in "[ \n]{0,1}",
     ) {
         let text = format!("{{\"kind\":{space}\"{kind}\",{}}}{space}", members.join(&format!("{space},")));
-        if let Some(taken) = quick::logged(&text) {
+        if let Some(taken) = fast_path::logged(&text) {
             prop_assert_eq!(parse::parse_logged_slowly(&text), Ok(taken), "{}", text);
         }
     }

@@ -1,4 +1,4 @@
-//! That a request under an idempotency key was answered, and how: it stands in LOG alone.
+//! How a request under an idempotency key was answered; only LOG has these facts.
 
 use serde::Deserialize;
 use serde::de::{Deserializer, Error};
@@ -29,7 +29,7 @@ pub struct RequestAnswered<'a> {
     pub outcome: Outcome<'a>,
 }
 
-/// The digest that was kept up had drifted from what there is; from this batch on every process counts its digest anew.
+/// The maintained digest had drifted from the state; every process recounts its digest at this batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DigestRecounted {

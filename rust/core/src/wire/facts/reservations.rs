@@ -1,4 +1,4 @@
-//! What commands became: these stand in LOG alone and are refused from outside.
+//! Results of commands: only LOG has these facts; from outside they are refused.
 
 use serde::Deserialize;
 
@@ -68,7 +68,7 @@ pub struct ReservationExtended<'a> {
     pub ttl_ms: i64,
 }
 
-/// Units of an order were handed over, told over HTTP.
+/// Units of an order were reported over HTTP to have left.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ReservationFulfilled<'a> {
@@ -78,7 +78,7 @@ pub struct ReservationFulfilled<'a> {
     pub lines: Vec<QuantityLine<'a>>,
 }
 
-/// The facts that say no more than which reservation.
+/// The facts that only name a reservation.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct OnlyId<'a> {

@@ -1,4 +1,4 @@
-//! Stock: levels, movements, incoming supply. Shapes, units and bounds as in api.md.
+//! Stock: levels, movements, incoming supply. Shapes, units and bounds as in docs/facts.md.
 
 use serde::Deserialize;
 
@@ -11,7 +11,7 @@ use super::{AsOf, Day, Text};
 /// Whether a level still contains what the ERP owes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Basis {
-    /// It does; `allocated` says how much.
+    /// It does; `allocated` gives how much.
     Gross,
     /// Open orders are already taken off.
     Net,

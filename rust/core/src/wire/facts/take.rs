@@ -1,6 +1,6 @@
 //! Taking one value out of a message: each type here reads one shape of JSON and checks its bounds.
 //!
-//! In: a serde deserializer over JSON. Out: text, integers, lists. Always: what is wrong is said as `must be ...`, and
+//! In: a serde deserializer over JSON. Out: text, integers, lists. Always: what is wrong is reported as `must be ...`, and
 //! strings borrow from the message unless they hold escapes.
 
 use std::borrow::Cow;

@@ -1,4 +1,4 @@
-//! The quick reading against serde's, on bodies that machines write and on the same bodies damaged.
+//! The fast path against serde, on bodies that machines write and on the same bodies damaged.
 
 use proptest::prelude::*;
 
@@ -79,12 +79,12 @@ fn damaged(body: &str, at: usize, with: &str, cut: usize) -> String {
     characters.into_iter().collect()
 }
 
-/// What is taken quickly is what serde reads, whole.
-fn same<'a, T>(text: &'a str, quick: fn(&'a str) -> Option<T>) -> Result<(), TestCaseError>
+/// What the fast path takes is what serde reads, whole.
+fn same<'a, T>(text: &'a str, fast: fn(&'a str) -> Option<T>) -> Result<(), TestCaseError>
 where
     T: Deserialize<'a> + PartialEq + std::fmt::Debug,
 {
-    if let Some(taken) = quick(text) {
+    if let Some(taken) = fast(text) {
         let read = serde_json::from_str::<Object<T>>(text);
         prop_assert_eq!(
             read.map(|read| read.0).map_err(|e| e.to_string()),
@@ -103,9 +103,9 @@ proptest! {
     fn prop_a_put_body_taken_quickly_is_what_serde_reads(
         body in put(), at in 0_usize..200, with in "[ -~]{0,2}|[\\x00-\\x1f\u{7f}\u{e9}]", cut in 0_usize..4,
     ) {
-        same(&body, quick::put)?;
-        same(&damaged(&body, at, &with, cut), quick::put)?;
-        same(&format!("{body}{with}"), quick::put)?;
+        same(&body, fast_path::put)?;
+        same(&damaged(&body, at, &with, cut), fast_path::put)?;
+        same(&format!("{body}{with}"), fast_path::put)?;
     }
 
     #[test]
@@ -113,8 +113,8 @@ proptest! {
         reference in text(), at in 0_usize..40, with in "[ -~]{0,2}", cut in 0_usize..4,
     ) {
         let body = format!("{{\"order_ref\":{reference}}}");
-        same(&body, quick::confirm)?;
-        same(&damaged(&body, at, &with, cut), quick::confirm)?;
+        same(&body, fast_path::confirm)?;
+        same(&damaged(&body, at, &with, cut), fast_path::confirm)?;
     }
 }
 
@@ -125,7 +125,7 @@ fn the_usual_bodies_are_taken_quickly() {
         r#"{"channel": "web", "ttl_ms": 1, "lines": [{"quantity": 1, "sku": "A", "location": "lyon", "unit": "box"}], "partial": true}"#,
         "{\n \"lines\": [ {\"sku\":\"A\",\"quantity\":1} ] ,\"supersede\":false,\"revision\":0,\"ttl_ms\":5,\"region\":\"r\",\"channel\":\"c\"\n}\n",
     ] {
-        assert!(quick::put(body).is_some(), "{body}");
+        assert!(fast_path::put(body).is_some(), "{body}");
     }
-    assert!(quick::confirm(r#"{"order_ref":"WC-1001"}"#).is_some());
+    assert!(fast_path::confirm(r#"{"order_ref":"WC-1001"}"#).is_some());
 }

@@ -1,7 +1,7 @@
-//! The usual bodies, read quickly.
+//! The fast path for the usual bodies.
 //!
 //! In: JSON text. Out: the value that serde would give, or None where anything is unusual or wrong: then serde reads the
-//! body, and says what is wrong. Always: nothing is taken here that serde would not take alike.
+//! body, and reports what is wrong. Always: nothing is taken here that serde would not take alike.
 
 use super::{ConfirmBody, PutBody, PutLine};
 use crate::wire::facts::Text;

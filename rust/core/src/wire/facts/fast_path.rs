@@ -1,4 +1,4 @@
-//! The facts that fill a LOG, read quickly.
+//! The fast path for the facts that fill a LOG.
 //!
 //! In: the text of one JSON object as [`super::Statement::encode`] writes it. Out: the statement that serde would give, or
 //! None where anything is unusual: then serde reads it. Always: nothing is taken here that serde would not take alike.

@@ -285,12 +285,12 @@ impl Engine {
         PyBytes::new(py, &self.core().totals())
     }
 
-    /// Broken invariants, in words; cheap enough after every batch.
+    /// Broken invariants, one sentence each; cheap enough after every batch.
     fn check(&self) -> Vec<String> {
         self.core().check()
     }
 
-    /// Broken invariants, in words, with everything recomputed.
+    /// Broken invariants, one sentence each, with everything recomputed.
     fn check_thoroughly(&self) -> Vec<String> {
         self.core().check_thoroughly()
     }

@@ -1,6 +1,6 @@
 //! How much memory a state takes, counted at the allocator: bytes for each SKU-location cell, all in, and for each reservation.
 //!
-//! `cargo bench -p holdfast-core --bench memory`. A target of its own, because counting slows every allocation.
+//! `cargo bench -p holdfast-core --bench memory`. A separate target, because counting slows every allocation.
 #![allow(
     clippy::print_stdout,
     clippy::cast_precision_loss,

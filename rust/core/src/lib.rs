@@ -1,7 +1,7 @@
 //! The pure state machine of holdfast: facts and commands in, batches and answers out.
 //!
 //! No I/O, no clock, no randomness: the state after LOG sequence n is a function of batches 1..n. Arrows run downwards; a
-//! folder uses only what is below it (`tests/folders.rs` holds the table):
+//! folder uses only what is below it (`rust/core/tests/folders.rs` holds the table):
 //!
 //! ```text
 //! engine                     the one interface that the binding calls: decide, apply, queries

@@ -241,7 +241,7 @@ fn every_field(state: &State) {
         position: _, // header
         rules: _,    // header
         catalogue,
-        stock: _,           // cells, conditions, movements; the memory behind them is laid out anew
+        stock: _,           // cells, conditions, movements; the memory behind them is laid out again
         documents: _,       // supplies, demands and their closed ones; by key and by order: derived
         policies: _,        // restrictions, oversell, safety, freshness; counts: derived
         reservations: _,    // slots, reservations, at_cell, closed, early; due, by id, owner, order, state: derived

@@ -98,7 +98,7 @@ impl<'a> Body<'a> {
 /// What a command is answered with.
 #[derive(Debug)]
 pub(crate) enum Reply {
-    /// The reservation as it stands once the fact is applied; None: the one that the fact makes.
+    /// The reservation after the fact is applied; None: the one that the fact makes.
     Shown {
         status: u16,
         slot: Option<Slot>,
@@ -125,7 +125,7 @@ impl<'a> Decided<'a> {
         }
     }
 
-    /// It was done before; the answer shows the reservation as it stands.
+    /// It was done before; the answer shows the present reservation.
     fn stands(slot: Slot) -> Self {
         Decided {
             fact: None,

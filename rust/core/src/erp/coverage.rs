@@ -1,7 +1,7 @@
 //! What demand adds: not what the reservations of its order cover, and not what its cell's level counts.
 //!
 //! In: an order whose units or demands changed, a cell whose level changed. Out: what is open of each demand, summed in cells.
-//! Always: computed anew from reservations and documents, so the order of arrival does not matter.
+//! Always: recomputed from reservations and documents, so the order of arrival does not matter.
 
 use std::collections::BTreeMap;
 

@@ -91,7 +91,7 @@ fn unsourced_portions(state: &State, slot: Slot, sku: SkuId) -> impl Iterator<It
 }
 
 /// What counts while a portion of this age binds: everything but the own allocation, younger units of other channels only
-/// where they were sold on an allocation of their own.
+/// where they were sold on their own allocation.
 fn claims_while_binding(all: &[Claimed], channel: ChannelId, age: AgeKey, line: u16) -> (Vec<Claim>, Vec<Claim>) {
     let others = pool::counting(all, |whose| match whose {
         ClaimOwner::Rest(k) => (*k != channel).then_some(None),

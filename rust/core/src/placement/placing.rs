@@ -74,12 +74,12 @@ pub(crate) fn clear_for(
         return wanted;
     }
     let (old_channel, old_lines) = (old.channel, old.lines.clone());
-    let anew = old_channel != channel || old.region != region;
+    let starts_again = old_channel != channel || old.region != region;
     let places: SmallVec<[Option<LocationId>; 2]> = old.portions.iter().map(|p| stands_at(state, old, p)).collect();
     let mut left: Vec<(Option<LocationId>, Loose)> =
         places.into_iter().zip(ledger::take_out_all(state, slot)).collect();
     left.sort_by_key(|(_, part)| class(part.node));
-    for (need, kept) in wanted.iter_mut().filter(|_| !anew) {
+    for (need, kept) in wanted.iter_mut().filter(|_| !starts_again) {
         let mut open = need.quantity;
         for (at, part) in std::mem::take(&mut left) {
             let fits = need.sku == part.sku && (need.only.is_none() || need.only == at);

@@ -24,7 +24,7 @@ pub(crate) fn may_see(channels: Option<&[String]>, channel: &str) -> bool {
 pub(crate) fn closed(state: &State, slot: Slot) -> Answer {
     let name = state.reservations.get(slot).state.name();
     let detail = format!(
-        "The reservation is {name}; what was asked for is not possible from there. Read it with GET to see where it stands."
+        "The reservation is {name}; what was asked for is not possible from there. Read it with GET to see its present state."
     );
     problem_with(Problem::ReservationClosed, Some(&detail), |out| {
         render::text_field(out, "state", Some(name));

@@ -332,7 +332,7 @@ impl<'a> BlockReader<'a> {
     /// Ends a table: nothing may be left of it.
     pub(super) fn close(&mut self) -> Result<(), SnapshotError> {
         if self.rest().is_empty() && !self.is_last {
-            self.next()?; // the writer ends a table with a block of its own where the entries fill the one before
+            self.next()?; // the writer ends a table with a separate block where the entries fill the one before
         }
         if !self.is_last || !self.rest().is_empty() {
             return Err(SnapshotError::damaged(self.name, "there is more than its entries"));

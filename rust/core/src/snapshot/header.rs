@@ -1,7 +1,7 @@
 //! The header: where in LOG a snapshot stands and what is in it, as one line of JSON that any tool can read.
 //!
 //! In: a state, or the header's bytes. Out: the same, checked. Always: keys stand in one order, without blanks, so that
-//! the same state gives the same bytes; the bytes are bounded and carry a checksum of their own (`blocks`).
+//! the same state gives the same bytes; the bytes are bounded and carry their own checksum (`blocks`).
 
 use serde::{Deserialize, Serialize};
 

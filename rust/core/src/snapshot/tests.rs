@@ -259,7 +259,7 @@ proptest! {
     }
 }
 
-/// Each block's table and index as they stand, and its bytes unpacked.
+/// Each block's table and index as in the file, and its bytes unpacked.
 fn unpacked(bytes: &[u8]) -> Vec<(Vec<u8>, Vec<u8>)> {
     let header_length = u32::from_le_bytes(bytes[12..16].try_into().unwrap()) as usize;
     let (mut at, mut blocks) = (24 + header_length, Vec::new());

@@ -205,7 +205,7 @@ impl Encode for Vec<u8> {
     }
 }
 
-/// Fixed-width records behind the texts; the kind of entity stands in the bytes, because a seed costs a secret of its own.
+/// Fixed-width records behind the texts; the kind of entity stands in the bytes, because each seed costs a separate secret.
 fn hash_reservation(r: &Reservation, out: &mut Vec<u8>) -> u128 {
     out.clear();
     out.extend_from_slice(&reservation_head(r));

@@ -17,7 +17,7 @@ pub(crate) const ENTRY_BYTES: usize = 128;
 /// How a request was answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum StoredAnswer {
-    /// In parts, each under a key of its own.
+    /// In parts, each under its own key.
     InParts,
     /// With this body.
     Body(Box<[u8]>),
@@ -128,7 +128,7 @@ impl AnsweredRequests {
         Some((key, entry))
     }
 
-    /// All, oldest first: the whole table, which [`Self::remember`] in this order makes anew.
+    /// All, oldest first: the whole table, which [`Self::remember`] in this order makes again.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u128, &Entry)> {
         self.order.iter().map(|key| (*key, &self.known[key]))
     }
@@ -141,7 +141,7 @@ impl AnsweredRequests {
         self.bytes
     }
 
-    /// What is wrong with the table, in words.
+    /// What is wrong with the table, one sentence each.
     pub(crate) fn flaws(&self) -> Vec<String> {
         let mut wrong = Vec::new();
         if self.order.len() != self.known.len() || self.order.iter().any(|key| !self.known.contains_key(key)) {

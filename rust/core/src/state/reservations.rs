@@ -196,7 +196,7 @@ pub(crate) struct Reservations {
     pub(crate) due: BTreeSet<(i64, u64, Slot)>,
     /// Confirmed ones with units at a cell that a level may still take in or leave out.
     pub(crate) at_cell: HashMap<(SkuId, LocationId), ByAge>,
-    /// Acknowledgements and updates that came before their order, as they stand in LOG; bounded.
+    /// Acknowledgements and updates that came before their order, as LOG has them; bounded.
     pub(crate) pending_order_facts: ReadOnly<HashMap<Box<str>, PendingOrderFacts>>,
     pub(crate) pending_orders: VecDeque<Box<str>>,
     /// Closed ones in order of closing: (closed at, serial, slot).

@@ -1,6 +1,6 @@
 //! The indexes that find reservations: by supply and unsourced units, by their due time and owner, by cell.
 //!
-//! In: a reservation that changed. Out: the indexes, as it stands now. Always: the ledger and the beginnings and ends of
+//! In: a reservation that changed. Out: the indexes, by its present state. Always: the ledger and the beginnings and ends of
 //! holds call these; a rule does not.
 
 use crate::state::State;

@@ -67,7 +67,7 @@ pub(crate) fn counted(state: &State, slot: Slot) -> Vec<i64> {
     reservation.lines.iter().enumerate().map(kits_of).collect()
 }
 
-/// Gives the kits that are gone since `before` was counted back to their caps.
+/// Gives the kits that have left since `before` was counted back to their caps.
 pub(crate) fn give_back_gone(state: &mut State, slot: Slot, before: &[i64]) {
     let after = counted(state, slot);
     let reservation = state.reservations.get(slot);

@@ -1,4 +1,4 @@
-//! `POST .../confirm`: a hold becomes an order; one that ended takes its lines anew, or is oversold.
+//! `POST .../confirm`: a hold becomes an order; one that ended takes its lines again, or is oversold.
 
 use crate::availability::pool::SaleContext;
 use crate::erp::{orders, reconcile};
@@ -70,7 +70,7 @@ fn late_fit(state: &State, slot: Slot) -> Result<(), Answer> {
     Err(insufficient(state, Problem::Oversold, &open, &verdicts))
 }
 
-/// Confirms: a held one as it stands, a closed one by taking its lines anew.
+/// Confirms: a held one with its units, a closed one by taking its lines again.
 pub(crate) fn apply(state: &mut State, slot: Slot, order_ref: Option<&str>) {
     let was = state.reservations.get(slot).state;
     state.edit(slot).version += 1;

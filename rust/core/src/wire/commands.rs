@@ -214,7 +214,7 @@ pub fn parse_availabilities(body: &[u8]) -> Result<AvailabilitiesBody<'_>, Reque
     parse(body, AVAILABILITIES)
 }
 
-/// Checks a reservation's id as it stands in a path.
+/// Checks a reservation's id as a path has it.
 pub fn check_id(id: &str) -> Result<(), RequestError> {
     check_name("id", id)
 }

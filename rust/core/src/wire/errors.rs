@@ -204,7 +204,7 @@ impl RequestError {
         }
     }
 
-    /// `problem` with a detail of its own.
+    /// `problem` with its own detail.
     pub fn with_detail(problem: Problem, detail: impl Into<String>) -> Self {
         Self {
             problem,

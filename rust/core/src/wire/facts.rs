@@ -36,7 +36,7 @@ pub use requests::{DigestRecounted, Outcome, RequestAnswered};
 pub use reservations::{HeldLine, ReservationConfirmed, ReservationExtended, ReservationFulfilled, ReservationHeld};
 pub use stock::{Basis, StockDelta, StockLevel, Supply, SupplyStatus, Unsellable};
 
-/// A string as it stands in the message.
+/// A string as the message has it.
 pub type Text<'a> = Cow<'a, str>;
 
 /// A calendar day: days since 1970-01-01.

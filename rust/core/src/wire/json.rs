@@ -41,7 +41,7 @@ fn any_escape(bytes: &[u8]) -> bool {
         let control = w.wrapping_sub(ONES * 0x20) & !w & HIGH;
         control | has_zero(w ^ (ONES * 0x22)) | has_zero(w ^ (ONES * 0x5c))
     };
-    // The last word overlaps those before it instead of being read byte by byte.
+    // The last eight bytes overlap those before them instead of being read byte by byte.
     if let Some(last) = bytes.last_chunk() {
         let (words, _) = bytes.as_chunks();
         let found = words

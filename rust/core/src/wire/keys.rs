@@ -6,7 +6,7 @@
 /// Keeps these hashes apart from every other use of blake3.
 const HASH_DOMAIN: &[u8] = b"holdfast/idempotency/v1";
 
-/// A request under a key. A large request is done in parts; each part has a key of its own, made of the whole's.
+/// A request under a key. A large request is done in parts; each part has its own key, made of the whole's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Asked {
     /// The key of the whole request.
@@ -37,7 +37,7 @@ pub(crate) fn read_hex(digits: &str) -> Option<u128> {
 }
 
 impl Asked {
-    /// A request that is done at once. `by`: the API key that used `name`; each has keys of its own.
+    /// A request that is done at once. `by`: the API key that used `name`; each has its own keys.
     pub(crate) fn whole(by: Option<&str>, name: &str, request: u128) -> Self {
         let asker: &[u8] = if by.is_some() { b"key" } else { b"" };
         let root = hash(&[asker, by.unwrap_or_default().as_bytes(), name.as_bytes()]);

@@ -225,7 +225,7 @@ fn an_acknowledgement_of_another_source_says_nothing_about_a_level() {
     assert_eq!(
         (world.sellable("S", "web"), world.stands("o1")),
         (4, "committed"),
-        "counted twice is the safe side"
+        "counted twice: at worst too little can be sold"
     );
 }
 

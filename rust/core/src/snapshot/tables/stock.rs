@@ -36,7 +36,7 @@ pub(super) mod cells {
         skus.map(|sku| state.cells(sku).len() as u64).sum()
     }
 
-    /// What of a cell stands in the entry as a term of its own, in the order of their bits.
+    /// What of a cell stands in the entry as a separate term, in the order of their bits.
     fn terms(cell: &Cell) -> [i64; 6] {
         [
             cell.unsellable,

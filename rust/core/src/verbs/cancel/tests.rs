@@ -21,7 +21,7 @@ fn a_hold_gives_everything_back() {
     let answer = world.cancel("cart");
     assert_eq!((answer.status, answer.body["state"].as_str()), (200, Some("cancelled")));
     assert_eq!(world.sellable("S", "web"), 5);
-    assert_eq!(world.cancel("cart"), answer, "again it is answered as it stands");
+    assert_eq!(world.cancel("cart"), answer, "again it is answered alike");
 }
 
 #[test]

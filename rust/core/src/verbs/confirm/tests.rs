@@ -1,4 +1,4 @@
-//! A hold becomes an order; one that ended takes its lines anew, or is oversold (docs/rules.md, "Repeats").
+//! A hold becomes an order; one that ended takes its lines again, or is oversold (docs/rules.md, "Repeats").
 
 use serde_json::json;
 

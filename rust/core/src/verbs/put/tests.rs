@@ -55,7 +55,7 @@ fn the_same_body_again_is_answered_with_the_hold_as_it_stands() {
     world.wait(10_000);
     let again = world.put("cart", body(3));
     assert_eq!(again.status, 200);
-    assert_eq!(again.body, made.body, "not even its time to live starts anew");
+    assert_eq!(again.body, made.body, "not even its time to live starts again");
 }
 
 #[test]
@@ -126,7 +126,7 @@ fn a_hold_that_ended_is_not_replaced() {
     assert_eq!(
         world.put("cart", body(1)).body["state"],
         "released",
-        "the same body shows how it stands"
+        "the same body shows its present state"
     );
 }
 

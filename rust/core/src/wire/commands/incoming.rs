@@ -1,6 +1,6 @@
 //! Bodies of facts: from HTTP to messages for IN, and a message from IN back to its facts.
 //!
-//! In: `{"source"?, "by"?, "facts": [...]}`. Out: the facts as they stand, unread. Always: in order, each fact whole, no
+//! In: `{"source"?, "by"?, "facts": [...]}`. Out: the text of each fact, unread. Always: in order, each fact whole, no
 //! message over the limit.
 
 use serde::Deserialize;

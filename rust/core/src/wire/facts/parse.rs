@@ -93,7 +93,7 @@ pub(super) fn parse_logged_slowly(raw: &str) -> Result<Statement<'_>, FactError>
 /// The member of a logged freshness fact that names its sender.
 pub(super) const FRESHNESS_SOURCE_KEY: &str = "from";
 
-/// Finds the kind: at once where it stands first, as in everything we write ourselves.
+/// Finds the kind: at once where it is the first member, as in everything we write ourselves.
 fn kind_of(raw: &str) -> Result<Text<'_>, FactError> {
     #[derive(Deserialize)]
     struct OnlyKind<'a> {

@@ -11,9 +11,9 @@ use crate::wire::keys::read_hex;
 /// How a request was answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome<'a> {
-    /// It is answered in parts, each under a key of its own.
+    /// It is answered in parts, each under its own key.
     InParts,
-    /// With the reservation of this id as it stands after the facts before this one, under a status below 300.
+    /// With the reservation of this id after the facts before this one, under a status below 300.
     Reservation { status: u16, id: Text<'a> },
     /// With this JSON: a problem, or what became of facts.
     Body { status: u16, json: Text<'a> },

@@ -59,7 +59,7 @@ pub(crate) struct Bounded<'a, const MIN: usize, const MAX: usize>(pub(crate) Tex
 pub(crate) type Name<'a> = Bounded<'a, 1, NAME_CHARS_MAX>;
 /// The name of a period: any string, the empty one too.
 pub(crate) type Period<'a> = Bounded<'a, 0, NAME_CHARS_MAX>;
-/// Why, in words.
+/// Why, as text.
 pub(crate) type Reason<'a> = Bounded<'a, 0, REASON_CHARS_MAX>;
 /// A document's version.
 pub(crate) type Version = Int<{ i64::MIN }, { i64::MAX }>;

@@ -182,8 +182,8 @@ impl<'a> Scan<'a> {
         let start = self.at;
         let bytes = self.text.as_bytes().get(start..)?;
         let mut length = 0;
-        let (words, _) = bytes.as_chunks::<8>();
-        for eight in words {
+        let (eights, _) = bytes.as_chunks::<8>();
+        for eight in eights {
             let found = unusual::<WIDE>(u64::from_le_bytes(*eight));
             if found != 0 {
                 length += found.trailing_zeros() as usize / 8;

@@ -85,11 +85,11 @@ class Engine:
         """
     def check(self, /) -> list[str]:
         """
-        Broken invariants, in words; cheap enough after every batch.
+        Broken invariants, one sentence each; cheap enough after every batch.
         """
     def check_thoroughly(self, /) -> list[str]:
         """
-        Broken invariants, in words, with everything recomputed.
+        Broken invariants, one sentence each, with everything recomputed.
         """
     def commit(self, /, sequence: SupportsIndex) -> None:
         """

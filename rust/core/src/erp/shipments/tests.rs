@@ -53,19 +53,21 @@ fn beyond_the_named_location_it_takes_units_from_elsewhere_and_they_have_left_fr
 }
 
 #[test]
-fn what_the_order_has_not_open_is_a_movement() {
+fn units_beyond_the_open_ones_of_the_order_are_a_movement() {
     let mut world = ordered();
+    world.level("S", "B", 9);
+    assert_eq!(world.sellable("S", "web"), 7, "9 at B, of which it owes 2");
     ship(
         &mut world,
         "s1",
         1,
-        &json!([{"sku": "S", "location": "B", "quantity": 6}]),
+        &json!([{"sku": "S", "location": "B", "quantity": 7}]),
     );
     assert_eq!(world.units("o1"), "5 S at B shipped");
-    // One more than the order has left B: 3 at A are free, B has 4 - 1 and owes 5.
-    assert_eq!(world.sellable("S", "web"), 3);
-    world.level("S", "B", 0);
-    assert_eq!(world.sellable("S", "web"), 3);
+    // Two more than the order has left B: 9 - 2 - 5 there, and 3 at A.
+    assert_eq!(world.sellable("S", "web"), 5);
+    world.level("S", "B", 2);
+    assert_eq!(world.sellable("S", "web"), 5);
 }
 
 #[test]

@@ -94,7 +94,7 @@ fn takes_effect(state: &State, fact: &Fact<'_>) -> Checked {
     }
 }
 
-/// What a kit has of these follows from its components: a rule of its own would never apply.
+/// What a kit has of these follows from its components: its own rule would never apply.
 fn not_a_kit(state: &State, sku: &str, what: &str) -> Checked {
     match state.catalogue.sku(sku) {
         Some(sku) if state.catalogue.is_kit(sku) => Err(format!(

@@ -50,12 +50,12 @@ fn facts() -> impl Strategy<Value = Step> {
             .prop_map(|(d, s, l, n, days, status)| Step::Supply(d, s, l, n, days, status)),
         1 => (document, base.clone(), prop::option::of(location), 0i64..4)
             .prop_map(|(d, s, l, n)| Step::Demand(d, s, l, n)),
-        1 => (channel.clone(), base, 0i64..6, one_of(&["may", "june"]))
+        1 => (channel.clone(), base.clone(), 0i64..6, one_of(&["may", "june"]))
             .prop_map(|(c, s, n, p)| Step::Quota("allocation", c, s, n, p)),
-        1 => (channel.clone(), sku.clone(), 0i64..9, one_of(&["may", "june"]))
+        1 => (channel.clone(), sku, 0i64..9, one_of(&["may", "june"]))
             .prop_map(|(c, s, n, p)| Step::Quota("cap", c, s, n, p)),
         1 => (channel, prop::option::of(0i64..5)).prop_map(|(c, n)| Step::Oversell(c, n)),
-        1 => (sku, 0i64..3).prop_map(|(s, n)| Step::Safety(s, n)),
+        1 => (base, 0i64..3).prop_map(|(s, n)| Step::Safety(s, n)),
     ]
 }
 

@@ -123,11 +123,37 @@ fn a_hold_that_ended_is_not_replaced() {
         (refused.problem(), refused.body["state"].as_str()),
         ("reservation-closed", Some("released"))
     );
+    let repeated = world.put("cart", body(1));
     assert_eq!(
-        world.put("cart", body(1)).body["state"],
-        "released",
-        "the same body shows its present state"
+        (repeated.status, repeated.problem()),
+        (409, "reservation-closed"),
+        "not by its own body either"
     );
+}
+
+#[test]
+fn the_same_body_is_answered_with_an_order_too() {
+    let mut world = stocked(9);
+    world.put("cart", body(1));
+    world.confirm("cart", "o1");
+    let again = world.put("cart", body(1));
+    assert_eq!((again.status, again.body["state"].as_str()), (200, Some("committed")));
+    assert_eq!(world.put("cart", body(2)).problem(), "reservation-closed");
+}
+
+#[test]
+fn once_a_channel_is_declared_others_are_refused_unless_the_rules_let_them_sell() {
+    for (rules, problem) in [
+        ("{}", "unknown-channel"),
+        (r#"{"undeclared_channels":"serve"}"#, "no problem"),
+    ] {
+        let mut world = World::empty(rules);
+        world.location("A", json!({}));
+        world.level("S", "A", 5);
+        assert_eq!(world.put("before", body(1)).status, 201, "none is declared yet");
+        world.channel("shop", json!({}));
+        assert_eq!(world.put("after", body(1)).problem(), problem);
+    }
 }
 
 #[test]
@@ -142,8 +168,8 @@ fn superseding_releases_the_owners_other_holds_on_the_channel_and_their_units_ar
     assert_eq!(made.status, 201);
     assert_eq!(world.stands("old"), "released");
     assert_eq!((world.stands("elsewhere"), world.stands("stranger")), ("held", "held"));
-    let old = world.put("old", body(3));
-    assert_eq!(old.body["superseded_by"], "new");
+    let old = world.state().reservations.get(world.slot("old"));
+    assert_eq!(old.superseded_by.as_deref(), Some("new"));
 }
 
 #[test]

@@ -15,7 +15,8 @@ from holdfast.cli import VERBS, made, run
 DATA = "tests/data/online-retail-3-days.csv.gz"
 LONG_NUMBER = "9" * 5_000
 
-# What each verb needs besides the option under test. EMPTY is a directory without anything in it, NEW is not there yet.
+# What each verb needs besides the option under test. EMPTY is a directory without anything in it, NEW is not there yet,
+# USED looks like a data directory.
 COMPLETE: dict[str, list[str]] = {
     "demo": [],
     "serve": ["--data", "NEW", "--auth", "off", "--port", "0"],
@@ -27,9 +28,9 @@ COMPLETE: dict[str, list[str]] = {
     "state": [],
     "explain": ["MUG", "--channel", "web"],
     "rehearse": [DATA],
-    "verify": ["--data", "EMPTY"],
-    "repair": ["--data", "EMPTY"],
-    "snapshots": ["--data", "EMPTY"],
+    "verify": ["--data", "USED"],
+    "repair": ["--data", "USED"],
+    "snapshots": ["--data", "USED"],
     "config show": [],
     "config check": [],
     "cluster": ["--data", "NEW"],
@@ -61,7 +62,7 @@ FILES = ["", "missing.csv", "EMPTY", "FILE/below"]
 NUMBERS = ["x", "nan", "inf", "-inf", "-1", LONG_NUMBER, "1e400", "--1"]
 NEW_DIRECTORIES = ["", "FILE", "FILE/below", "/proc/nowhere"]
 DIRECTORIES = ["", "missing", "FILE", "FILE/below"]
-NAMES = ["a/b", "a b", "a.b", "x" * 65, "caf\u00e9"]
+NAMES = ["", "a/b", "a b", "a.b", "x" * 65, "caf\u00e9"]
 NONSENSE: dict[str, list[str]] = {
     "--as-of": ["soon", "2026-13-01T00:00:00Z", "2026-01-01", LONG_NUMBER],
     "--auth": ["maybe"],
@@ -72,7 +73,7 @@ NONSENSE: dict[str, list[str]] = {
     "--connections-max": [*NUMBERS, "0"],
     "--expires": ["soon", "2001-01-01T00:00:00Z", "99999999d", LONG_NUMBER + "d", "-1d"],
     "--gateway": URLS,
-    "--host": ["nowhere.invalid", "a b", "192.0.2.1", "[", "x" * 300, "caf\udcff"],
+    "--host": ["", "nowhere.invalid", "a b", "192.0.2.1", "[", "x" * 300, "caf\udcff"],
     "--key": ["", "a b", "caf\u00e9", "a\r\nHost: b", "\udcff"],
     "--kind": ["level"],
     "--locations": [*NUMBERS, "0", "101"],
@@ -108,8 +109,11 @@ NONSENSE: dict[str, list[str]] = {
 OF_VERB: dict[tuple[str, str], list[str]] = {
     ("config check", "--config"): ["", "missing.csv", "EMPTY", "FILE/below"],
     **{(verb, "--data"): NEW_DIRECTORIES for verb in ("serve", "demo", "cluster", "rehearse", "keys add")},
-    **{(verb, "--data"): DIRECTORIES for verb in ("keys list", "keys revoke", "keys rotate", "verify", "snapshots")},
-    **{(verb, "--data"): [*DIRECTORIES, "EMPTY"] for verb in ("state", "explain", "import", "repair")},
+    **{(verb, "--data"): DIRECTORIES for verb in ("keys list", "keys revoke", "keys rotate")},
+    **{
+        (verb, "--data"): [*DIRECTORIES, "EMPTY"]
+        for verb in ("state", "explain", "import", "repair", "verify", "snapshots")
+    },
 }
 # Any text is right: it is looked up by the gateway or in the log, and is not there.
 ANY_TEXT = {"--channel", "--region", "--no-goods", "--trust"}
@@ -180,8 +184,14 @@ def test_nonsense_is_said_in_one_line_and_nothing_happens(
 ) -> None:
     monkeypatch.delenv("HOLDFAST_GATEWAY", raising=False)
     (tmp_path / "empty").mkdir()
+    (tmp_path / "used" / "nats").mkdir(parents=True)
     (tmp_path / "file").write_text("sku,location,on_hand\nMUG,paris,1\n")
-    places = {"EMPTY": tmp_path / "empty", "NEW": tmp_path / "new", "FILE": tmp_path / "file"}
+    places = {
+        "EMPTY": tmp_path / "empty",
+        "NEW": tmp_path / "new",
+        "FILE": tmp_path / "file",
+        "USED": tmp_path / "used",
+    }
 
     def placed(word: str) -> str:
         head, slash, rest = word.partition("/")

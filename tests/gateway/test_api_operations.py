@@ -178,7 +178,7 @@ async def test_killed_in_the_middle_nothing_that_was_acknowledged_is_missing(tmp
 async def test_serving_says_what_to_do_next(keyed: Served) -> None:
     text = keyed.log.read_text()
     assert f"http://127.0.0.1:{keyed.port}" in text
-    assert "holdfast keys add" in text
+    assert "keys add admin --operations all --data" in text
     assert "hf_" not in text
 
 

@@ -36,6 +36,7 @@ def announce(plan: "Plan", found: "Announcement") -> None:
         workers={one.node: one.pid for one in found.workers},
         auth="on" if plan.auth else "off",
         keys_in_force=found.keys if plan.auth else None,
+        advice=None if found.keys or not plan.auth else f"make a key: {_making_a_key(plan)}",
     )
 
 
@@ -65,8 +66,12 @@ def _about_keys(plan: "Plan", found: "Announcement") -> list[str]:
         return [f"  keys     {found.keys} in force; `{program()} keys list --data {plan.directory}` shows them"]
     return [
         "  keys     none in force, and almost every call needs one; make one in another terminal:",
-        f"           {program()} keys add admin --operations all --data {plan.directory}",
+        f"           {_making_a_key(plan)}",
     ]
+
+
+def _making_a_key(plan: "Plan") -> str:
+    return f"{program()} keys add admin --operations all --data {plan.directory}"
 
 
 def _log_of(plan: "Plan") -> str:

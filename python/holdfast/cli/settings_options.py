@@ -17,6 +17,7 @@ from holdfast.settings.definition import Value
 from holdfast.settings.resolve import InvalidSettingsError, Resolved, resolve
 from holdfast.settings.sources import Fault, UnreadableError
 
+PARTS = ("nats", "journal", "snapshots", "owner.key")  # of a data directory; each gateway leaves one of them
 ADVICE = "`holdfast config show --defaults` lists every setting with its bounds; docs/settings.md explains them."
 
 
@@ -135,7 +136,12 @@ def settings_of_data(config: Path | None, options: Mapping[str, Value]) -> tuple
         raise CouldNotRunError(
             "no data directory", "Give --data DIR, HOLDFAST_DATA, or a file whose section [serve] has `data`."
         )
-    return existing_directory(Path(found.serve.data)), found
+    directory = existing_directory(Path(found.serve.data))
+    if not any((directory / name).exists() for name in PARTS):
+        raise CouldNotRunError(
+            f"there is no log under {directory}, nor a journal", "Give the one that `serve --data` was given."
+        )
+    return directory, found
 
 
 def invalid(faults: Sequence[Fault]) -> CouldNotRunError:

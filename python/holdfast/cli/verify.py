@@ -12,7 +12,7 @@ from cyclopts import Parameter
 from rich.table import Table
 
 from holdfast.cli.connection import Key, checked_url, could_not_run, key_of, reach
-from holdfast.cli.console import DONE, FOUND_WRONG, Json, number, remarks, results, write_json
+from holdfast.cli.console import DONE, FOUND_WRONG, CouldNotRunError, Json, number, remarks, results, write_json
 from holdfast.cli.live import LiveWatcher
 from holdfast.cli.settings_options import Config, Data, Scope, settings_of_data, text_of
 from holdfast.client import NO_RETRY, Client, ClientError
@@ -48,6 +48,10 @@ def verify(
     ```
     """
     directory, loaded = settings_of_data(config, {"serve.data": text_of(data), "serve.scope": scope})
+    if not (directory / "nats").is_dir():
+        raise CouldNotRunError(
+            f"there is no log under {directory}", "Give the directory that `serve --data` was given."
+        )
     gateway = checked_url(gateway) if gateway is not None else None
     key = key_of(key)
     with could_not_run():

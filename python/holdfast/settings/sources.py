@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from holdfast.settings.catalogue import DEFINITIONS, OTHER_VARIABLES, SECTIONS, Unknown, find, find_variable, nearest
 from holdfast.settings.definition import PREFIX, Definition, Value
-from holdfast.settings.values import bounds, from_text, from_toml
+from holdfast.settings.values import allowed, bounds, from_text, from_toml
 
 FILE_BYTES_MAX = 1024 * 1024
 Kind = Literal["default", "derived", "file", "variable", "option"]
@@ -150,6 +150,11 @@ def read_options(options: Mapping[str, Value], assignments: Iterable[str] = ()) 
         if value is None:
             continue
         definition = DEFINITIONS[key]
+        if value == "":  # as `--nats "$NATS"` has it where nothing is in NATS: not the default
+            source.faults.append(
+                Fault(definition.flag or "--set", f"{key} cannot be empty: it is {allowed(definition)}")
+            )
+            continue
         try:
             right = from_text(definition, value) if isinstance(value, str) else from_toml(definition, value)
         except ValueError as fault:

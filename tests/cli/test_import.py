@@ -274,7 +274,7 @@ def test_stock_needs_a_source_and_rules_do_not(tmp_path: Path, capsys: pytest.Ca
         assert ("needs --source" in capsys.readouterr().err) == (kind in {"levels", "supply"})
 
 
-def test_a_key_that_may_not_ask_which_skus_are_new_has_to_say_that_they_are_right(
+def test_an_erps_key_and_declared_channels_are_no_way_round_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with serving(tmp_path, auth="on") as served:
@@ -283,12 +283,21 @@ def test_a_key_that_may_not_ask_which_skus_are_new_has_to_say_that_they_are_righ
         at = ["--gateway", f"http://127.0.0.1:{served.port}"]
         places = written(tmp_path, "location\nparis\n")
         assert run(["import", places, "--kind", "locations", "--key", admin, *at]) == 0
+        channels = written(tmp_path, "channel,locations\nweb,*\n")
+        assert run(["import", channels, "--kind", "channels", "--key", admin, *at]) == 0
         levels = written(tmp_path, "sku,location,on_hand\nMUG,paris,5\n")
-        assert run(["import", levels, "--source", "erp", "--key", erp, *at]) == 2
-        assert "may not ask which SKUs are new" in capsys.readouterr().err
-        assert run(["import", levels, "--source", "erp", "--key", admin, *at]) == 0, "the first ones need no word"
-        assert run(["import", levels, "--source", "erp", "--key", erp, "--new-skus", *at]) == 0
-        assert run(["import", levels, "--source", "erp", *at]) == 2
+        line = [levels, "--source", "erp", *at]
+        status, found = imported(capsys, *line, "--key", erp)
+        assert (status, found["new_skus"]) == (1, [{"sku": "MUG", "row": 2}]), "it cannot ask whether there are any"
+        assert imported(capsys, *line, "--key", admin)[0] == 0, "the first ones need no word"
+        items = written(tmp_path, "sku,aliases\nCUP,EAN-1\n")
+        assert run(["import", items, "--kind", "items", "--new-skus", "--key", admin, *at]) == 0
+        levels = written(tmp_path, "sku,location,on_hand\nMUG,paris,6\nEAN-1,paris,7\nMUGG,paris,8\n")
+        for key in (erp, admin):
+            status, found = imported(capsys, *line, "--key", key)
+            assert (status, found["bad"], found["new_skus"]) == (1, [], [{"sku": "MUGG", "row": 4}])
+        assert imported(capsys, *line, "--key", erp, "--new-skus")[0] == 0
+        assert run(["import", *line]) == 2
         assert "holdfast keys" in capsys.readouterr().err
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from holdfast.client import NO_RETRY, Client, ProblemError, Retry, UnavailableError, UnreachableError, errors
 from holdfast.contracts import facts, requests
-from holdfast.contracts.problems import PROBLEMS, URN, render_problem
+from holdfast.contracts.problems import PROBLEMS, URN, Problem, render_problem
 from holdfast.protocol.errors import Unavailable
 from tests.support.gateway import Outcome, StubNode, Submitted, listening
 
@@ -256,3 +256,13 @@ async def test_the_key_is_sent() -> None:
     async with server, Client(f"http://127.0.0.1:{port}/", "hf_x_y", retry=NO_RETRY) as gateway:
         await gateway.alive()
     assert b"Authorization: Bearer hf_x_y\r\n" in heads[0]
+
+
+def test_every_problem_that_a_caller_handles_has_an_exception() -> None:
+    missing = [
+        name
+        for name, problem in PROBLEMS.items()
+        if problem.status in {404, 409}
+        and type(errors.error_for(Problem(type=URN + name, title="", status=problem.status, detail=""))) is ProblemError
+    ]
+    assert missing == []

@@ -5,6 +5,7 @@ counts as known under any of its names; bodies are of bounded size.
 """
 
 import re
+import secrets
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,7 +18,7 @@ from holdfast.contracts.answers import FactsAnswer
 from holdfast.contracts.fields import SKUS_MAX
 
 FACTS_TOGETHER = 2_000
-ANY_CHANNEL = "import"  # an undeclared channel may be asked about every SKU
+ANY_CHANNEL = "import"  # where channels need not be declared, any may be asked about every SKU
 REWRITTEN = re.compile(r"[0-9]([.,][0-9]+)?[eE]\+[0-9]+")
 
 
@@ -28,12 +29,13 @@ def looks_rewritten(sku: str) -> bool:
 
 @dataclass(slots=True)
 class Judgement:
-    """What the gateway says of a file. `new`: SKUs that it does not know, and the first row that names each; None where
-    the key may not ask. `empty`: it knows no SKU at all yet.
+    """What the gateway says of a file. `new`: SKUs that it does not know, each with the first row that names it.
+
+    `empty`: it knows no SKU at all yet.
     """
 
     bad: list[BadCell] = field(default_factory=list)
-    new: dict[str, int] | None = field(default_factory=dict)
+    new: dict[str, int] = field(default_factory=dict)
     empty: bool = False
 
 
@@ -53,13 +55,10 @@ class Importer:
             answer = await self._send(some, dry_run=True)
             found.bad += [BadCell(self.table.rows[start + one.index], "", one.reason) for one in answer.rejected]
         known = await self._known()
-        if known is None:
-            found.new = None
-            return found
         found.bad += self._under_two_names(known)
         for fact, row in zip(self.table.facts, self.table.rows, strict=True):
             for name in _skus_of(fact):
-                if known[name] is None and found.new is not None:
+                if known[name] is None:
                     found.new.setdefault(name, row)
         if found.new:
             found.empty = not any(known.values()) and await self._is_empty()
@@ -85,18 +84,31 @@ class Importer:
             return await self.client.policies(facts, dry_run=dry_run)
         return await self.client.facts(self.source, facts, dry_run=dry_run)
 
-    async def _known(self) -> dict[str, str | None] | None:
-        """Each name of a SKU in the file with the SKU that it is a name of; None where the key may not ask."""
+    async def _known(self) -> dict[str, str | None]:
+        """Each name of a SKU in the file with the SKU that it is a name of; None where it is a name of nothing."""
         names = list(dict.fromkeys(name for fact in self.table.facts for name in _skus_of(fact)))
         known: dict[str, str | None] = {}
-        for start in range(0, len(names), SKUS_MAX):
-            some = names[start : start + SKUS_MAX]
-            try:
+        try:
+            for start in range(0, len(names), SKUS_MAX):
+                some = names[start : start + SKUS_MAX]
                 items = await self.client.availabilities(ANY_CHANNEL, some)
-            except (ForbiddenError, NotFoundError):
-                return None
-            for name, item in zip(some, items, strict=True):
-                known[name] = None if item.error == "unknown-sku" else item.sku
+                known |= {
+                    name: None if item.error == "unknown-sku" else item.sku
+                    for name, item in zip(some, items, strict=True)
+                }
+        except (ForbiddenError, NotFoundError):  # the key may not read, or only declared channels may be asked
+            return await self._taken(names)
+        return known
+
+    async def _taken(self, names: Sequence[str]) -> dict[str, str | None]:
+        """The same, without whose alias a name is: a name that is taken cannot be the alias of another item."""
+        fresh = f"import-{secrets.token_hex(8)}"
+        items = [{"kind": "item", "sku": fresh, "base_unit": "each", "aliases": [name]} for name in names]
+        known: dict[str, str | None] = dict.fromkeys(names)
+        for start, some in _bodies(items):
+            for one in (await self._send(some, dry_run=True)).rejected:
+                if one.reason.startswith("alias-taken"):
+                    known[names[start + one.index]] = names[start + one.index]
         return known
 
     async def _is_empty(self) -> bool:

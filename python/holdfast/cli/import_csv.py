@@ -143,12 +143,7 @@ class _Run:
         async with Client(url, key, retry=None if patient else NO_RETRY) as client:
             importer = Importer(client, KINDS[self.kind], self.source, self.table)
             judged = await importer.judge()
-            if judged.new is None and not self.new_skus:
-                raise CouldNotRunError(
-                    "the key may not ask which SKUs are new",
-                    "Use one that has the operation `read` on all channels; or --new-skus, where new ones are right.",
-                )
-            outcome.asked, outcome.bad, outcome.new = True, judged.bad, judged.new or {}
+            outcome.asked, outcome.bad, outcome.new = True, judged.bad, judged.new
             outcome.blocked = bool(judged.new) and not judged.empty and not self.new_skus
             if self.check or not outcome.ok:
                 return

@@ -58,6 +58,10 @@ class UnknownSkuError(NotFoundError):
     """404: no fact named this SKU yet."""
 
 
+class UnknownChannelError(NotFoundError):
+    """404: the channel is not declared, and others are."""
+
+
 class UnknownReservationError(NotFoundError):
     """404: no such reservation, or none that this key may see."""
 
@@ -123,6 +127,7 @@ _BY_NAME: dict[str, type[ProblemError]] = {
     "forbidden": ForbiddenError,
     "not-found": NotFoundError,
     "unknown-sku": UnknownSkuError,
+    "unknown-channel": UnknownChannelError,
     "unknown-reservation": UnknownReservationError,
     "idempotency-conflict": IdempotencyConflictError,
     "insufficient-stock": InsufficientStockError,

@@ -100,12 +100,12 @@ class Machine(RuleBasedStateMachine):
         self.history.beside.replay()
 
 
-TestMachine = pytest.mark.slow(pytest.mark.timeout(7_200 if LONG else 600)(Machine.TestCase))
+TestMachine = pytest.mark.slow(pytest.mark.timeout(7_200 if LONG else 1_200)(Machine.TestCase))
 TestMachine.settings = settings(max_examples=5_000 if LONG else 80, stateful_step_count=40)
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(7_200 if LONG else 600)
+@pytest.mark.timeout(7_200 if LONG else 1_200)
 def test_long_histories_agree_and_get_deep() -> None:
     first = int(os.environ.get("HOLDFAST_SEED", "1"))
     for seed in range(first, first + (20_000 if LONG else 200)):

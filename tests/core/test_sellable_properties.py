@@ -25,7 +25,7 @@ from tests.support.playing import History
 
 LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
 some_worlds = settings(max_examples=1_000 if LONG else 25)
-pytestmark = pytest.mark.timeout(3_600 if LONG else 300)
+pytestmark = pytest.mark.timeout(3_600 if LONG else 1_200)
 seeds = st.integers(0, 2**32)
 
 

@@ -53,7 +53,6 @@ DEEP = (
     "409 insufficient-stock",
     "409 reservation-closed",
     "409 stale-revision",
-    "409 renewals-exhausted",
     "409 oversold",
     "422 invalid",
     "404 unknown-reservation",

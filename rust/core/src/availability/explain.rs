@@ -224,9 +224,11 @@ fn claims_and_bounds(state: &State, sku: SkuId, asking: &SaleContext, fall: &mut
 
 fn kit(state: &State, sku: SkuId, asking: &SaleContext, fall: &mut Waterfall) {
     let mut least: Option<(i64, SkuId, i64)> = None;
+    let mut unlimited = true;
     state.catalogue.for_each_component(sku, |part, per| {
         let units = sellable::units(state, part, asking);
         let kits = units.total().unwrap_or(units.capped.max(0)) / per;
+        unlimited &= units.total().is_none();
         // A component without bound bounds nothing while another one has one.
         let key = if units.total().is_none() {
             kits.saturating_add(i64::MAX / 2)
@@ -246,6 +248,10 @@ fn kit(state: &State, sku: SkuId, asking: &SaleContext, fall: &mut Waterfall) {
         fall.rule("kit", fall.sum.max(0) / per - fall.sum, rule, None);
     }
     if let Some(cap) = sellable::cap_rest(state, sku, asking) {
+        if unlimited {
+            let beyond = (cap.max(0) - fall.sum).max(0);
+            fall.rule("oversell", beyond, "unlimited, within the cap of the kit", None);
+        }
         fall.rule(
             "kit_cap",
             (cap.max(0) - fall.sum).min(0),

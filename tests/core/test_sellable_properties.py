@@ -126,7 +126,7 @@ def test_more_stock_never_lowers_any_sellable(
     """But that of a single region under `regional: require`, whose allocation spans regions."""
     world = busy_world(seed)
     source = world.oracle.world.locations[location].owner or SOURCE_OF[location]
-    as_of = 1_000_000 if world.oracle.world.clocks.get(source, int) is int else "2027-01-01T00:00:00Z"
+    as_of = 1_000_000 if world.oracle.world.clocks.get(source, int) is int else "2026-01-01T12:04:59Z"
     richer = world.fork()
     windfall = {"sku": sku, "location": location, "quantity": quantity, "reason": "found", "ref": "windfall"}
     richer.accept("stock.delta", source=source, as_of=as_of, **windfall)

@@ -18,6 +18,7 @@ from holdfast.contracts.fields import (
     UNITS_MAX,
     Amount,
     AsOf,
+    DocumentLine,
     Integer,
     LineName,
     Name,
@@ -25,6 +26,7 @@ from holdfast.contracts.fields import (
     Period,
     Priority,
     Quantity,
+    QuantityOrZero,
     Request,
     SignedQuantity,
     Why,
@@ -68,12 +70,9 @@ class StockDelta(_Fact, frozen=True, kw_only=True, tag="stock.delta"):
     reason: Why
     ref: Name
     as_of: AsOf
+    line: DocumentLine | None = None
     version: Integer | None = None
     unit: Name | None = None
-
-    def __post_init__(self) -> None:
-        if self.quantity == 0:
-            raise ValueError("quantity must not be 0")
 
 
 class Supply(_Fact, frozen=True, kw_only=True, tag="supply"):
@@ -104,6 +103,8 @@ class Demand(_Fact, frozen=True, kw_only=True, tag="demand"):
     locations: Annotated[list[Name], Meta(min_length=1, max_length=ENTRIES_MAX)] | None = None
     due: date | None = None
     order_ref: Name | None = None
+    reservation: Name | None = None
+    channel: Name | None = None
     version: Integer | None = None
     unit: Name | None = None
 
@@ -122,9 +123,14 @@ class AckLine(Request, frozen=True, kw_only=True):
 class OrderAck(_Fact, frozen=True, kw_only=True, tag="order.ack"):
     """The ERP knows the order: it was read back from there."""
 
-    order_ref: Name
     as_of: AsOf
+    order_ref: Name | None = None
+    reservation: Name | None = None
+    channel: Name | None = None
     lines: Annotated[list[AckLine], Meta(min_length=1, max_length=LINES_MAX)] | None = None
+
+    def __post_init__(self) -> None:
+        of_an_order(self.order_ref, self.reservation)
 
 
 class QuantityLine(Request, frozen=True, kw_only=True):
@@ -133,44 +139,68 @@ class QuantityLine(Request, frozen=True, kw_only=True):
     sku: Name
     quantity: Quantity
     location: Name | None = None
+    unit: Name | None = None
+    line: DocumentLine | None = None
+
+
+def of_an_order(order_ref: str | None, reservation: str | None) -> None:
+    if order_ref is None and reservation is None:
+        raise ValueError("order_ref or reservation must be given")
+
+
+def with_lines(lines: list[QuantityLine], version: int | None) -> None:
+    if not lines and version is None:
+        raise ValueError("lines must not be empty, unless a version withdraws the document")
 
 
 class OrderUpdate(_Fact, frozen=True, kw_only=True, tag="order.update"):
-    """The ERP took units off an order; `lines` names them."""
+    """The ERP took units off an order; `lines` names them, an empty list in a newer version withdraws the update."""
 
-    order_ref: Name
     ref: Name
     status: Literal["cancelled", "refused", "short"]
-    lines: Annotated[list[QuantityLine], Meta(min_length=1, max_length=LINES_MAX)]
-    as_of: AsOf
-    version: Integer | None = None
-
-
-class Shipment(_Fact, frozen=True, kw_only=True, tag="shipment"):
-    """Units left for an order: exactly one of `order_ref` and `reservation` names it."""
-
-    ref: Name
-    lines: Annotated[list[QuantityLine], Meta(min_length=1, max_length=LINES_MAX)]
+    lines: Annotated[list[QuantityLine], Meta(max_length=LINES_MAX)]
     as_of: AsOf
     order_ref: Name | None = None
     reservation: Name | None = None
+    channel: Name | None = None
+    line: DocumentLine | None = None
     version: Integer | None = None
 
     def __post_init__(self) -> None:
-        if (self.order_ref is None) == (self.reservation is None):
-            raise ValueError("exactly one of order_ref and reservation must be given")
+        of_an_order(self.order_ref, self.reservation)
+        with_lines(self.lines, self.version)
+
+
+class Shipment(_Fact, frozen=True, kw_only=True, tag="shipment"):
+    """Units left for an order; an empty list of lines in a newer version withdraws the shipment."""
+
+    ref: Name
+    lines: Annotated[list[QuantityLine], Meta(max_length=LINES_MAX)]
+    as_of: AsOf
+    order_ref: Name | None = None
+    reservation: Name | None = None
+    channel: Name | None = None
+    line: DocumentLine | None = None
+    version: Integer | None = None
+
+    def __post_init__(self) -> None:
+        of_an_order(self.order_ref, self.reservation)
+        with_lines(self.lines, self.version)
 
 
 class Return(_Fact, frozen=True, kw_only=True, tag="return"):
-    """Units came back."""
+    """Units came back; 0 in a newer version withdraws the return."""
 
     ref: Name
     sku: Name
     location: Name
-    quantity: Quantity
+    quantity: QuantityOrZero
     condition: Literal["sellable", "damaged", "quality_control"]
     as_of: AsOf
     order_ref: Name | None = None
+    reservation: Name | None = None
+    channel: Name | None = None
+    line: DocumentLine | None = None
     version: Integer | None = None
     unit: Name | None = None
 

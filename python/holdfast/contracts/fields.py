@@ -13,6 +13,7 @@ from msgspec import Meta
 
 ID_LENGTH_MAX = 128
 REASON_LENGTH_MAX = 512
+LINE_LENGTH_MAX = 64
 LINES_MAX = 2_000
 ENTRIES_MAX = 1_000
 UNITS_MAX = 100
@@ -31,6 +32,9 @@ Name: TypeAlias = Annotated[str, Meta(min_length=1, max_length=ID_LENGTH_MAX, pa
 
 Quantity: TypeAlias = Annotated[int, Meta(ge=1, le=QUANTITY_MAX)]
 """Units, at least one: the SKU's base unit, or the `unit` of a request line."""
+
+QuantityOrZero: TypeAlias = Annotated[int, Meta(ge=0, le=QUANTITY_MAX)]
+"""As a quantity; 0 withdraws what an earlier version of the document stated."""
 
 Amount: TypeAlias = Annotated[int, Meta(ge=0, le=ON_HAND_MAX)]
 """Units that a policy or a document states; 0 ends or closes something."""
@@ -56,6 +60,9 @@ AsOf: TypeAlias = Integer | Time
 
 LineName: TypeAlias = Integer | Name
 """Which line of a document: its number or its name; 1 and "1" are one line."""
+
+DocumentLine: TypeAlias = Integer | Annotated[str, Meta(min_length=1, max_length=LINE_LENGTH_MAX, pattern=NO_CONTROL)]
+"""Which line of a movement, a shipment, a return or an update; part of its identity."""
 
 Period: TypeAlias = Annotated[str, Meta(max_length=ID_LENGTH_MAX, pattern=NO_CONTROL)]
 """What an allocation or cap is for: a day, a campaign; may be empty."""

@@ -108,6 +108,7 @@ class FulfilLine(Request, frozen=True, kw_only=True):
     sku: Name
     quantity: Quantity
     location: Name | None = None
+    unit: Name | None = None
 
 
 class FulfilRequest(Request, frozen=True, kw_only=True):

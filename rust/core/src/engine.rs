@@ -18,7 +18,7 @@ pub use crate::engine::intake::{Dead, Incoming, Received, well_formed};
 use crate::reads::render::Answer;
 use crate::snapshot::{self, SnapshotError};
 use crate::state::digest_from_scratch;
-use crate::state::rules::Rules;
+use crate::state::rules::{EDITION, Rules};
 use crate::state::{Position, State};
 use crate::verbs::prefetch;
 use crate::verbs::{Body, Command, expire};
@@ -104,6 +104,10 @@ impl Engine {
             .rules
             .overlaid(rules)
             .map_err(|e| EngineError::Rules(e.to_string()))?;
+        let rules = Rules {
+            edition: EDITION,
+            ..rules
+        };
         let rules = serde_json::value::to_raw_value(&rules).map_err(|e| EngineError::Rules(e.to_string()))?;
         let position = &self.state.position;
         let header = BatchHeader {

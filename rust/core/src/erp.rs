@@ -10,6 +10,7 @@ mod identity;
 pub(crate) mod leaving;
 pub(crate) mod levels;
 pub(crate) mod movements;
+pub(crate) mod named_order;
 pub(crate) mod orders;
 mod pending;
 pub(crate) mod reconcile;

@@ -27,8 +27,8 @@ use blocks::{BlockReader, BlockWriter};
 use tables::TABLES;
 use wire::{In, Out};
 
-/// The format that is written; older ones are read as well.
-pub const FORMAT: u32 = 1;
+/// The format that is written; older ones are read as well (docs/snapshots.md says what each added).
+pub const FORMAT: u32 = 2;
 
 /// Why a snapshot was not written or cannot be used. None of these leaves anything half done.
 #[derive(Debug, thiserror::Error)]

@@ -14,7 +14,6 @@ NOT_YET = [
     "late acks",  # row 22
     "shipping what is bound to supply",  # row 23
     "an ack of the own place",  # row 24
-    "one order number, two channels",  # point 7 and row 6
     "a hold keeps its conversion",  # row 25; the oracle always compared bodies as they were sent
 ]
 

@@ -31,6 +31,7 @@ pub(super) fn statement(state: &State, now_ms: i64, statement: &Statement<'_>) -
     }
     names_known(state, &statement.fact)?;
     clocks(state, now_ms, &statement.source, &statement.fact)?;
+    one_channel(state, &statement.fact)?;
     match &statement.fact {
         Fact::StockLevel(f) => {
             let u = &f.unsellable;
@@ -45,13 +46,39 @@ pub(super) fn statement(state: &State, now_ms: i64, statement: &Statement<'_>) -
         Fact::Supply(f) => in_unit(state, &f.sku, f.quantity, f.unit.as_deref()),
         Fact::Demand(f) => in_unit(state, &f.sku, f.quantity, f.unit.as_deref()),
         Fact::Shipment(f) => f.lines.iter().try_for_each(|line| match line.location.as_deref() {
-            Some(location) => moves(state, &line.sku, location, -line.quantity, None),
-            None => Ok(()),
+            Some(location) => moves(state, &line.sku, location, -line.quantity, line.unit.as_deref()),
+            None => in_unit(state, &line.sku, line.quantity, line.unit.as_deref()),
         }),
+        Fact::OrderUpdate(f) => {
+            let mut lines = f.lines.iter();
+            lines.try_for_each(|line| in_unit(state, &line.sku, line.quantity, line.unit.as_deref()))
+        }
         Fact::Item(f) => item(state, f),
         Fact::Safety(_) | Fact::Allocation(_) | Fact::Oversell(_) => takes_effect(state, &statement.fact),
         _ => Ok(()),
     }
+}
+
+/// Two shops may give their orders one number: a fact that could mean either would be taken for both.
+fn one_channel(state: &State, fact: &Fact<'_>) -> Checked {
+    let Some(of) = fact.order_name() else { return Ok(()) };
+    let (Some(order), None, None) = (&of.order_ref, &of.reservation, &of.channel) else {
+        return Ok(());
+    };
+    let slots = state.reservations.of_order(order);
+    let mut channels: Vec<&str> = slots
+        .iter()
+        .map(|&slot| state.catalogue.channel_name(state.reservations.get(slot).channel))
+        .collect();
+    channels.sort_unstable();
+    channels.dedup();
+    if channels.len() < 2 {
+        return Ok(());
+    }
+    Err(format!(
+        "ambiguous-order: reservations of the channels {} have this order_ref; name the channel or the reservation",
+        channels.join(", ")
+    ))
 }
 
 fn known_location(state: &State, name: &str) -> Checked {

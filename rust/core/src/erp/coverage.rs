@@ -5,44 +5,81 @@
 
 use std::collections::BTreeMap;
 
+use smallvec::smallvec;
+
 use crate::availability::pool::{counts_in_cell, demand_inside};
+use crate::erp::named_order;
 use crate::state::State;
-use crate::state::ids::{LocationId, SkuId, Slot};
+use crate::state::ids::{DemandId, LocationId, SkuId, Slot};
+use crate::state::reservations::{Reservation, ReservationState};
 use crate::state::supply::Demand;
 
-/// Renews what demand under the same order adds to what its reservations cover.
+/// Renews what demand of the same order, or of this very reservation, adds to what they cover.
 pub(crate) fn renew_of(state: &mut State, slot: Slot) {
-    let Some(order) = state.reservations.get(slot).order_ref.clone() else {
+    if state.documents.demands_of_order.is_empty() {
+        return;
+    }
+    let slots = match state.reservations.get(slot).order_ref.as_deref() {
+        Some(order) => state.reservations.of_order(order),
+        None => smallvec![slot],
+    };
+    let order = state.reservations.get(slot).order_ref.clone();
+    renew_together(state, order.as_deref(), &slots);
+}
+
+/// Renews how much the demand under one name is covered: an order's, or a reservation's ([`named_order::waits_for`]).
+pub(crate) fn renew(state: &mut State, name: &str) {
+    let Some(id) = named_order::reservation_waited_for(name) else {
+        let slots = state.reservations.of_order(name);
+        renew_together(state, Some(name), &slots);
         return;
     };
-    if state.documents.demands_of_order.contains_key(&order) {
-        renew(state, &order);
+    match state.reservations.find(id) {
+        Some(slot) if state.reservations.get(slot).state != ReservationState::Held => renew_of(state, slot),
+        _ => cover(state, &[name.into()], &[]),
     }
 }
 
-/// Renews how much of an order's demand its reservations cover: only what they do not cover adds.
-pub(crate) fn renew(state: &mut State, order_ref: &str) {
-    let Some(mut demands) = state.documents.demands_of_order.get(order_ref).cloned() else {
-        return;
-    };
-    let names = &state.catalogue.source_names;
+/// Demand of an order and demand of its single reservations share what these cover.
+fn renew_together(state: &mut State, order: Option<&str>, slots: &[Slot]) {
+    let ids = slots.iter().map(|&slot| &*state.reservations.get(slot).id);
+    let of_each = ids.map(|id| named_order::waiting_for_reservation(id).into());
+    let names: Vec<Box<str>> = order.map(Into::into).into_iter().chain(of_each).collect();
+    cover(state, &names, slots);
+}
+
+/// Covers the demands under these names by the units of these reservations, each unit once. Those that name a reservation
+/// go first, then those that name a channel: they can be covered by fewer.
+fn cover(state: &mut State, names: &[Box<str>], slots: &[Slot]) {
+    let listed = names
+        .iter()
+        .filter_map(|name| state.documents.demands_of_order.get(name));
+    let mut demands: Vec<DemandId> = listed.flatten().copied().collect();
     demands.sort_by_cached_key(|id| {
-        let key = &state.documents.demands.get(id.0).key;
-        (names.name(u32::from(key.0.0)).to_owned(), key.1.clone(), key.2.clone())
+        let demand = state.documents.demands.get(id.0);
+        let (source, reference, line) = &demand.key;
+        let source = state.catalogue.source_names.name(u32::from(source.0)).to_owned();
+        let wide = (demand.reservation.is_none(), demand.channel.is_none());
+        (wide, source, reference.clone(), line.clone())
     });
-    let mut cover: BTreeMap<SkuId, i64> = BTreeMap::new();
-    for slot in state.reservations.of_order(order_ref) {
+    let mut units: BTreeMap<(Slot, SkuId), i64> = BTreeMap::new();
+    for &slot in slots {
         for portion in &state.reservations.get(slot).portions {
-            *cover.entry(portion.sku).or_default() += portion.quantity;
+            *units.entry((slot, portion.sku)).or_default() += portion.quantity;
         }
     }
     let mut changed: Vec<(SkuId, Vec<LocationId>)> = Vec::new();
     for id in demands {
         let demand = state.documents.demands.get(id.0);
-        let (sku, locations) = (demand.sku, demand.locations.clone());
-        let left = cover.entry(sku).or_default();
-        let covered = demand.quantity.min(*left);
-        *left -= covered;
+        let (sku, locations, mut open) = (demand.sku, demand.locations.clone(), demand.quantity);
+        for (&(slot, _), left) in units.iter_mut().filter(|((_, of), _)| *of == sku) {
+            if is_of(state.reservations.get(slot), demand) {
+                let some = open.min(*left);
+                open -= some;
+                *left -= some;
+            }
+        }
+        let covered = demand.quantity - open;
         if state.documents.demands.cover(id, covered) {
             changed.push((sku, locations));
         }
@@ -53,6 +90,12 @@ pub(crate) fn renew(state: &mut State, order_ref: &str) {
         }
         state.note_change(sku);
     }
+}
+
+/// Whether the demand means this reservation of its order.
+fn is_of(reservation: &Reservation, demand: &Demand) -> bool {
+    demand.reservation.as_deref().is_none_or(|id| id == &*reservation.id)
+        && demand.channel.is_none_or(|channel| channel == reservation.channel)
 }
 
 /// Renews the undated demand at one cell that its level does not count.

@@ -22,7 +22,9 @@ pub(crate) fn demand(state: &mut State, source: SourceId, fact: &facts::Demand<'
         class: fact.class,
         due: fact.due,
         as_of: fact.as_of,
-        order_ref: fact.order_ref.as_deref().map(Into::into),
+        order_ref: fact.of.order_ref.as_deref().map(Into::into),
+        reservation: fact.of.reservation.as_deref().map(Into::into),
+        channel: fact.of.channel.as_deref().map(|name| state.channel(name)),
         covered: 0,
         sequence: state.position.sequence + 1,
     };
@@ -50,24 +52,24 @@ fn relist_demand(state: &mut State, id: DemandId, old: Option<&Demand>) {
     let mut orders: Vec<Box<str>> = Vec::new();
     if let Some(old) = old {
         state.catalogue.detail_mut(old.sku).flow.demands.retain(|d| *d != id);
-        if let Some(order) = &old.order_ref {
-            if let Some(list) = state.documents.demands_of_order.get_mut(order) {
+        if let Some(order) = old.listed_under() {
+            if let Some(list) = state.documents.demands_of_order.get_mut(&order) {
                 list.retain(|d| *d != id);
             }
-            orders.push(order.clone());
+            orders.push(order);
         }
     }
     let now = state.documents.demands.get(id.0).clone();
     if now.quantity > 0 {
         state.catalogue.detail_mut(now.sku).flow.demands.push(id);
-        if let Some(order) = &now.order_ref {
+        if let Some(order) = now.listed_under() {
             state
                 .documents
                 .demands_of_order
                 .entry(order.clone())
                 .or_default()
                 .push(id);
-            orders.push(order.clone());
+            orders.push(order);
         }
     }
     orders.dedup();

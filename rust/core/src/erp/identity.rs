@@ -6,7 +6,7 @@
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::state::State;
-use crate::state::identities::{Known, Moves, Remembered};
+use crate::state::identities::{self, Known, Moves, Remembered};
 use crate::wire::facts::Statement;
 
 pub(crate) fn encoded(statement: &Statement<'_>) -> String {
@@ -25,6 +25,28 @@ fn body_of(statement: &Statement<'_>) -> u64 {
     let mut bytes = Vec::new();
     plain.encode(&mut bytes);
     xxh3_64(&bytes)
+}
+
+/// The identity of a document that is one whole; a line that is named is part of it.
+pub(crate) fn of_document(source: &str, kind: &str, reference: &str, line: Option<&str>) -> u128 {
+    match line {
+        None => identities::key(&[source, kind, reference]),
+        Some(line) => identities::key(&[source, kind, reference, "line", line]),
+    }
+}
+
+/// The identity of a movement of one SKU at one location; a line that is named is part of it.
+pub(crate) fn of_movement(
+    source: &str,
+    kind: &str,
+    reference: &str,
+    line: Option<&str>,
+    (sku, location): (&str, &str),
+) -> u128 {
+    match line {
+        None => identities::key(&[source, kind, reference, sku, location]),
+        Some(line) => identities::key(&[source, kind, reference, "line", line, sku, location]),
+    }
 }
 
 /// Asks the memory of identities; None where the document has no effect. Else what its earlier version moved.

@@ -3,6 +3,7 @@
 //! In: an order's reservations, a SKU, perhaps a location. Out: units in the order of `rank`, taken through the ledger.
 //! Always: a shipment takes open units first at the location that it names, else elsewhere (docs/rules.md, section 3).
 
+use crate::erp::documents::in_base;
 use crate::state::State;
 use crate::state::ids::{LocationId, SkuId, Slot, SourceId};
 use crate::state::reservations::{Portion, StockNode};
@@ -20,7 +21,7 @@ pub(crate) fn line_moves(state: &State, lines: &[QuantityLine<'_>]) -> LineMoves
         };
         let location = line.location.as_deref().and_then(|l| state.catalogue.location(l));
         state.catalogue.for_each_component(sku, |component, per_unit| {
-            let units = line.quantity * per_unit;
+            let units = in_base(state, sku, line.quantity, line.unit.as_deref()) * per_unit;
             match moves.iter_mut().find(|(s, l, _)| *s == component && *l == location) {
                 Some((_, _, quantity)) => *quantity += units,
                 None => moves.push((component, location, units)),

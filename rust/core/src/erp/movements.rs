@@ -1,10 +1,9 @@
 //! `stock.delta` and `return`: movements on top of a level, each counted once.
 
 use crate::erp::documents::in_base;
-use crate::erp::identity::is_to_count;
+use crate::erp::identity::{is_to_count, of_movement};
 use crate::erp::levels;
 use crate::state::State;
-use crate::state::identities;
 use crate::state::ids::SourceId;
 use crate::state::stock::Movement;
 use crate::wire::facts::{Return, Statement, StockDelta};
@@ -13,7 +12,13 @@ pub(crate) fn delta(state: &mut State, source: SourceId, statement: &Statement<'
     let sku = state.sku(&fact.sku);
     let location = state.location(&fact.location);
     let name = state.catalogue.sku_name(sku).to_owned();
-    let key = identities::key(&[&statement.source, "stock.delta", &fact.reference, &name, &fact.location]);
+    let key = of_movement(
+        &statement.source,
+        "stock.delta",
+        &fact.reference,
+        fact.line.as_deref(),
+        (&name, &fact.location),
+    );
     let quantity = in_base(state, sku, fact.quantity, fact.unit.as_deref());
     let Some(before) = is_to_count(
         state,
@@ -42,7 +47,13 @@ pub(crate) fn apply_return(state: &mut State, source: SourceId, statement: &Stat
     let sku = state.sku(&fact.sku);
     let location = state.location(&fact.location);
     let name = state.catalogue.sku_name(sku).to_owned();
-    let key = identities::key(&[&statement.source, "return", &fact.reference, &name, &fact.location]);
+    let key = of_movement(
+        &statement.source,
+        "return",
+        &fact.reference,
+        fact.line.as_deref(),
+        (&name, &fact.location),
+    );
     let quantity = in_base(state, sku, fact.quantity, fact.unit.as_deref());
     let (on_hand, unsellable) = levels::returned(fact.condition, quantity);
     // Two moves: on hand, then unsellable, so that a newer version can take both back.

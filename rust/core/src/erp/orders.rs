@@ -3,7 +3,7 @@
 //! In: acknowledgements, before or after the order itself. Out: units with evidence; `reconcile` decides by it.
 
 use crate::erp::identity::encoded;
-use crate::erp::{leaving, pending, reconcile, updates};
+use crate::erp::{leaving, named_order, pending, reconcile, updates};
 use crate::state::State;
 use crate::state::ids::{LocationId, SkuId, Slot, SourceId};
 use crate::state::reservations::{Portion, StockNode};
@@ -16,10 +16,33 @@ pub(crate) fn name_order(state: &mut State, slot: Slot, order_ref: &str) {
         return;
     }
     state.name_order(slot, order_ref);
-    for raw in state.take_pending_facts(order_ref) {
+    catch_up(state, slot, order_ref);
+}
+
+/// Applies the facts that named this reservation before it was confirmed.
+pub(crate) fn confirmed(state: &mut State, slot: Slot) {
+    if state.reservations.pending_orders.is_empty() {
+        return;
+    }
+    let name = named_order::waiting_for_reservation(&state.reservations.get(slot).id);
+    catch_up(state, slot, &name);
+}
+
+/// Applies the facts that waited under a name; those that mean another channel go on waiting.
+fn catch_up(state: &mut State, slot: Slot, name: &str) {
+    for raw in state.take_pending_facts(name) {
         let Ok(statement) = parse_logged(&raw) else {
             continue;
         };
+        let of = match &statement.fact {
+            Fact::OrderAck(ack) => &ack.of,
+            Fact::OrderUpdate(update) => &update.of,
+            _ => continue,
+        };
+        if !named_order::is_of_channel(state, slot, of) {
+            state.keep_pending_fact(name, raw.into());
+            continue;
+        }
         let source = state.source(&statement.source);
         match &statement.fact {
             Fact::OrderAck(ack) => acknowledge_one(state, slot, source, ack),
@@ -34,9 +57,9 @@ pub(crate) fn name_order(state: &mut State, slot: Slot, order_ref: &str) {
 
 /// `order.ack`: the ERP has seen the order, and perhaps names the locations that serve it.
 pub(crate) fn acknowledge(state: &mut State, source: SourceId, statement: &Statement<'_>, ack: &OrderAck<'_>) {
-    let slots = state.reservations.of_order(&ack.order_ref);
+    let slots = named_order::meant(state, &ack.of);
     if slots.is_empty() {
-        pending::keep(state, &ack.order_ref, encoded(statement));
+        pending::keep(state, &named_order::waits_for(&ack.of), encoded(statement));
     }
     for slot in slots {
         acknowledge_one(state, slot, source, ack);

@@ -3,19 +3,18 @@
 //! In: shipments with an identity, perhaps corrected by a newer version. Out: units with evidence; movements.
 //! Always: a shipment alone never changes what can be sold (docs/rules.md, section 3).
 
-use crate::erp::identity::{difference, is_to_count};
+use crate::erp::identity::{difference, is_to_count, of_document};
 use crate::erp::leaving::{self, Taking};
-use crate::erp::{levels, reconcile};
+use crate::erp::{levels, named_order, reconcile};
 use crate::state::State;
-use crate::state::identities;
 use crate::state::ids::{LocationId, SkuId, Slot, SourceId};
-use crate::state::reservations::{ReservationState, StockNode};
+use crate::state::reservations::StockNode;
 use crate::state::stock::Movement;
 use crate::units::ledger;
-use crate::wire::facts::{AsOf, Shipment, ShipmentOf, Statement};
+use crate::wire::facts::{AsOf, Shipment, Statement};
 
 pub(crate) fn apply(state: &mut State, source: SourceId, statement: &Statement<'_>, fact: &Shipment<'_>) {
-    let key = identities::key(&[&statement.source, "shipment", &fact.reference]);
+    let key = of_document(&statement.source, "shipment", &fact.reference, fact.line.as_deref());
     for line in &fact.lines {
         state.sku(&line.sku);
     }
@@ -23,13 +22,7 @@ pub(crate) fn apply(state: &mut State, source: SourceId, statement: &Statement<'
     let Some(before) = is_to_count(state, statement, key, fact.version, moves.clone()) else {
         return;
     };
-    let slots = match &fact.of {
-        ShipmentOf::Order(order) => state.reservations.of_order(order),
-        ShipmentOf::Reservation(id) => {
-            let confirmed = |slot: &Slot| state.reservations.get(*slot).state != ReservationState::Held;
-            state.reservations.find(id).filter(confirmed).into_iter().collect()
-        }
-    };
+    let slots = named_order::meant(state, &fact.of);
     for &slot in &slots {
         state.edit(slot).version += 1;
     }

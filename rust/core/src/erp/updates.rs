@@ -3,18 +3,18 @@
 //! In: updates, before or after the order itself. Out: units given back or marked. Always: units that were taken off do not
 //! come back by a newer version.
 
-use crate::erp::identity::{difference, encoded, is_to_count};
+use crate::erp::identity::{difference, encoded, is_to_count, of_document};
 use crate::erp::leaving::{self, Taking, mark_shipped, take_open};
-use crate::erp::{pending, reconcile};
+use crate::erp::{named_order, pending, reconcile};
 use crate::state::State;
-use crate::state::identities::{self, Moves};
+use crate::state::identities::Moves;
 use crate::state::ids::{LocationId, SkuId, Slot, SourceId};
 use crate::units::{kits, ledger};
 use crate::wire::facts::bounds::QUANTITY_MAX;
 use crate::wire::facts::{AsOf, Fact, OrderUpdate, QuantityLine, Statement, UpdateStatus};
 
 pub(crate) fn apply(state: &mut State, source: SourceId, statement: &Statement<'_>, fact: &OrderUpdate<'_>) {
-    let key = identities::key(&[&statement.source, "order.update", &fact.reference]);
+    let key = of_document(&statement.source, "order.update", &fact.reference, fact.line.as_deref());
     let moves = leaving::line_moves(state, &fact.lines);
     let Some(before) = is_to_count(state, statement, key, fact.version, moves.clone()) else {
         return;
@@ -24,13 +24,13 @@ pub(crate) fn apply(state: &mut State, source: SourceId, statement: &Statement<'
         .into_iter()
         .filter(|(_, _, q)| *q > 0)
         .collect();
-    let slots = state.reservations.of_order(&fact.order_ref);
+    let slots = named_order::meant(state, &fact.of);
     if slots.is_empty() {
         if before.is_empty() {
-            pending::keep(state, &fact.order_ref, encoded(statement));
+            pending::keep(state, &named_order::waits_for(&fact.of), encoded(statement));
         } else if !more.is_empty() {
             let kept = encoded(&with_lines(state, statement, fact, &more));
-            pending::keep(state, &fact.order_ref, kept);
+            pending::keep(state, &named_order::waits_for(&fact.of), kept);
         }
         return;
     }
@@ -46,6 +46,8 @@ fn with_lines<'a>(state: &'a State, statement: &Statement<'a>, fact: &OrderUpdat
         sku: state.catalogue.sku_name(sku).into(),
         location: location.map(|l| state.catalogue.location_name(l).into()),
         quantity: quantity.min(QUANTITY_MAX),
+        unit: None,
+        line: None,
     };
     let lines = moves.iter().map(line).collect();
     Statement {

@@ -198,6 +198,8 @@ impl<'a> BlockWriter<'a> {
 
 /// Reads blocks, each checked before its bytes are given.
 pub(super) struct BlockReader<'a> {
+    /// The file's format.
+    pub(super) format: u32,
     source: &'a mut dyn Read,
     content: ContentHash,
     decompressor: zstd::bulk::Decompressor<'static>,
@@ -255,6 +257,7 @@ impl<'a> BlockReader<'a> {
         let mut content = ContentHash::default();
         content.0.update(&header);
         let reader = BlockReader {
+            format,
             source,
             content,
             decompressor: zstd::bulk::Decompressor::new()?,

@@ -39,8 +39,8 @@ fn counts_of_rules(state: &mut State) {
 fn demands_of_orders(state: &mut State) {
     let documents = &mut state.documents;
     for (number, demand) in documents.demands.iter() {
-        if let (true, Some(order)) = (demand.quantity > 0, &demand.order_ref) {
-            let list = documents.demands_of_order.entry(order.clone()).or_default();
+        if let (true, Some(order)) = (demand.quantity > 0, demand.listed_under()) {
+            let list = documents.demands_of_order.entry(order).or_default();
             list.push(DemandId(number));
         }
     }

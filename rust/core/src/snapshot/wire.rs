@@ -106,13 +106,23 @@ impl<'a, 'b> Out<'a, 'b> {
 pub(super) struct In<'a, 'b> {
     blocks: &'a mut BlockReader<'b>,
     table: &'static str,
+    format: u32,
 }
 
 type Got<T> = Result<T, SnapshotError>;
 
 impl<'a, 'b> In<'a, 'b> {
     pub(super) fn new(blocks: &'a mut BlockReader<'b>, table: &'static str) -> Self {
-        In { blocks, table }
+        let format = blocks.format;
+        In { blocks, table, format }
+    }
+
+    /// What files have from this format on; None in an older one.
+    pub(super) fn since<T>(&mut self, format: u32, get: impl FnOnce(&mut Self) -> Got<T>) -> Got<Option<T>> {
+        if self.format < format {
+            return Ok(None);
+        }
+        get(self).map(Some)
     }
 
     pub(super) fn damaged(&self, reason: impl Into<String>) -> SnapshotError {

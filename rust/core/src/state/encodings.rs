@@ -158,6 +158,10 @@ pub(in crate::state) fn demand_bytes(d: &Demand, out: &mut Vec<u8>) {
         .stamp(d.as_of)
         .optional_text(d.order_ref.as_deref());
     out.push(d.class as u8);
+    if d.reservation.is_some() || d.channel.is_some() {
+        out.optional_text(d.reservation.as_deref())
+            .optional(d.channel.map(|c| c.0.into()));
+    }
 }
 
 pub(in crate::state) fn identity_bytes(key: u128, r: &Remembered) -> Vec<u8> {

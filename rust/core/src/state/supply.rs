@@ -6,7 +6,7 @@ use std::collections::{BTreeSet, VecDeque};
 
 use hashbrown::HashMap;
 
-use crate::state::ids::{DemandId, LocationId, SkuId, SourceId, SupplyId};
+use crate::state::ids::{ChannelId, DemandId, LocationId, SkuId, SourceId, SupplyId};
 use crate::state::policies::AgeKey;
 use crate::wire::facts::{AsOf, Day, DemandClass, SupplyStatus};
 
@@ -44,6 +44,9 @@ pub(crate) struct Demand {
     pub(crate) due: Option<Day>,
     pub(crate) as_of: AsOf,
     pub(crate) order_ref: Option<Box<str>>,
+    /// Of its order only what this reservation, or this channel, asks for is covered.
+    pub(crate) reservation: Option<Box<str>>,
+    pub(crate) channel: Option<ChannelId>,
     /// Units that reservations under the same `order_ref` cover.
     pub(crate) covered: i64,
     pub(crate) sequence: u64,
@@ -53,6 +56,14 @@ impl Demand {
     /// What it adds to what the reservations of its order ask for.
     pub(crate) fn open(&self) -> i64 {
         (self.quantity - self.covered).max(0)
+    }
+
+    /// The name that it is listed under: its reservation's ([`crate::erp`] says how), else its order's.
+    pub(crate) fn listed_under(&self) -> Option<Box<str>> {
+        match &self.reservation {
+            Some(id) => Some(format!("\u{1}{id}").into()),
+            None => self.order_ref.clone(),
+        }
     }
 
     /// Its one location, where it has exactly one.

@@ -84,6 +84,7 @@ pub(crate) fn apply(state: &mut State, slot: Slot, order_ref: Option<&str>) {
             retake(state, slot);
         }
         reconcile::list(state, slot);
+        orders::confirmed(state, slot);
     }
     if let Some(order_ref) = order_ref {
         orders::name_order(state, slot, order_ref);

@@ -6,6 +6,7 @@ use crate::reads::refusals::{closed, invalid, unknown_sku};
 use crate::reads::render::Answer;
 use crate::state::State;
 use crate::state::ids::{SkuId, Slot};
+use crate::state::quantity::scaled;
 use crate::verbs::{Command, Decided, Decision, existing};
 use crate::wire::commands;
 use crate::wire::errors::RequestError;
@@ -49,6 +50,16 @@ fn fulfil_line(
             "is not a declared location",
         )));
     }
+    let factor = line
+        .unit
+        .as_deref()
+        .map_or(Some(1), |unit| state.catalogue.unit_factor(sku, unit));
+    let Some(quantity) = factor.and_then(|factor| scaled(line.quantity, factor)) else {
+        return Err(invalid(&RequestError::invalid(
+            format!("lines[{n}].unit"),
+            "is no unit of this SKU",
+        )));
+    };
     let mut fits = true;
     state.catalogue.for_each_component(sku, |part, per| {
         let portions = state.reservations.get(slot).portions.iter();
@@ -56,7 +67,7 @@ fn fulfil_line(
             .filter(|p| p.sku == part && !p.fulfilled && !p.is_shipped())
             .map(|p| p.quantity)
             .sum();
-        let units = line.quantity.saturating_mul(per);
+        let units = quantity.saturating_mul(per);
         let before: i64 = asked
             .iter()
             .filter(|(s, _)| *s == part)

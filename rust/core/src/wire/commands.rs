@@ -140,11 +140,18 @@ const FULFIL_LINE: &[Field] = &[
     Field::needed::<Name<'_>>("sku"),
     Field::optional::<Name<'_>>("location"),
     Field::needed::<Int<1, QUANTITY_MAX>>("quantity"),
+    Field::optional::<Name<'_>>("unit"),
 ];
 
 /// Reads the body of `.../fulfil`.
 pub fn parse_fulfil(body: &[u8]) -> Result<FulfilBody<'_>, RequestError> {
-    parse(body, &[Field::objects("lines", FULFIL_LINE, LINES_MAX)])
+    let fields = &[Field::objects("lines", FULFIL_LINE, LINES_MAX)];
+    let fulfil: FulfilBody<'_> = parse(body, fields)?;
+    // A fulfilment is no document: its lines have no names.
+    match fulfil.lines.iter().position(|line| line.line.is_some()) {
+        Some(n) => Err(RequestError::invalid(format!("lines[{n}].line"), "is unknown")),
+        None => Ok(fulfil),
+    }
 }
 
 /// One line of a cart to validate, in the unit it names.

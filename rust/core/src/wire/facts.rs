@@ -23,7 +23,7 @@ pub(crate) mod words;
 
 pub(crate) use orders::QuantityLines;
 pub use orders::{
-    AckLine, Condition, Demand, DemandClass, OrderAck, OrderUpdate, QuantityLine, Return, Shipment, ShipmentOf,
+    AckLine, Condition, Demand, DemandClass, OrderAck, OrderName, OrderUpdate, QuantityLine, Return, Shipment,
     UpdateStatus,
 };
 pub use parse::{FactError, parse_logged, parse_statement};
@@ -140,6 +140,18 @@ impl Fact<'_> {
             Self::OrderUpdate(f) => Some(f.as_of),
             Self::Shipment(f) => Some(f.as_of),
             Self::Return(f) => Some(f.as_of),
+            _ => None,
+        }
+    }
+
+    /// Which reservations a fact about an order means.
+    pub const fn order_name(&self) -> Option<&OrderName<'_>> {
+        match self {
+            Self::Demand(f) => Some(&f.of),
+            Self::OrderAck(f) => Some(&f.of),
+            Self::OrderUpdate(f) => Some(&f.of),
+            Self::Shipment(f) => Some(&f.of),
+            Self::Return(f) => Some(&f.of),
             _ => None,
         }
     }

@@ -3,7 +3,7 @@
 use super::super::SnapshotError;
 use super::super::wire::{In, Out};
 use crate::state::catalogue::Detail;
-use crate::state::ids::{DemandId, LocationId, SkuId, SourceId, SupplyId};
+use crate::state::ids::{ChannelId, DemandId, LocationId, SkuId, SourceId, SupplyId};
 use crate::state::supply::{Demand, DocumentKey, Register, Supply};
 use crate::state::{Position, State};
 use crate::wire::facts::{DemandClass, SupplyStatus};
@@ -155,6 +155,8 @@ pub(super) mod demands {
                 due,
                 as_of,
                 order_ref,
+                reservation,
+                channel,
                 covered,
                 sequence,
             } = demand;
@@ -169,13 +171,16 @@ pub(super) mod demands {
                 .stamp(*as_of)
                 .optional_text(order_ref.as_deref())
                 .int(*covered)
-                .uint(*sequence);
+                .uint(*sequence)
+                .optional_text(reservation.as_deref())
+                .optional_uint(channel.map(|c| c.0));
         });
     }
 
     pub(crate) fn read(state: &mut State, input: &mut In<'_, '_>, count: u64) -> Result<(), SnapshotError> {
         let names = &state.catalogue;
         let (sources, skus, places) = (names.source_names.len(), names.skus.len(), names.locations.len());
+        let channels = names.channels.len();
         let bounds = (count, documents_most(&state.position));
         get_all(&mut state.documents.demands, bounds, input, |input| {
             let key = get_key(sources, input)?;
@@ -191,6 +196,19 @@ pub(super) mod demands {
                 order_ref: input.optional(In::text)?,
                 covered: input.quantity()?,
                 sequence: input.uint()?,
+                reservation: None,
+                channel: None,
+            };
+            let second = |input: &mut In<'_, '_>| {
+                let reservation = input.optional(In::text)?;
+                let channel = input.optional(|i| Ok(ChannelId(i.place(channels)? as u16)))?;
+                Ok((reservation, channel))
+            };
+            let (reservation, channel) = input.since(2, second)?.unwrap_or_default();
+            let demand = Demand {
+                reservation,
+                channel,
+                ..demand
             };
             Ok((key, demand))
         })

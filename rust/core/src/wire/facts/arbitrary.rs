@@ -38,20 +38,40 @@ fn day() -> BoxedStrategy<Day> {
 }
 
 fn version() -> BoxedStrategy<Option<i64>> {
-    option::of(any::<i64>()).boxed()
+    option::of(prop_oneof![4 => any::<i64>(), 1 => Just(0)]).boxed()
 }
 
 fn quantity_lines() -> BoxedStrategy<Vec<QuantityLine<'static>>> {
-    let line = (name(), maybe(), 1..=QUANTITY_MAX);
+    let line = (name(), maybe(), 1..=QUANTITY_MAX, maybe(), line_name());
     vec(
-        line.prop_map(|(sku, location, quantity)| QuantityLine {
+        line.prop_map(|(sku, location, quantity, unit, line)| QuantityLine {
             sku,
             location,
             quantity,
+            unit,
+            line,
         }),
         1..4,
     )
     .boxed()
+}
+
+fn line_name() -> BoxedStrategy<Option<Text<'static>>> {
+    option::of("[A-Za-z0-9 _-]{1,64}".prop_map(Cow::Owned)).boxed()
+}
+
+/// What names an order; of a fact that needs it, at least one of the first two.
+fn order_name(needed: bool) -> BoxedStrategy<OrderName<'static>> {
+    (maybe(), maybe(), maybe())
+        .prop_filter("an order or a reservation", move |(order, reservation, _)| {
+            !needed || order.is_some() || reservation.is_some()
+        })
+        .prop_map(|(order_ref, reservation, channel)| OrderName {
+            order_ref,
+            reservation,
+            channel,
+        })
+        .boxed()
 }
 
 fn levels() -> BoxedStrategy<Fact<'static>> {
@@ -93,20 +113,32 @@ fn levels() -> BoxedStrategy<Fact<'static>> {
 fn movements() -> BoxedStrategy<Fact<'static>> {
     let on_hand = -ON_HAND_MAX..=ON_HAND_MAX;
     let moved = on_hand.prop_filter("not 0", |quantity| *quantity != 0);
-    let delta = (name(), name(), moved, name(), name(), version(), as_of(), maybe()).prop_map(
-        |(sku, location, quantity, reason, reference, version, as_of, unit)| {
-            Fact::StockDelta(StockDelta {
-                sku,
-                location,
-                quantity,
-                reason,
-                reference,
-                version,
-                as_of,
-                unit,
-            })
-        },
-    );
+    let delta = (
+        name(),
+        name(),
+        moved,
+        name(),
+        name(),
+        line_name(),
+        version(),
+        as_of(),
+        maybe(),
+    )
+        .prop_map(
+            |(sku, location, quantity, reason, reference, line, version, as_of, unit)| {
+                Fact::StockDelta(StockDelta {
+                    sku,
+                    location,
+                    quantity,
+                    reason,
+                    reference,
+                    line,
+                    version,
+                    as_of,
+                    unit,
+                })
+            },
+        );
     let status = prop_oneof![
         Just(SupplyStatus::Open),
         Just(SupplyStatus::Received),
@@ -152,11 +184,11 @@ fn orders() -> BoxedStrategy<Fact<'static>> {
         class,
         option::of(day()),
         as_of(),
-        maybe(),
+        order_name(false),
         maybe(),
     )
         .prop_map(
-            |((reference, line, version, sku, locations), quantity, class, due, as_of, order_ref, unit)| {
+            |((reference, line, version, sku, locations), quantity, class, due, as_of, of, unit)| {
                 Fact::Demand(Demand {
                     reference,
                     line,
@@ -167,7 +199,7 @@ fn orders() -> BoxedStrategy<Fact<'static>> {
                     class,
                     due,
                     as_of,
-                    order_ref,
+                    of,
                     unit,
                 })
             },
@@ -176,13 +208,8 @@ fn orders() -> BoxedStrategy<Fact<'static>> {
         (name(), name()).prop_map(|(sku, location)| AckLine { sku, location }),
         0..3,
     );
-    let ack = (name(), as_of(), ack_lines).prop_map(|(order_ref, as_of, lines)| {
-        Fact::OrderAck(OrderAck {
-            order_ref,
-            as_of,
-            lines,
-        })
-    });
+    let ack = (order_name(true), as_of(), ack_lines)
+        .prop_map(|(of, as_of, lines)| Fact::OrderAck(OrderAck { of, as_of, lines }));
     prop_oneof![demand, ack].boxed()
 }
 
@@ -192,32 +219,32 @@ fn parcels() -> BoxedStrategy<Fact<'static>> {
         Just(UpdateStatus::Refused),
         Just(UpdateStatus::Short)
     ];
-    let update = (name(), name(), version(), status, quantity_lines(), as_of()).prop_map(
-        |(order_ref, reference, version, status, lines, as_of)| {
+    let document = || (name(), line_name(), version());
+    let update = (order_name(true), document(), status, quantity_lines(), as_of()).prop_map(
+        |(of, (reference, line, version), status, lines, as_of)| {
             Fact::OrderUpdate(OrderUpdate {
-                order_ref,
+                of,
                 reference,
+                line,
+                lines: if version == Some(0) { Vec::new() } else { lines },
                 version,
                 status,
-                lines,
                 as_of,
             })
         },
     );
-    let of = prop_oneof![
-        name().prop_map(ShipmentOf::Order),
-        name().prop_map(ShipmentOf::Reservation)
-    ];
-    let shipment =
-        (name(), version(), of, quantity_lines(), as_of()).prop_map(|(reference, version, of, lines, as_of)| {
+    let shipment = (document(), order_name(true), quantity_lines(), as_of()).prop_map(
+        |((reference, line, version), of, lines, as_of)| {
             Fact::Shipment(Shipment {
                 reference,
+                line,
+                lines: if version == Some(0) { Vec::new() } else { lines },
                 version,
                 of,
-                lines,
                 as_of,
             })
-        });
+        },
+    );
     prop_oneof![update, shipment].boxed()
 }
 
@@ -228,22 +255,22 @@ fn returns() -> BoxedStrategy<Fact<'static>> {
         Just(Condition::QualityControl)
     ];
     let back = (
+        (name(), line_name(), version()),
+        order_name(false),
         name(),
-        version(),
-        maybe(),
         name(),
-        name(),
-        1..=QUANTITY_MAX,
+        0..=QUANTITY_MAX,
         condition,
         as_of(),
         maybe(),
     )
         .prop_map(
-            |(reference, version, order_ref, sku, location, quantity, condition, as_of, unit)| {
+            |((reference, line, version), of, sku, location, quantity, condition, as_of, unit)| {
                 Fact::Return(Return {
                     reference,
+                    line,
                     version,
-                    order_ref,
+                    of,
                     sku,
                     location,
                     quantity,

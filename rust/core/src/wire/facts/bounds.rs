@@ -2,6 +2,8 @@
 
 /// Characters of a SKU, id, location, channel, reference, owner and the like.
 pub const NAME_CHARS_MAX: usize = 128;
+/// Characters of a `line` of a movement, a shipment, a return or an update.
+pub const LINE_CHARS_MAX: usize = 64;
 /// Characters of a `reason`.
 pub const REASON_CHARS_MAX: usize = 512;
 /// `on_hand` and signed quantities lie within plus and minus this.

@@ -6,8 +6,8 @@
 use super::parse::FRESHNESS_SOURCE_KEY;
 use super::stock::certain;
 use super::{
-    AsOf, Day, Demand, Fact, OrderAck, OrderUpdate, Outcome, QuantityLine, RequestAnswered, ReservationHeld, Return,
-    Shipment, ShipmentOf, Statement, StockDelta, StockLevel, Supply, Text, time,
+    AsOf, Day, Demand, Fact, OrderAck, OrderName, OrderUpdate, Outcome, QuantityLine, RequestAnswered, ReservationHeld,
+    Return, Shipment, Statement, StockDelta, StockLevel, Supply, Text, time,
 };
 use crate::wire::json;
 
@@ -122,8 +122,16 @@ impl Members<'_> {
             open(out, &line.sku, |members| {
                 members.opt_text("location", line.location.as_ref());
                 members.int("quantity", line.quantity);
+                members.opt_text("unit", line.unit.as_ref());
+                members.opt_text("line", line.line.as_ref());
             });
         });
+    }
+
+    fn order_name(&mut self, of: &OrderName<'_>) {
+        self.opt_text("order_ref", of.order_ref.as_ref());
+        self.opt_text("reservation", of.reservation.as_ref());
+        self.opt_text("channel", of.channel.as_ref());
     }
 
     fn fact(&mut self, fact: &Fact<'_>) {
@@ -194,6 +202,7 @@ impl Members<'_> {
 
     fn stock_delta(&mut self, delta: &StockDelta<'_>) {
         self.text("ref", &delta.reference);
+        self.opt_text("line", delta.line.as_ref());
         self.opt_int("version", delta.version);
         self.text("sku", &delta.sku);
         self.text("location", &delta.location);
@@ -231,12 +240,12 @@ impl Members<'_> {
             self.day("due", due);
         }
         self.as_of(demand.as_of);
-        self.opt_text("order_ref", demand.order_ref.as_ref());
+        self.order_name(&demand.of);
         self.opt_text("unit", demand.unit.as_ref());
     }
 
     fn order_ack(&mut self, ack: &OrderAck<'_>) {
-        self.text("order_ref", &ack.order_ref);
+        self.order_name(&ack.of);
         if !ack.lines.is_empty() {
             self.list("lines", &ack.lines, |out, line| {
                 open(out, &line.sku, |members| members.text("location", &line.location));
@@ -246,8 +255,9 @@ impl Members<'_> {
     }
 
     fn order_update(&mut self, update: &OrderUpdate<'_>) {
-        self.text("order_ref", &update.order_ref);
+        self.order_name(&update.of);
         self.text("ref", &update.reference);
+        self.opt_text("line", update.line.as_ref());
         self.opt_int("version", update.version);
         self.text("status", update.status.word());
         self.quantity_lines(&update.lines);
@@ -256,19 +266,18 @@ impl Members<'_> {
 
     fn shipment(&mut self, shipment: &Shipment<'_>) {
         self.text("ref", &shipment.reference);
+        self.opt_text("line", shipment.line.as_ref());
         self.opt_int("version", shipment.version);
-        match &shipment.of {
-            ShipmentOf::Order(order_ref) => self.text("order_ref", order_ref),
-            ShipmentOf::Reservation(id) => self.text("reservation", id),
-        }
+        self.order_name(&shipment.of);
         self.quantity_lines(&shipment.lines);
         self.as_of(shipment.as_of);
     }
 
     fn r#return(&mut self, r#return: &Return<'_>) {
         self.text("ref", &r#return.reference);
+        self.opt_text("line", r#return.line.as_ref());
         self.opt_int("version", r#return.version);
-        self.opt_text("order_ref", r#return.order_ref.as_ref());
+        self.order_name(&r#return.of);
         self.text("sku", &r#return.sku);
         self.text("location", &r#return.location);
         self.int("quantity", r#return.quantity);

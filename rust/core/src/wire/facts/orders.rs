@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::bounds::{AMOUNT_MAX, LINES_MAX, LOCATIONS_MAX, QUANTITY_MAX};
-use super::shapes::{Date, LineName};
+use super::shapes::{Date, DocumentLine, LineName};
 use super::take::{List, Name, Object, Version, int, one, opt, or_default};
 use super::words::words;
 use super::{AsOf, Day, Text};
@@ -24,6 +24,26 @@ const fn other() -> DemandClass {
     DemandClass::Other
 }
 
+/// Which reservations a fact about an order means: those of the order, of the channel, or one alone.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct OrderName<'a> {
+    pub order_ref: Option<Text<'a>>,
+    /// This reservation alone.
+    pub reservation: Option<Text<'a>>,
+    /// Those of this channel alone.
+    pub channel: Option<Text<'a>>,
+}
+
+impl<'a> OrderName<'a> {
+    /// As above, where one of the two names is needed.
+    fn needed(self) -> Result<OrderName<'a>, FieldError> {
+        if self.order_ref.is_none() && self.reservation.is_none() {
+            return Err(FieldError::new("order_ref", "is missing, and so is reservation"));
+        }
+        Ok(self)
+    }
+}
+
 /// What is owed to somebody else than our reservations.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Demand<'a> {
@@ -38,7 +58,7 @@ pub struct Demand<'a> {
     pub class: DemandClass,
     pub due: Option<Day>,
     pub as_of: AsOf,
-    pub order_ref: Option<Text<'a>>,
+    pub of: OrderName<'a>,
     pub unit: Option<Text<'a>>,
 }
 
@@ -68,6 +88,10 @@ pub(super) struct DemandMessage<'a> {
     #[serde(default, deserialize_with = "opt::<_, Name>")]
     order_ref: Option<Text<'a>>,
     #[serde(default, deserialize_with = "opt::<_, Name>")]
+    reservation: Option<Text<'a>>,
+    #[serde(default, deserialize_with = "opt::<_, Name>")]
+    channel: Option<Text<'a>>,
+    #[serde(default, deserialize_with = "opt::<_, Name>")]
     unit: Option<Text<'a>>,
 }
 
@@ -88,7 +112,11 @@ impl<'a> DemandMessage<'a> {
             class: self.class,
             due: self.due,
             as_of: self.as_of,
-            order_ref: self.order_ref,
+            of: OrderName {
+                order_ref: self.order_ref,
+                reservation: self.reservation,
+                channel: self.channel,
+            },
             unit: self.unit,
         })
     }
@@ -105,15 +133,42 @@ pub struct AckLine<'a> {
 }
 
 /// A read-back saw the order in the ERP.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OrderAck<'a> {
-    #[serde(borrow, deserialize_with = "one::<_, Name>")]
-    pub order_ref: Text<'a>,
+    pub of: OrderName<'a>,
     pub as_of: AsOf,
     /// Empty: the message names no lines, every bound unit is meant.
-    #[serde(default, deserialize_with = "or_default::<_, List<Object<AckLine>, 1, LINES_MAX>>")]
     pub lines: Vec<AckLine<'a>>,
+}
+
+/// An acknowledgement as its message writes it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AckMessage<'a> {
+    #[serde(borrow, default, deserialize_with = "opt::<_, Name>")]
+    order_ref: Option<Text<'a>>,
+    #[serde(default, deserialize_with = "opt::<_, Name>")]
+    reservation: Option<Text<'a>>,
+    #[serde(default, deserialize_with = "opt::<_, Name>")]
+    channel: Option<Text<'a>>,
+    as_of: AsOf,
+    #[serde(default, deserialize_with = "or_default::<_, List<Object<AckLine>, 1, LINES_MAX>>")]
+    lines: Vec<AckLine<'a>>,
+}
+
+impl<'a> AckMessage<'a> {
+    pub(super) fn check(self) -> Result<OrderAck<'a>, FieldError> {
+        let of = OrderName {
+            order_ref: self.order_ref,
+            reservation: self.reservation,
+            channel: self.channel,
+        };
+        Ok(OrderAck {
+            of: of.needed()?,
+            as_of: self.as_of,
+            lines: self.lines,
+        })
+    }
 }
 
 /// Units of a SKU, perhaps at a location.
@@ -126,10 +181,27 @@ pub struct QuantityLine<'a> {
     pub location: Option<Text<'a>>,
     #[serde(deserialize_with = "int::<_, _, 1, QUANTITY_MAX>")]
     pub quantity: i64,
+    /// None: base units, of a kit kits.
+    #[serde(default, deserialize_with = "opt::<_, Name>")]
+    pub unit: Option<Text<'a>>,
+    /// The line's own name in its document.
+    #[serde(default, deserialize_with = "opt::<_, DocumentLine>")]
+    pub line: Option<Text<'a>>,
 }
 
 /// At least one [`QuantityLine`].
 pub(crate) type QuantityLines<'a> = List<Object<QuantityLine<'a>>, 1, LINES_MAX>;
+/// As above, or none: a newer version that withdraws the document.
+type LinesOrNone<'a> = List<Object<QuantityLine<'a>>, 0, LINES_MAX>;
+
+/// Only a newer version can withdraw a document, so a document without lines has one.
+fn lines_of<'a>(lines: Vec<QuantityLine<'a>>, version: Option<i64>) -> Result<Vec<QuantityLine<'a>>, FieldError> {
+    if lines.is_empty() && version.is_none() {
+        let why = "must have at least 1 entry; a version is needed to withdraw a document by an empty list";
+        return Err(FieldError::new("lines", why));
+    }
+    Ok(lines)
+}
 
 /// What the ERP did with the units it took off an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -143,34 +215,67 @@ pub enum UpdateStatus {
 words!(UpdateStatus { Cancelled = "cancelled", Refused = "refused", Short = "short" });
 
 /// The ERP took units off an order.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OrderUpdate<'a> {
-    #[serde(borrow, deserialize_with = "one::<_, Name>")]
-    pub order_ref: Text<'a>,
-    #[serde(rename = "ref", deserialize_with = "one::<_, Name>")]
+    pub of: OrderName<'a>,
     pub reference: Text<'a>,
-    #[serde(default, deserialize_with = "opt::<_, Version>")]
+    pub line: Option<Text<'a>>,
     pub version: Option<i64>,
     pub status: UpdateStatus,
-    #[serde(deserialize_with = "one::<_, QuantityLines>")]
+    /// Empty: this version withdraws the update.
     pub lines: Vec<QuantityLine<'a>>,
     pub as_of: AsOf,
 }
 
-/// What a shipment ships for: exactly one of `order_ref` and `reservation` in the message.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ShipmentOf<'a> {
-    Order(Text<'a>),
-    Reservation(Text<'a>),
+/// An update as its message writes it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct UpdateMessage<'a> {
+    #[serde(borrow, default, deserialize_with = "opt::<_, Name>")]
+    order_ref: Option<Text<'a>>,
+    #[serde(default, deserialize_with = "opt::<_, Name>")]
+    reservation: Option<Text<'a>>,
+    #[serde(default, deserialize_with = "opt::<_, Name>")]
+    channel: Option<Text<'a>>,
+    #[serde(rename = "ref", deserialize_with = "one::<_, Name>")]
+    reference: Text<'a>,
+    #[serde(default, deserialize_with = "opt::<_, DocumentLine>")]
+    line: Option<Text<'a>>,
+    #[serde(default, deserialize_with = "opt::<_, Version>")]
+    version: Option<i64>,
+    status: UpdateStatus,
+    #[serde(deserialize_with = "one::<_, LinesOrNone>")]
+    lines: Vec<QuantityLine<'a>>,
+    as_of: AsOf,
+}
+
+impl<'a> UpdateMessage<'a> {
+    pub(super) fn check(self) -> Result<OrderUpdate<'a>, FieldError> {
+        let of = OrderName {
+            order_ref: self.order_ref,
+            reservation: self.reservation,
+            channel: self.channel,
+        };
+        Ok(OrderUpdate {
+            of: of.needed()?,
+            reference: self.reference,
+            line: self.line,
+            version: self.version,
+            status: self.status,
+            lines: lines_of(self.lines, self.version)?,
+            as_of: self.as_of,
+        })
+    }
 }
 
 /// Units left a location.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shipment<'a> {
     pub reference: Text<'a>,
+    pub line: Option<Text<'a>>,
     pub version: Option<i64>,
-    pub of: ShipmentOf<'a>,
+    pub of: OrderName<'a>,
+    /// Empty: this version withdraws the shipment.
     pub lines: Vec<QuantityLine<'a>>,
     pub as_of: AsOf,
 }
@@ -181,35 +286,34 @@ pub struct Shipment<'a> {
 pub(super) struct ShipmentMessage<'a> {
     #[serde(borrow, rename = "ref", deserialize_with = "one::<_, Name>")]
     reference: Text<'a>,
+    #[serde(default, deserialize_with = "opt::<_, DocumentLine>")]
+    line: Option<Text<'a>>,
     #[serde(default, deserialize_with = "opt::<_, Version>")]
     version: Option<i64>,
     #[serde(default, deserialize_with = "opt::<_, Name>")]
     order_ref: Option<Text<'a>>,
     #[serde(default, deserialize_with = "opt::<_, Name>")]
     reservation: Option<Text<'a>>,
-    #[serde(deserialize_with = "one::<_, QuantityLines>")]
+    #[serde(default, deserialize_with = "opt::<_, Name>")]
+    channel: Option<Text<'a>>,
+    #[serde(deserialize_with = "one::<_, LinesOrNone>")]
     lines: Vec<QuantityLine<'a>>,
     as_of: AsOf,
 }
 
 impl<'a> ShipmentMessage<'a> {
     pub(super) fn check(self) -> Result<Shipment<'a>, FieldError> {
-        let of = match (self.order_ref, self.reservation) {
-            (Some(order_ref), None) => ShipmentOf::Order(order_ref),
-            (None, Some(id)) => ShipmentOf::Reservation(id),
-            (Some(_), Some(_)) => {
-                return Err(FieldError::new(
-                    "reservation",
-                    "must not be given together with order_ref",
-                ));
-            }
-            (None, None) => return Err(FieldError::new("order_ref", "is missing, and so is reservation")),
+        let of = OrderName {
+            order_ref: self.order_ref,
+            reservation: self.reservation,
+            channel: self.channel,
         };
         Ok(Shipment {
             reference: self.reference,
+            line: self.line,
             version: self.version,
-            of,
-            lines: self.lines,
+            of: of.needed()?,
+            lines: lines_of(self.lines, self.version)?,
             as_of: self.as_of,
         })
     }
@@ -226,23 +330,67 @@ pub enum Condition {
 words!(Condition { Sellable = "sellable", Damaged = "damaged", QualityControl = "quality_control" });
 
 /// Units came back.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Return<'a> {
-    #[serde(borrow, rename = "ref", deserialize_with = "one::<_, Name>")]
     pub reference: Text<'a>,
-    #[serde(default, deserialize_with = "opt::<_, Version>")]
+    pub line: Option<Text<'a>>,
     pub version: Option<i64>,
-    #[serde(default, deserialize_with = "opt::<_, Name>")]
-    pub order_ref: Option<Text<'a>>,
-    #[serde(deserialize_with = "one::<_, Name>")]
+    /// Names nothing where it is of no order of ours.
+    pub of: OrderName<'a>,
     pub sku: Text<'a>,
-    #[serde(deserialize_with = "one::<_, Name>")]
     pub location: Text<'a>,
-    #[serde(deserialize_with = "int::<_, _, 1, QUANTITY_MAX>")]
+    /// 0: this version withdraws the return.
     pub quantity: i64,
     pub condition: Condition,
     pub as_of: AsOf,
-    #[serde(default, deserialize_with = "opt::<_, Name>")]
     pub unit: Option<Text<'a>>,
+}
+
+/// A return as its message writes it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ReturnMessage<'a> {
+    #[serde(borrow, rename = "ref", deserialize_with = "one::<_, Name>")]
+    reference: Text<'a>,
+    #[serde(default, deserialize_with = "opt::<_, DocumentLine>")]
+    line: Option<Text<'a>>,
+    #[serde(default, deserialize_with = "opt::<_, Version>")]
+    version: Option<i64>,
+    #[serde(default, deserialize_with = "opt::<_, Name>")]
+    order_ref: Option<Text<'a>>,
+    #[serde(default, deserialize_with = "opt::<_, Name>")]
+    reservation: Option<Text<'a>>,
+    #[serde(default, deserialize_with = "opt::<_, Name>")]
+    channel: Option<Text<'a>>,
+    #[serde(deserialize_with = "one::<_, Name>")]
+    sku: Text<'a>,
+    #[serde(deserialize_with = "one::<_, Name>")]
+    location: Text<'a>,
+    #[serde(deserialize_with = "int::<_, _, 0, QUANTITY_MAX>")]
+    quantity: i64,
+    condition: Condition,
+    as_of: AsOf,
+    #[serde(default, deserialize_with = "opt::<_, Name>")]
+    unit: Option<Text<'a>>,
+}
+
+impl<'a> ReturnMessage<'a> {
+    pub(super) fn check(self) -> Return<'a> {
+        Return {
+            reference: self.reference,
+            line: self.line,
+            version: self.version,
+            of: OrderName {
+                order_ref: self.order_ref,
+                reservation: self.reservation,
+                channel: self.channel,
+            },
+            sku: self.sku,
+            location: self.location,
+            quantity: self.quantity,
+            condition: self.condition,
+            as_of: self.as_of,
+            unit: self.unit,
+        }
+    }
 }

@@ -8,7 +8,7 @@ use serde::de::IgnoredAny;
 use serde_json::error::Category;
 
 use super::envelope::{Envelope, Opened, Origin};
-use super::orders::{DemandMessage, ShipmentMessage};
+use super::orders::{AckMessage, DemandMessage, ReturnMessage, ShipmentMessage, UpdateMessage};
 use super::policies::OversellMessage;
 use super::requests::AnsweredMessage;
 use super::reservations::OnlyId;
@@ -139,10 +139,10 @@ impl<'a> Reader<'a> {
             "stock.delta" => Fact::StockDelta(self.read()?),
             "supply" => Fact::Supply(self.read()?),
             "demand" => Fact::Demand(self.read::<DemandMessage<'a>>()?.check()?),
-            "order.ack" => Fact::OrderAck(self.read()?),
-            "order.update" => Fact::OrderUpdate(self.read()?),
+            "order.ack" => Fact::OrderAck(self.read::<AckMessage<'a>>()?.check()?),
+            "order.update" => Fact::OrderUpdate(self.read::<UpdateMessage<'a>>()?.check()?),
             "shipment" => Fact::Shipment(self.read::<ShipmentMessage<'a>>()?.check()?),
-            "return" => Fact::Return(self.read()?),
+            "return" => Fact::Return(self.read::<ReturnMessage<'a>>()?.check()),
             "item" => Fact::Item(self.read::<Item<'a>>()?.check()?),
             "location" => Fact::Location(self.read()?),
             "channel" => Fact::Channel(self.read()?),

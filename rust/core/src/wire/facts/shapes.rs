@@ -9,35 +9,37 @@ use serde::de::value::SeqAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::bounds::{LOCATIONS_MAX, NAME_CHARS_MAX, QUANTITY_MAX, UNITS_MAX};
+use super::bounds::{LINE_CHARS_MAX, LOCATIONS_MAX, NAME_CHARS_MAX, QUANTITY_MAX, UNITS_MAX};
 use super::take::{Int, List, Name, Taken, one, text_flaw};
 use super::{AsOf, Text, time};
 
-/// A line's name: text, or an integer that stands for its decimal text.
+/// A line's name: text of at most `MAX` characters, or an integer that stands for its decimal text.
 #[derive(Debug)]
-pub(crate) struct LineName<'a>(Text<'a>);
+pub(crate) struct LineName<'a, const MAX: usize = NAME_CHARS_MAX>(Text<'a>);
 
-impl<'a> Taken for LineName<'a> {
+/// The name of a line of a movement, a shipment, a return or an update.
+pub(crate) type DocumentLine<'a> = LineName<'a, LINE_CHARS_MAX>;
+
+impl<'a, const MAX: usize> Taken for LineName<'a, MAX> {
     type Out = Text<'a>;
     fn out(self) -> Text<'a> {
         self.0
     }
 }
 
-impl<'de: 'a, 'a> Deserialize<'de> for LineName<'a> {
+impl<'de: 'a, 'a, const MAX: usize> Deserialize<'de> for LineName<'a, MAX> {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        struct LineVisitor;
-        impl<'de> Visitor<'de> for LineVisitor {
+        struct LineVisitor<const MAX: usize>;
+        impl<'de, const MAX: usize> Visitor<'de> for LineVisitor<MAX> {
             type Value = Text<'de>;
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a string or an integer")
             }
             fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Text<'de>, E> {
-                text_flaw(text, 1, NAME_CHARS_MAX).map_or(Ok(Cow::Borrowed(text)), |flaw| Err(E::custom(flaw)))
+                text_flaw(text, 1, MAX).map_or(Ok(Cow::Borrowed(text)), |flaw| Err(E::custom(flaw)))
             }
             fn visit_str<E: Error>(self, text: &str) -> Result<Text<'de>, E> {
-                text_flaw(text, 1, NAME_CHARS_MAX)
-                    .map_or_else(|| Ok(Cow::Owned(text.to_owned())), |flaw| Err(E::custom(flaw)))
+                text_flaw(text, 1, MAX).map_or_else(|| Ok(Cow::Owned(text.to_owned())), |flaw| Err(E::custom(flaw)))
             }
             fn visit_i64<E: Error>(self, value: i64) -> Result<Text<'de>, E> {
                 Ok(Cow::Owned(value.to_string()))
@@ -46,7 +48,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for LineName<'a> {
                 Ok(Cow::Owned(value.to_string()))
             }
         }
-        from.deserialize_any(LineVisitor).map(Self)
+        from.deserialize_any(LineVisitor::<MAX>).map(Self)
     }
 }
 

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::bounds::{AMOUNT_MAX, ON_HAND_MAX, ON_HAND_MIN};
-use super::shapes::{Date, LineName};
+use super::shapes::{Date, DocumentLine, LineName};
 use super::take::{Int, Name, Object, Reason, Version, int, one, opt, or_default};
 use super::words::words;
 use super::{AsOf, Day, Text};
@@ -69,6 +69,9 @@ pub struct StockDelta<'a> {
     pub reason: Text<'a>,
     #[serde(rename = "ref", deserialize_with = "one::<_, Name>")]
     pub reference: Text<'a>,
+    /// Tells movements of one document apart; part of its identity.
+    #[serde(default, deserialize_with = "opt::<_, DocumentLine>")]
+    pub line: Option<Text<'a>>,
     #[serde(default, deserialize_with = "opt::<_, Version>")]
     pub version: Option<i64>,
     pub as_of: AsOf,

@@ -1,0 +1,52 @@
+//! Which reservations a fact about an order means (docs/facts.md, "An order").
+//!
+//! In: the order, reservation and channel that a fact names. Out: confirmed reservations, oldest first, and the name under
+//! which a fact waits while there is none. Always: a reservation of another channel than the named one is never meant.
+
+use std::borrow::Cow;
+
+use crate::state::State;
+use crate::state::ids::Slot;
+use crate::state::reservations::{ByAge, ReservationState};
+use crate::wire::facts::OrderName;
+
+/// Every reservation that was ever confirmed and that the fact means.
+pub(crate) fn meant(state: &State, of: &OrderName<'_>) -> ByAge {
+    let mut slots = match (&of.reservation, &of.order_ref) {
+        (Some(id), _) => state
+            .reservations
+            .find(id)
+            .filter(|&slot| state.reservations.get(slot).state != ReservationState::Held)
+            .into_iter()
+            .collect(),
+        (None, Some(order)) => state.reservations.of_order(order),
+        (None, None) => ByAge::new(),
+    };
+    slots.retain(|&mut slot| is_of_channel(state, slot, of));
+    slots
+}
+
+pub(super) fn is_of_channel(state: &State, slot: Slot, of: &OrderName<'_>) -> bool {
+    let channel = state.reservations.get(slot).channel;
+    of.channel
+        .as_deref()
+        .is_none_or(|name| name == state.catalogue.channel_name(channel))
+}
+
+/// What a fact waits for: its reservation, else its order. No name of an order begins like that of a reservation here.
+pub(super) fn waits_for<'a>(of: &'a OrderName<'_>) -> Cow<'a, str> {
+    match (&of.reservation, &of.order_ref) {
+        (Some(id), _) => Cow::Owned(waiting_for_reservation(id)),
+        (None, order) => Cow::Borrowed(order.as_deref().unwrap_or_default()),
+    }
+}
+
+/// The reservation that a name stands for, if it stands for one.
+pub(super) fn reservation_waited_for(name: &str) -> Option<&str> {
+    name.strip_prefix('\u{1}')
+}
+
+/// Names from outside hold no control characters.
+pub(super) fn waiting_for_reservation(id: &str) -> String {
+    format!("\u{1}{id}")
+}

@@ -144,11 +144,13 @@ class QuantityLine(Request, frozen=True, kw_only=True):
 
 
 def of_an_order(order_ref: str | None, reservation: str | None) -> None:
+    """Checks that a fact about an order names it."""
     if order_ref is None and reservation is None:
         raise ValueError("order_ref or reservation must be given")
 
 
 def with_lines(lines: list[QuantityLine], version: int | None) -> None:
+    """Checks that a document without lines is a newer version of one."""
     if not lines and version is None:
         raise ValueError("lines must not be empty, unless a version withdraws the document")
 

@@ -130,6 +130,10 @@ class Engine:
         """
         Lead time of the newest batch.
         """
+    def listing(self, /, kind: "str", after: "str | None", limit: "int", filters: "Sequence[tuple[str, str]]", channels: "tuple[str, ...] | None", as_of: "bytes") -> "tuple[int, bytes]":
+        """
+        One page of a list: GET /v1/skus and so on. `filters`: (name, value).
+        """
     def next_due_lead_ms(self, /) -> int | None:
         """
         When, on the lead clock, the earliest hold is due.
@@ -181,6 +185,10 @@ class Engine:
     def sequence(self, /) -> int:
         """
         Of the newest LOG message that was applied or committed.
+        """
+    def sku(self, /, sku: "str", channels: "tuple[str, ...] | None", as_of: "bytes") -> "tuple[int, bytes]":
+        """
+        GET /v1/skus/{sku}.
         """
     def snapshot(self, /, path: "str") -> "bytes":
         """

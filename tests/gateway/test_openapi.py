@@ -30,6 +30,8 @@ CALLS = {
     "POST /v1/reservations:batch",
     "POST /v1/facts",
     "POST /v1/policies",
+    *(f"GET /v1/{name}" for name in ("skus", "locations", "channels", "policies", "supplies", "demands")),
+    *(f"GET /v1/{name}" for name in ("reservations", "sources", "skus/{sku}")),
     "GET /v1/state",
     "GET /livez",
     "GET /readyz",

@@ -18,7 +18,7 @@ from holdfast.gateway.gate import Gate
 from holdfast.gateway.metrics import Metrics
 from holdfast.gateway.ports import Node
 from holdfast.gateway.router import Route, Router
-from holdfast.gateway.routes import availability, carts, documentation, facts, operations, reservations, state
+from holdfast.gateway.routes import availability, carts, documentation, facts, listings, operations, reservations, state
 from holdfast.gateway.server import GatewayServer
 from holdfast.settings import GatewaySettings
 
@@ -52,6 +52,7 @@ class Gateway:
             *carts.routes(node, settings),
             *reservations.routes(node, settings),
             *facts.routes(node, settings, self.counters),
+            *listings.routes(node),
             *state.routes(node),
             *operations.routes(
                 node, sequence=late.answered_sequence, draining=late.draining, render_metrics=metrics.render

@@ -54,7 +54,7 @@ SCOPE_WIDE = frozenset({Operation.FACTS, Operation.POLICIES, Operation.STATE, Op
 """Operations that reach over all channels; a key limited to some channels has none of them."""
 
 OPERATION_MEANINGS = {
-    Operation.READ: "availability, explain, cart validation, reading a reservation",
+    Operation.READ: "availability, explain, cart validation, reading reservations, and the lists of what is stored",
     Operation.RESERVE: "making, replacing, extending and releasing reservations",
     Operation.ORDER: "confirming, cancelling and fulfilling reservations",
     Operation.FACTS: "sending facts of every kind",

@@ -14,6 +14,8 @@ from holdfast.gateway.refusals import Refusal, invalid
 
 PARAMETERS_MAX: Final = 16
 REMEMBERED_MAX: Final = 4_096
+LIMIT_DEFAULT: Final = 100
+LIMIT_MAX: Final = 1_000
 MIN_SEQUENCE: Final = "min_sequence"
 SEQUENCE_MAX: Final = 2**63 - 1
 _DIGITS_MAX: Final = 19
@@ -59,7 +61,23 @@ def selling(query: str, with_quantity: bool) -> Selling:
         if name in found:
             check_name(name, found[name])
     quantity = found.get("quantity")
-    return Selling(found["channel"], found.get("region"), None if quantity is None else _quantity(quantity))
+    return Selling(
+        found["channel"],
+        found.get("region"),
+        None if quantity is None else _bounded("quantity", quantity, QUANTITY_MAX),
+    )
+
+
+@lru_cache(maxsize=REMEMBERED_MAX)
+def listing(query: str, filters: frozenset[str]) -> tuple[str | None, int, tuple[tuple[str, str], ...]]:
+    """`after`, `limit` and the filters given, of a list. Raises Refusal (which is not remembered)."""
+    found = fields(query, filters | {"after", "limit"})
+    after, limit = found.pop("after", None), found.pop("limit", None)
+    if after is not None:
+        check_name("after", after)
+    for name, value in found.items():
+        check_name(name, value)
+    return after, LIMIT_DEFAULT if limit is None else _bounded("limit", limit, LIMIT_MAX), tuple(found.items())
 
 
 def check_name(path: str, text: str) -> None:
@@ -70,9 +88,9 @@ def check_name(path: str, text: str) -> None:
         raise invalid(path, "must not contain control characters")
 
 
-def _quantity(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) <= 10 and 1 <= int(text) <= QUANTITY_MAX):
-        raise invalid("quantity", f"must be 1 to {QUANTITY_MAX}")
+def _bounded(name: str, text: str, most: int) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= 10 and 1 <= int(text) <= most):
+        raise invalid(name, f"must be 1 to {most}")
     return int(text)
 
 

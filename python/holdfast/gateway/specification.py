@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from holdfast.contracts.fields import ID_LENGTH_MAX, NO_CONTROL, QUANTITY_MAX
-from holdfast.gateway.queries import MIN_SEQUENCE, SEQUENCE_MAX
+from holdfast.gateway.queries import LIMIT_DEFAULT, LIMIT_MAX, MIN_SEQUENCE, SEQUENCE_MAX
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,12 @@ QUANTITY = Query(
     "quantity",
     {"type": "integer", "minimum": 1, "maximum": QUANTITY_MAX},
     "Answer `promise`, too: the first day on which that quantity can be sold.",
+)
+AFTER = Query("after", NAME, "Begin where the page before ended: its `next`.")
+LIMIT = Query(
+    "limit",
+    {"type": "integer", "minimum": 1, "maximum": LIMIT_MAX, "default": LIMIT_DEFAULT},
+    "Entries at the most; a page may have fewer, even none, before the end.",
 )
 WAIT_FOR = Query(
     MIN_SEQUENCE,

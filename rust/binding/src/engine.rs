@@ -4,48 +4,16 @@ use std::fs::File;
 use std::io::BufReader;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use holdfast_core::engine::{self, Engine as Core, EngineError, Incoming};
-use holdfast_core::{Command, Verb};
+use holdfast_core::engine::{self, Engine as Core, EngineError, Incoming, Listing};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::pybacked::{PyBackedBytes, PyBackedStr};
-use pyo3::types::{PyBytes, PyTuple};
+use pyo3::types::PyBytes;
 
+use crate::asked::{Asked, command};
 use crate::decision::Decision;
 use crate::errors::{log_error, snapshot_error};
 use crate::paced::Paced;
-
-/// `(verb, reservation id, body, channels that the key may see, key id)`, and perhaps the idempotency key after them.
-struct Asked {
-    verb: PyBackedStr,
-    id: PyBackedStr,
-    body: PyBackedBytes,
-    channels: Option<Vec<String>>,
-    by: Option<PyBackedStr>,
-    key: Option<PyBackedStr>,
-}
-
-impl<'py> FromPyObject<'_, 'py> for Asked {
-    type Error = PyErr;
-
-    fn extract(asked: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
-        let (key, (verb, id, body, channels, by)) = match asked.cast::<PyTuple>()?.len() {
-            6 => {
-                let (verb, id, body, channels, by, key) = asked.extract()?;
-                (key, (verb, id, body, channels, by))
-            }
-            _ => (None, asked.extract()?),
-        };
-        Ok(Self {
-            verb,
-            id,
-            body,
-            channels,
-            by,
-            key,
-        })
-    }
-}
 
 /// `(IN sequence, subject, payload)`.
 type Arrived = (u64, PyBackedStr, PyBackedBytes);
@@ -356,22 +324,37 @@ impl Engine {
         answer(py, self.core().reservation(id, channels.as_deref(), as_of))
     }
 
+    /// One page of a list: GET /v1/skus and so on. `filters`: (name, value).
+    #[pyo3(signature = (kind: "str", after: "str | None", limit: "int", filters: "Sequence[tuple[str, str]]", channels: "tuple[str, ...] | None", as_of: "bytes") -> "tuple[int, bytes]")]
+    #[allow(clippy::too_many_arguments)]
+    fn listing<'py>(
+        &self,
+        py: Python<'py>,
+        kind: &str,
+        after: Option<&str>,
+        limit: usize,
+        filters: Vec<(PyBackedStr, PyBackedStr)>,
+        channels: Option<Vec<String>>,
+        as_of: &[u8],
+    ) -> Answered<'py> {
+        let asked = Listing {
+            after,
+            limit,
+            filters: filters.iter().map(|(name, value)| (&**name, &**value)).collect(),
+            channels: channels.as_deref(),
+        };
+        answer(py, self.core().listing(kind, &asked, as_of))
+    }
+
+    /// GET /v1/skus/{sku}.
+    #[pyo3(signature = (sku: "str", channels: "tuple[str, ...] | None", as_of: "bytes") -> "tuple[int, bytes]")]
+    fn sku<'py>(&self, py: Python<'py>, sku: &str, channels: Option<Vec<String>>, as_of: &[u8]) -> Answered<'py> {
+        answer(py, self.core().sku(sku, channels.as_deref(), as_of))
+    }
+
     /// What a channel can sell, for tests and benches; None: unknown SKU.
     #[pyo3(signature = (sku, channel, region = None))]
     fn sellable(&self, sku: &str, channel: &str, region: Option<&str>) -> Option<i64> {
         self.core().sellable(sku, channel, region)
     }
-}
-
-fn command(asked: &Asked) -> PyResult<Command<'_>> {
-    let verb = &asked.verb;
-    let verb = Verb::parse(verb).ok_or_else(|| PyValueError::new_err(format!("no such verb: {verb}")))?;
-    Ok(Command {
-        verb,
-        id: &asked.id,
-        body: &asked.body,
-        channels: asked.channels.as_deref(),
-        by: asked.by.as_deref(),
-        key: asked.key.as_deref(),
-    })
 }

@@ -3,6 +3,7 @@
 
 use pyo3::prelude::*;
 
+mod asked;
 mod bodies;
 mod decision;
 mod engine;

@@ -15,6 +15,7 @@ use std::io::{Read, Write};
 use crate::apply;
 use crate::audit::invariants;
 pub use crate::engine::intake::{Dead, Incoming, Received, well_formed};
+pub use crate::engine::reads::Listing;
 use crate::reads::render::Answer;
 use crate::snapshot::{self, SnapshotError};
 use crate::state::digest_from_scratch;

@@ -3,6 +3,8 @@
 use super::Engine;
 use crate::availability::pool::SaleContext;
 use crate::availability::sellable;
+use crate::reads::listing;
+pub use crate::reads::listing::Listing;
 use crate::reads::queries;
 use crate::reads::render::Answer;
 use crate::state::ids::{ChannelId, SkuId};
@@ -51,6 +53,16 @@ impl Engine {
     /// `GET /v1/reservations/{id}`.
     pub fn reservation(&self, id: &str, channels: Option<&[String]>, as_of: &[u8]) -> Answer {
         queries::reservation(&self.state, id, channels, as_of)
+    }
+
+    /// `GET /v1/<list>`: one page of it.
+    pub fn listing(&self, list: &str, asked: &Listing<'_>, as_of: &[u8]) -> Answer {
+        either(listing::page(&self.state, list, asked, self.owner_key.as_ref(), as_of))
+    }
+
+    /// `GET /v1/skus/{sku}`.
+    pub fn sku(&self, name: &str, channels: Option<&[String]>, as_of: &[u8]) -> Answer {
+        either(listing::sku(&self.state, name, channels, as_of))
     }
 
     /// Totals for `GET /v1/state`, the dashboard and tests: a JSON object of counts.

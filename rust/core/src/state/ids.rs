@@ -55,6 +55,18 @@ id!(
     Slot, u32
 );
 
+impl From<LocationId> for u16 {
+    fn from(id: LocationId) -> u16 {
+        id.0
+    }
+}
+
+impl From<ChannelId> for u16 {
+    fn from(id: ChannelId) -> u16 {
+        id.0
+    }
+}
+
 impl RegionId {
     /// A region that no location serves.
     pub(crate) const NOWHERE: RegionId = RegionId(u16::MAX);

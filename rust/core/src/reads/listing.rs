@@ -28,7 +28,7 @@ use crate::wire::json::{write_int, write_string};
 const PAGE_BYTES_MAX: usize = 512 * 1024;
 /// The cost of what a page looks at, at the most: 1 for what lies in flat memory, more for what must be fetched.
 const PAGE_COST_MAX: usize = 100_000;
-/// The cost of looking at a record of its own: a reservation, a document, a location.
+/// The cost of looking at a separate record: a reservation, a document, a location.
 const RECORD: usize = 20;
 
 /// What a caller asks of a list.

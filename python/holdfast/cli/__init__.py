@@ -21,6 +21,7 @@ HELP = """Answers how much shops can sell, and holds it, at checkout speed.
 holdfast demo                           # a flash sale, a kill -9, a rebuild
 holdfast serve --data DIR --auth off    # a gateway on http://127.0.0.1:8080
 holdfast state                          # its sequence, digest and totals
+holdfast get skus                       # what it has stored, list by list
 holdfast explain SKU --channel web      # why that much can be sold
 ```
 """
@@ -34,6 +35,7 @@ VERBS = {
     "keys": ("holdfast.cli.keys:app", "Make, list, renew and end API keys."),
     "import": ("holdfast.cli.import_csv:import_csv", "Import stock, items, locations and rules from a CSV file."),
     "state": ("holdfast.cli.state:state", "Show sequence, digest and totals of a running gateway."),
+    "get": ("holdfast.cli.get:app", "List what a running gateway has stored: SKUs, rules, reservations and more."),
     "explain": ("holdfast.cli.explain:explain", "Show term by term how many units of a SKU can be sold, and why."),
     "rehearse": ("holdfast.cli.rehearse:rehearse", "Replay real orders as checkouts, and account for every unit."),
     "verify": ("holdfast.cli.verify:verify", "Rebuild the state from the log, and compare."),

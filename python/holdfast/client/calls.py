@@ -5,49 +5,33 @@ Always: one client may be used by any number of tasks of one event loop.
 """
 
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import Any, Literal, Self, TypeVar
-from urllib.parse import quote, urlencode
+from typing import Any, Literal, Self
 
 import msgspec
 import orjson
 
-from holdfast.client.errors import unreadable
+from holdfast.client.lists import Lists
+from holdfast.client.parts import query_of, reader, segment
 from holdfast.client.transport import Retry, Transport
 from holdfast.contracts import answers, requests
 from holdfast.contracts.facts import Fact, PolicyFact
 
-T = TypeVar("T")
-
-
-def _reader(shape: type[T]) -> Callable[[bytes], T]:
-    """Bytes into an answer. Raises ProblemError where they come from something else than holdfast."""
-    decode = msgspec.json.Decoder(shape).decode
-
-    def read(body: bytes) -> T:
-        try:
-            return decode(body)
-        except msgspec.DecodeError as error:
-            raise unreadable(200, body) from error
-
-    return read
-
-
-_availability = _reader(answers.Availability)
-_availabilities = _reader(answers.Availabilities)
-_explanation = _reader(answers.Explanation)
-_validation = _reader(answers.Validation)
-_reservation = _reader(answers.Reservation)
-_batch = _reader(answers.BatchResults)
-_facts = _reader(answers.FactsAnswer)
-_state = _reader(answers.StateAnswer)
+_availability = reader(answers.Availability)
+_availabilities = reader(answers.Availabilities)
+_explanation = reader(answers.Explanation)
+_validation = reader(answers.Validation)
+_reservation = reader(answers.Reservation)
+_batch = reader(answers.BatchResults)
+_facts = reader(answers.FactsAnswer)
+_state = reader(answers.StateAnswer)
 _encode = msgspec.json.Encoder().encode
 
 Wait = Literal["log", "received"]
 
 
-class Client:
+class Client(Lists):
     """Calls one gateway: `async with Client("http://127.0.0.1:8080", key) as client: ...`.
 
     `timeout_s` bounds one try, `retry` what happens after a 503 or a lost connection. Every call raises
@@ -100,8 +84,8 @@ class Client:
 
         `min_sequence`, here and below: answer once the process holds LOG up to it; an answer of any process names it.
         """
-        query = _query(channel=channel, region=region, quantity=quantity, min_sequence=min_sequence)
-        return _availability((await self._send("GET", f"/v1/availability/{_segment(sku)}{query}"))[1])
+        query = query_of(channel=channel, region=region, quantity=quantity, min_sequence=min_sequence)
+        return _availability((await self._send("GET", f"/v1/availability/{segment(sku)}{query}"))[1])
 
     async def availabilities(
         self, channel: str, skus: Sequence[str], *, region: str | None = None
@@ -114,8 +98,8 @@ class Client:
         self, sku: str, channel: str, *, region: str | None = None, min_sequence: int | None = None
     ) -> answers.Explanation:
         """The figure explained: signed terms that add up to `sellable`."""
-        query = _query(channel=channel, region=region, min_sequence=min_sequence)
-        return _explanation((await self._send("GET", f"/v1/availability/{_segment(sku)}/explain{query}"))[1])
+        query = query_of(channel=channel, region=region, min_sequence=min_sequence)
+        return _explanation((await self._send("GET", f"/v1/availability/{segment(sku)}/explain{query}"))[1])
 
     async def validate(self, cart: requests.ValidateRequest) -> answers.Validation:
         """Would this cart fit? Holds nothing."""
@@ -134,7 +118,7 @@ class Client:
 
     async def reservation(self, reservation: str, *, min_sequence: int | None = None) -> answers.Reservation:
         """The reservation in its present state."""
-        return _reservation((await self._send("GET", _path(reservation) + _query(min_sequence=min_sequence)))[1])
+        return _reservation((await self._send("GET", _path(reservation) + query_of(min_sequence=min_sequence)))[1])
 
     async def confirm(
         self, reservation: str, order_ref: str | None = None, *, idempotency_key: str | None = None
@@ -196,7 +180,7 @@ class Client:
 
     async def state(self, *, min_sequence: int | None = None) -> answers.StateAnswer:
         """The process's state: sequence, digest, totals."""
-        return _state((await self._send("GET", "/v1/state" + _query(min_sequence=min_sequence)))[1])
+        return _state((await self._send("GET", "/v1/state" + query_of(min_sequence=min_sequence)))[1])
 
     async def alive(self) -> bool:
         """Whether the process answers. Raises UnreachableError when it does not."""
@@ -216,18 +200,8 @@ class Client:
         return document
 
 
-def _segment(text: str) -> str:
-    # A lone dot or two would be treated as a step of the path by proxies.
-    return quote(text, safe="") if text.strip(".") else text.replace(".", "%2E")
-
-
 def _path(reservation: str, verb: str = "") -> str:
-    return f"/v1/reservations/{_segment(reservation)}{'/' if verb else ''}{verb}"
-
-
-def _query(**fields: str | int | None) -> str:
-    given = {name: value for name, value in fields.items() if value is not None}
-    return f"?{urlencode(given, quote_via=quote)}" if given else ""
+    return f"/v1/reservations/{segment(reservation)}{'/' if verb else ''}{verb}"
 
 
 def _taking(wait: Wait, dry_run: bool) -> str:

@@ -180,6 +180,8 @@ class DemandEntry(Answer, frozen=True, kw_only=True, rename={"class_": "class"})
     class_: str
     due: date | None
     order_ref: str | None
+    reservation: str | None
+    channel: str | None
     as_of: SourceAsOf
     sequence: Count
 

@@ -67,7 +67,12 @@ LISTS = (
             _one_of("status", "Only those in this status.", "open", "received", "cancelled"),
         ),
     ),
-    _List("demands", "What is owed outside of reservations; a key with channels sees none", listings.Demands, (_SKU,)),
+    _List(
+        "demands",
+        "What is owed outside of reservations; a key with channels sees those that name one",
+        listings.Demands,
+        (_SKU,),
+    ),
     _List(
         "reservations",
         "Reservations of the channels that the key may see; closed ones while they are remembered",

@@ -59,17 +59,17 @@ fn supply_fields(state: &State, supply: &Supply, out: &mut Vec<u8>) {
     out.push(b'}');
 }
 
-/// `GET /v1/demands?sku=`. A demand belongs to no channel, so a key that is limited to channels sees none.
+/// `GET /v1/demands?sku=`. A key that is limited to channels sees only demands that name one of these.
 pub(super) fn demands(state: &State, asked: &Listing<'_>, as_of: &[u8]) -> Result<Answer, Answer> {
     let sku = asked.sku(state)?;
     let mut page = Page::of(asked);
     let all = &state.documents.demands;
-    let total = if asked.channels.is_some() { 0 } else { all.numbers() };
-    let next = page.numbered(asked.from()?, total, |page, n| {
+    let is_seen = |channel| asked.channels.is_none() || channel.is_some_and(|c| asked.sees(state, c));
+    let next = page.numbered(asked.from()?, all.numbers(), |page, n| {
         page.look(1);
         let Some(demand) = all.try_get(n as u32) else { return };
         page.look(RECORD + demand.locations.len());
-        if sku.is_none_or(|s| s == demand.sku) {
+        if sku.is_none_or(|s| s == demand.sku) && is_seen(demand.channel) {
             page.entry(|out| demand_fields(state, demand, out));
         }
     });
@@ -92,6 +92,8 @@ fn demand_fields(state: &State, demand: &Demand, out: &mut Vec<u8>) {
         None => out.extend_from_slice(b"null"),
     }
     text_field(out, "order_ref", demand.order_ref.as_deref());
+    text_field(out, "reservation", demand.reservation.as_deref());
+    text_field(out, "channel", demand.channel.map(|c| state.catalogue.channel_name(c)));
     as_of_field(out, "as_of", Some(demand.as_of));
     field(out, "sequence");
     write_uint(out, demand.sequence);

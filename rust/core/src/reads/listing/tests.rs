@@ -135,7 +135,10 @@ fn a_key_sees_what_its_channels_have() {
     let seen = |list: &str| all(&world, list, 3, &[], Some(&pos));
     assert_eq!(texts(&seen("reservations"), "id"), ["p"]);
     assert_eq!(texts(&seen("channels"), "channel"), ["pos"]);
-    assert!(seen("demands").is_empty());
+    let named = json!({"ref": "P", "line": "1", "sku": "S5", "quantity": 1, "class": "b2b", "order_ref": "7", "channel": "pos"});
+    world.next("demand", named);
+    let seen = |list: &str| all(&world, list, 3, &[], Some(&pos));
+    assert_eq!(texts(&seen("demands"), "ref"), ["P"]);
     assert!(seen("policies").iter().all(|rule| rule["channel"] != "web"));
     let asked = Listing {
         limit: 9,

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import orjson
 from cyclopts import Parameter, Token
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 DONE, FOUND_WRONG, COULD_NOT_RUN, INTERRUPTED = 0, 1, 2, 130
@@ -32,6 +32,9 @@ def _path_of(_: type, tokens: Sequence[Token]) -> Path:
 
 PATH = Parameter(converter=_path_of)
 """For options that name a file or a directory."""
+
+UNBROKEN = 100_000
+"""Columns that no table reaches."""
 
 results = Console(highlight=False, soft_wrap=True)
 remarks = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -74,6 +77,12 @@ def write_json(value: Any) -> None:
     text = orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS)
     results.file.write(text.decode())
     results.file.flush()
+
+
+def print_whole(part: RenderableType) -> None:
+    """Prints a table. Its lines are broken for a terminal only: what reads a pipe wants an entry on one line."""
+    console = results if results.is_terminal else Console(file=results.file, highlight=False, width=UNBROKEN)
+    console.print(part)
 
 
 def progress(unit: str) -> Progress:

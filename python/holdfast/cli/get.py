@@ -13,14 +13,12 @@ import msgspec
 from cyclopts import App, Parameter, validators
 
 from holdfast.cli.connection import Gateway, GatewayData, Key, could_not_run, key_of, url_of
-from holdfast.cli.console import DONE, CouldNotRunError, remarks, results, write_json
+from holdfast.cli.console import DONE, CouldNotRunError, print_whole, remarks, write_json
 from holdfast.cli.get_view import VIEWS, sku_view, table_of
 from holdfast.client import Client
 from holdfast.client.lists import LIMIT, Entries
 
 SHOWN = 100
-UNBROKEN = 100_000
-"""Columns that no table reaches."""
 
 HELP = """List what a running gateway has stored.
 
@@ -103,7 +101,7 @@ def sku(
         write_json(msgspec.to_builtins(found))
     else:
         for part in sku_view(found):
-            results.print(part, width=_width())
+            print_whole(part)
     return DONE
 
 
@@ -185,17 +183,12 @@ def _list(name: str, entries: Callable[[Client], Entries[Any]], asked: Asked) ->
     if asked.json:
         write_json({"items": msgspec.to_builtins(found), "next": following})
         return DONE
-    results.print(table_of(VIEWS[name], found), width=_width())
+    print_whole(table_of(VIEWS[name], found))
     if following is not None:
         remarks.print(f"There are more: --all, a higher --limit, or --after {following}.", style="dim")
     elif not found:
         remarks.print("Nothing there.", style="dim")
     return DONE
-
-
-def _width() -> int | None:
-    """Lines are broken for a terminal only: what reads a pipe wants an entry on one line."""
-    return None if results.is_terminal else UNBROKEN
 
 
 async def _ask(entries: Callable[[Client], Entries[Any]], asked: Asked) -> tuple[list[Any], str | None]:

@@ -5,7 +5,7 @@
 use super::{Listing, Page, RECORD, as_of_field, int_field, open, optional_int};
 use crate::reads::render::{Answer, field, list, text_field};
 use crate::state::State;
-use crate::state::ids::SkuId;
+use crate::state::ids::{ChannelId, SkuId};
 use crate::state::supply::{Demand, DocumentKey, Supply};
 use crate::wire::facts::SupplyStatus;
 use crate::wire::facts::time::write_day;
@@ -64,7 +64,8 @@ pub(super) fn demands(state: &State, asked: &Listing<'_>, as_of: &[u8]) -> Resul
     let sku = asked.sku(state)?;
     let mut page = Page::of(asked);
     let all = &state.documents.demands;
-    let is_seen = |channel| asked.channels.is_none() || channel.is_some_and(|c| asked.sees(state, c));
+    let is_seen =
+        |channel: Option<ChannelId>| asked.channels.is_none() || channel.is_some_and(|c| asked.sees(state, c));
     let next = page.numbered(asked.from()?, all.numbers(), |page, n| {
         page.look(1);
         let Some(demand) = all.try_get(n as u32) else { return };

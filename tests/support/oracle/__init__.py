@@ -15,9 +15,11 @@ from typing import Any
 
 from tests.support.oracle import orders as _orders
 from tests.support.oracle.cart import Kept, bind_all, judge
+from tests.support.oracle.documents import Seen
 from tests.support.oracle.edition import new
 from tests.support.oracle.facts import take_fact
 from tests.support.oracle.orders import Outcome
+from tests.support.oracle.returns import settle_returns
 from tests.support.oracle.sellable import promise, sellable
 from tests.support.oracle.world import Reservation, World
 
@@ -40,6 +42,12 @@ class Answer:
     body: dict[str, Any]
 
 
+def settle(world: World) -> None:
+    """After every change."""
+    settle_returns(world)
+    bind_all(world)
+
+
 class Oracle:
     def __init__(self, **rules: Any) -> None:
         self.world = World(rules=rules)
@@ -55,7 +63,7 @@ class Oracle:
         world.now_ms, world.lead_ms = max(now_ms, world.now_ms), max(lead_ms, world.lead_ms)
         expired = _orders.expire(world)
         stored = bool(incoming) or expired > 0
-        bind_all(world)
+        settle(world)
         received = [self._take(*message) for message in incoming]
         answers = []
         for command in commands:
@@ -70,11 +78,12 @@ class Oracle:
         message = json.loads(payload, parse_float=str)
         source = message.get("source") or subject.rsplit(".", 1)[-1]
         rejected = []
+        seen: Seen = {}
         for index, fact in enumerate(message["facts"]):
-            reason = take_fact(self.world, source, fact)
+            reason = take_fact(self.world, source, fact, seen)
             if reason is not None:
                 rejected.append((index, reason))
-            bind_all(self.world)
+            settle(self.world)
         return sequence, len(message["facts"]) - len(rejected), rejected
 
     def _obey(self, verb: str, name: str, payload: bytes) -> Answer:
@@ -85,7 +94,7 @@ class Oracle:
             outcome = (404, "unknown-reservation", None)
         else:
             outcome = self._change(verb, world.reservations[name], body)
-        bind_all(world)
+        settle(world)
         answer = self._answer(name, outcome)
         if (verb, answer.problem) == ("put", "reservation-closed") and new("a hold that is closed"):
             answer.body["state"] = self.state(name)
@@ -170,7 +179,7 @@ class Oracle:
         for unit in reservation.units:
             if unit.line == number and unit.node is not None:
                 due = self.world.supplies[unit.node.supply].due.isoformat() if unit.node.supply else ""
-                key = (unit.sku if self.world.items[line.sku].kit else "", unit.node.location, due)
+                key = (unit.sku if line.kits else "", unit.node.location, due)
                 totals[key] = totals.get(key, 0) + 1
         allocations = []
         for (sku, location, due), quantity in totals.items():

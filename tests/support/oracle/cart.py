@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from math import lcm
 from typing import Any
 
+from tests.support.oracle.edition import new
 from tests.support.oracle.sellable import (
     Claim,
     F,
@@ -27,7 +29,7 @@ from tests.support.oracle.sellable import (
     room,
     stock_of_nodes,
 )
-from tests.support.oracle.world import Node, Reservation, Unit, World
+from tests.support.oracle.world import Line, Node, Reservation, Unit, World
 
 
 @dataclass
@@ -40,6 +42,7 @@ class Verdict:
     reason: str | None
     location: str | None = None
     taken: int = 0  # what a hold gets: all of it, less under `partial`, nothing if the line fails
+    line: Line | None = None  # what it becomes, once it is held
 
     @property
     def ok(self) -> bool:
@@ -89,7 +92,10 @@ def judge(
     kept: Kept | None = None,
     partial: bool = False,
 ) -> list[Verdict]:
-    """Each line against what the lines before it left. With `partial`, a line takes what there is."""
+    """Each line against what the lines before it left. With `partial`, a line takes what there is.
+
+    A line with `held` takes again what it was held as.
+    """
     kept = kept or Kept([], Counter())
     taken: list[Unit] = []  # what the lines so far need, as units
     taken_kits: Counter[str] = Counter()
@@ -99,8 +105,11 @@ def judge(
         if sku is None:
             verdicts.append(Verdict(line["sku"], line["quantity"], 0, "unknown-sku"))
             continue
-        item, parts, location = world.items[sku], parts_of(world, sku), line.get("location")
+        item, held, location = world.items[sku], line.get("held"), line.get("location")
         factor = item.factor(line.get("unit"))
+        if held is None:
+            held = Line(sku, 0, location, parts_of(world, sku), kits_of(world, sku), {}, line.get("unit"), factor or 1)
+        parts, inner = held.parts, held.kits
         requested = line["quantity"] * (factor or 1)
         bounds, stocks = [], []
         for base, each in parts.items():
@@ -112,7 +121,6 @@ def judge(
                     bounds.append((allowed.total + had) // each)
         if bounds and (location is not None or any(unit.location is not None for unit in taken)):
             bounds.append(most_together(world, channel, region, taken, (parts, location), min(bounds), kept))
-        inner = kits_of(world, sku)
         for kit, each in inner.items():
             if (cap := rest_of_cap(world, channel, kit)) is not None:
                 bounds.append((max(0, cap) + kept.kits[kit] - taken_kits[kit]) // each)
@@ -130,10 +138,11 @@ def judge(
             reason = "insufficient-stock"
         quantity = 0 if reason else requested
         if partial and reason in ("insufficient-stock", "not-a-multiple"):
-            quantity = requested - requested % item.sell_multiple
-            quantity = min(quantity, most) if bounds else quantity
+            step = lcm(item.sell_multiple, factor or 1) if new("partial floors to the unit") else item.sell_multiple
+            quantity = min(requested, most) if bounds else requested
+            quantity -= quantity % step
             reason = None if quantity else reason
-        verdict = Verdict(sku, requested, most, reason, location, quantity)
+        verdict = Verdict(sku, requested, most, reason, location, quantity, replace(held, quantity=quantity))
         taken_kits.update({kit: each * quantity for kit, each in inner.items()})
         taken += units_of(parts, number, location, quantity)
         verdicts.append(verdict)

@@ -9,14 +9,16 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Any
 
-from tests.support.oracle.order_facts import apply_to_order, orders, ship, unship
+from tests.support.oracle.documents import Seen, is_news, key_of, says_otherwise
+from tests.support.oracle.edition import new
+from tests.support.oracle.order_facts import ack, order_update
 from tests.support.oracle.places import put_at
 from tests.support.oracle.refusals import parse_as_of, refuse, skus_named
-from tests.support.oracle.sellable import base_lines
+from tests.support.oracle.returns import returned
+from tests.support.oracle.shipments import shipment
 from tests.support.oracle.world import (
     Channel,
     Demand,
-    Identity,
     Item,
     Level,
     Location,
@@ -30,45 +32,26 @@ from tests.support.oracle.world import (
 Fact = dict[str, Any]
 
 
-def take_fact(world: World, source: str, fact: Fact) -> str | None:
+def take_fact(world: World, source: str, fact: Fact, seen: Seen | None = None) -> str | None:
+    """`seen`: what the same request said before this fact."""
     fact = dict(fact, source=source)
     reason = refuse(world, fact)
     if reason is not None:
         return reason
-    for name in skus_named(fact):
-        if world.sku(name) is None:
-            world.items[name] = Item(name)
+    name = fact.get("sku")
     if "as_of" in fact:
         fact["as_of"] = parse_as_of(fact["as_of"])
+    if name is not None and fact["kind"] != "item":
+        fact["sku"] = world.sku(name) or name
+    if new("one request, one body") and says_otherwise(seen if seen is not None else {}, fact, name):
+        return "same-identity"
+    for unknown in skus_named(fact):
+        if world.sku(unknown) is None:
+            world.items[unknown] = Item(unknown)
+    if "as_of" in fact:
         world.clocks.setdefault(source, type(fact["as_of"]))
-    if "sku" in fact and fact["sku"] is not None and fact["kind"] != "item":
-        fact["sku"] = world.sku(fact["sku"])
     HANDLERS[fact["kind"]](world, fact)
     return None
-
-
-# --- identity ---------------------------------------------------------------------------------------------------------
-
-
-def is_news(world: World, key: tuple[str, ...], fact: Fact, unversioned_replaces: bool) -> bool:
-    """True if the fact is to be applied: the first of its name, or a newer version of it."""
-    version = fact.get("version")
-    body = {name: value for name, value in fact.items() if name not in ("version", "by", "trace")}
-    known = world.identities.get(key)
-    if known is not None:
-        if version is not None and known.version is not None and version < known.version:
-            world.count("stale_versions")
-            return False
-        newer = version is not None and (known.version is None or version > known.version)
-        if not newer:
-            if body == known.body:
-                world.count("repeats")
-                return False
-            if version is not None or known.version is not None or not unversioned_replaces:
-                world.count("anomalies")
-                return False
-    world.identities[key] = Identity(version, body)
-    return True
 
 
 # --- stock ------------------------------------------------------------------------------------------------------------
@@ -99,34 +82,18 @@ def level(world: World, fact: Fact) -> None:
 
 
 def delta(world: World, fact: Fact) -> None:
-    key = (fact["source"], fact["kind"], fact["ref"], fact["sku"], fact["location"])
-    before = world.identities.get(key)
-    if is_news(world, key, fact, unversioned_replaces=False):
-        change = fact["quantity"] * factor(world, fact)
-        if before is not None:
-            change -= before.body["quantity"] * factor(world, before.body)
-        move(world, fact, change, 0)
-
-
-def returned(world: World, fact: Fact) -> None:
-    def stock(body: Fact) -> tuple[int, int]:
-        return body["quantity"], 0 if body["condition"] == "sellable" else body["quantity"]
-
-    key = (fact["source"], fact["kind"], fact["ref"], fact["sku"], fact["location"])
-    before = world.identities.get(key)
-    if is_news(world, key, fact, unversioned_replaces=False):
-        had = stock(before.body) if before is not None else (0, 0)
-        now = stock(fact)
-        move(world, fact, now[0] - had[0], now[1] - had[1])
-
-
-def move(world: World, fact: Fact, on_hand: int, unsellable: int) -> None:
-    world.movements.append(Movement(fact["sku"], fact["location"], fact["source"], fact["as_of"], on_hand, unsellable))
+    key = key_of(fact)
+    assert key is not None
+    if is_news(world, key, fact):
+        document, cell = world.identities[key], (fact["sku"], fact["location"])
+        before, document.named = document.named, {cell: fact["quantity"] * factor(world, fact)}
+        change = document.named[cell] - before.get(cell, 0)
+        world.movements.append(Movement(*cell, fact["source"], fact["as_of"], change))
 
 
 def supply(world: World, fact: Fact) -> None:
     key = (fact["source"], fact["ref"], str(fact["line"]))
-    if not is_news(world, ("supply", *key), fact, unversioned_replaces=True):
+    if not is_news(world, (fact["source"], "supply", *key[1:]), fact):
         return
     old = world.supplies.get(key)
     new = Supply(
@@ -156,7 +123,7 @@ def supply(world: World, fact: Fact) -> None:
 
 def demand(world: World, fact: Fact) -> None:
     key = (fact["source"], fact["ref"], str(fact["line"]))
-    if is_news(world, ("demand", *key), fact, unversioned_replaces=True):
+    if is_news(world, (fact["source"], "demand", *key[1:]), fact):
         named = [fact["location"]] if fact.get("location") else list(fact.get("locations") or [])
         due = date.fromisoformat(fact["due"]) if fact.get("due") else None
         world.demands[key] = Demand(
@@ -169,52 +136,8 @@ def demand(world: World, fact: Fact) -> None:
             fact["as_of"],
             fact.get("order_ref"),
             fact.get("channel"),
+            fact.get("reservation"),
         )
-
-
-# --- orders -----------------------------------------------------------------------------------------------------------
-
-
-def ack(world: World, fact: Fact) -> None:
-    apply_to_order(world, fact)
-
-
-def more_than_before(world: World, before: Identity | None, fact: Fact) -> dict[tuple[str, str | None], int]:
-    """Per (base SKU, location): what this version names more (or, below 0, fewer) than the one before."""
-    change: dict[tuple[str, str | None], int] = {}
-    for sign, body in ((1, fact), (-1, before.body if before else {"lines": []})):
-        for sku, location, quantity in base_lines(world, body["lines"]):
-            change[sku, location] = change.get((sku, location), 0) + sign * quantity
-    return change
-
-
-def order_update(world: World, fact: Fact) -> None:
-    key = (fact["source"], fact["kind"], fact["ref"])
-    before = world.identities.get(key)
-    if is_news(world, key, fact, unversioned_replaces=False):
-        more = more_than_before(world, before, fact)
-        lines = [{"sku": s, "location": place, "quantity": n} for (s, place), n in more.items() if n > 0]
-        apply_to_order(world, fact | {"lines": lines})
-
-
-def shipment(world: World, fact: Fact) -> None:
-    key = (fact["source"], fact["kind"], fact["ref"])
-    before = world.identities.get(key)
-    if not is_news(world, key, fact, unversioned_replaces=False):
-        return
-    if fact.get("reservation") is not None:
-        named = world.reservations.get(fact["reservation"])
-        known = named is not None and named.phase in ("confirmed", "cancelled")
-        found = [named] if named is not None and known and fact.get("channel") in (None, named.channel) else []
-    else:
-        found = orders(world, fact["order_ref"], fact.get("channel"))
-    change = more_than_before(world, before, fact)
-    for (sku, location), quantity in change.items():  # first what goes back: a later line may take it elsewhere
-        if quantity < 0:
-            unship(world, found, sku, location, -quantity, fact["source"], fact["as_of"])
-    for (sku, location), quantity in change.items():
-        if quantity > 0:
-            ship(world, found, sku, location, quantity, fact["source"], fact["as_of"])
 
 
 # --- policies ---------------------------------------------------------------------------------------------------------

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from typing import Any
 
 from tests.support.oracle.edition import new
-from tests.support.oracle.places import shelf_order
-from tests.support.oracle.sellable import base_lines
-from tests.support.oracle.world import AsOf, Node, Reservation, Unit, World
+from tests.support.oracle.places import acknowledge_unit, leave, shelf_order
+from tests.support.oracle.recipes import base_lines
+from tests.support.oracle.world import AsOf, Movement, Node, Reservation, Unit, World
 
 RULES = ["late acks", "shipping what is bound to supply", "an ack of the own place"]
 
@@ -91,6 +91,31 @@ def ship(
     """Returns how many the order has not open."""
     for wanted in (lambda u: u.fulfilled and u.shipped is None, lambda u: u.shipped is None):
         for unit in take(world, found, sku, location, quantity, wanted):
-            unit.shipped = (source, as_of)
+            leave(unit, source, as_of)
             quantity -= 1
     return quantity
+
+
+def unship(
+    world: World, found: list[Reservation], sku: str, location: str | None, quantity: int, source: str, as_of: AsOf
+) -> None:
+    """A later version of a shipment names fewer: the latest units go back on the order, the rest is a movement."""
+    shipped = [
+        u
+        for r in found
+        for u in r.units
+        if u.sku == sku
+        and u.shipped is not None
+        and u.shipped[0] == source
+        and (location is None or (u.node is not None and u.node.location == location))
+    ]
+    for unit in shipped[::-1][:quantity]:
+        unit.shipped = unit.document = None
+        said, unit.set_aside = unit.set_aside, []
+        for one, at, places in said:
+            acknowledge_unit(unit, one, at, places)
+        quantity -= 1
+    if quantity and location is not None:
+        world.movements.append(Movement(sku, location, source, as_of, quantity))
+    elif quantity:
+        world.count("unlocated", quantity)

@@ -12,9 +12,11 @@ from typing import Any
 
 from tests.support.oracle.cart import Kept, Verdict, judge, match_old, place, units_of
 from tests.support.oracle.edition import new
-from tests.support.oracle.order_facts import apply_to_order, hand_over
-from tests.support.oracle.sellable import base_lines, cap_epoch, inside, kits_of, parts_of
-from tests.support.oracle.world import Line, Reservation, Unit, World
+from tests.support.oracle.order_facts import apply_waiting
+from tests.support.oracle.recipes import base_lines, factor_for
+from tests.support.oracle.sellable import cap_epoch, inside
+from tests.support.oracle.shipments import hand_over
+from tests.support.oracle.world import Reservation, Unit, World
 
 Outcome = tuple[int, str | None, list[Verdict] | None]
 OK: Outcome = (200, None, None)
@@ -39,6 +41,21 @@ def with_defaults(body: dict[str, Any]) -> dict[str, Any]:
     return DEFAULTS | body | {"lines": lines}
 
 
+def same_body(world: World, old: Reservation, body: dict[str, Any]) -> bool:
+    """Units converted as they were held."""
+
+    def base(body: dict[str, Any]) -> dict[str, Any]:
+        lines = []
+        for line in body["lines"]:
+            sku = world.sku(line["sku"])
+            each = factor_for(world, old, sku, line["unit"]) if sku is not None else None
+            converted = {"quantity": line["quantity"] * each, "unit": None} if each is not None else {}
+            lines.append(line | {"sku": sku or line["sku"]} | converted)
+        return body | {"lines": lines}
+
+    return base(body) == base(old.body)
+
+
 # --- put --------------------------------------------------------------------------------------------------------------
 
 
@@ -50,9 +67,10 @@ def put(world: World, name: str, sent: dict[str, Any]) -> Outcome:
     if old is not None:
         new_revision, known = body["revision"], old.revision
         older = new_revision is not None and known is not None and new_revision <= known
-        if older and (new_revision != known or body != old.body):
+        same = same_body(world, old, body)
+        if older and (new_revision != known or not same):
             return 409, "stale-revision", None
-        if body == old.body:
+        if same:
             dead = state_of(world, old) in ("released", "expired", "cancelled", "oversold")
             return CLOSED if dead and new("a hold that is closed") else OK
         if old.phase != "held":
@@ -112,10 +130,9 @@ def fill_lines(world: World, reservation: Reservation, verdicts: list[Verdict], 
     """Keep what the new lines still need of the old units, give the rest back, place what is missing."""
     wanted: list[Unit] = []
     for number, verdict in enumerate(verdicts):
-        parts = parts_of(world, verdict.sku)
-        line = Line(verdict.sku, verdict.taken, verdict.location, parts)
+        assert verdict.line is not None
+        line, parts = verdict.line, verdict.line.parts
         # The caps of kits count a line as a whole, in the period in which it was last put.
-        line.kits = kits_of(world, verdict.sku)
         line.caps = {kit: cap_epoch(world, reservation.channel, kit) for kit in line.kits}
         reservation.lines.append(line)
         wanted += units_of(parts, number, verdict.location, verdict.taken)
@@ -137,7 +154,7 @@ def too_many_for_owner(world: World, name: str, owner: str | None, verdicts: lis
     if owner is None or most == 0:
         return False
     others = sum(len(r.units) for r in held_by(world, owner) if r.id != name)
-    return others + sum(sum(parts_of(world, v.sku).values()) * v.taken for v in verdicts) > most
+    return others + sum(sum(v.line.parts.values()) * v.taken for v in verdicts if v.line is not None) > most
 
 
 # --- the other commands -----------------------------------------------------------------------------------------------
@@ -153,21 +170,26 @@ def confirm(world: World, reservation: Reservation, order_ref: str | None) -> Ou
     elif reservation.phase == "held":
         reservation.phase = "confirmed"
     else:
+        keeps = new("a sale keeps its recipe")
         asked = [
-            {"sku": n.sku, "quantity": n.quantity, "location": n.location} for n in reservation.lines if n.quantity
+            {"sku": n.sku, "quantity": n.quantity, "location": n.location, "held": n if keeps else None}
+            for n in reservation.lines
+            if n.quantity
         ]
         verdicts = judge(world, reservation.channel, reservation.region, asked)
         if not all(verdict.ok for verdict in verdicts):
             reservation.phase = "oversold"
             return 409, "oversold", verdicts
         judged = iter(verdicts)  # a line that `partial` cut to nothing stays in its place
-        again = [next(judged) if line.quantity else Verdict(line.sku, 0, 0, None) for line in reservation.lines]
+        again = [
+            next(judged) if line.quantity else Verdict(line.sku, 0, 0, None, line=line) for line in reservation.lines
+        ]
         reservation.phase, reservation.lines, reservation.superseded_by = "confirmed", [], None
+        reservation.dropped = []
         fill_lines(world, reservation, again, [])
     if order_ref is not None and reservation.order_ref is None:
         reservation.order_ref = order_ref
-        for fact in world.waiting.pop(order_ref, []):  # those that name another channel go on waiting
-            apply_to_order(world, fact)
+    apply_waiting(world, reservation)
     return OK
 
 
@@ -187,7 +209,7 @@ def cancel(world: World, reservation: Reservation) -> Outcome:
     if state not in ("held", "committed", "in_erp"):
         return CLOSED
     reservation.units = [unit for unit in reservation.units if not unit.open]
-    reservation.phase = "cancelled"
+    reservation.phase, reservation.dropped = "cancelled", []
     return OK
 
 
@@ -205,8 +227,11 @@ def fulfil(world: World, reservation: Reservation, lines: list[dict[str, Any]]) 
     """Handed over, says the shop. The units stay deducted until an ack or a shipment fact covers them."""
     if state_of(world, reservation) not in ("committed", "in_erp", "fulfilled"):
         return CLOSED
+    named = [(world.sku(line["sku"]), line.get("unit")) for line in lines]
+    if any(sku is not None and factor_for(world, reservation, sku, unit) is None for sku, unit in named):
+        return 422, "invalid", None
     before = copy.deepcopy(world.reservations)
-    for sku, location, quantity in base_lines(world, lines):
+    for sku, location, quantity in base_lines(world, lines, [reservation]):
         chosen = hand_over(world, reservation, sku, location, quantity)
         if len(chosen) < quantity:
             world.reservations = before

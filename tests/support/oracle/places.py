@@ -7,6 +7,7 @@ left stays where it left from. What several sources say cannot be compared: ther
 
 from __future__ import annotations
 
+import copy
 from operator import itemgetter
 
 from tests.support.oracle.world import AsOf, Node, Unit, Watch, World
@@ -43,6 +44,8 @@ def acks_here(unit: Unit, source: str) -> list[AsOf]:
 
 def acknowledge_unit(unit: Unit, source: str, as_of: AsOf, places: list[str] | None) -> None:
     """An ack of a unit; without places, it was seen at its place."""
+    if unit.shipped is not None:
+        unit.said_since.append((source, as_of, places))
     if unit.shipped is not None and places is not None and place_of(unit) not in places:
         unit.set_aside.append((source, as_of, places))
         return
@@ -59,7 +62,7 @@ def acknowledge_unit(unit: Unit, source: str, as_of: AsOf, places: list[str] | N
 
 def ship_unit(unit: Unit, source: str, as_of: AsOf, location: str | None, shelf: str) -> None:
     """The unit has left from this shelf, which the shipment names or not."""
-    unit.shipped = (source, as_of)
+    leave(unit, source, as_of)
     if location is not None:
         watch = watch_of(unit, source)
         unit.set_aside += [(source, at, places) for at, places in watch.named if at > as_of]  # type: ignore[operator]
@@ -68,12 +71,10 @@ def ship_unit(unit: Unit, source: str, as_of: AsOf, location: str | None, shelf:
     put_at(unit, Node(shelf), by=source)
 
 
-def unship_unit(unit: Unit) -> None:
-    """It has not left after all: what was said of other places in the meantime counts now."""
-    unit.shipped = None
-    said, unit.set_aside = unit.set_aside, []
-    for source, as_of, places in said:
-        acknowledge_unit(unit, source, as_of, places)
+def leave(unit: Unit, source: str, as_of: AsOf) -> None:
+    """It has left; where it was, and what was said of it, is remembered, should that be taken back."""
+    unit.stood = unit.node, copy.deepcopy(unit.watches)
+    unit.shipped, unit.said_since = (source, as_of), []
 
 
 def put_at(unit: Unit, node: Node | None, by: str | None = None) -> None:

@@ -10,8 +10,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tests.support.oracle.edition import new
-from tests.support.oracle.order_facts import orders
-from tests.support.oracle.world import AsOf, World
+from tests.support.oracle.recipes import factor_for
+from tests.support.oracle.shipments import bearers
+from tests.support.oracle.world import AsOf, Reservation, World
 
 Fact = dict[str, Any]
 WITH_STOCK = ("stock.level", "stock.delta", "supply", "demand", "return")
@@ -44,10 +45,11 @@ def refuse(world: World, fact: Fact) -> str | None:
         return "unknown-location"
     if not world.rule("create_unknown_skus") and any(world.sku(name) is None for name in skus_named(fact)):
         return "unknown-sku"
-    item = world.items.get(world.sku(fact.get("sku") or "") or "")
-    if fact.get("unit") is not None and (item is None or item.factor(fact["unit"]) is None):
+    if any(has_no_unit(world, fact, line) for line in [fact, *(fact.get("lines") or [])]):
         return "unknown-unit"
-    if kind in WITH_STOCK and item is not None and item.kit:
+    item = world.items.get(world.sku(fact.get("sku") or "") or "")
+    of_kit = item is not None and bool(item.kit)
+    if kind in WITH_STOCK and of_kit and not (kind == "return" and new("returns are bounded")):
         return "kit-has-no-stock"
     if "as_of" in fact:
         as_of = parse_as_of(fact["as_of"])
@@ -68,6 +70,15 @@ def refuse(world: World, fact: Fact) -> str | None:
     return refuse_item(world, fact) if kind == "item" else None
 
 
+def has_no_unit(world: World, fact: Fact, line: Fact) -> bool:
+    """Neither the item nor an order that the fact is about knows the line's unit."""
+    sku, unit = world.sku(line.get("sku") or ""), line.get("unit")
+    if unit is None:
+        return False
+    holders: list[Reservation | None] = [*bearers(world, fact)] or [None]
+    return sku is None or any(factor_for(world, holder, sku, unit) is None for holder in holders)
+
+
 def is_ahead(world: World, as_of: AsOf) -> bool:
     """A time that is further ahead of the batch than clocks may differ. A running number has no time."""
     latest = EPOCH + timedelta(milliseconds=world.now_ms + world.rule("clock_skew_ms"))
@@ -78,7 +89,7 @@ def is_ambiguous(world: World, fact: Fact) -> bool:
     """It names an order by a number that reservations of several channels bear, and neither channel nor reservation."""
     if fact.get("order_ref") is None or fact.get("channel") is not None or fact.get("reservation") is not None:
         return False
-    return len({reservation.channel for reservation in orders(world, fact["order_ref"])}) > 1
+    return len({reservation.channel for reservation in bearers(world, fact)}) > 1
 
 
 def has_no_effect(world: World, fact: Fact) -> bool:

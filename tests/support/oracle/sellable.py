@@ -6,17 +6,25 @@ In: the world. Out: `room` (what one base SKU allows before the sell multiple) a
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
 from fractions import Fraction
 from math import ceil
-from typing import Any
 
 from tests.support.oracle.edition import new
 from tests.support.oracle.flow import reach
 from tests.support.oracle.places import acks_here
-from tests.support.oracle.world import Node, Ration, Reservation, Supply, Unit, World, counts_open_orders, covers
+from tests.support.oracle.world import (
+    Demand,
+    Node,
+    Ration,
+    Reservation,
+    Supply,
+    Unit,
+    World,
+    counts_open_orders,
+    covers,
+)
 
 # --- one location -----------------------------------------------------------------------------------------------------
 
@@ -60,19 +68,25 @@ def owed(world: World, sku: str, location: str) -> int:
 
 
 def demand_left(world: World) -> dict[tuple[str, str, str], int]:
-    """What each demand adds: not what the order of its `order_ref` covers, nothing that its own level counts."""
-    cover: Counter[tuple[str, str, str]] = Counter()
-    for reservation in world.reservations.values():
-        if reservation.order_ref is not None and reservation.phase in ("confirmed", "cancelled"):
-            cover.update((reservation.order_ref, reservation.channel, unit.sku) for unit in reservation.units)
+    """What each demand adds: not what the orders that it names cover, nothing that its own level counts."""
+    cover: Counter[tuple[str, str]] = Counter()
+    orders = [r for r in world.reservations.values() if r.phase in ("confirmed", "cancelled")]
+    for reservation in orders:
+        cover.update((reservation.id, unit.sku) for unit in reservation.units)
     left = {}
-    # Those that name a channel come first: the others take what is left, of whichever channel.
-    for key, demand in sorted(world.demands.items(), key=lambda entry: (entry[1].channel is None, entry[0])):
+
+    def how_closely(demand: Demand) -> int:
+        """Those that name a reservation come first, then a channel: the others take what is left, of any."""
+        return 0 if demand.reservation is not None else 1 if demand.channel is not None else 2
+
+    for key, demand in sorted(world.demands.items(), key=lambda entry: (how_closely(entry[1]), entry[0])):
         quantity = demand.quantity
-        for order_ref, channel, sku in sorted(cover):
-            if (order_ref, sku) == (demand.order_ref, demand.sku) and demand.channel in (None, channel):
-                covered = min(quantity, cover[order_ref, channel, sku])
-                cover[order_ref, channel, sku] -= covered
+        for order in orders:
+            by_number = demand.order_ref is not None and order.order_ref == demand.order_ref
+            named = order.id == demand.reservation if demand.reservation is not None else by_number
+            if named and demand.channel in (None, order.channel):
+                covered = min(quantity, cover[order.id, demand.sku])
+                cover[order.id, demand.sku] -= covered
                 quantity -= covered
         if len(demand.locations) == 1:
             level = world.levels.get((demand.sku, demand.locations[0]))
@@ -190,9 +204,10 @@ class Claim:
 def consumed(world: World, ration: Ration, kind: str, channel: str, sku: str) -> int:
     """What the units that are still counted took from this allocation (`own`) or cap (`cap`), in this period."""
     holders = [r for r in world.reservations.values() if r.channel == channel]
-    if kind == "cap" and world.items[sku].kit:
-        return sum(kits_counted(r, sku, ration.epoch) for r in holders)
-    return sum(1 for r in holders for unit in r.units if unit.sku == sku and getattr(unit, kind) == ration.epoch)
+    in_kits = sum(kits_counted(r, sku, ration.epoch) for r in holders) if kind == "cap" else 0
+    return in_kits + sum(
+        1 for r in holders for unit in r.units if unit.sku == sku and getattr(unit, kind) == ration.epoch
+    )
 
 
 def kits_counted(reservation: Reservation, kit: str, epoch: int) -> int:
@@ -315,17 +330,6 @@ def parts_of(world: World, sku: str) -> dict[str, int]:
         for base, each in parts_of(world, component).items():
             total[base] = total.get(base, 0) + each * quantity
     return total
-
-
-def base_lines(world: World, lines: Iterable[dict[str, Any]]) -> list[tuple[str, str | None, int]]:
-    """(base SKU, location, units) of each line; a kit's name stands for its components."""
-    found = []
-    for line in lines:
-        sku = world.sku(line["sku"])
-        if sku is not None:
-            for base, each in parts_of(world, sku).items():
-                found.append((base, line.get("location"), each * line.get("quantity", 1)))
-    return found
 
 
 def kits_of(world: World, sku: str) -> dict[str, int]:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 AsOf = int | datetime
 SupplyKey = tuple[str, str, str]  # source, ref, line
+Key = tuple[str, ...]  # what names a document: source, kind, ref, ...
 Verb = Literal["put", "confirm", "release", "cancel", "extend", "fulfil"]
 
 
@@ -102,6 +103,7 @@ class Demand:
     as_of: AsOf
     order_ref: str | None
     channel: str | None = None  # of the orders that it is about
+    reservation: str | None = None  # the one that it is about
 
 
 @dataclass
@@ -138,6 +140,9 @@ class Unit:
     watches: dict[str, Watch] = field(default_factory=dict)  # by source
     set_aside: list[tuple[str, AsOf, list[str]]] = field(default_factory=list)  # acks of other places, while shipped
     shipped: tuple[str, AsOf] | None = None
+    document: Key | None = None  # the one that says so
+    stood: tuple[Node | None, dict[str, Watch]] | None = None  # before it was shipped
+    said_since: list[tuple[str, AsOf, list[str] | None]] = field(default_factory=list)  # acks of it while shipped
     fulfilled: bool = False  # over HTTP; a shipment fact may still cover it
 
     @property
@@ -153,6 +158,8 @@ class Line:
     parts: dict[str, int]  # base units per one of the line's SKU
     kits: dict[str, int] = field(default_factory=dict)  # of a kit: it and those inside it, how many of each per one
     caps: dict[str, int | None] = field(default_factory=dict)  # kit -> epoch of the cap that it used
+    unit: str | None = None  # in which it was held
+    factor: int = 1  # base units in it, then
 
 
 @dataclass
@@ -171,12 +178,18 @@ class Reservation:
     order_ref: str | None = None
     superseded_by: str | None = None
     renewals: int = 0
+    dropped: list[tuple[Key, Unit]] = field(default_factory=list)  # what updates and returns took off, by document
 
 
 @dataclass
 class Identity:
+    """A document as it was last accepted."""
+
     version: int | None
     body: dict[str, Any]
+    named: dict[tuple[str, str | None], int] = field(default_factory=dict)  # base units by SKU and location
+    beyond: dict[tuple[str, str | None], int] = field(default_factory=dict)  # of these, what its order had not open
+    counted: dict[tuple[str, bool], int] = field(default_factory=dict)  # of a return: by SKU, and whether sellable
 
 
 @dataclass
@@ -198,8 +211,8 @@ class World:
     restrictions: dict[tuple[str | None, str | None], bool] = field(default_factory=dict)
     reservations: dict[str, Reservation] = field(default_factory=dict)
     clocks: dict[str, type] = field(default_factory=dict)  # source -> int or datetime
-    identities: dict[tuple[str, ...], Identity] = field(default_factory=dict)
-    waiting: dict[str, list[dict[str, Any]]] = field(default_factory=dict)  # order_ref -> acks and updates before it
+    identities: dict[Key, Identity] = field(default_factory=dict)
+    waiting: list[dict[str, Any]] = field(default_factory=list)  # acks and updates that came before their order
     epochs: int = 0
     serials: int = 0
     counts: dict[str, int] = field(default_factory=dict)

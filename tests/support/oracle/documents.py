@@ -1,0 +1,74 @@
+"""What names a document, and whether a fact is news: docs/facts.md, "Identity".
+
+In: the world and one fact. Out: its key, and True where it is to be applied. Always holds: one key, one document; what
+was accepted last under it is remembered with its version.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.support.oracle.world import Identity, Key, World
+
+Fact = dict[str, Any]
+Seen = dict[Key, tuple[int | None, Fact]]  # what one request said so far
+WITHOUT_IDENTITY = ("order.ack", "stock.level")
+ONE_PER_CELL = ("stock.delta", "return")
+REPLACEABLE = ("supply", "demand")  # without versions, another body replaces them
+
+
+def key_of(fact: Fact) -> Key | None:
+    """(source, kind, ref, line) and, for what moves stock of one cell, its SKU and location."""
+    if fact.get("ref") is None or fact["kind"] in WITHOUT_IDENTITY:
+        return None
+    key = (fact["source"], fact["kind"], fact["ref"], str(fact.get("line") or ""))
+    return (*key, fact["sku"], fact["location"]) if fact["kind"] in ONE_PER_CELL else key
+
+
+def body_of(fact: Fact) -> Fact:
+    return {name: value for name, value in fact.items() if name not in ("version", "by", "trace")}
+
+
+def says_otherwise(seen: Seen, fact: Fact, name: str | None) -> bool:
+    """Two facts of one request: the same document, no newer version of it, another body. Of levels: one cell under two
+    names, at one time, with different figures.
+    """
+    version, body = fact.get("version"), body_of(fact)
+    key = key_of(fact)
+    if fact["kind"] == "stock.level":
+        key = ("stock.level", fact["source"], fact["sku"], fact["location"], str(fact["as_of"]))
+        version, body = None, body | {"name": name}
+    if key is None:
+        return False
+    before, said = seen.get(key, (None, None))
+    if said is None:
+        seen[key] = version, body
+        return False
+    if fact["kind"] == "stock.level":
+        return body["name"] != said["name"] and body | {"name": None} != said | {"name": None}
+    if version is not None and (before is None or version > before):
+        seen[key] = version, body
+        return False
+    return body != said
+
+
+def is_news(world: World, key: Key, fact: Fact) -> bool:
+    """True if the fact is to be applied: the first of its name, or a newer version of it."""
+    version, body = fact.get("version"), body_of(fact)
+    known = world.identities.get(key)
+    if known is None:
+        world.identities[key] = Identity(version, body)
+        return True
+    if version is not None and known.version is not None and version < known.version:
+        world.count("stale_versions")
+        return False
+    newer = version is not None and (known.version is None or version > known.version)
+    if not newer and body == known.body:
+        world.count("repeats")
+        return False
+    versions = version is not None or known.version is not None
+    if not newer and (versions or fact["kind"] not in REPLACEABLE):
+        world.count("anomalies")
+        return False
+    known.version, known.body = version, body
+    return True

@@ -1,0 +1,80 @@
+"""What a line of a fact or a command means in base units: docs/rules.md, section 2; a sale keeps its recipe.
+
+In: the world, lines as they were sent, and the reservations that they are about. Out: base SKUs, places and units.
+Always holds: a SKU that a reservation holds means what it was sold as, in the unit that it was sold in; any other name
+means what it is declared to be now.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from math import ceil
+from typing import Any
+
+from tests.support.oracle.edition import new
+from tests.support.oracle.sellable import parts_of
+from tests.support.oracle.world import Line, Reservation, World
+
+Meaning = dict[str, int]  # base units by base SKU
+
+
+def line_of(world: World, holder: Reservation, sku: str) -> Line | None:
+    return next((line for line in holder.lines if line.sku == sku), None)
+
+
+def factor_for(world: World, holder: Reservation | None, sku: str, unit: str | None) -> int | None:
+    """Base units in a `unit`: as the reservation was held, else as the item says. None: it has no such unit."""
+    held = [n for n in holder.lines if n.sku == sku and n.unit == unit] if holder is not None else []
+    if held and new("a hold keeps its conversion"):
+        return held[0].factor
+    return world.items[sku].factor(unit)
+
+
+def meaning(world: World, holder: Reservation | None, sku: str, unit: str | None = None) -> Meaning:
+    """What one `unit` of the SKU is, to this reservation."""
+    parts = parts_of(world, sku)
+    if holder is not None and new("a sale keeps its recipe"):
+        sold = line_of(world, holder, sku)
+        components = {base for line in holder.lines for base in line.parts}
+        parts = sold.parts if sold is not None else {sku: 1} if sku in components else parts
+    return {base: each * (factor_for(world, holder, sku, unit) or 1) for base, each in parts.items()}
+
+
+def base_lines(
+    world: World, lines: Iterable[dict[str, Any]], holders: Iterable[Reservation] = ()
+) -> list[tuple[str, str | None, int]]:
+    """(base SKU, location, units) of each line, for the orders that it is about, oldest first.
+
+    Where these were sold by different recipes, each has as many of the SKU as it was sold; the last has the rest.
+    """
+    found = []
+    for line in lines:
+        sku = world.sku(line["sku"])
+        if sku is None:
+            continue
+        for means, count in shares(world, list(holders), sku, line.get("unit"), line.get("quantity", 1)):
+            found += [(base, line.get("location"), each * count) for base, each in means.items()]
+    return found
+
+
+def shares(
+    world: World, holders: list[Reservation], sku: str, unit: str | None, quantity: int
+) -> list[tuple[Meaning, int]]:
+    """How many of the SKU go by which recipe."""
+    groups: list[tuple[Meaning, int]] = []
+    for holder in holders:
+        means = meaning(world, holder, sku, unit)
+        each = factor_for(world, holder, sku, unit) or 1
+        sold = ceil(sum(line.quantity for line in holder.lines if line.sku == sku) / each)
+        if groups and groups[-1][0] == means:
+            groups[-1] = (means, groups[-1][1] + sold)
+        else:
+            groups.append((means, sold))
+    if not groups:
+        return [(meaning(world, None, sku, unit), quantity)]
+    found = []
+    for number, (means, sold) in enumerate(groups):
+        count = quantity if number == len(groups) - 1 else min(quantity, sold)
+        found += [(means, count)] if count else []
+        quantity -= count
+    return found

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from hypothesis import Phase
 
 from tests.support.oracle import edition
 from tests.support.oracle.beside import Beside
@@ -21,6 +22,12 @@ def expected(rule: str | None) -> list[pytest.MarkDecorator]:
     late = rule is not None and rule in edition.NOT_YET
     mark = pytest.mark.xfail(reason=f"the core has not yet: {rule}", raises=AssertionError, strict=True)
     return [mark] if late else []
+
+
+def phases(rule: str) -> list[Phase]:
+    """Of a property test: what fails as expected is not made shorter."""
+    found = list(Phase)
+    return found if rule not in edition.NOT_YET else [one for one in found if one not in (Phase.shrink, Phase.explain)]
 
 
 def about(rule: str | None) -> Callable[..., Any]:

@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from math import lcm
 from typing import Any
 
-from tests.support.oracle.edition import new
 from tests.support.oracle.sellable import (
     Claim,
     F,
@@ -29,7 +28,7 @@ from tests.support.oracle.sellable import (
     room,
     stock_of_nodes,
 )
-from tests.support.oracle.world import Line, Node, Reservation, Unit, World
+from tests.support.oracle.world import Item, Line, Node, Reservation, Unit, World
 
 
 @dataclass
@@ -92,10 +91,7 @@ def judge(
     kept: Kept | None = None,
     partial: bool = False,
 ) -> list[Verdict]:
-    """Each line against what the lines before it left. With `partial`, a line takes what there is.
-
-    A line with `held` takes again what it was held as.
-    """
+    """Each line against what the lines before it left; `partial`: it takes what there is; `held`: what it was then."""
     kept = kept or Kept([], Counter())
     taken: list[Unit] = []  # what the lines so far need, as units
     taken_kits: Counter[str] = Counter()
@@ -105,10 +101,9 @@ def judge(
         if sku is None:
             verdicts.append(Verdict(line["sku"], line["quantity"], 0, "unknown-sku"))
             continue
-        item, held, location = world.items[sku], line.get("held"), line.get("location")
+        item, location = world.items[sku], line.get("location")
         factor = item.factor(line.get("unit"))
-        if held is None:
-            held = Line(sku, 0, location, parts_of(world, sku), kits_of(world, sku), {}, line.get("unit"), factor or 1)
+        held = line.get("held") or as_declared(world, sku, line)
         parts, inner = held.parts, held.kits
         requested = line["quantity"] * (factor or 1)
         bounds, stocks = [], []
@@ -126,7 +121,6 @@ def judge(
                 bounds.append((max(0, cap) + kept.kits[kit] - taken_kits[kit]) // each)
         most = max(0, min(bounds or stocks))
         most -= most % item.sell_multiple
-        fits = not bounds or requested <= most
         reason = blocked_because(world, sku, channel)
         if reason is not None:
             most = 0
@@ -134,19 +128,28 @@ def judge(
             reason = "unknown-unit"
         elif requested % item.sell_multiple:
             reason = "not-a-multiple"
-        elif not fits:
+        elif bounds and requested > most:
             reason = "insufficient-stock"
         quantity = 0 if reason else requested
         if partial and reason in ("insufficient-stock", "not-a-multiple"):
-            step = lcm(item.sell_multiple, factor or 1) if new("partial floors to the unit") else item.sell_multiple
-            quantity = min(requested, most) if bounds else requested
-            quantity -= quantity % step
+            quantity = whole_units(item, factor or 1, min(requested, most) if bounds else requested)
             reason = None if quantity else reason
-        verdict = Verdict(sku, requested, most, reason, location, quantity, replace(held, quantity=quantity))
+        verdicts.append(Verdict(sku, requested, most, reason, location, quantity, replace(held, quantity=quantity)))
         taken_kits.update({kit: each * quantity for kit, each in inner.items()})
         taken += units_of(parts, number, location, quantity)
-        verdicts.append(verdict)
     return verdicts
+
+
+def whole_units(item: Item, factor: int, most: int) -> int:
+    """Of the unit that was asked for, and of the sell multiple."""
+    return most - most % lcm(item.sell_multiple, factor)
+
+
+def as_declared(world: World, sku: str, line: dict[str, Any]) -> Line:
+    """What a line is sold as now."""
+    unit = line.get("unit")
+    factor = world.items[sku].factor(unit) or 1
+    return Line(sku, 0, line.get("location"), parts_of(world, sku), kits_of(world, sku), {}, unit, factor)
 
 
 def units_of(parts: dict[str, int], line: int, location: str | None, quantity: int) -> list[Unit]:

@@ -20,7 +20,6 @@ NOT_YET = [
     "returns are bounded",  # point 6 and row 5
     "a sale keeps its recipe",  # point 11
     "units on lines",  # point 12
-    "partial floors to the unit",  # point 12 and row 9
 ]
 
 

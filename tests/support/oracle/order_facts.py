@@ -79,7 +79,7 @@ def update(world: World, found: list[Reservation], key: Key, was: str) -> None:
     """
     document = world.identities[key]
     status = document.body["status"]
-    before, document.named = document.named, named_by(world, document.body, found)
+    before, document.named = document.named, named_by(world, document.body, found, key)
     if (status == "short") != (was == "short") and new("documents are withdrawn"):
         for (sku, location), quantity in before.items():
             take_back(world, found, key, (sku, location), quantity, was)

@@ -7,13 +7,14 @@ means what it is declared to be now.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from math import ceil
 from typing import Any
 
 from tests.support.oracle.edition import new
 from tests.support.oracle.sellable import parts_of
-from tests.support.oracle.world import Line, Reservation, World
+from tests.support.oracle.world import Key, Line, Reservation, World
 
 Meaning = dict[str, int]  # base units by base SKU
 
@@ -41,31 +42,40 @@ def meaning(world: World, holder: Reservation | None, sku: str, unit: str | None
 
 
 def base_lines(
-    world: World, lines: Iterable[dict[str, Any]], holders: Iterable[Reservation] = ()
+    world: World, lines: Iterable[dict[str, Any]], holders: Iterable[Reservation] = (), document: Key | None = None
 ) -> list[tuple[str, str | None, int]]:
     """(base SKU, location, units) of each line, for the orders that it is about, oldest first.
 
-    Where these were sold by different recipes, each has as many of the SKU as it was sold; the last has the rest.
+    Where these were sold by different recipes, each has as many of the SKU as have not left by another document; the
+    last has the rest.
     """
     found = []
     for line in lines:
         sku = world.sku(line["sku"])
         if sku is None:
             continue
-        for means, count in shares(world, list(holders), sku, line.get("unit"), line.get("quantity", 1)):
+        for means, count in shares(world, list(holders), sku, line, document):
             found += [(base, line.get("location"), each * count) for base, each in means.items()]
     return found
 
 
+def there(holder: Reservation, means: Meaning, document: Key | None) -> int:
+    """How many by this recipe have not left by another document."""
+    dropped = [unit for key, unit in holder.dropped if key == document]
+    units = [unit for unit in holder.units if unit.shipped is None or unit.document == document]
+    counts = Counter(unit.sku for unit in [*units, *dropped])
+    return max(ceil(counts[base] / each) for base, each in means.items())
+
+
 def shares(
-    world: World, holders: list[Reservation], sku: str, unit: str | None, quantity: int
+    world: World, holders: list[Reservation], sku: str, line: dict[str, Any], document: Key | None
 ) -> list[tuple[Meaning, int]]:
     """How many of the SKU go by which recipe."""
+    unit, quantity = line.get("unit"), line.get("quantity", 1)
     groups: list[tuple[Meaning, int]] = []
     for holder in holders:
         means = meaning(world, holder, sku, unit)
-        each = factor_for(world, holder, sku, unit) or 1
-        sold = ceil(sum(line.quantity for line in holder.lines if line.sku == sku) / each)
+        sold = there(holder, means, document)
         if groups and groups[-1][0] == means:
             groups[-1] = (means, groups[-1][1] + sold)
         else:

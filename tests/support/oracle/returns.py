@@ -36,7 +36,8 @@ def settle_returns(world: World) -> None:
         for sku, _, quantity in base_lines(world, [document.body], found):
             named[sku] += quantity
         brought = Counter(named)
-        for sku in named if found else []:
+        gone = {unit.sku for r in found for one, unit in r.dropped if one == key}
+        for sku in sorted({*named, *gone}) if found else []:
             brought[sku] = units_back(found, sku, named[sku], back)
             brought[sku] += surplus_back(world, found, sku, named[sku] - brought[sku], surplus)
             leave_instead(world, found, key, sku, named[sku] - brought[sku])

@@ -36,10 +36,10 @@ def bearers(world: World, fact: dict[str, Any]) -> list[Reservation]:
     return sorted(found, key=lambda r: r.serial)
 
 
-def named_by(world: World, fact: dict[str, Any], found: list[Reservation]) -> Named:
+def named_by(world: World, fact: dict[str, Any], found: list[Reservation], key: Key) -> Named:
     """Base units by SKU and location."""
     named: Named = {}
-    for sku, location, quantity in base_lines(world, fact["lines"], found):
+    for sku, location, quantity in base_lines(world, fact["lines"], found, key):
         named[sku, location] = named.get((sku, location), 0) + quantity
     return named
 
@@ -50,7 +50,7 @@ def shipment(world: World, fact: dict[str, Any]) -> None:
     if not is_news(world, key, fact):
         return
     document, found = world.identities[key], bearers(world, fact)
-    before, document.named = document.named, named_by(world, fact, found)
+    before, document.named = document.named, named_by(world, fact, found, key)
     change = {place: document.named.get(place, 0) - before.get(place, 0) for place in {**before, **document.named}}
     source, as_of = fact["source"], fact["as_of"]
     fewer = {place: -count for place, count in change.items() if count < 0}

@@ -150,6 +150,7 @@ async def test_dead_letters_carry_the_raw_bytes_and_say_why_and_where(log: Log) 
     )
     letters.put([DeadLetter(7, 1, "again", b"again", "hf.main.in.erp.acme")])
     await until(lambda: letters.stored_total == 3)
+    assert letters.stored_by_reason == {"malformed": 1, "malformed-json": 1, "again": 1}
     state = await stream_state(log.connection, NAMES.dead)
     assert state.messages == 2, "the same letter is kept once"
     answer: dict[str, Any] = await log.connection.api("STREAM.MSG.GET.HF_main_DLQ", {"last_by_subj": "hf.main.dlq.erp"})

@@ -105,7 +105,10 @@ class StubNode:
         return self.reasons
 
     def counters(self) -> Mapping[str, float]:
-        return {"batches_total": 3, "commands_queued": 0}
+        return {"batches_total": 3, "commands_waiting": 0}
+
+    def tallies(self) -> Mapping[str, Mapping[str, float]]:
+        return {"reservations": {"held": 2}}
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,7 @@ class Gateway:
         self._gate = gate
         late = _Late()
         self.counters = Counters(())
-        metrics = Metrics(self.counters, node, name)
+        metrics = Metrics(self.counters, node, name, holdfast.__version__)
         self.routes: tuple[Route, ...] = (
             *availability.routes(node, settings),
             *carts.routes(node, settings),

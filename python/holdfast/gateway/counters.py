@@ -5,10 +5,12 @@ Always: the label sets are bounded by the routes; nothing is labelled by SKU, id
 """
 
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Iterable
 
 BUCKETS_S = (0.000_5, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5)
 UNROUTED = "unrouted"
+_PROBLEM = b'{"type":"urn:holdfast:problem:'
 
 
 class RouteCounters:
@@ -39,8 +41,14 @@ class Counters:
         self.connections_refused = 0
         self.shed = 0
         self.faults = 0
+        self.refusals: Counter[str] = Counter()
         self.facts_accepted = 0
         self.facts_rejected = 0
+
+    def refused(self, body: bytes) -> None:
+        """Count a problem by its name, with which every rendered problem begins."""
+        if body.startswith(_PROBLEM):
+            self.refusals[body[len(_PROBLEM) : body.index(b'"', len(_PROBLEM))].decode()] += 1
 
     def know(self, routes: Iterable[str]) -> None:
         """Count these routes from now on."""

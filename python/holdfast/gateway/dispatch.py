@@ -96,6 +96,8 @@ class Dispatcher:
         if self.draining:
             reply.force_close()
         counters.routes[name].add(reply.status, perf_counter() - started)
+        if reply.status >= 400:
+            counters.refused(reply.body)
         return reply
 
     async def _answer(self, request: web.BaseRequest, route: Route, parameter: str, query: str) -> Reply:

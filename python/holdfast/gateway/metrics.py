@@ -1,29 +1,49 @@
 """Figures in Prometheus' text format.
 
 In: the plain counters of the gateway and the node. Out: the text of /metrics.
-Always: rendering reads integers that are counted anyway; nothing is observed twice, and label sets are bounded.
+Always: rendering reads integers that are counted anyway; nothing is observed twice, and label sets are bounded; names
+and meanings are those of metric_catalogue.py.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from holdfast.gateway import metric_catalogue as catalogue
 from holdfast.gateway.counters import BUCKETS_S, Counters
+from holdfast.gateway.metric_catalogue import Figure
 from holdfast.gateway.ports import Node
 
 
 class _GatewayCollector(Collector):
-    def __init__(self, counters: Counters) -> None:
+    def __init__(self, counters: Counters, version: str) -> None:
         self._counters = counters
+        self._version = version
 
     def collect(self) -> Iterator[Metric]:
+        yield _by_label(catalogue.BUILD, {self._version: 1})
+        yield from self._by_call()
+        counters = self._counters
+        yield _by_label(catalogue.REFUSALS, counters.refusals)
+        for figure, number in (
+            (catalogue.IN_FLIGHT, counters.in_flight),
+            (catalogue.CONNECTIONS, counters.connections),
+            (catalogue.CONNECTIONS_REFUSED, counters.connections_refused),
+            (catalogue.SHED, counters.shed),
+            (catalogue.FAULTS, counters.faults),
+            (catalogue.FACTS_ACCEPTED, counters.facts_accepted),
+            (catalogue.FACTS_REJECTED, counters.facts_rejected),
+        ):
+            yield _plain(figure, number)
+
+    def _by_call(self) -> Iterator[Metric]:
         requests = CounterMetricFamily(
-            "holdfast_requests", "Requests answered, by call and hundreds of status.", labels=["call", "status"]
+            catalogue.REQUESTS.name, catalogue.REQUESTS.text, labels=catalogue.REQUESTS.labels
         )
         durations = HistogramMetricFamily(
-            "holdfast_request_seconds", "Time from a request's headers to its answer, by call.", labels=["call"]
+            catalogue.DURATIONS.name, catalogue.DURATIONS.text, labels=catalogue.DURATIONS.labels
         )
         for name, counted in self._counters.routes.items():
             total = sum(counted.classes)
@@ -39,32 +59,38 @@ class _GatewayCollector(Collector):
             durations.add_metric([name], buckets, counted.seconds)
         yield requests
         yield durations
-        counters = self._counters
-        yield GaugeMetricFamily("holdfast_requests_in_flight", "Requests under way.", counters.in_flight)
-        yield GaugeMetricFamily("holdfast_connections", "Open connections.", counters.connections)
-        for name, text, number in (
-            ("connections_refused", "Connections beyond the bound.", counters.connections_refused),
-            ("requests_shed", "Requests refused because too many were under way.", counters.shed),
-            ("faults", "Requests answered 500.", counters.faults),
-            ("facts_accepted", "Facts accepted over HTTP.", counters.facts_accepted),
-            ("facts_rejected", "Facts rejected over HTTP.", counters.facts_rejected),
-        ):
-            yield CounterMetricFamily(f"holdfast_{name}", text, number)
 
 
 class _NodeCollector(Collector):
-    """The node's counters, as it names them: what ends in `_total` only grows, all else goes up and down."""
+    """The node's figures."""
 
     def __init__(self, node: Node) -> None:
         self._node = node
 
     def collect(self) -> Iterator[Metric]:
+        alarms: dict[str, float] = {}
         for name, number in self._node.counters().items():
-            text = f"The node's {name.replace('_', ' ')}."
-            if name.endswith("_total"):
-                yield CounterMetricFamily(f"holdfast_node_{name.removesuffix('_total')}", text, number)
+            if name.startswith(catalogue.ALARM_PREFIX):
+                alarms[name.removeprefix(catalogue.ALARM_PREFIX).removesuffix("_total").replace("_", "-")] = number
             else:
-                yield GaugeMetricFamily(f"holdfast_node_{name}", text, number)
+                figure = catalogue.NODE[name]
+                yield _plain(figure, number / figure.divisor)
+        yield _by_label(catalogue.ALARMS, alarms)
+        for name, numbers in self._node.tallies().items():
+            yield _by_label(catalogue.TALLIES[name], numbers)
+
+
+def _plain(figure: Figure, number: float) -> Metric:
+    family = CounterMetricFamily if figure.kind == "counter" else GaugeMetricFamily
+    return family(figure.name, figure.text, number)
+
+
+def _by_label(figure: Figure, numbers: Mapping[str, float]) -> Metric:
+    family = CounterMetricFamily if figure.kind == "counter" else GaugeMetricFamily
+    made = family(figure.name, figure.text, labels=figure.labels)
+    for label, number in sorted(numbers.items()):
+        made.add_metric([label], number)
+    return made
 
 
 class _Labelled(CollectorRegistry):
@@ -83,9 +109,9 @@ class _Labelled(CollectorRegistry):
 class Metrics:
     """Renders /metrics. `name`: the process's, the label `node` of every figure."""
 
-    def __init__(self, counters: Counters, node: Node, name: str) -> None:
+    def __init__(self, counters: Counters, node: Node, name: str, version: str) -> None:
         self._registry = _Labelled(name)
-        for collector in (_GatewayCollector(counters), _NodeCollector(node)):
+        for collector in (_GatewayCollector(counters, version), _NodeCollector(node)):
             self._registry.register(collector)
         ProcessCollector(registry=self._registry)
         PlatformCollector(registry=self._registry)

@@ -74,3 +74,6 @@ class Node(Protocol):
 
     def counters(self) -> Mapping[str, float]:
         """Figures by name; those that only grow end in `_total`."""
+
+    def tallies(self) -> Mapping[str, Mapping[str, float]]:
+        """Figures by state, kind or reason; what they are called is in metric_catalogue.py."""

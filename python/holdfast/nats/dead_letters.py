@@ -10,7 +10,9 @@ message id; a failing dead letter never stops the log.
 import asyncio
 import contextlib
 import itertools
+import re
 import time
+from collections import Counter
 from collections.abc import Iterable
 
 import structlog
@@ -27,6 +29,8 @@ from holdfast.tasks import cancel_and_wait
 log = structlog.get_logger(__name__)
 
 _REASON_CHARS_MAX = 1_000
+_REASONS_COUNTED_MAX = 64
+_REASON_NAME = re.compile(r"[a-z][a-z-]{0,63}")
 
 
 class DeadLetters:
@@ -44,6 +48,7 @@ class DeadLetters:
         self._sending: set[asyncio.Task[None]] = set()
         self._repeater: asyncio.Task[None] | None = None
         self.stored_total = 0
+        self.stored_by_reason: Counter[str] = Counter()
         self.lost_total = 0
 
     async def open(self) -> None:
@@ -81,6 +86,12 @@ class DeadLetters:
                     await self._empty.wait()
         await cancel_and_wait(self._repeater, *self._sending)
 
+    def _counted_as(self, reason: str) -> str:
+        """The reason's name without its particulars; beyond the bound of names, `other`."""
+        name = reason.partition(":")[0]
+        known = name in self.stored_by_reason or len(self.stored_by_reason) < _REASONS_COUNTED_MAX
+        return name if known and _REASON_NAME.fullmatch(name) else "other"
+
     async def _send(self, numbers: Iterable[int]) -> None:
         for number in numbers:
             letter = self._waiting.get(number)
@@ -112,7 +123,9 @@ class DeadLetters:
         status = message.headers.get("Status") if message.headers else None
         reply = parse_reply(self._names.dead, 0, message.data, status)
         if isinstance(reply, Stored) or is_duplicate(message.data):
-            self.stored_total += self._waiting.pop(number, None) is not None
+            if (letter := self._waiting.pop(number, None)) is not None:
+                self.stored_total += 1
+                self.stored_by_reason[self._counted_as(letter.reason)] += 1
         elif reply.refusal is Refusal.STRANGE:
             letter = self._waiting.pop(number, None)
             self.lost_total += letter is not None

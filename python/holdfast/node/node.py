@@ -275,6 +275,10 @@ class Node(Generic[CoreT]):
         own = self.counted.figures(self._protocol, self._dead, len(self._reads))
         return {**own, **self.cluster.figures(self._feeds.log.end), **self.journal_writer.figures()}
 
+    def tallies(self) -> Mapping[str, Mapping[str, float]]:
+        """Figures by state, kind or reason: each set of these is bounded."""
+        return self.counted.tallies(self._protocol.core, self._dead)
+
     # ---- driving the protocol
 
     def _clock(self, kind: type[e.Tick] | type[e.Turn]) -> e.Tick | e.Turn:

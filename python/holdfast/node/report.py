@@ -20,6 +20,18 @@ from holdfast.protocol.messages import Role
 from holdfast.settings import NodeSettings
 
 _SLOW_APPEND_MS = 1_000
+# The core's name of a total -> what the figure's label says.
+_ANOMALIES = {
+    "stale_levels": "stale-level",
+    "level_conflicts": "level-conflict",
+    "repeats": "repeat",
+    "stale_versions": "lower-version",
+    "anomalies": "conflicting-body",
+    "unlocated": "unlocated",
+    "periods_left": "period-left",
+    "early_words": "early-order-fact",
+}
+_UNITS = {"units_in_cells": "stock", "units_on_supply": "supply", "units_unsourced": "unsourced"}
 
 
 @dataclass(slots=True)
@@ -64,6 +76,16 @@ class Counters:
         for name, count in self.alarms.items():
             figures[f"alarm_{name.replace('-', '_')}_total"] = count
         return figures
+
+    def tallies(self, core: Any, dead: DeadLetters) -> Mapping[str, Mapping[str, float]]:
+        """What is counted by state, kind or reason; with the batch under way."""
+        found: dict[str, Mapping[str, float]] = {"dead_letters": dead.stored_by_reason}
+        if core is not None:
+            totals = msgspec.json.decode(core.totals())
+            found["reservations"] = totals["by_state"]
+            found["units"] = {label: totals[name] for name, label in _UNITS.items()}
+            found["anomalies"] = {label: totals[name] for name, label in _ANOMALIES.items()}
+        return found
 
 
 def not_ready(

@@ -1,0 +1,176 @@
+"""Every figure of /metrics: its name, kind, labels, meaning, and when it should worry somebody.
+
+In: nothing. Out: a table that metrics.py renders by, and from which docs/metrics.md is written (tools/metrics_docs.py).
+Always: base units, in the name (`_seconds`, `_bytes`); counters end in `_total`; label sets are bounded: calls and
+problems are those of the contract, states and reasons those of the core, alarms those of the sources.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["counter", "gauge", "histogram"]
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """`name` without `_total`; `divisor` turns what the process counts into the base unit; `alert` may be empty."""
+
+    name: str
+    kind: Kind
+    text: str
+    labels: tuple[str, ...] = ()
+    alert: str = ""
+    divisor: int = 1
+
+    @property
+    def served(self) -> str:
+        """The name that Prometheus stores."""
+        return f"{self.name}_total" if self.kind == "counter" else self.name
+
+
+BUILD = Figure("holdfast_build_info", "gauge", "Always 1; the label is the version that runs.", ("version",))
+REQUESTS = Figure(
+    "holdfast_requests", "counter", "Requests answered, by call and by hundreds of their status.", ("call", "status")
+)
+DURATIONS = Figure(
+    "holdfast_request_seconds",
+    "histogram",
+    "Time from the headers of a request to its answer, by call. Of a write it includes the fsync of the log.",
+    ("call",),
+    "p99 of `reserve` above what a checkout may wait",
+)
+REFUSALS = Figure(
+    "holdfast_refusals",
+    "counter",
+    "Requests refused, by the name of the problem that they were answered. Parts of a batch are not counted here.",
+    ("problem",),
+    "`insufficient-stock` or `unknown-sku` far above their usual share; any `internal`",
+)
+IN_FLIGHT = Figure("holdfast_requests_in_flight", "gauge", "Requests that are being answered at this moment.")
+CONNECTIONS = Figure("holdfast_connections", "gauge", "Connections that are open at this moment.")
+CONNECTIONS_REFUSED = Figure(
+    "holdfast_connections_refused", "counter", "Connections refused because too many were open.", alert="grows"
+)
+SHED = Figure("holdfast_requests_shed", "counter", "Requests refused because too many were under way.", alert="grows")
+FAULTS = Figure("holdfast_faults", "counter", "Requests answered 500: a fault in holdfast.", alert="grows")
+FACTS_ACCEPTED = Figure("holdfast_facts_accepted", "counter", "Facts accepted over HTTP by this process.")
+FACTS_REJECTED = Figure(
+    "holdfast_facts_rejected", "counter", "Facts rejected over HTTP by this process.", alert="grows"
+)
+GATEWAY: tuple[Figure, ...] = (
+    *(BUILD, REQUESTS, DURATIONS, REFUSALS, IN_FLIGHT, CONNECTIONS),
+    *(CONNECTIONS_REFUSED, SHED, FAULTS, FACTS_ACCEPTED, FACTS_REJECTED),
+)
+
+ALARMS = Figure(
+    "holdfast_alarms",
+    "counter",
+    "Alarms raised by this process, by name; the log line of each has the detail. docs/operations.md says what to do.",
+    ("alarm",),
+    "grows",
+)
+TALLIES: dict[str, Figure] = {
+    "reservations": Figure(
+        "holdfast_reservations",
+        "gauge",
+        "Reservations in the state, by their own state; closed ones are remembered for two days and then forgotten.",
+        ("state",),
+    ),
+    "units": Figure(
+        "holdfast_units",
+        "gauge",
+        "Units that reservations take: of stock at a location, of incoming supply, or of nothing yet (unsourced).",
+        ("where",),
+    ),
+    "anomalies": Figure(
+        "holdfast_anomalies",
+        "counter",
+        "Facts that changed nothing, or less than they said, since the log began; by kind.",
+        ("kind",),
+        "`conflicting-body` or `level-conflict` grows: a source sends two figures for one document or one moment",
+    ),
+    "dead_letters": Figure(
+        "holdfast_dead_letters",
+        "counter",
+        "Facts and messages that were rejected and stored in the dead letters by this process, by reason.",
+        ("reason",),
+        "grows",
+    ),
+}
+"""By what the node calls it: figures with one label."""
+
+
+def _node(name: str, kind: Kind, text: str, alert: str = "") -> Figure:
+    return Figure(f"holdfast_node_{name}", kind, text, alert=alert)
+
+
+NODE: dict[str, Figure] = {
+    "leading": _node("leading", "gauge", "1 while this process leads and decides the writes, else 0.", "sum is not 1"),
+    "quarantined": _node("quarantined", "gauge", "1 while this process is in quarantine, else 0.", "is 1"),
+    "sequence": _node("sequence", "gauge", "The LOG sequence that this process has applied."),
+    "epoch": _node("epoch", "gauge", "The term of the leader that LOG names; each new leader has a higher one."),
+    "lag": _node("lag", "gauge", "LOG messages that this process has not applied yet.", "above 1,000 for a minute"),
+    "age_ms": Figure(
+        "holdfast_node_age_seconds",
+        "gauge",
+        "Time since this process was known to hold all of LOG; 0 on the leader.",
+        alert="above 2.5",
+        divisor=1000,
+    ),
+    "append_waiting_ms": Figure(
+        "holdfast_node_append_waiting_seconds",
+        "gauge",
+        "How long the batch under way has waited for the log; 0 when there is none.",
+        alert="above 1",
+        divisor=1000,
+    ),
+    "batches_total": _node("batches", "counter", "Batches of this process that LOG has acknowledged."),
+    "void_total": _node("void", "counter", "Batches in LOG that were skipped because they did not fit.", "grows"),
+    "appends_refused_total": _node("appends_refused", "counter", "Appends that the log refused.", "grows"),
+    "commands_answered_total": _node("commands_answered", "counter", "Writes that were decided and answered."),
+    "commands_rejected_total": _node("commands_rejected", "counter", "Writes answered 503, undecided or unknown."),
+    "commands_waiting": _node("commands_waiting", "gauge", "Writes that wait for the next batch."),
+    "incoming_waiting": _node("incoming_waiting", "gauge", "Messages of facts that wait for the next batch."),
+    "reads_waiting": _node("reads_waiting", "gauge", "Reads that wait for the batch under way to be stored."),
+    "sequence_waits": _node("sequence_waits", "gauge", "Requests that wait for a LOG sequence to be applied here."),
+    "times_leading_total": _node("times_leading", "counter", "How often this process began to lead.", "grows often"),
+    "dead_letters_total": _node("dead_letters", "counter", "Dead letters of this process that were stored."),
+    "dead_letters_lost_total": _node("dead_letters_lost", "counter", "Dead letters that were not stored.", "grows"),
+    "dead_letters_waiting": _node("dead_letters_waiting", "gauge", "Dead letters that are not stored yet."),
+    "snapshots_taken_total": _node("snapshots_taken", "counter", "Snapshots taken since `serve` began."),
+    "snapshots_failed_total": _node("snapshots_failed", "counter", "Snapshots that could not be taken.", "grows"),
+    "snapshot_failures_in_a_row": _node(
+        "snapshot_failures_in_a_row", "gauge", "Snapshots that failed since the last one that was taken.", "above 3"
+    ),
+    "journal_sequence": _node("journal_sequence", "gauge", "The last LOG sequence in this node's journal."),
+    "journal_lag": _node("journal_lag", "gauge", "LOG messages that the journal does not have yet.", "above 1,000"),
+    "journal_bytes": _node("journal_bytes", "gauge", "The size of this node's journal."),
+    "peers": _node("peers", "gauge", "Other processes of the scope whose heartbeats came lately."),
+    "heartbeats_received_total": _node("heartbeats_received", "counter", "Heartbeats of other processes."),
+    "digest_comparisons_total": _node(
+        "digest_comparisons", "counter", "How often this process compared its digest with another's."
+    ),
+    "digest_differences_total": _node(
+        "digest_differences", "counter", "Comparisons in which the digests differed.", "grows"
+    ),
+    "digest_differs": _node("digest_differs", "gauge", "1 while the state here is not the leader's, else 0.", "is 1"),
+    "commands_forwarded_total": _node("commands_forwarded", "counter", "Writes that were sent on to the leader."),
+    "commands_forwarded_unknown_total": _node(
+        "commands_forwarded_unknown", "counter", "Writes sent on to the leader that brought no answer.", "grows"
+    ),
+    "commands_taken_from_others_total": _node(
+        "commands_taken_from_others", "counter", "Writes that other processes sent to this one, which leads."
+    ),
+    "commands_too_late_total": _node(
+        "commands_too_late", "counter", "Writes of other processes that came after their deadline.", "grows"
+    ),
+    "forwards_in_flight": _node("forwards_in_flight", "gauge", "Writes at the leader whose answer is awaited."),
+    "forwards_waiting": _node("forwards_waiting", "gauge", "Writes that wait to be sent to the leader."),
+    "facts_waiting": _node("facts_waiting", "gauge", "Requests with facts that wait for LOG to have them."),
+    "facts_awaited_by_others": _node(
+        "facts_awaited_by_others", "gauge", "Messages of facts whose outcome other processes wait for."
+    ),
+}
+"""By what the node calls it: figures without a label."""
+ALARM_PREFIX = "alarm_"
+CATALOGUE: tuple[Figure, ...] = (*GATEWAY, *TALLIES.values(), ALARMS, *NODE.values())

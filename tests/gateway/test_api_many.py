@@ -120,7 +120,7 @@ async def test_a_sequence_that_does_not_come_is_503_and_says_how_far_it_is(tmp_p
         for target in ("/v1/state", "/v1/reservations/r1", "/v1/availability/S1/explain", "/metrics"):
             answer = await both.at_follower("GET", f"{target}?min_sequence={here + 7}")
             assert (answer.status, answer.problem, answer.json["outcome"]) == (503, "overloaded", "not-done")
-            assert f"up to {here}, not yet {here + 7}" in answer.json["detail"]
+            assert f"waits for min_sequence={here + 7}; this process holds LOG up to {here}." in answer.json["detail"]
 
 
 @pytest.mark.parametrize(

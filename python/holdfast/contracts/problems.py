@@ -145,6 +145,10 @@ class Problem(Answer, frozen=True, kw_only=True):
     lines: list[ProblemLine] | UnsetType = UNSET
     outcome: Outcome | UnsetType = UNSET
     state: str | UnsetType = UNSET
+    order_ref: str | UnsetType = UNSET
+    operation: str | UnsetType = UNSET
+    channel: str | UnsetType = UNSET
+    sku: str | UnsetType = UNSET
     incident: str | UnsetType = UNSET
 
     @property

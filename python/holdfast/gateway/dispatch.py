@@ -108,7 +108,7 @@ class Dispatcher:
             admitted = self._admit(request)
             key = admitted if type(admitted) is Key else await admitted  # type: ignore[misc]
             if route.operation not in key.operations:
-                raise Refusal("forbidden")
+                raise _operation_missing(route.operation, key)
             if key.spacing_s:
                 _within_rate(key)
         else:
@@ -149,6 +149,15 @@ class Dispatcher:
 
 
 NOBODY = Key(None, frozenset(), ())
+
+
+def _operation_missing(operation: str, key: Key) -> Refusal:
+    has = ", ".join(sorted(key.operations)) or "none"
+    detail = (
+        f"This call needs a key with the operation `{operation}`; this one has: {has}. Use a key that has it; the "
+        "operator of the gateway makes one (`holdfast keys add`)."
+    )
+    return Refusal("forbidden", detail, operation=str(operation))
 
 
 def _within_rate(key: Key) -> None:

@@ -157,8 +157,8 @@ class ClusterMember:
             return
         problem = "overloaded" if self._connection.connected else "log-unavailable"
         detail = (
-            f"This process holds LOG up to {self.applied_index.sequence}, not yet {sequence}: "
-            "send the request again after Retry-After, or to another process."
+            f"The request waits for min_sequence={sequence}; this process holds LOG up to "
+            f"{self.applied_index.sequence}. Send it again after Retry-After, or to another process."
         )
         raise Unavailable(problem, "not-done", self._settings.retry_after_s, detail)
 

@@ -107,4 +107,9 @@ def check(sku: str, channel: str, key: Key) -> None:
     """Raises Refusal: 422 for a SKU out of bounds, 403 for a channel that is not among the key's."""
     check_name("sku", sku)
     if key.channels is not None and channel not in key.channels:
-        raise Refusal("forbidden")
+        raise Refusal(
+            "forbidden",
+            f"This key is not for channel '{channel}'. Use a key for it; the operator of the gateway makes one "
+            "(`holdfast keys add`).",
+            channel=channel,
+        )

@@ -70,7 +70,7 @@ impl Listing<'_> {
             return Ok(None);
         };
         if !crate::reads::refusals::may_see(self.channels, name) {
-            return Err(problem(Problem::Forbidden, None));
+            return Err(crate::reads::refusals::not_on_channel(name));
         }
         let unknown = || {
             problem_with(Problem::UnknownChannel, None, |out| {

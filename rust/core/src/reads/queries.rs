@@ -8,7 +8,7 @@ use crate::availability::pool::SaleContext;
 use crate::availability::promise;
 use crate::availability::sellable::sellable;
 use crate::placement::cart::{self, AskedLine};
-use crate::reads::refusals::{check_channel, check_region, invalid, may_see, unknown_sku};
+use crate::reads::refusals::{check_channel, check_region, invalid, may_see, not_on_channel, unknown_sku};
 use crate::reads::render::{self, Answer, field, list, problem, text_field};
 use crate::state::State;
 use crate::state::reservations::{Owner, ReservationState};
@@ -69,7 +69,7 @@ pub(crate) fn availabilities(
 ) -> Result<Answer, Answer> {
     let body = commands::parse_availabilities(body).map_err(|error| invalid(&error))?;
     if !may_see(channels, &body.channel) {
-        return Err(problem(Problem::Forbidden, None));
+        return Err(not_on_channel(&body.channel));
     }
     let asking = asking(state, &body.channel, body.region.as_deref())?;
     let mut out = Vec::with_capacity(64 + body.skus.len() * 64);
@@ -137,7 +137,7 @@ pub(crate) fn validate(
 ) -> Result<Answer, Answer> {
     let body = commands::parse_validate(body).map_err(|error| invalid(&error))?;
     if !may_see(channels, &body.channel) {
-        return Err(problem(Problem::Forbidden, None));
+        return Err(not_on_channel(&body.channel));
     }
     let owner = body.owner.as_deref().map(|o| Owner::keyed(owner_key, o));
     let asking = asking(state, &body.channel, body.region.as_deref())?;

@@ -21,6 +21,36 @@ pub(crate) fn may_see(channels: Option<&[String]>, channel: &str) -> bool {
     channels.is_none_or(|list| list.iter().any(|c| c == channel))
 }
 
+/// The key lacks the channel that the request names.
+pub(crate) fn not_on_channel(channel: &str) -> Answer {
+    let detail = format!(
+        "This key is not for channel '{channel}'. Use a key for it; the operator of the gateway makes one (`holdfast keys add`)."
+    );
+    problem_with(Problem::Forbidden, Some(&detail), |out| {
+        render::text_field(out, "channel", Some(channel));
+    })
+}
+
+/// The id is another channel's, which the key must not learn more about.
+pub(crate) fn on_another_channel() -> Answer {
+    let detail = "A reservation on a channel that this key is not for has this id. Use another id.";
+    problem_with(Problem::Forbidden, Some(detail), |_| {})
+}
+
+/// A confirmed reservation is another order's.
+pub(crate) fn other_order(state: &State, slot: Slot) -> Answer {
+    let reservation = state.reservations.get(slot);
+    let (name, order_ref) = (reservation.state.name(), reservation.order_ref.as_deref());
+    let detail = format!(
+        "The reservation is confirmed already, as order '{}'. Confirm it with that order_ref or with none; another order needs another reservation.",
+        order_ref.unwrap_or_default()
+    );
+    problem_with(Problem::ReservationClosed, Some(&detail), |out| {
+        render::text_field(out, "state", Some(name));
+        render::text_field(out, "order_ref", order_ref);
+    })
+}
+
 pub(crate) fn closed(state: &State, slot: Slot) -> Answer {
     let name = state.reservations.get(slot).state.name();
     let detail = format!(

@@ -4,7 +4,7 @@ use crate::availability::pool::SaleContext;
 use crate::erp::{orders, reconcile};
 use crate::placement::cart::{self, AskedLine};
 use crate::placement::placing;
-use crate::reads::refusals::{closed, insufficient};
+use crate::reads::refusals::{closed, insufficient, other_order};
 use crate::reads::render::Answer;
 use crate::state::State;
 use crate::state::ids::Slot;
@@ -25,7 +25,7 @@ pub(super) fn decide<'b>(state: &State, command: &Command<'b>, body: &'b Confirm
             match (r.order_ref.as_deref(), body.order_ref.as_deref()) {
                 (_, None) => return Ok(Decided::stands(slot)),
                 (Some(old), Some(new)) if old == new => return Ok(Decided::stands(slot)),
-                (Some(_), Some(_)) => return Err(closed(state, slot)),
+                (Some(_), Some(_)) => return Err(other_order(state, slot)),
                 (None, Some(_)) => {}
             }
         }

@@ -10,7 +10,10 @@ use smallvec::SmallVec;
 use crate::availability::hypothetical::Away;
 use crate::availability::pool::SaleContext;
 use crate::placement::cart::{self, AskedLine, Reason, Verdict, Verdicts};
-use crate::reads::refusals::{check_channel, check_region, closed, insufficient, invalid, may_see, unknown_sku};
+use crate::reads::refusals::{
+    check_channel, check_region, closed, insufficient, invalid, may_see, not_on_channel, on_another_channel,
+    unknown_sku,
+};
 use crate::reads::render::{self, Answer, problem, problem_with};
 use crate::state::State;
 use crate::state::ids::Slot;
@@ -29,13 +32,13 @@ pub(super) fn decide<'b>(
     keyed: Option<&'b KeyedOwner>,
 ) -> Decision<'b> {
     if !may_see(command.channels, &body.channel) {
-        return Err(problem(Problem::Forbidden, None));
+        return Err(not_on_channel(&body.channel));
     }
     let existing = state.reservations.find(command.id);
     if let Some(slot) = existing {
         let channel = state.reservations.get(slot).channel;
         if !may_see(command.channels, state.catalogue.channel_name(channel)) {
-            return Err(problem(Problem::Forbidden, None));
+            return Err(on_another_channel());
         }
     }
     let lines = resolve(state, body)?;

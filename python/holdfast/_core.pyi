@@ -46,9 +46,10 @@ class Decision:
         The batch to append; None: nothing changed, the answers may go out at once.
         """
     @property
-    def received(self, /) -> list[tuple[int, int, list[tuple[int, str]]]]:
+    def received(self, /) -> list[tuple[int, int, list[tuple[int, str]], bytes]]:
         """
-        (IN sequence, accepted, [(index, reason)]) for each IN message taken; index -1 is the whole message.
+        (IN sequence, accepted, [(index, reason)], report) for each IN message taken; index -1 is the whole message. The
+        report is a JSON object: what was ignored, what was created, the sequence of the batch that took it.
         """
 
 @final
@@ -103,9 +104,10 @@ class Engine:
         """
         Of the state, 32 hex digits: the same for the same LOG on every machine.
         """
-    def dry_run(self, /, now_ms: SupportsIndex, source: str, policies_only: bool, message: bytes) -> tuple[int, list[tuple[int, str]]]:
+    def dry_run(self, /, now_ms: "int", source: "str", policies_only: "bool", messages: "Sequence[bytes]") -> "tuple[int, list[tuple[int, str]], bytes]":
         """
-        What would be rejected of an IN message if it came now: `(accepted, [(index, reason)])`. Changes nothing.
+        What would become of the IN messages of one body if they came now: `(accepted, [(index, reason)], report)`. Changes
+        nothing.
         """
     @property
     def epoch(self, /) -> int:

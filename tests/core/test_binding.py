@@ -39,7 +39,8 @@ def leading(on_hand: int = 5) -> tuple[Engine, list[bytes]]:
     engine.apply(1, log[0])
     facts = json.dumps({"facts": [PLACE, LEVEL | {"on_hand": on_hand}]}).encode()
     decision = engine.decide(NOW_MS, 0, [], [(1, "hf.main.in.erp.acme", facts)])
-    assert decision.received == [(1, 2, [])]
+    [(_, accepted, rejected, report)] = decision.received
+    assert (accepted, rejected, json.loads(report)["created"]) == (2, [], [{"sku": "A"}])
     assert decision.message is not None
     engine.commit(2)
     return engine, [*log, decision.message]

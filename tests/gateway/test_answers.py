@@ -6,8 +6,9 @@ from types import SimpleNamespace
 import pytest
 
 from holdfast.protocol.errors import Unavailable
+from holdfast.protocol.facts_outcome import FactsOutcome
 from holdfast.settings import GatewaySettings
-from tests.support.gateway import Outcome, Response, StubNode, Submitted, ask, connected, listening, raw
+from tests.support.gateway import Response, StubNode, Submitted, ask, connected, listening, raw
 
 PUT = b'{"channel":"web","ttl_ms":1000,"lines":[{"sku":"A","quantity":1}]}'
 
@@ -66,7 +67,7 @@ async def test_ready_says_why_not() -> None:
 
 
 async def test_facts_go_through_in_under_their_source() -> None:
-    node = StubNode(outcome=Outcome(2, [(1, "unknown-location")], 31))
+    node = StubNode(outcome=FactsOutcome(2, [(1, "unknown-location")], 31))
     async with listening(node) as (_, port):
         body = b'{"source":"acme","facts":[{"kind":"x"},{"kind":"y"},{"kind":"z"}]}'
         answer = await ask(port, "POST", "/v1/facts", body)

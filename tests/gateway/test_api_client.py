@@ -12,7 +12,8 @@ from holdfast.client import NO_RETRY, Client, ProblemError, Retry, UnavailableEr
 from holdfast.contracts import facts, requests
 from holdfast.contracts.problems import PROBLEMS, URN, Problem, render_problem
 from holdfast.protocol.errors import Unavailable
-from tests.support.gateway import Outcome, StubNode, Submitted, listening
+from holdfast.protocol.facts_outcome import FactsOutcome
+from tests.support.gateway import StubNode, Submitted, listening
 
 QUICK = Retry(tries_max=4, total_s=5, first_wait_s=0.01, wait_s_max=0.02)
 CART = requests.ReservationRequest(channel="web", ttl_ms=60_000, lines=[requests.ReservationLine(sku="A", quantity=1)])
@@ -118,7 +119,7 @@ async def test_reads_come_back_typed() -> None:
 
 async def test_facts_are_sent_as_structs_or_mappings() -> None:
     behind = node()
-    behind.outcome = Outcome(1, [(1, "unknown-location")], 9)
+    behind.outcome = FactsOutcome(1, [(1, "unknown-location")], 9)
     async with listening(behind) as (_, port), client(port) as gateway:
         level = facts.StockLevel(sku="A", location="W", on_hand=5, basis="net", as_of=datetime(2026, 1, 1, tzinfo=UTC))
         answer = await gateway.facts("acme", [level, {"kind": "stock.level", "sku": "A"}])

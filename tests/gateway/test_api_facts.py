@@ -133,8 +133,9 @@ async def test_another_sources_levels_are_foreign(api: Api) -> None:
     await api.policies(*places("W7"))
     sku = await api.stocked(5, location="W7")
     answer = await api("POST", "/v1/facts", {"source": "rival", "facts": [level(sku, 9, location="W7", as_of=5)]})
-    assert answer.json["accepted"] == 0
-    assert answer.json["rejected"][0]["reason"].startswith("foreign-clock")
+    assert (answer.status, answer.problem, answer.json["accepted"]) == (422, "invalid", 0)
+    assert answer.json["rejected"][0]["reason"] == "foreign-clock: levels of W7 come from source acme"
+    assert answer.json["errors"] == [{"path": "facts[0]", "reason": answer.json["rejected"][0]["reason"]}]
 
 
 async def test_an_order_is_counted_once_from_the_hold_to_the_shelf(api: Api) -> None:

@@ -62,10 +62,10 @@ class FakeCore:
             in_upto = sequence
             if payload == b"bad":
                 decision.dead.append((sequence, -1, "malformed-json", payload))
-                decision.received.append((sequence, 0, [(-1, "malformed-json")]))
+                decision.received.append((sequence, 0, [(-1, "malformed-json")], b"{}"))
             else:
                 facts.append({"in": sequence})
-                decision.received.append((sequence, 1, []))
+                decision.received.append((sequence, 1, [], b"{}"))
         expired = [due for due in self.due if due <= lead_ms]
         for _verb, name, body, *_ in commands[: self.batch_max]:
             decision.commands_taken += 1

@@ -17,16 +17,10 @@ from holdfast.gateway.app import Gateway
 from holdfast.gateway.gate import Gate, LoopbackGate
 from holdfast.gateway.ports import Answer, Channels, Family, ReadCall
 from holdfast.protocol.errors import Unavailable
+from holdfast.protocol.facts_outcome import FactsOutcome
 from holdfast.settings import GatewaySettings
 
 AS_OF = b'{"sequence":7,"age_ms":0,"mode":"live"}'
-
-
-@dataclass(frozen=True)
-class Outcome:
-    accepted: int
-    rejected: list[tuple[int, str]]
-    sequence: int
 
 
 @dataclass
@@ -49,7 +43,7 @@ class StubNode:
     sequence: int = 7
     ails: bool = False
     reasons: list[str] = field(default_factory=list)
-    outcome: Outcome = field(default_factory=lambda: Outcome(1, [], 9))
+    outcome: FactsOutcome = field(default_factory=lambda: FactsOutcome(1, [], 9))
     submitted: list[Submitted] = field(default_factory=list)
     received: list[tuple[str, str, list[bytes], str]] = field(default_factory=list)
     busy: bool = False
@@ -90,7 +84,7 @@ class StubNode:
 
     async def facts(
         self, family: Family, source: str, messages: list[bytes], wait: Literal["log", "received"]
-    ) -> Outcome:
+    ) -> FactsOutcome:
         self.received.append((family, source, messages, wait))
         return self.outcome
 

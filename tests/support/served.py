@@ -104,9 +104,9 @@ class Api:
         self.sequence = 0
         self._headers = {"authorization": f"Bearer {key}"} if key else {}
 
-    async def __call__(self, method: str, target: str, body: Any = None) -> Response:
+    async def __call__(self, method: str, target: str, body: Any = None, **headers: str) -> Response:
         content = b"" if body is None else body if isinstance(body, bytes) else orjson.dumps(body)
-        answer = await ask(self.port, method, target, content, **self._headers)
+        answer = await ask(self.port, method, target, content, **self._headers, **headers)
         sequence = int(answer.headers["holdfast-sequence"])
         assert sequence >= self.sequence, "never smaller than what was told before"
         self.sequence = sequence

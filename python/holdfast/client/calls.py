@@ -154,13 +154,15 @@ class Client(Lists):
         *,
         wait: Wait = "log",
         dry_run: bool = False,
+        atomic: bool = False,
         idempotency_key: str | None = None,
     ) -> answers.FactsAnswer:
         """Facts of any kind, as Structs or plain mappings; each accepted or rejected separately.
 
-        `dry_run`: nothing is accepted; the answer is what would be rejected now.
+        `atomic`: all of them or none, at most 2,000. `dry_run`: nothing is taken; the answer is what would be rejected
+        and created now. Raises InvalidError where every fact was rejected; its `problem.rejected` says why.
         """
-        body = _encode({"source": source, "facts": list(facts)})
+        body = _encode({"source": source, **_bound(atomic), "facts": list(facts)})
         return _facts(await self._change("/v1/facts" + _taking(wait, dry_run), body, idempotency_key))
 
     async def policies(
@@ -169,10 +171,11 @@ class Client(Lists):
         *,
         wait: Wait = "log",
         dry_run: bool = False,
+        atomic: bool = False,
         idempotency_key: str | None = None,
     ) -> answers.FactsAnswer:
-        """Facts of the policy kinds; `dry_run` as in `facts`."""
-        body = _encode({"facts": list(facts)})
+        """Facts of the policy kinds; `atomic` and `dry_run` as in `facts`."""
+        body = _encode({**_bound(atomic), "facts": list(facts)})
         return _facts(await self._change("/v1/policies" + _taking(wait, dry_run), body, idempotency_key))
 
     async def _change(self, path: str, body: bytes, key: str | None) -> bytes:
@@ -202,6 +205,10 @@ class Client(Lists):
 
 def _path(reservation: str, verb: str = "") -> str:
     return f"/v1/reservations/{segment(reservation)}{'/' if verb else ''}{verb}"
+
+
+def _bound(atomic: bool) -> dict[str, bool]:
+    return {"atomic": True} if atomic else {}
 
 
 def _taking(wait: Wait, dry_run: bool) -> str:

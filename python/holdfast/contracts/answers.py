@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from msgspec import UNSET, Meta, UnsetType, field
 
 from holdfast.contracts.fields import Answer, Mode, Time
-from holdfast.contracts.problems import Problem
+from holdfast.contracts.problems import Problem, RejectedFact
 
 State = Literal["held", "committed", "in_erp", "fulfilled", "released", "expired", "cancelled", "oversold"]
 Reason = Literal["insufficient-stock", "unknown-sku", "restricted", "not-a-multiple", "unknown-unit", "inactive"]
@@ -134,18 +134,36 @@ class BatchResults(Answer, frozen=True, kw_only=True):
     results: list[BatchResult]
 
 
-class RejectedFact(Answer, frozen=True, kw_only=True):
-    """A fact that was refused, by its index in the body."""
+class IgnoredFact(Answer, frozen=True, kw_only=True):
+    """A fact that was accepted and came to nothing, by its index in the body."""
 
     index: int
-    reason: str
+    reason: Literal["repeat", "stale", "lower-version", "conflicting-body", "covered", "closed-supply"]
+
+
+class CreatedSku(Answer, frozen=True, kw_only=True):
+    """A SKU that was unknown until now. `like` warns: a name known before that differs from it only in case, width,
+    composition or leading zeros.
+    """
+
+    sku: str
+    like: str | UnsetType = UNSET
 
 
 class FactsAnswer(Answer, frozen=True, kw_only=True):
-    """`sequence` is LOG's, or IN's with `?wait=received`; `accepted` are then the well-formed ones."""
+    """`accepted` are all that were not rejected; `ignored` those of them that came to nothing, `created` the SKUs that
+    were unknown until now: the first 100 of each, and how many there are. `sequence` is LOG's.
+
+    With `?wait=received`, `accepted` are the well-formed ones, `sequence` is IN's, and nothing is said of the rest.
+    With `?dry_run=true` it is said what would be rejected and created; what would be ignored only taking it tells.
+    """
 
     accepted: Count
     rejected: list[RejectedFact]
+    ignored: list[IgnoredFact] | UnsetType = UNSET
+    ignored_count: Count | UnsetType = UNSET
+    created: list[CreatedSku] | UnsetType = UNSET
+    created_count: Count | UnsetType = UNSET
     sequence: Count
 
 

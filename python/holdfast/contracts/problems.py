@@ -134,6 +134,13 @@ class ProblemLine(Answer, frozen=True, kw_only=True):
     reason: str | UnsetType = UNSET
 
 
+class RejectedFact(Answer, frozen=True, kw_only=True):
+    """A fact that was refused, by its index in the body."""
+
+    index: int
+    reason: str
+
+
 class Problem(Answer, frozen=True, kw_only=True):
     """A refusal: `application/problem+json`."""
 
@@ -150,6 +157,8 @@ class Problem(Answer, frozen=True, kw_only=True):
     channel: str | UnsetType = UNSET
     sku: str | UnsetType = UNSET
     incident: str | UnsetType = UNSET
+    accepted: int | UnsetType = UNSET
+    rejected: list[RejectedFact] | UnsetType = UNSET
 
     @property
     def name(self) -> str:

@@ -118,13 +118,15 @@ class FulfilRequest(Request, frozen=True, kw_only=True):
 
 
 class FactsRequest(Request, frozen=True, kw_only=True):
-    """POST /v1/facts: facts of any kind, each accepted or rejected separately."""
+    """POST /v1/facts: facts of any kind, each accepted or rejected separately, or (`atomic`) all of them or none."""
 
     source: Source
+    atomic: bool = False
     facts: Annotated[list[Fact], Meta(min_length=1)]
 
 
 class PoliciesRequest(Request, frozen=True, kw_only=True):
-    """POST /v1/policies: facts of the policy kinds alone."""
+    """POST /v1/policies: facts of the policy kinds alone; `atomic` as there."""
 
+    atomic: bool = False
     facts: Annotated[list[PolicyFact], Meta(min_length=1)]

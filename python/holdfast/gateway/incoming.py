@@ -1,16 +1,17 @@
 """Facts over HTTP: a body becomes messages on IN, and the leader's verdict becomes the answer.
 
-In: a body of facts. Out: 202 with what was accepted and what was not.
+In: a body of facts. Out: 202 with what was accepted and what was not; 422 where every fact was rejected.
 Always: facts reach LOG through IN alone, in the order of the body, from any sender; the key that sent them is recorded.
 An idempotency key goes with them: the leader that takes them in checks whether they came before.
 """
 
 import time
-from collections.abc import Callable
+from typing import Any
 
+import msgspec
 import orjson
 
-from holdfast._core import Engine, split_facts, well_formed
+from holdfast._core import Engine, split_facts
 from holdfast.gateway.counters import Counters
 from holdfast.gateway.idempotency import CONFLICT_REASON
 from holdfast.gateway.keyring import Key
@@ -18,11 +19,15 @@ from holdfast.gateway.ports import Answer, Family, Node
 from holdfast.gateway.queries import fields
 from holdfast.gateway.refusals import Refusal, invalid
 from holdfast.gateway.router import CommandHandler
+from holdfast.protocol.facts_outcome import FactsOutcome, combined
 from holdfast.settings import GatewaySettings
 
 _QUERY = frozenset({"wait", "dry_run"})
 POLICY_SOURCE = "policy"
 """The source of policy bodies, which name none; no body may name it."""
+ALL_REJECTED = "Every fact was rejected, and nothing was taken. Correct what `errors` lists and send the request again."
+ERRORS_MAX = 100
+"""Entries of `errors`; `rejected` has every fact."""
 
 
 def receive(node: Node, settings: GatewaySettings, counters: Counters, family: Family) -> CommandHandler:
@@ -43,37 +48,34 @@ def receive(node: Node, settings: GatewaySettings, counters: Counters, family: F
         if dry_run == "true":
             return await node.read(lambda engine, _: (200, _tried(engine, source, family == "policy", messages)))
         outcome = await node.facts(family, source, messages, "received" if wait == "received" else "log")
-        accepted, rejected = outcome.accepted, list(outcome.rejected)
-        if name is not None and any(reason.startswith(CONFLICT_REASON) for _, reason in rejected):
+        if name is not None and any(reason.startswith(CONFLICT_REASON) for _, reason in outcome.rejected):
             raise Refusal("idempotency-conflict")
-        if wait == "received":
-            accepted, rejected = _by_message(messages, well_formed)
-        counters.facts_accepted += accepted
-        counters.facts_rejected += len(rejected)
-        return 202, _answer(accepted, rejected, outcome.sequence), outcome.sequence if wait == "log" else 0
+        counters.facts_accepted += outcome.accepted
+        counters.facts_rejected += len(outcome.rejected)
+        if outcome.rejected and not outcome.accepted:
+            raise _all_rejected(outcome)
+        return 202, orjson.dumps(_answer(outcome)), outcome.sequence if wait == "log" else 0
 
     return handle
 
 
-def _answer(accepted: int, rejected: list[tuple[int, str]], sequence: int) -> bytes:
-    reasons = [{"index": index, "reason": reason} for index, reason in rejected]
-    return orjson.dumps({"accepted": accepted, "rejected": reasons, "sequence": sequence})
+def _answer(outcome: FactsOutcome) -> dict[str, Any]:
+    """What the sender gets; while only IN has the facts, nothing is known of what they come to."""
+    rejected = [{"index": index, "reason": reason} for index, reason in outcome.rejected]
+    answer: dict[str, Any] = {"accepted": outcome.accepted, "rejected": rejected}
+    if outcome.report is None:
+        return answer | {"sequence": outcome.sequence}
+    report: dict[str, Any] = msgspec.to_builtins(outcome.report)
+    return answer | report
+
+
+def _all_rejected(outcome: FactsOutcome) -> Refusal:
+    """422: nothing of the body was taken."""
+    errors = [{"path": f"facts[{index}]", "reason": reason} for index, reason in outcome.rejected[:ERRORS_MAX]]
+    return Refusal("invalid", ALL_REJECTED, errors=errors, **_answer(outcome))
 
 
 def _tried(engine: Engine, source: str, policies_only: bool, messages: list[bytes]) -> bytes:
     now_ms = time.time_ns() // 1_000_000
-    accepted, rejected = _by_message(messages, lambda message: engine.dry_run(now_ms, source, policies_only, message))
-    return _answer(accepted, rejected, engine.sequence)
-
-
-def _by_message(
-    messages: list[bytes], judge: Callable[[bytes], tuple[int, list[tuple[int, str]]]]
-) -> tuple[int, list[tuple[int, str]]]:
-    """How many facts pass, and which do not, by their index in the whole body."""
-    accepted, rejected, before = 0, [], 0
-    for message in messages:
-        good, bad = judge(message)
-        rejected += [(before + index, reason) for index, reason in bad]
-        accepted += good
-        before += good + len(bad)
-    return accepted, rejected
+    judged = engine.dry_run(now_ms, source, policies_only, messages)
+    return orjson.dumps(_answer(combined([judged], engine.sequence)))

@@ -5,10 +5,11 @@ Always: every answer carries the stored LOG sequence that it reflects.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, Protocol, TypeAlias
 
 from holdfast._core import Engine
+from holdfast.protocol.facts_outcome import FactsOutcome
 
 Answer: TypeAlias = tuple[int, bytes, int]
 """(HTTP status, JSON body, LOG sequence)."""
@@ -16,22 +17,6 @@ ReadCall: TypeAlias = Callable[[Engine, bytes], tuple[int, bytes]]
 """A read: takes the engine and a rendered `as_of`, returns (HTTP status, JSON body)."""
 Channels: TypeAlias = tuple[str, ...] | None
 Family: TypeAlias = Literal["erp", "woo", "policy"]
-
-
-class FactsOutcome(Protocol):
-    """The outcome of facts: how many were accepted, which were not and why, and where that is stored."""
-
-    @property
-    def accepted(self) -> int:
-        """Facts that were accepted, repeats included."""
-
-    @property
-    def rejected(self) -> Sequence[tuple[int, str]]:
-        """(index in the body, reason) of those that were not."""
-
-    @property
-    def sequence(self) -> int:
-        """LOG's, or IN's where the caller waited for IN alone."""
 
 
 class Node(Protocol):

@@ -27,11 +27,11 @@ from holdfast.node.rebuilder import Rebuilder
 from holdfast.node.replay import Progress, ReplayProgress
 from holdfast.node.report import Counters, not_ready, state_of
 from holdfast.peers.cluster import ClusterMember
-from holdfast.peers.fact_submitter import FactsOutcome
 from holdfast.peers.membership_io import MembershipIo
 from holdfast.protocol import messages as e
 from holdfast.protocol.core import Request
 from holdfast.protocol.errors import Unavailable
+from holdfast.protocol.facts_outcome import FactsOutcome
 from holdfast.protocol.machine import Protocol
 from holdfast.settings import Settings
 from holdfast.tasks import cancel_and_wait

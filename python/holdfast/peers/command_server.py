@@ -198,7 +198,8 @@ class CommandServer:
         except Unavailable as fault:
             reply = Reply(fault.problem, fault.outcome)
         else:
-            reply = Reply(receipts=[FactsReceipt(accepted, rejected, at) for (_, accepted, rejected), at in found])
+            stored = [FactsReceipt(accepted, rejected, at, report) for (_, accepted, rejected, report), at in found]
+            reply = Reply(receipts=stored)
         self._reply(message, reply)
 
     def _reply(self, message: Msg, reply: Reply) -> None:

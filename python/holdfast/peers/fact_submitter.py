@@ -8,7 +8,6 @@ is unknown.
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import msgspec
 
@@ -21,18 +20,8 @@ from holdfast.peers.receipts import Receipts
 from holdfast.peers.rpc import Rpc
 from holdfast.peers.wire import STILL_WAITING, Taken, decode_reply, encode
 from holdfast.protocol.errors import Unavailable
+from holdfast.protocol.facts_outcome import FactsOutcome, MessageOutcome, combined
 from holdfast.settings import NodeSettings
-
-Results = list[tuple[int, list[tuple[int, str]]]]
-
-
-@dataclass(frozen=True, slots=True)
-class FactsOutcome:
-    """How many facts were accepted, which were rejected and why, and the sequence (of IN when only IN was awaited)."""
-
-    accepted: int
-    rejected: list[tuple[int, str]]
-    sequence: int
 
 
 class FactSubmitter:
@@ -69,7 +58,7 @@ class FactSubmitter:
         try:
             sequences = await self._publish(subject, messages)
             if not await_log:
-                return _sum([well_formed(message) for message in messages], sequences[-1] if sequences else 0)
+                return _only_received(messages, sequences[-1] if sequences else 0)
             return await self._await_log(sequences)
         finally:
             self._waiting -= len(messages)
@@ -87,7 +76,7 @@ class FactSubmitter:
 
     async def _await_log(self, sequences: list[int]) -> FactsOutcome:
         if not sequences:
-            return FactsOutcome(0, [], self._applied_index.sequence)
+            return combined([], self._applied_index.sequence)
         loop = asyncio.get_running_loop()
         deadline_s = loop.time() + self._settings.facts_deadline_ms / 1000
         why = "log-unavailable"
@@ -103,14 +92,14 @@ class FactSubmitter:
                 await asyncio.sleep(min(left_s, self._settings.facts_ask_again_ms / 1000))
             else:
                 await held(self._applied_index, sequence, self._settings.forward_apply_wait_ms / 1000)
-                return _sum(results, sequence)
+                return combined(results, sequence)
         raise self._unavailable(why, "unknown")
 
-    async def _ask(self, sequences: list[int], within_s: float) -> tuple[Results, int]:
+    async def _ask(self, sequences: list[int], within_s: float) -> tuple[list[MessageOutcome], int]:
         """Ask the process that leads now. Raises Unavailable."""
         if self._leads():
             stored = await self._receipts.taken(sequences, within_s)
-            return [(accepted, rejected) for (_, accepted, rejected), _ in stored], stored[-1][1]
+            return [(accepted, rejected, report) for (_, accepted, rejected, report), _ in stored], stored[-1][1]
         subject = self._leader()
         if subject is None:
             raise self._unavailable("no-leader", "unknown")
@@ -125,19 +114,13 @@ class FactSubmitter:
             raise TimeoutError
         if reply.problem or len(reply.receipts) != len(sequences):
             raise self._unavailable(reply.problem or "log-unavailable", "unknown")
-        return [(one.accepted, one.rejected) for one in reply.receipts], reply.receipts[-1].sequence
+        outcomes = [(one.accepted, one.rejected, one.report) for one in reply.receipts]
+        return outcomes, reply.receipts[-1].sequence
 
     def _unavailable(self, problem: str, outcome: str) -> Unavailable:
         return Unavailable(problem, outcome, self._settings.retry_after_s)
 
 
-def _sum(results: Results, sequence: int) -> FactsOutcome:
-    """One outcome of several messages: indexes count on from one to the next."""
-    accepted_all = 0
-    rejected_all: list[tuple[int, str]] = []
-    offset = 0
-    for accepted, rejected in results:
-        accepted_all += accepted
-        rejected_all += [(offset + max(0, index), why) for index, why in rejected]
-        offset += accepted + len(rejected)
-    return FactsOutcome(accepted_all, rejected_all, sequence)
+def _only_received(messages: list[bytes], sequence: int) -> FactsOutcome:
+    outcome = combined([(*well_formed(message), b"{}") for message in messages], sequence)
+    return FactsOutcome(outcome.accepted, outcome.rejected, sequence)

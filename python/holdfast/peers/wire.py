@@ -67,11 +67,14 @@ class CommandAnswer(msgspec.Struct, frozen=True, array_like=True):
 
 
 class FactsReceipt(msgspec.Struct, frozen=True, array_like=True):
-    """One IN message, taken into LOG at `sequence`: how many facts were accepted, which were rejected and why."""
+    """One IN message, taken into LOG at `sequence`: how many facts were accepted, which were rejected and why; and the
+    core's report of what was ignored and created.
+    """
 
     accepted: int
     rejected: list[tuple[int, str]]
     sequence: int
+    report: bytes = b"{}"
 
 
 class Reply(msgspec.Struct, frozen=True, array_like=True):

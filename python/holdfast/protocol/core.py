@@ -14,8 +14,8 @@ _Keyed: TypeAlias = tuple[str, str, bytes, tuple[str, ...] | None, str | None, s
 Request: TypeAlias = _Plain | _Keyed
 # (IN sequence, subject, payload)
 Incoming: TypeAlias = tuple[int, str, bytes]
-# (IN sequence, accepted, [(index, reason)])
-Receipt: TypeAlias = tuple[int, int, list[tuple[int, str]]]
+# (IN sequence, accepted, [(index, reason)], report)
+Receipt: TypeAlias = tuple[int, int, list[tuple[int, str]], bytes]
 
 
 class Decision(Protocol):

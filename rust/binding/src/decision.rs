@@ -4,8 +4,8 @@ use holdfast_core::engine;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
-/// `(IN sequence, accepted, [(index, reason)])`.
-type Reception = (u64, usize, Vec<(i64, String)>);
+/// `(IN sequence, accepted, [(index, reason)], report)`.
+type Reception<'py> = (u64, usize, Vec<(i64, String)>, Bound<'py, PyBytes>);
 
 /// What one call of `Engine.decide` came to.
 #[pyclass(frozen, module = "holdfast._core")]
@@ -48,14 +48,16 @@ impl Decision {
             .collect()
     }
 
-    /// (IN sequence, accepted, [(index, reason)]) for each IN message taken; index -1 is the whole message.
+    /// (IN sequence, accepted, [(index, reason)], report) for each IN message taken; index -1 is the whole message. The
+    /// report is a JSON object: what was ignored, what was created, the sequence of the batch that took it.
     #[getter]
-    fn received(&self) -> Vec<Reception> {
-        self.0
-            .received
-            .iter()
-            .map(|one| (one.sequence, one.accepted, one.rejected.clone()))
-            .collect()
+    fn received<'py>(&self, py: Python<'py>) -> Vec<Reception<'py>> {
+        let reception = |one: &engine::Received| {
+            let outcome = &one.outcome;
+            let report = PyBytes::new(py, &outcome.report());
+            (one.sequence, outcome.accepted, outcome.rejected.clone(), report)
+        };
+        self.0.received.iter().map(reception).collect()
     }
 
     /// (IN sequence, index or -1, reason, raw bytes) of each fact or message for the dead letters.

@@ -163,9 +163,21 @@ impl Engine {
         decided.map(Decision::new).map_err(|error| log_error(&error))
     }
 
-    /// What would be rejected of an IN message if it came now: `(accepted, [(index, reason)])`. Changes nothing.
-    fn dry_run(&self, now_ms: i64, source: &str, policies_only: bool, message: &[u8]) -> (usize, Vec<(i64, String)>) {
-        self.core().dry_run(now_ms, source, policies_only, message)
+    /// What would become of the IN messages of one body if they came now: `(accepted, [(index, reason)], report)`. Changes
+    /// nothing.
+    #[pyo3(signature = (now_ms: "int", source: "str", policies_only: "bool", messages: "Sequence[bytes]") -> "tuple[int, list[tuple[int, str]], bytes]")]
+    fn dry_run<'py>(
+        &self,
+        py: Python<'py>,
+        now_ms: i64,
+        source: &str,
+        policies_only: bool,
+        messages: Vec<PyBackedBytes>,
+    ) -> (usize, Vec<(i64, String)>, Bound<'py, PyBytes>) {
+        let messages: Vec<&[u8]> = messages.iter().map(|message| &message[..]).collect();
+        let outcome = self.core().dry_run(now_ms, source, policies_only, &messages);
+        let report = PyBytes::new(py, &outcome.report());
+        (outcome.accepted, outcome.rejected, report)
     }
 
     /// The pending message is stored at `sequence`. Raises `GapError`, `PendingError`.

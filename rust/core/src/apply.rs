@@ -3,6 +3,7 @@
 //! In: a statement that the leader accepted. Out: the changed state, settled. Always: no I/O, clock or randomness; what the
 //! leader decides comes through here too, so its answers agree with what every replay finds.
 
+mod anomalies;
 pub(crate) mod answered;
 mod declarations;
 
@@ -46,7 +47,11 @@ pub(crate) fn statement(state: &mut State, statement: &Statement<'_>) {
         // A source sends times or running numbers; its first fact decides which.
         state.set_clock(source, matches!(as_of, AsOf::Time(_)));
     }
+    state.outcome = None;
     fact(state, source, statement);
+    if let Some(anomaly) = state.outcome {
+        anomalies::list(state, source, &statement.fact, anomaly);
+    }
     settle(state);
 }
 

@@ -5,7 +5,10 @@
 //! other batch is decided or applied. A batch that was not stored cannot be undone: drop the engine and replay LOG.
 
 mod check;
+mod documents;
+mod foreseen;
 mod intake;
+mod judged;
 mod keyed;
 mod reads;
 mod turn;
@@ -14,7 +17,7 @@ use std::io::{Read, Write};
 
 use crate::apply;
 use crate::audit::invariants;
-pub use crate::engine::intake::{Dead, Incoming, Received, well_formed};
+pub use crate::engine::intake::{Created, Dead, Ignored, Incoming, Outcome, Received, Rejected, well_formed};
 pub use crate::engine::reads::Listing;
 use crate::reads::render::Answer;
 use crate::snapshot::{self, SnapshotError};
@@ -139,15 +142,9 @@ impl Engine {
         }
     }
 
-    /// What would be rejected of an IN message if it came now: (accepted, (index, reason) of each other). Changes nothing.
-    pub fn dry_run(
-        &self,
-        now_ms: i64,
-        source: &str,
-        policies_only: bool,
-        message: &[u8],
-    ) -> (usize, Vec<(i64, String)>) {
-        intake::dry_run(&self.state, now_ms, source, policies_only, message)
+    /// What would become of the IN messages of one body if they came now. Changes nothing.
+    pub fn dry_run(&self, now_ms: i64, source: &str, policies_only: bool, messages: &[&[u8]]) -> Outcome {
+        intake::dry_run(&self.state, now_ms, source, policies_only, messages)
     }
 
     /// Decides a group: incoming facts first, then commands, until the batch is full. Changes the state ahead of LOG.

@@ -3,6 +3,7 @@
 //! In: changes that the rules worked out. Out: the same state on every node for the same LOG.
 //! Always: a cell changes only through [`State::change_cell`], so that derived values and the digest follow.
 
+pub(crate) mod anomalies;
 pub(crate) mod catalogue;
 mod changes;
 pub(crate) mod digest;
@@ -19,6 +20,7 @@ pub mod rules;
 pub(crate) mod stock;
 pub(crate) mod supply;
 
+use crate::state::anomalies::{Anomalies, Anomaly};
 use crate::state::catalogue::{Catalogue, Channel, Location, Sku};
 use crate::state::digest::Digest;
 use crate::state::idempotency::AnsweredRequests;
@@ -79,6 +81,10 @@ pub(crate) struct State {
     /// Whether a source sends times (or running numbers); None before its first fact.
     pub(crate) source_clock: ReadOnly<Vec<Option<bool>>>,
     pub(crate) counters: Counters,
+    /// What the fact that was applied last came to, if not to what it says.
+    pub(crate) outcome: Option<Anomaly>,
+    /// The newest such facts.
+    pub(crate) listed: Anomalies,
     digest: Digest,
     /// Units owed in cells, bound to supply and unsourced: kept as they change, to be checked against the reservations.
     pub(crate) units_in_cells: i64,
@@ -108,6 +114,8 @@ impl State {
             location_owner: ReadOnly::default(),
             source_clock: ReadOnly::default(),
             counters: Counters::default(),
+            outcome: None,
+            listed: Anomalies::default(),
             digest: Digest::default(),
             units_in_cells: 0,
             units_on_supply: 0,
@@ -250,6 +258,8 @@ fn every_field(state: &State) {
         location_owner: _,  // locations
         source_clock: _,    // sources
         counters: _,        // counters
+        outcome: _,         // of the fact applied last
+        listed: _,          // begins empty
         digest: _,          // recounted
         units_in_cells: _,  // derived
         units_on_supply: _, // derived

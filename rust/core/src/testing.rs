@@ -126,7 +126,7 @@ impl World {
             payload: payload.as_bytes(),
         };
         let mut decision = self.decide(&[], &[message]);
-        match decision.received.remove(0).rejected.pop() {
+        match decision.received.remove(0).outcome.rejected.pop() {
             None => Ok(()),
             Some((_, reason)) => Err(reason),
         }

@@ -216,16 +216,16 @@ fn facts_under_a_key_are_taken_once_and_their_rejections_told_again() {
     let first = node.message(&message(&body, "a", Some("k")));
     assert_eq!(
         (
-            first.received[0].accepted,
-            first.received[0].rejected.len(),
+            first.received[0].outcome.accepted,
+            first.received[0].outcome.rejected.len(),
             first.dead.len()
         ),
         (1, 1, 1)
     );
     node.facts(r#"{"kind":"cap","channel":"web","sku":"S","quantity":20}"#);
     let again = node.message(&message(&body, "a", Some("k")));
-    assert_eq!(again.received[0].rejected, first.received[0].rejected);
-    assert_eq!((again.received[0].accepted, again.dead.len()), (1, 0));
+    assert_eq!(again.received[0].outcome.rejected, first.received[0].outcome.rejected);
+    assert_eq!((again.received[0].outcome.accepted, again.dead.len()), (1, 0));
     assert_eq!(
         node.engine.sellable("S", "web", None),
         Some(20),
@@ -233,9 +233,18 @@ fn facts_under_a_key_are_taken_once_and_their_rejections_told_again() {
     );
     let other = body.replace("10", "11");
     let conflict = node.message(&message(&other, "a", Some("k")));
-    assert_eq!((conflict.received[0].accepted, conflict.dead.len()), (0, 1));
-    assert!(conflict.received[0].rejected[0].1.starts_with("idempotency-conflict"));
-    assert_eq!(node.message(&message(&other, "b", Some("k"))).received[0].accepted, 1);
+    assert_eq!((conflict.received[0].outcome.accepted, conflict.dead.len()), (0, 1));
+    assert!(
+        conflict.received[0].outcome.rejected[0]
+            .1
+            .starts_with("idempotency-conflict")
+    );
+    assert_eq!(
+        node.message(&message(&other, "b", Some("k"))).received[0]
+            .outcome
+            .accepted,
+        1
+    );
     assert_eq!(node.engine.sellable("S", "web", None), Some(11));
     assert_eq!(node.replay().digest(), node.engine.digest());
 }
@@ -250,7 +259,9 @@ fn facts_in_several_messages_are_one_request() {
     let mut node = stocked("{}");
     let all = |node: &mut Node, messages: &[Vec<u8>]| -> Vec<usize> {
         let texts = messages.iter().map(|message| std::str::from_utf8(message).unwrap());
-        texts.map(|text| node.message(text).received[0].accepted).collect()
+        texts
+            .map(|text| node.message(text).received[0].outcome.accepted)
+            .collect()
     };
     let first = all(&mut node, &named);
     assert_eq!(first.iter().sum::<usize>(), 20);

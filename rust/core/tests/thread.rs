@@ -8,9 +8,9 @@ use support::{Node, PLACES, level};
 #[test]
 fn a_level_is_held_confirmed_and_rebuilt_from_the_log() {
     let mut node = Node::new();
-    assert_eq!(node.facts(PLACES).received[0].accepted, 2);
+    assert_eq!(node.facts(PLACES).received[0].outcome.accepted, 2);
     let levels = format!("{},{}", level("S", "A", 3, 1), level("S", "B", 4, 1));
-    assert_eq!(node.facts(&levels).received[0].accepted, 2);
+    assert_eq!(node.facts(&levels).received[0].outcome.accepted, 2);
     assert_eq!(node.engine.sellable("S", "web", None), Some(7));
     let (status, body) = node.ask(
         Verb::Put,

@@ -59,7 +59,7 @@ class Beside:
         assert_digest(self.engine)
         got = [
             (in_sequence, accepted, [(i, reason.split(":")[0]) for i, reason in rejected])
-            for in_sequence, accepted, rejected in decision.received
+            for in_sequence, accepted, rejected, _ in decision.received
         ]
         assert got == received, f"received: the core says {got}, the oracle {received}"
         for (verb, name, body, *_), expected, (status, answer) in zip(commands, answers, decision.answers, strict=True):

@@ -1,6 +1,8 @@
-//! Messages of IN: each fact is accepted or rejected on its own; nothing is lost.
+//! Messages of IN: judged as a whole, then what is good of them is taken; nothing is lost.
 
-use super::check;
+use serde::{Deserialize, Serialize};
+
+use super::judged::{self, Sender};
 use super::turn::record;
 use crate::apply;
 use crate::apply::answered;
@@ -9,14 +11,16 @@ use crate::state::State;
 use crate::state::idempotency::{ANSWER_BYTES_MAX, Known, StoredAnswer};
 use crate::wire::batch::BatchWriter;
 use crate::wire::commands::{InMessage, parse_in_message};
-use crate::wire::facts::{self, Fact, Statement, Text, parse_statement};
+use crate::wire::facts::{self, Fact, Text, parse_statement};
 use crate::wire::keys::Asked;
 
 /// Why a message is not taken: the gateway answers its sender with 409 because of it.
 const CONFLICT: &str = "idempotency-conflict: the key was used for another request";
+/// Entries of `ignored` and of `created` that one message is answered with; the counts say how many there are.
+const LISTED_MAX: usize = 100;
 
-/// Facts accepted, and (index, reason) of each other.
-type Outcome = (usize, Vec<(i64, String)>);
+/// A fact that is not taken: its index in the message (-1: the whole message), and why.
+pub type Rejected = (i64, String);
 
 /// One message of IN.
 #[derive(Debug, Clone, Copy)]
@@ -26,13 +30,48 @@ pub struct Incoming<'a> {
     pub payload: &'a [u8],
 }
 
+/// A fact that was taken and came to nothing: its index, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ignored {
+    pub index: usize,
+    pub reason: Text<'static>,
+}
+
+/// A SKU that was unknown until now, and a known name that it could be mistaken for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Created {
+    pub sku: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub like: Option<String>,
+}
+
+/// What became of a message of facts, beside what was rejected.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// Facts that were not rejected.
+    pub accepted: usize,
+    /// Index of the fact (-1: the whole message) and why.
+    pub rejected: Vec<Rejected>,
+    /// The first of them.
+    #[serde(default)]
+    pub ignored: Vec<Ignored>,
+    #[serde(default)]
+    pub ignored_count: usize,
+    /// The first of them.
+    #[serde(default)]
+    pub created: Vec<Created>,
+    #[serde(default)]
+    pub created_count: usize,
+    /// Of the batch that took it; 0 for a trial, and where nothing recorded it.
+    #[serde(default)]
+    pub sequence: u64,
+}
+
 /// What became of one message of IN.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Received {
     pub sequence: u64,
-    pub accepted: usize,
-    /// Index of the fact (-1: the whole message) and why.
-    pub rejected: Vec<(i64, String)>,
+    pub outcome: Outcome,
 }
 
 /// What could not be taken in, whole.
@@ -44,8 +83,50 @@ pub struct Dead {
     pub raw: Vec<u8>,
 }
 
+impl Outcome {
+    /// Nothing of a message is taken, for one reason.
+    fn refused(reason: String) -> Self {
+        Outcome {
+            rejected: vec![(-1, reason)],
+            ..Outcome::default()
+        }
+    }
+
+    fn of(judged: &mut judged::Judged<'_>) -> Self {
+        let created_count = judged.created.len();
+        judged.created.truncate(LISTED_MAX);
+        Outcome {
+            accepted: judged.good.len(),
+            rejected: std::mem::take(&mut judged.rejected),
+            created: std::mem::take(&mut judged.created),
+            created_count,
+            ..Outcome::default()
+        }
+    }
+
+    /// The report that goes to the sender: a JSON object of all but `accepted` and `rejected`.
+    pub fn report(&self) -> Vec<u8> {
+        #[derive(Serialize)]
+        struct Report<'a> {
+            ignored: &'a [Ignored],
+            ignored_count: usize,
+            created: &'a [Created],
+            created_count: usize,
+            sequence: u64,
+        }
+        let report = Report {
+            ignored: &self.ignored,
+            ignored_count: self.ignored_count,
+            created: &self.created,
+            created_count: self.created_count,
+            sequence: self.sequence,
+        };
+        serde_json::to_vec(&report).expect("numbers and strings")
+    }
+}
+
 /// How many facts of an IN message are well formed, and which are not, before the state is asked.
-pub fn well_formed(message: &[u8]) -> (usize, Vec<(i64, String)>) {
+pub fn well_formed(message: &[u8]) -> (usize, Vec<Rejected>) {
     let parsed = match parse_in_message(message) {
         Ok(parsed) => parsed,
         Err(error) => return (0, vec![(-1, error.to_string())]),
@@ -59,96 +140,74 @@ pub fn well_formed(message: &[u8]) -> (usize, Vec<(i64, String)>) {
     (parsed.facts.len() - rejected.len(), rejected)
 }
 
-/// What would be rejected of a message if it came now: each fact against the state as it is, none of them taken.
-pub(crate) fn dry_run(
-    state: &State,
-    now_ms: i64,
-    source: &str,
-    policies_only: bool,
-    message: &[u8],
-) -> (usize, Vec<(i64, String)>) {
-    let parsed = match parse_in_message(message) {
-        Ok(parsed) => parsed,
-        Err(error) => return (0, vec![(-1, error.to_string())]),
-    };
-    let mut rejected = Vec::new();
-    for (index, raw) in parsed.facts.iter().enumerate() {
-        if let Err(reason) = judged(state, now_ms, raw.get(), source, parsed.by.as_deref(), policies_only) {
-            rejected.push((index as i64, reason));
-        }
+/// What would become of a body's messages if they came now; nothing is taken, and what would be ignored is not known.
+pub(crate) fn dry_run(state: &State, now_ms: i64, source: &str, policies_only: bool, messages: &[&[u8]]) -> Outcome {
+    let sender = Sender { source, policies_only };
+    let parsed: Result<Vec<_>, _> = messages.iter().map(|message| parse_in_message(message)).collect();
+    match parsed {
+        Ok(parsed) => Outcome::of(&mut judged::body(state, now_ms, sender, &parsed)),
+        Err(error) => Outcome::refused(error.to_string()),
     }
-    (parsed.facts.len() - rejected.len(), rejected)
 }
 
-/// One fact of a message: readable, of a kind that may come this way, and one that the state can take.
-fn judged<'a>(
-    state: &State,
-    now_ms: i64,
-    raw: &'a str,
-    source: &'a str,
-    by: Option<&'a str>,
-    policies_only: bool,
-) -> Result<Statement<'a>, String> {
-    let statement = parse_statement(raw, Some(source), by).map_err(|error| error.to_string())?;
-    if policies_only && !statement.fact.is_policy() {
-        return Err("not-a-policy".to_owned());
-    }
-    check::statement(state, now_ms, &statement)?;
-    Ok(statement)
-}
-
-/// Takes one message of IN: each fact is accepted or rejected on its own.
+/// Takes one message of IN.
 pub(crate) fn take_in(state: &mut State, message: &Incoming<'_>, writer: &mut BatchWriter, decision: &mut Decision) {
-    let mut received = Received {
-        sequence: message.sequence,
-        accepted: 0,
-        rejected: Vec::new(),
-    };
-    let mut dead = |index: i64, reason: String, raw: &[u8], received: &mut Received| {
-        received.rejected.push((index, reason.clone()));
-        decision.dead.push(Dead {
-            sequence: message.sequence,
-            index,
-            reason,
-            raw: raw.to_vec(),
-        });
-    };
     // The right to publish is granted by subject, so the subject identifies the source.
     let source = message.subject.rsplit('.').next().unwrap_or_default();
-    match parse_in_message(message.payload) {
-        Err(error) => dead(-1, error.to_string(), message.payload, &mut received),
-        Ok(parsed) if parsed.source.as_deref().is_some_and(|stated| stated != source) => {
-            dead(
-                -1,
-                "source-mismatch: the subject names another source".to_owned(),
-                message.payload,
-                &mut received,
-            );
+    let sender = Sender {
+        source,
+        policies_only: message.subject.ends_with(".in.policy"),
+    };
+    let parsed = parse_in_message(message.payload).map_err(|error| error.to_string());
+    let is_foreign = |parsed: &InMessage<'_>| parsed.source.as_deref().is_some_and(|stated| stated != source);
+    let outcome = match &parsed {
+        Err(reason) => Outcome::refused(reason.clone()),
+        Ok(parsed) if is_foreign(parsed) => {
+            Outcome::refused("source-mismatch: the subject names another source".to_owned())
         }
-        Ok(parsed) => match known(state, &parsed) {
-            Some(Ok((accepted, rejected))) => {
-                received.accepted = accepted;
-                received.rejected = rejected;
+        Ok(parsed) => match known(state, parsed) {
+            Some(Ok(outcome)) => {
+                let sequence = message.sequence;
+                return decision.received.push(Received { sequence, outcome });
             }
-            Some(Err(reason)) => dead(-1, reason.to_owned(), message.payload, &mut received),
-            None => {
-                let policies_only = message.subject.ends_with(".in.policy");
-                let now_ms = state.position.now_ms;
-                for (index, raw) in parsed.facts.iter().enumerate() {
-                    match judged(state, now_ms, raw.get(), source, parsed.by.as_deref(), policies_only) {
-                        Ok(statement) => {
-                            apply::statement(state, &statement);
-                            writer.push(&statement);
-                            received.accepted += 1;
-                        }
-                        Err(reason) => dead(index as i64, reason, raw.get().as_bytes(), &mut received),
-                    }
-                }
-                remember(state, &parsed, &received, writer);
-            }
+            Some(Err(reason)) => Outcome::refused(reason.to_owned()),
+            None => take(state, sender, parsed, writer),
         },
+    };
+    for (index, reason) in &outcome.rejected {
+        let fact = parsed.as_ref().ok().zip(usize::try_from(*index).ok());
+        let raw = fact.map_or(message.payload, |(parsed, index)| parsed.facts[index].get().as_bytes());
+        decision.dead.push(Dead {
+            sequence: message.sequence,
+            index: *index,
+            reason: reason.clone(),
+            raw: raw.to_vec(),
+        });
     }
-    decision.received.push(received);
+    decision.received.push(Received {
+        sequence: message.sequence,
+        outcome,
+    });
+}
+
+/// Judges a message, takes what is good of it, and remembers the outcome where an idempotency key names it.
+fn take(state: &mut State, sender: Sender<'_>, message: &InMessage<'_>, writer: &mut BatchWriter) -> Outcome {
+    let mut judged = judged::message(state, state.position.now_ms, sender, message);
+    let mut outcome = Outcome::of(&mut judged);
+    for (index, statement) in &judged.good {
+        apply::statement(state, statement);
+        writer.push(statement);
+        if let Some(anomaly) = state.outcome.filter(|anomaly| anomaly.is_ignored()) {
+            outcome.ignored_count += 1;
+            if outcome.ignored.len() < LISTED_MAX {
+                let (index, reason) = (*index, Text::Borrowed(anomaly.word()));
+                outcome.ignored.push(Ignored { index, reason });
+            }
+        }
+    }
+    outcome.sequence = state.position.sequence + 1;
+    remember(state, message, &outcome, writer);
+    outcome
 }
 
 /// What became of the same message when it came before; the reason, if its idempotency key was used for another one.
@@ -160,19 +219,34 @@ fn known(state: &State, message: &InMessage<'_>) -> Option<Result<Outcome, &'sta
         Known::Conflict => None,
     };
     let outcome = stored.and_then(|answer| match answer {
-        StoredAnswer::Body(body) => serde_json::from_slice(body).ok(),
+        StoredAnswer::Body(body) => stored_outcome(body),
         StoredAnswer::InParts | StoredAnswer::Reservation(_) => None,
     });
     Some(outcome.ok_or(CONFLICT))
 }
 
+/// An outcome as this edition stores it, or the first edition's pair of `accepted` and `rejected`.
+fn stored_outcome(body: &[u8]) -> Option<Outcome> {
+    let first_edition = || {
+        let (accepted, rejected) = serde_json::from_slice(body).ok()?;
+        Some(Outcome {
+            accepted,
+            rejected,
+            ..Outcome::default()
+        })
+    };
+    serde_json::from_slice(body).ok().or_else(first_edition)
+}
+
 /// Records the result of a message under an idempotency key, unless it is too long to be stored: then the identities alone
 /// keep a repeat from counting twice.
-fn remember(state: &mut State, message: &InMessage<'_>, received: &Received, writer: &mut BatchWriter) {
+fn remember(state: &mut State, message: &InMessage<'_>, outcome: &Outcome, writer: &mut BatchWriter) {
     let Some(key) = message.idempotency else { return };
     let asked = Asked::from(key);
-    let json = serde_json::to_string(&(received.accepted, &received.rejected)).expect("numbers and strings");
-    if json.len() > ANSWER_BYTES_MAX {
+    let json = serde_json::to_string(outcome).expect("numbers and strings");
+    // A whole body of which nothing was taken is no proper request: it may be corrected and sent again under its key.
+    let is_refused = outcome.accepted == 0 && !outcome.rejected.is_empty() && !asked.is_part();
+    if is_refused || json.len() > ANSWER_BYTES_MAX {
         return;
     }
     let outcome = facts::Outcome::Body {

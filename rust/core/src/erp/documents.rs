@@ -4,6 +4,7 @@
 //! Always: a movement counts on top of a level that it is newer than, until a newer level absorbs it.
 
 use crate::state::State;
+use crate::state::anomalies::Anomaly;
 use crate::state::ids::{SkuId, SourceId};
 use crate::state::supply::DocumentKey;
 
@@ -29,9 +30,9 @@ pub(crate) fn newness(old: Option<i64>, new: Option<i64>, same_body: bool) -> Ne
 /// Counts a statement without effect; true where it is to be applied.
 pub(crate) fn is_to_apply(state: &mut State, newness: &Newness) -> bool {
     match newness {
-        Newness::Repeat => state.counters.repeats += 1,
-        Newness::Stale => state.counters.stale_versions += 1,
-        Newness::Anomaly => state.counters.anomalies += 1,
+        Newness::Repeat => state.note(Anomaly::Repeat),
+        Newness::Stale => state.note(Anomaly::LowerVersion),
+        Newness::Anomaly => state.note(Anomaly::ConflictingBody),
         Newness::Replaces => return true,
     }
     false

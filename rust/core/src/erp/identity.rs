@@ -3,9 +3,8 @@
 //! In: a statement with an identity, its version and what it moves. Out: what its earlier version moved, or nothing where it
 //! has no effect, which is counted. Always: a repeat changes nothing, a lower version nothing, a higher one replaces.
 
-use xxhash_rust::xxh3::xxh3_64;
-
 use crate::state::State;
+use crate::state::anomalies::Anomaly;
 use crate::state::identities::{self, Known, Moves, Remembered};
 use crate::wire::facts::Statement;
 
@@ -13,18 +12,6 @@ pub(crate) fn encoded(statement: &Statement<'_>) -> String {
     let mut bytes = Vec::new();
     statement.encode(&mut bytes);
     String::from_utf8(bytes).expect("an encoding is JSON")
-}
-
-/// What makes two statements of one document the same, by whatever key they came.
-fn body_of(statement: &Statement<'_>) -> u64 {
-    let plain = Statement {
-        by: None,
-        trace: None,
-        ..statement.clone()
-    };
-    let mut bytes = Vec::new();
-    plain.encode(&mut bytes);
-    xxh3_64(&bytes)
 }
 
 /// The identity of a document that is one whole; a line that is named is part of it.
@@ -57,20 +44,20 @@ pub(super) fn is_to_count(
     version: Option<i64>,
     moves: Moves,
 ) -> Option<Moves> {
-    let body = body_of(statement);
+    let body = statement.body();
     let before = match state.identities.ask(key, version, body) {
         Known::New => Vec::new(),
         Known::Newer(before) => before,
         Known::Repeat => {
-            state.counters.repeats += 1;
+            state.note(Anomaly::Repeat);
             return None;
         }
         Known::Stale => {
-            state.counters.stale_versions += 1;
+            state.note(Anomaly::LowerVersion);
             return None;
         }
         Known::Anomaly => {
-            state.counters.anomalies += 1;
+            state.note(Anomaly::ConflictingBody);
             return None;
         }
     };

@@ -7,6 +7,7 @@ use crate::erp::coverage;
 use crate::erp::documents::in_base;
 use crate::erp::reconcile;
 use crate::state::State;
+use crate::state::anomalies::Anomaly;
 use crate::state::ids::{LocationId, SkuId, SourceId};
 use crate::state::stock::{Cell, LevelStamp, Movement};
 use crate::wire::facts;
@@ -39,7 +40,7 @@ pub(crate) fn level(state: &mut State, source: SourceId, fact: &StockLevel<'_>) 
     if let Some(old) = stamp_before
         && stamp.as_of < old.as_of
     {
-        state.counters.stale_levels += 1;
+        state.note(Anomaly::Stale);
         return;
     }
     let moved = absorb(state, sku, location, stamp);
@@ -54,10 +55,10 @@ pub(crate) fn level(state: &mut State, source: SourceId, fact: &StockLevel<'_>) 
             old == stamp && cell.on_hand - moved.0 == on_hand && parts_before == parts && cell.allocated == gross;
         if old.as_of == stamp.as_of {
             if same {
-                state.counters.repeats += 1;
+                state.note(Anomaly::Repeat);
                 return;
             }
-            state.counters.level_conflicts += 1;
+            state.note(Anomaly::LevelConflict);
         }
     }
     state.set_conditions(sku, location, parts);
@@ -86,12 +87,22 @@ fn absorb(state: &mut State, sku: SkuId, location: LocationId, level: LevelStamp
     stay.fold((0, 0), |(h, u), m| (h + m.on_hand, u + m.unsellable))
 }
 
+/// A movement that is a whole fact: that a level covers it is noted.
+pub(crate) fn own_movement(state: &mut State, sku: SkuId, location: LocationId, movement: Movement) {
+    if is_covered(state, sku, location, &movement) {
+        state.note(Anomaly::Covered);
+    }
+    self::movement(state, sku, location, movement);
+}
+
+fn is_covered(state: &State, sku: SkuId, location: LocationId, movement: &Movement) -> bool {
+    let level = state.cell(sku, location).and_then(Cell::level);
+    level.is_some_and(|l| l.covers(movement.source, movement.as_of))
+}
+
 /// A movement: no effect where a level covers it, else it counts on top until one does.
 pub(crate) fn movement(state: &mut State, sku: SkuId, location: LocationId, movement: Movement) {
-    let level = state.cell(sku, location).and_then(Cell::level);
-    if level.is_some_and(|l| l.covers(movement.source, movement.as_of))
-        || (movement.on_hand == 0 && movement.unsellable == 0)
-    {
+    if movement.on_hand == 0 && movement.unsellable == 0 || is_covered(state, sku, location, &movement) {
         return;
     }
     state.add_movement(sku, location, movement);

@@ -30,7 +30,7 @@ pub(crate) fn delta(state: &mut State, source: SourceId, statement: &Statement<'
         return;
     };
     let on_hand = quantity - before.iter().map(|(_, _, q)| q).sum::<i64>();
-    levels::movement(
+    levels::own_movement(
         state,
         sku,
         location,
@@ -68,5 +68,5 @@ pub(crate) fn apply_return(state: &mut State, source: SourceId, statement: &Stat
         source,
         as_of: fact.as_of,
     };
-    levels::movement(state, sku, location, change);
+    levels::own_movement(state, sku, location, change);
 }

@@ -4,6 +4,7 @@
 //! Always: what was taken in one period goes back only into the same (docs/rules.md, "Placement").
 
 use crate::state::State;
+use crate::state::anomalies::Anomaly;
 use crate::state::catalogue::Detail;
 use crate::state::ids::{ChannelId, SkuId};
 use crate::state::policies::{QuotaChange, QuotaKind};
@@ -19,8 +20,11 @@ pub(crate) fn set(
 ) {
     match state.change_quota(sku, channel, kind, |quota| quota.set(quantity, period)) {
         QuotaChange::Changed => {}
-        QuotaChange::Repeat => state.counters.repeats += 1,
-        QuotaChange::PeriodLeft => state.counters.periods_left += 1,
+        QuotaChange::Repeat => state.note(Anomaly::Repeat),
+        QuotaChange::PeriodLeft => {
+            state.counters.periods_left += 1;
+            state.outcome = Some(Anomaly::Stale);
+        }
     }
 }
 

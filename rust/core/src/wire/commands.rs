@@ -20,7 +20,7 @@ mod incoming;
 mod split;
 
 use flaws::Field;
-pub use incoming::{InMessage, POLICY_SOURCE, parse_in_message, split_facts};
+pub use incoming::{ATOMIC_FACTS_MAX, InMessage, POLICY_SOURCE, parse_in_message, split_facts};
 pub use split::split_batch;
 
 /// One line of a PUT, in the unit it names.

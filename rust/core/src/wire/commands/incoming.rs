@@ -18,6 +18,8 @@ use crate::wire::keys::{Asked, hash, read_hex};
 pub const POLICY_SOURCE: &str = "policy";
 /// A source is the last token of a NATS subject: this many letters, digits, `_` and `-`.
 const SOURCE_BYTES_MAX: usize = 64;
+/// Facts of one message of which all or nothing is taken.
+pub const ATOMIC_FACTS_MAX: usize = 2_000;
 /// What naming its idempotency key adds to a message at the most.
 const KEY_BYTES: usize = 160;
 
@@ -34,6 +36,9 @@ pub struct InMessage<'a> {
     /// Under which idempotency key it was sent, if under one.
     #[serde(default, deserialize_with = "opt::<_, Object<InKey>>")]
     pub(crate) idempotency: Option<InKey>,
+    /// All of its facts are taken, or none.
+    #[serde(default)]
+    pub atomic: bool,
     /// For [`crate::wire::facts::parse_statement`], each on its own.
     pub facts: Vec<&'a RawValue>,
 }
@@ -81,6 +86,8 @@ pub fn parse_in_message(payload: &[u8]) -> Result<InMessage<'_>, FactError> {
 struct FactsBody<'a> {
     #[serde(borrow, default, deserialize_with = "opt::<_, Name>")]
     source: Option<Text<'a>>,
+    #[serde(default)]
+    atomic: bool,
     facts: Vec<&'a RawValue>,
 }
 
@@ -93,16 +100,25 @@ pub fn split_facts(
     key: Option<&str>,
 ) -> Result<(String, Vec<Vec<u8>>), RequestError> {
     let text = utf8(body)?;
-    let FactsBody { source, facts } = parse_located(text)?;
+    let FactsBody { source, atomic, facts } = parse_located(text)?;
     if let Some(source) = &source {
         check_source(source)?;
     }
     if facts.is_empty() {
         return Err(RequestError::invalid("facts", "must have at least 1 entry"));
     }
+    if atomic && facts.len() > ATOMIC_FACTS_MAX {
+        let reason = format!("must have at most {ATOMIC_FACTS_MAX} entries in an atomic body");
+        return Err(RequestError::invalid("facts", &reason));
+    }
     let asked = key.map(|key| Asked::whole(by, key, hash(&[b"facts", body])));
     let room = if asked.is_some() { KEY_BYTES } else { 0 };
-    let mut messages = pack(&head(source.as_deref(), by), &facts, limit_bytes.saturating_sub(room))?;
+    let head = head(source.as_deref(), by, atomic);
+    let mut messages = pack(&head, &facts, limit_bytes.saturating_sub(room))?;
+    if atomic && messages.len() > 1 {
+        let detail = format!("An atomic body has at most {limit_bytes} bytes; send less at once.");
+        return Err(RequestError::with_detail(Problem::TooLarge, detail));
+    }
     if let Some(asked) = asked {
         name_each(&mut messages, asked);
     }
@@ -145,7 +161,7 @@ fn check_source(source: &str) -> Result<(), RequestError> {
     Ok(())
 }
 
-fn head(source: Option<&str>, by: Option<&str>) -> Vec<u8> {
+fn head(source: Option<&str>, by: Option<&str>, atomic: bool) -> Vec<u8> {
     let mut head = b"{".to_vec();
     for (key, value) in [("\"source\":", source), ("\"by\":", by)] {
         if let Some(value) = value {
@@ -153,6 +169,9 @@ fn head(source: Option<&str>, by: Option<&str>) -> Vec<u8> {
             json::write_string(&mut head, value);
             head.push(b',');
         }
+    }
+    if atomic {
+        head.extend_from_slice(b"\"atomic\":true,");
     }
     head.extend_from_slice(b"\"facts\":[");
     head

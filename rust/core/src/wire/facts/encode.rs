@@ -3,6 +3,8 @@
 //! In: a [`Statement`]. Out: the bytes that stand in LOG. Always: `parse_logged` reads back exactly what was written,
 //! and equal statements have equal bytes.
 
+use xxhash_rust::xxh3::xxh3_64;
+
 use super::parse::FRESHNESS_SOURCE_KEY;
 use super::stock::certain;
 use super::{
@@ -29,6 +31,18 @@ impl Statement<'_> {
         members.opt_text("trace", self.trace.as_ref());
         members.fact(&self.fact);
         out.push(b'}');
+    }
+
+    /// What makes two statements of one document the same, by whatever key they came.
+    pub(crate) fn body(&self) -> u64 {
+        let plain = Statement {
+            by: None,
+            trace: None,
+            ..self.clone()
+        };
+        let mut bytes = Vec::new();
+        plain.encode(&mut bytes);
+        xxh3_64(&bytes)
     }
 }
 

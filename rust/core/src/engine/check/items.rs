@@ -1,0 +1,52 @@
+//! Whether an item can be declared: its aliases are free, its kit has no circle and stays within bounds.
+//!
+//! In: an item fact and what it would meet. Out: nothing, or the reason that the sender gets.
+
+use super::{Checked, known_sku, reject};
+use crate::engine::foreseen::{Foreseen, SkuAhead};
+use crate::wire::facts::Item;
+
+/// The most that a kit may take of one base component.
+const COMPONENT_MAX: i64 = 1_000_000_000;
+
+pub(super) fn item<'m>(ahead: &mut Foreseen<'_, 'm>, fact: &Item<'m>) -> Checked {
+    let own = ahead.own_name(&fact.sku);
+    if let Some(of) = ahead.alias_of(&fact.sku) {
+        return Err(taken(ahead, &fact.sku, of));
+    }
+    for alias in &fact.aliases {
+        if *alias == fact.sku {
+            return Err(format!("alias-taken: {alias} is the item's own name"));
+        }
+        if let Some(of) = ahead.alias_of(alias).filter(|&of| Some(of) != own) {
+            return Err(taken(ahead, alias, of));
+        }
+        if ahead.own_name(alias).is_some() {
+            return Err(format!("alias-taken: {alias} is a SKU"));
+        }
+    }
+    for component in &fact.kit {
+        let Some(part) = ahead.sku(&component.sku) else {
+            if component.sku == fact.sku || fact.aliases.contains(&component.sku) {
+                return reject("circular-kit");
+            }
+            known_sku(ahead, &component.sku)?;
+            continue;
+        };
+        if own.is_some_and(|own| ahead.contains(part, own)) {
+            return reject("circular-kit");
+        }
+    }
+    if !fact.kit.is_empty() && ahead.most_of_a_component(fact) > COMPONENT_MAX {
+        return reject("malformed: kit: takes more than 1,000,000,000 of a component");
+    }
+    Ok(())
+}
+
+fn taken(ahead: &Foreseen<'_, '_>, name: &str, of: SkuAhead) -> String {
+    let of = ahead.sku_name(of);
+    match ahead.alias_given_at(name) {
+        Some(at) => format!("alias-taken: facts[{at}] makes {name} an alias of {of}"),
+        None => format!("alias-taken: {name} is an alias of {of}"),
+    }
+}

@@ -1,0 +1,94 @@
+//! A message of facts, judged: which of them can be taken, before any is.
+//!
+//! In: a message of IN and the state that it meets. Out: the good facts, why each other is rejected, which SKUs are new.
+//! Always: each fact is judged as if those before it that are good had been taken; of an atomic message all are good or
+//! none. A trial judges the same way, so it says exactly what taking the message would say.
+
+use super::check;
+use super::documents::Documents;
+use super::foreseen::Foreseen;
+use super::intake::{Created, Rejected};
+use crate::state::State;
+use crate::wire::commands::{ATOMIC_FACTS_MAX, InMessage};
+use crate::wire::facts::{Statement, parse_statement};
+
+/// Which subject a message came by.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sender<'m> {
+    pub(super) source: &'m str,
+    pub(super) policies_only: bool,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Judged<'m> {
+    /// With their indexes.
+    pub(super) good: Vec<(usize, Statement<'m>)>,
+    pub(super) rejected: Vec<Rejected>,
+    pub(super) created: Vec<Created>,
+}
+
+/// `now_ms`: the time of the batch that would take it.
+pub(super) fn message<'m>(state: &State, now_ms: i64, sender: Sender<'m>, message: &'m InMessage<'m>) -> Judged<'m> {
+    body(state, now_ms, sender, std::slice::from_ref(message))
+}
+
+/// The messages that one body became, the indexes of their facts counted through.
+pub(super) fn body<'m>(state: &State, now_ms: i64, sender: Sender<'m>, messages: &'m [InMessage<'m>]) -> Judged<'m> {
+    let mut judged = Judged::default();
+    let is_atomic = messages.iter().any(|message| message.atomic);
+    if is_atomic && messages.iter().map(|message| message.facts.len()).sum::<usize>() > ATOMIC_FACTS_MAX {
+        let reason = format!("malformed: facts: must have at most {ATOMIC_FACTS_MAX} entries in an atomic message");
+        judged.rejected = vec![(-1, reason)];
+        return judged;
+    }
+    let mut ahead = Foreseen::new(state, now_ms, sender.source);
+    let mut documents = Documents::default();
+    let facts = messages.iter().flat_map(|message| {
+        let by = message.by.as_deref();
+        message.facts.iter().map(move |raw| (raw.get(), by))
+    });
+    for (at, (raw, by)) in facts.enumerate() {
+        ahead.at = at;
+        match one(&mut ahead, &mut documents, &judged.good, sender, raw, by) {
+            Ok(statement) => judged.good.push((at, statement)),
+            Err(reason) => judged.rejected.push((at as i64, reason)),
+        }
+    }
+    if is_atomic && !judged.rejected.is_empty() {
+        let others = judged.good.drain(..).map(|(at, _)| (at as i64, "atomic".to_owned()));
+        judged.rejected.extend(others);
+        judged.rejected.sort_unstable_by_key(|(at, _)| *at);
+        return judged;
+    }
+    judged.created = ahead.new_skus().iter().map(|name| created(state, name)).collect();
+    judged
+}
+
+/// One fact of a message: readable, of a kind that may come this way, one that the state can take, and no contradiction.
+fn one<'m>(
+    ahead: &mut Foreseen<'_, 'm>,
+    documents: &mut Documents<'m>,
+    before: &[(usize, Statement<'m>)],
+    sender: Sender<'m>,
+    raw: &'m str,
+    by: Option<&'m str>,
+) -> Result<Statement<'m>, String> {
+    let statement = parse_statement(raw, Some(sender.source), by).map_err(|error| error.to_string())?;
+    if sender.policies_only && !statement.fact.is_policy() {
+        return Err("not-a-policy".to_owned());
+    }
+    check::statement(ahead, &statement)?;
+    documents.take(ahead, before, &statement)?;
+    ahead.foresee(&statement);
+    Ok(statement)
+}
+
+fn created(_state: &State, name: &str) -> Created {
+    Created {
+        sku: name.to_owned(),
+        like: None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

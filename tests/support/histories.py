@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from tests.support.oracle import edition
 from tests.support.oracle.beside import NOON
-from tests.support.oracle.world import World
+from tests.support.oracle.world import SupplyKey, World
 
 T = TypeVar("T")
 Fact = tuple[str, dict[str, Any]]
@@ -133,9 +133,15 @@ def stock_delta(pick: Pick, world: World, step: int) -> Fact:
     )
 
 
+def lines_sold(world: World) -> list[SupplyKey]:
+    """Supply lines (no transfers) to which units are bound."""
+    nodes = [unit.node for r in world.reservations.values() for unit in r.units if unit.node is not None]
+    return sorted({node.supply for node in nodes if node.supply is not None and node.supply[1].startswith("po")})
+
+
 def supply(pick: Pick, world: World, step: int) -> Fact:
     """The goods and the place follow from the reference, as on a purchase order. What is sold already often changes."""
-    sold = sorted({u.node.supply[1] for r in world.reservations.values() for u in r.units if u.node and u.node.supply})
+    sold = [line[1] for line in lines_sold(world)]
     ref = pick.one(sold) if sold and pick.once_in(2) else f"po{pick.between(0, 5)}"
     number = int(ref[2:])
     return told_by(
@@ -337,12 +343,13 @@ def in_business(pick: Pick, world: World, step: int) -> list[Fact]:
 
 def supply_ends(pick: Pick, world: World, step: int) -> list[Fact]:
     """A supply to which units are bound is received or cancelled; every other time some stock comes after it."""
-    sold = sorted({u.node.supply for r in world.reservations.values() for u in r.units if u.node and u.node.supply})
+    sold = lines_sold(world)
     if not sold:
         return [supply(pick, world, step)]
     known = world.supplies[pick.one(sold)]
     ended = policy("supply", ref=known.key[1], line=known.key[2], sku=known.sku, location=known.location)[1]
-    ended |= {"quantity": known.quantity, "due": known.due.isoformat(), "status": pick.one(["received", "cancelled"])}
+    due = (known.due or world.today).isoformat()
+    ended |= {"quantity": known.quantity, "due": due, "status": pick.one(["received", "cancelled"])}
     facts: list[Fact] = [(known.key[0], ended)]
     if pick.once_in(2):
         facts.append(stock_delta(pick, world, step))

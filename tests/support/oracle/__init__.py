@@ -7,6 +7,7 @@ It shares no code and no file with the core.
 
 from __future__ import annotations
 
+import copy
 import json
 from collections import Counter
 from dataclasses import dataclass
@@ -48,8 +49,17 @@ def settle(world: World) -> None:
     bind_all(world)
 
 
+@dataclass
+class Outcomes:
+    """What came of the accepted facts of a message."""
+
+    ignored: list[tuple[int, str]]  # index, reason
+    created: list[str]  # names that were unknown until now
+
+
 class Oracle:
     def __init__(self, **rules: Any) -> None:
+        self.outcomes: list[Outcomes] = []  # of the messages of the last batch
         self.world = World(rules=rules)
 
     # --- what changes it ----------------------------------------------------------------------------------------------
@@ -61,6 +71,7 @@ class Oracle:
         world = self.world
         clocks = world.now_ms, world.lead_ms
         world.now_ms, world.lead_ms = max(now_ms, world.now_ms), max(lead_ms, world.lead_ms)
+        self.outcomes = []
         expired = _orders.expire(world)
         stored = bool(incoming) or expired > 0
         settle(world)
@@ -76,15 +87,37 @@ class Oracle:
 
     def _take(self, sequence: int, subject: str, payload: bytes) -> Received:
         message = json.loads(payload, parse_float=str)
-        source = message.get("source") or subject.rsplit(".", 1)[-1]
-        rejected = []
-        seen: Seen = {}
-        for index, fact in enumerate(message["facts"]):
-            reason = take_fact(self.world, source, fact, seen)
+        before = copy.deepcopy(self.world) if message.get("atomic") else None
+        rejected, outcome = self._judge(message.get("source") or subject.rsplit(".", 1)[-1], message["facts"])
+        if before is not None and rejected:
+            self.world, reasons = before, dict(rejected)
+            rejected = [(index, reasons.get(index, "atomic")) for index in range(len(message["facts"]))]
+            outcome = Outcomes([], [])
+        self.outcomes.append(outcome)
+        return sequence, len(message["facts"]) - len(rejected), rejected
+
+    def _judge(self, source: str, facts: list[dict[str, Any]]) -> tuple[list[tuple[int, str]], Outcomes]:
+        """Each fact sees the ones before it. Which are rejected, and what came of the others."""
+        world, seen = self.world, Seen()
+        rejected: list[tuple[int, str]] = []
+        outcome = Outcomes([], [])
+        for index, fact in enumerate(facts):
+            known = set(world.items)
+            reason = take_fact(world, source, fact, seen)
+            settle(world)
             if reason is not None:
                 rejected.append((index, reason))
-            settle(self.world)
-        return sequence, len(message["facts"]) - len(rejected), rejected
+            elif world.ignored is not None:
+                outcome.ignored.append((index, world.ignored))
+            outcome.created += sorted(set(world.items) - known)
+        return rejected, outcome
+
+    def dry_run(self, source: str, facts: list[dict[str, Any]]) -> list[tuple[int, str]]:
+        """Which would be rejected; nothing changes."""
+        before = copy.deepcopy(self.world)
+        rejected, _ = self._judge(source, facts)
+        self.world = before
+        return rejected
 
     def _obey(self, verb: str, name: str, payload: bytes) -> Answer:
         world, body = self.world, json.loads(payload) if payload else {}
@@ -178,7 +211,8 @@ class Oracle:
         totals: dict[tuple[str, str, str], int] = {}
         for unit in reservation.units:
             if unit.line == number and unit.node is not None:
-                due = self.world.supplies[unit.node.supply].due.isoformat() if unit.node.supply else ""
+                line_of = self.world.supplies[unit.node.supply] if unit.node.supply else None
+                due = line_of.due.isoformat() if line_of is not None and line_of.due is not None else ""
                 key = (unit.sku if line.kits else "", unit.node.location, due)
                 totals[key] = totals.get(key, 0) + 1
         allocations = []

@@ -8,13 +8,18 @@ from __future__ import annotations
 
 from typing import Any
 
+from tests.support.oracle.edition import new
 from tests.support.oracle.world import Identity, Key, World
 
 Fact = dict[str, Any]
-Seen = dict[Key, tuple[int | None, Fact]]  # what one request said so far
 WITHOUT_IDENTITY = ("order.ack", "stock.level")
-ONE_PER_CELL = ("stock.delta", "return")
-REPLACEABLE = ("supply", "demand")  # without versions, another body replaces them
+ONE_PER_CELL = ("stock.delta", "return", "receipt")
+REPLACEABLE = ("supply", "demand", "transfer")  # without versions, another body replaces them
+IN_ORDER = ("supply", "transfer")  # by version, else by `as_of`
+
+
+class Seen(dict[Key, tuple[int | None, Fact]]):
+    """What one request said so far: version and body of each document."""
 
 
 def key_of(fact: Fact) -> Key | None:
@@ -60,15 +65,25 @@ def is_news(world: World, key: Key, fact: Fact) -> bool:
         world.identities[key] = Identity(version, body)
         return True
     if version is not None and known.version is not None and version < known.version:
-        world.count("stale_versions")
+        world.ignore("lower-version", "stale_versions")
         return False
     newer = version is not None and (known.version is None or version > known.version)
     if not newer and body == known.body:
-        world.count("repeats")
+        world.ignore("repeat", "repeats")
         return False
     versions = version is not None or known.version is not None
+    if fact["kind"] in IN_ORDER and new("supplies are ordered") and (version is None or known.version is None):
+        then, now = known.body.get("as_of"), fact.get("as_of")
+        if then is not None and now is not None and now < then:
+            world.ignore("stale", "stale_supplies")
+            return False
+        newer = newer or (then is not None and now is not None and now > then)
+        opens = fact["status"] in ("open", "shipped") and known.body["status"] in ("received", "cancelled")
+        if not newer and opens:
+            world.ignore("closed-supply", "closed_supplies")
+            return False
     if not newer and (versions or fact["kind"] not in REPLACEABLE):
-        world.count("anomalies")
+        world.ignore("conflicting-body", "anomalies")
         return False
     known.version, known.body = version, body
     return True

@@ -12,20 +12,17 @@ from typing import Any
 from tests.support.oracle.documents import Seen, is_news, key_of, says_otherwise
 from tests.support.oracle.edition import new
 from tests.support.oracle.order_facts import ack, order_update
-from tests.support.oracle.places import put_at
 from tests.support.oracle.refusals import parse_as_of, refuse, skus_named
 from tests.support.oracle.returns import returned
 from tests.support.oracle.shipments import shipment
+from tests.support.oracle.supplies import moved, receipt, supply, taken, transfer
 from tests.support.oracle.world import (
     Channel,
     Demand,
     Item,
     Level,
     Location,
-    Movement,
-    Node,
     Ration,
-    Supply,
     World,
 )
 
@@ -34,7 +31,9 @@ Fact = dict[str, Any]
 
 def take_fact(world: World, source: str, fact: Fact, seen: Seen | None = None) -> str | None:
     """`seen`: what the same request said before this fact."""
-    fact = dict(fact, source=source)
+    world.ignored = None
+    # `source` of a rule about a source is not who sends it.
+    fact = dict(fact, owner=fact.get("source"), source=source)
     reason = refuse(world, fact)
     if reason is not None:
         return reason
@@ -43,7 +42,7 @@ def take_fact(world: World, source: str, fact: Fact, seen: Seen | None = None) -
         fact["as_of"] = parse_as_of(fact["as_of"])
     if name is not None and fact["kind"] != "item":
         fact["sku"] = world.sku(name) or name
-    if new("one request, one body") and says_otherwise(seen if seen is not None else {}, fact, name):
+    if new("one request, one body") and says_otherwise(seen if seen is not None else Seen(), fact, name):
         return "same-identity"
     for unknown in skus_named(fact):
         if world.sku(unknown) is None:
@@ -65,19 +64,22 @@ def level(world: World, fact: Fact) -> None:
     cell, each = (fact["sku"], fact["location"]), factor(world, fact)
     unsellable = sum((fact.get("unsellable") or {}).values()) * each
     allocated = None if fact.get("allocated") is None else fact["allocated"] * each
-    new = Level(fact["source"], fact["as_of"], fact["on_hand"] * each, unsellable, allocated, fact["basis"])
+    now = Level(fact["source"], fact["as_of"], fact["on_hand"] * each, unsellable, allocated, fact["basis"])
     held = world.levels.get(cell)
     if world.locations[fact["location"]].owner is None:
         world.locations[fact["location"]].owner = fact["source"]
-    if held is not None and held.as_of > new.as_of:  # type: ignore[operator]
-        world.count("stale_levels")
+    same_clock = held is not None and held.source == now.source and not held.reset
+    if held is not None and same_clock and held.as_of > now.as_of:  # type: ignore[operator]
+        world.ignore("stale", "stale_levels")
         return
-    if held is not None and held.as_of == new.as_of and held != new:
+    if held is not None and same_clock and held.as_of == now.as_of and held != now:
         world.count("level_conflicts")
-    world.levels[cell] = new
+    taken(world, held, now, cell)
+    world.levels[cell] = now
+    world.movements = [move for move in world.movements if not ((move.sku, move.location) == cell and move.counts)]
     for move in world.movements:
-        comparable = move.source == new.source or isinstance(move.as_of, datetime)
-        if (move.sku, move.location) == cell and (not comparable or type(move.as_of) is not type(new.as_of)):
+        comparable = move.source == now.source or isinstance(move.as_of, datetime)
+        if (move.sku, move.location) == cell and (not comparable or type(move.as_of) is not type(now.as_of)):
             move.absorbed = True
 
 
@@ -85,40 +87,7 @@ def delta(world: World, fact: Fact) -> None:
     key = key_of(fact)
     assert key is not None
     if is_news(world, key, fact):
-        document, cell = world.identities[key], (fact["sku"], fact["location"])
-        before, document.named = document.named, {cell: fact["quantity"] * factor(world, fact)}
-        change = document.named[cell] - before.get(cell, 0)
-        world.movements.append(Movement(*cell, fact["source"], fact["as_of"], change))
-
-
-def supply(world: World, fact: Fact) -> None:
-    key = (fact["source"], fact["ref"], str(fact["line"]))
-    if not is_news(world, (fact["source"], "supply", *key[1:]), fact):
-        return
-    old = world.supplies.get(key)
-    new = Supply(
-        key,
-        fact["sku"],
-        fact["location"],
-        fact["quantity"],
-        date.fromisoformat(fact["due"]),
-        fact["status"],
-        fact.get("confidence", 100),
-    )
-    world.supplies[key] = new
-    bound = [unit for _, unit in world.units(old.sku if old else new.sku) if unit.node and unit.node.supply == key]
-    if old is not None and old.sku == new.sku and new.status == "received":
-        for unit in bound:
-            unit.node = Node(unit.node.location if unit.node else new.location)
-        return
-    kept = new.quantity if old is not None and old.sku == new.sku and new.status == "open" else 0
-    excess = max(0, len(bound) - kept)
-    for unit in bound[:excess]:  # the oldest first: they are the first to bind again
-        unit.acks = []  # what the ERP saw of it was at that location
-        put_at(unit, None)
-    for unit in bound[excess:]:
-        put_at(unit, Node(new.location, key))
-    world.count("deficit", excess)
+        moved(world, key, {(fact["sku"], fact["location"]): fact["quantity"] * factor(world, fact)}, fact)
 
 
 def demand(world: World, fact: Fact) -> None:
@@ -145,6 +114,10 @@ def demand(world: World, fact: Fact) -> None:
 
 def item(world: World, fact: Fact) -> None:
     kit = [(world.sku(line["sku"]) or line["sku"], line["quantity"]) for line in fact.get("kit") or []]
+    for phantom in set(fact.get("aliases") or []) & set(world.items) - {fact["sku"]}:
+        world.items.pop(phantom)  # its name means the true SKU from now on
+        world.levels = {cell: level for cell, level in world.levels.items() if cell[0] != phantom}
+        world.movements = [move for move in world.movements if move.sku != phantom]
     world.items[fact["sku"]] = Item(
         fact["sku"],
         fact.get("base_unit"),
@@ -164,6 +137,7 @@ def location(world: World, fact: Fact) -> None:
         fact.get("priority", 100),
         fact.get("enabled", True),
         old.owner if old else None,
+        old.former if old else set(),
     )
 
 
@@ -218,6 +192,28 @@ def oversell(world: World, fact: Fact) -> None:
         world.oversells[key] = (fact["policy"], fact.get("limit") or 0)
 
 
+def ownership(world: World, fact: Fact) -> None:
+    """What had been shipped from there by now is inside every level of the new owner; its levels begin a new clock."""
+    place = world.locations[fact["location"]]
+    if place.owner is not None and place.owner != fact["owner"]:
+        place.former.add(place.owner)
+        for reservation in world.reservations.values():
+            for unit in reservation.units:
+                if unit.shipped is not None and unit.node is not None and unit.node.location == place.name:
+                    unit.known_to = fact["owner"]
+    place.owner = fact["owner"]
+    place.former.discard(fact["owner"])
+
+
+def source_reset(world: World, fact: Fact) -> None:
+    """The next level of the source counts there, however old it says it is."""
+    for (sku, place), level in world.levels.items():
+        if level.source == fact["owner"] and fact.get("sku") in (None, sku) and fact.get("location") in (None, place):
+            level.reset = True
+    if fact.get("sku") is None and fact.get("location") is None:
+        world.clocks.pop(fact["owner"], None)
+
+
 def restriction(world: World, fact: Fact) -> None:
     world.restrictions[fact.get("sku"), fact.get("channel")] = fact["blocked"]
 
@@ -230,6 +226,8 @@ HANDLERS = {
     "stock.level": level,
     "stock.delta": delta,
     "supply": supply,
+    "receipt": receipt,
+    "transfer": transfer,
     "demand": demand,
     "order.ack": ack,
     "order.update": order_update,
@@ -244,4 +242,6 @@ HANDLERS = {
     "oversell": oversell,
     "freshness": freshness,
     "restriction": restriction,
+    "ownership": ownership,
+    "source.reset": source_reset,
 }

@@ -162,7 +162,7 @@ def too_many_for_owner(world: World, name: str, owner: str | None, verdicts: lis
 
 def confirm(world: World, reservation: Reservation, order_ref: str | None) -> Outcome:
     state = state_of(world, reservation)
-    if state == "cancelled":
+    if state == "cancelled" and (reservation.ordered or not new("a late confirm of what was cancelled while held")):
         return CLOSED
     if reservation.phase == "confirmed":
         if order_ref is not None and reservation.order_ref not in (None, order_ref):
@@ -187,6 +187,7 @@ def confirm(world: World, reservation: Reservation, order_ref: str | None) -> Ou
         reservation.phase, reservation.lines, reservation.superseded_by = "confirmed", [], None
         reservation.dropped = []
         fill_lines(world, reservation, again, [])
+    reservation.ordered = True
     if order_ref is not None and reservation.order_ref is None:
         reservation.order_ref = order_ref
     apply_waiting(world, reservation)

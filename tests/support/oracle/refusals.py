@@ -15,8 +15,8 @@ from tests.support.oracle.shipments import bearers
 from tests.support.oracle.world import AsOf, Reservation, World
 
 Fact = dict[str, Any]
-WITH_STOCK = ("stock.level", "stock.delta", "supply", "demand", "return")
-MOVEMENTS = ("stock.delta", "shipment", "return")
+WITH_STOCK = ("stock.level", "stock.delta", "supply", "demand", "return", "receipt", "transfer")
+MOVEMENTS = ("stock.delta", "shipment", "return", "receipt", "transfer")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -34,7 +34,8 @@ def skus_named(fact: Fact) -> list[str]:
 def locations_named(fact: Fact) -> list[str]:
     if fact["kind"] == "location":
         return []
-    named = [fact.get("location")] + [line.get("location") for line in fact.get("lines") or []]
+    named = [fact.get("location"), fact.get("from"), fact.get("to")]
+    named += [line.get("location") for line in fact.get("lines") or []]
     several = fact.get("locations") or []
     return [name for name in [*named, *(several if several != "*" else [])] if name is not None]
 
@@ -62,6 +63,9 @@ def refuse(world: World, fact: Fact) -> str | None:
             return "foreign-clock"
         both_times = isinstance(as_of, datetime) and all(world.clocks.get(o or "") is datetime for o in owners)
         if kind in MOVEMENTS and owners and not both_times:
+            return "foreign-clock"
+        former = any(source in world.locations[name].former for name in locations_named(fact))
+        if kind in MOVEMENTS and former:
             return "foreign-clock"
     if new("one order number, two channels") and is_ambiguous(world, fact):
         return "ambiguous-order"
@@ -114,6 +118,20 @@ def refuse_item(world: World, fact: Fact) -> str | None:
 
     if any(contains(line["sku"]) for line in fact.get("kit") or []):
         return "circular-kit"
+    aliases = fact.get("aliases") or []
     others = [item for item in world.items.values() if item.sku != fact["sku"]]
+    if new("a phantom SKU is put right"):
+        others = [item for item in others if item.sku not in aliases or not is_phantom(world, item.sku)]
     taken = {item.sku for item in others} | {alias for item in others for alias in item.aliases}
-    return "alias-taken" if taken & {*(fact.get("aliases") or []), fact["sku"]} else None
+    return "alias-taken" if taken & {*aliases, fact["sku"]} else None
+
+
+def is_phantom(world: World, sku: str) -> bool:
+    """A name that only levels and movements use: no reservation, demand, supply, kit, alias or rule."""
+    keys = [*world.allocations, *world.caps, *world.safeties, *world.oversells, *world.restrictions]
+    ruled = {part for key in keys for part in key if part is not None}
+    sold = {unit.sku for r in world.reservations.values() for unit in r.units}
+    sold |= {line.sku for r in world.reservations.values() for line in r.lines}
+    incoming = {supply.sku for supply in world.supplies.values()} | {d.sku for d in world.demands.values()}
+    item, kits = world.items[sku], {part for other in world.items.values() for part, _ in other.kit}
+    return not (item.kit or item.aliases) and sku not in ruled | sold | incoming | kits

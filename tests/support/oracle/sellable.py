@@ -35,7 +35,7 @@ def usable_stock(world: World, sku: str, location: str) -> int:
     total = level.on_hand - level.unsellable if level else 0
     for move in world.movements:
         here = (move.sku, move.location) == (sku, location)
-        if here and not move.absorbed and not covers(level, move.source, move.as_of):
+        if here and not move.absorbed and (move.counts or not covers(level, move.source, move.as_of)):
             total += move.on_hand - move.unsellable
     return total
 
@@ -47,7 +47,7 @@ def inside(world: World, unit: Unit) -> bool:
     level = world.levels.get((unit.sku, unit.node.location))
     if level is None:
         return False
-    if unit.shipped is not None and covers(level, *unit.shipped):
+    if unit.shipped is not None and (unit.known_to == level.source or covers(level, *unit.shipped)):
         return True
     seen = acks_here(unit, level.source) + [as_of for source, as_of in unit.acks if source == level.source]
     acked = any(covers(level, level.source, as_of) for as_of in seen)
@@ -70,7 +70,7 @@ def owed(world: World, sku: str, location: str) -> int:
 def demand_left(world: World) -> dict[tuple[str, str, str], int]:
     """What each demand adds: not what the orders that it names cover, nothing that its own level counts."""
     cover: Counter[tuple[str, str]] = Counter()
-    orders = [r for r in world.reservations.values() if r.phase in ("confirmed", "cancelled")]
+    orders = [r for r in world.reservations.values() if r.ordered]
     for reservation in orders:
         cover.update((reservation.id, unit.sku) for unit in reservation.units)
     left = {}
@@ -120,7 +120,7 @@ def hole(world: World, sku: str, location: str) -> int:
 
 def arrival(world: World, supply: Supply) -> date | None:
     """The day that the supply counts from; None if it is not to be counted on."""
-    if supply.status != "open" or supply.confidence < world.rule("supply_confidence_min"):
+    if supply.due is None or supply.status != "open" or supply.confidence < world.rule("supply_confidence_min"):
         return None
     if supply.due >= world.today:
         return supply.due
@@ -131,7 +131,7 @@ def arrival(world: World, supply: Supply) -> date | None:
 
 def unbound(world: World, supply: Supply) -> int:
     bound = sum(1 for _, unit in world.units(supply.sku) if unit.node and unit.node.supply == supply.key)
-    return max(0, supply.quantity - bound)
+    return max(0, world.still_open(supply) - bound)
 
 
 def supplies_left(world: World, sku: str, location: str) -> dict[Node, int]:

@@ -29,7 +29,7 @@ def bearers(world: World, fact: dict[str, Any]) -> list[Reservation]:
     found = [
         r
         for r in world.reservations.values()
-        if r.phase in ("confirmed", "cancelled")
+        if r.ordered
         and channel in (None, r.channel)
         and (r.id == by_name if by_name is not None else ref is not None and r.order_ref == ref)
     ]

@@ -47,6 +47,7 @@ class Location:
     priority: int = 100
     enabled: bool = True
     owner: str | None = None  # the source whose levels count here
+    former: set[str] = field(default_factory=set)  # those whose levels counted here until a hand-over
 
 
 @dataclass
@@ -68,6 +69,7 @@ class Level:
     unsellable: int
     allocated: int | None
     basis: str
+    reset: bool = False  # the next level of its source counts, whatever its `as_of`
 
 
 @dataclass
@@ -79,6 +81,7 @@ class Movement:
     on_hand: int
     unsellable: int = 0
     absorbed: bool = False  # by a level that it cannot be compared with
+    counts: bool = False  # whatever the level's `as_of`: it came after that was forgotten
 
 
 @dataclass
@@ -87,9 +90,33 @@ class Supply:
     sku: str
     location: str
     quantity: int
-    due: date
+    due: date | None  # None: unknown
     status: str
-    confidence: int
+    confidence: int = 100
+    as_of: AsOf | None = None
+    version: int | None = None
+
+
+@dataclass
+class Off:
+    """Units that arrived, off a supply line until it is stated again."""
+
+    as_of: AsOf
+    quantity: int
+    presumed: bool = False  # by a level that rose
+    since: AsOf | None = None  # then: the level before it
+
+
+@dataclass
+class Rise:
+    """What a level rose by that nothing explains; `left` is what no open supply line was presumed to have brought."""
+
+    source: str
+    sku: str
+    location: str
+    since: AsOf | None
+    as_of: AsOf
+    left: int
 
 
 @dataclass
@@ -143,6 +170,7 @@ class Unit:
     document: Key | None = None  # the one that says so
     stood: tuple[Node | None, dict[str, Watch]] | None = None  # before it was shipped
     said_since: list[tuple[str, AsOf, list[str] | None]] = field(default_factory=list)  # acks of it while shipped
+    known_to: str | None = None  # the source that took over the location from which it had been shipped
     fulfilled: bool = False  # over HTTP; a shipment fact may still cover it
 
     @property
@@ -172,6 +200,7 @@ class Reservation:
     owner: str | None
     lines: list[Line]
     expires_lead: int
+    ordered: bool = False  # it was confirmed once
     phase: str = "held"  # held confirmed released expired cancelled oversold; the state's name follows from it
     units: list[Unit] = field(default_factory=list)
     revision: int | None = None
@@ -203,6 +232,8 @@ class World:
     levels: dict[tuple[str, str], Level] = field(default_factory=dict)
     movements: list[Movement] = field(default_factory=list)
     supplies: dict[SupplyKey, Supply] = field(default_factory=dict)
+    off: dict[SupplyKey, list[Off]] = field(default_factory=dict)
+    rises: list[Rise] = field(default_factory=list)
     demands: dict[SupplyKey, Demand] = field(default_factory=dict)
     allocations: dict[tuple[str, str], Ration] = field(default_factory=dict)  # (channel, sku)
     caps: dict[tuple[str, str], Ration] = field(default_factory=dict)
@@ -216,12 +247,20 @@ class World:
     epochs: int = 0
     serials: int = 0
     counts: dict[str, int] = field(default_factory=dict)
+    ignored: str | None = None  # why the fact in hand came to nothing
 
     def rule(self, name: str) -> int:
         return int(self.rules.get(name, RULES[name]))
 
     def count(self, name: str, by: int = 1) -> None:
         self.counts[name] = self.counts.get(name, 0) + by
+
+    def ignore(self, reason: str, counted: str) -> None:
+        self.ignored = reason
+        self.count(counted)
+
+    def still_open(self, supply: Supply) -> int:
+        return max(0, supply.quantity - sum(off.quantity for off in self.off.get(supply.key, [])))
 
     def new_epoch(self) -> int:
         self.epochs += 1

@@ -11,6 +11,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
+from itertools import groupby
 from operator import itemgetter
 from typing import Any, ClassVar
 
@@ -40,6 +41,7 @@ class History:
         self.forgetful = Forgetful(NOON)
         self.compare = compare
         self.keys = 0
+        self.batches = 0
         self.step = 0
         self.read: Read | None = None  # the last question, to be asked again when the history is played again
 
@@ -80,11 +82,13 @@ class History:
         self.told(some_facts, some_asks)
 
     def told(self, facts: list[histories.Fact], asks: list[commands.Ask]) -> None:
-        """One batch; each fact in a separate message."""
+        """One batch; every other time facts of one source that follow each other are one message, sometimes atomic."""
         incoming = []
-        for source, body in facts:
+        self.batches += 1
+        for source, bodies in one_by_one(facts) if self.batches % 2 else together(facts):
             self.beside.in_sequence += 1
-            payload = json.dumps({"source": source, "facts": [body], **self.identified(body)}).encode()
+            atomic = {"atomic": True} if self.batches % 4 == 0 else {}
+            payload = json.dumps({"source": source, "facts": bodies, **atomic, **self.identified(bodies)}).encode()
             incoming.append((self.beside.in_sequence, f"hf.main.in.erp.{source}", payload))
         asked: list[Command] = [
             (verb, name, json.dumps(body).encode() if body else b"", None, None, self.key())
@@ -97,7 +101,7 @@ class History:
         self.keys += 1
         return f"key-{self.keys}" if self.keys % 3 == 0 else None
 
-    def identified(self, body: dict[str, Any]) -> dict[str, Any]:
+    def identified(self, body: list[dict[str, Any]]) -> dict[str, Any]:
         """The same for a message of facts, which carries hashes."""
         key = self.key()
         if key is None:
@@ -181,6 +185,15 @@ class History:
         self.reached.update(f"{answer.status} {answer.problem}" for answer in answers if answer.problem is not None)
         self.reached.update("a closed hold said so" for answer in answers if answer.problem and "state" in answer.body)
         self.reached.update(f"rejected {reason}" for _, _, rejected in received for _, reason in rejected)
+
+
+def one_by_one(facts: list[histories.Fact]) -> list[tuple[str, list[dict[str, Any]]]]:
+    return [(source, [body]) for source, body in facts]
+
+
+def together(facts: list[histories.Fact]) -> list[tuple[str, list[dict[str, Any]]]]:
+    """Runs of facts of one source."""
+    return [(source, [body for _, body in run]) for source, run in groupby(facts, key=itemgetter(0))]
 
 
 def without_key(payload: bytes) -> bytes:

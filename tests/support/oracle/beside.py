@@ -47,6 +47,7 @@ class Beside:
         """One batch."""
         self.told.append((self.now_ms, self.lead_ms, commands, incoming))
         answers, received, stored = self.oracle.batch(self.now_ms, self.lead_ms, commands, incoming)
+        outcomes = self.oracle.outcomes
         if self.engine is None or self.follower is None:
             return answers, received
         decision = self.engine.decide(self.now_ms, self.lead_ms, commands, incoming)
@@ -62,6 +63,12 @@ class Beside:
             for in_sequence, accepted, rejected, _ in decision.received
         ]
         assert got == received, f"received: the core says {got}, the oracle {received}"
+        for (_, _, _, report), outcome in zip(decision.received, outcomes, strict=True):
+            said = json.loads(report)
+            ignored = [(one["index"], one["reason"]) for one in said.get("ignored", [])]
+            created = sorted(one["sku"] for one in said.get("created", []))
+            assert ignored == outcome.ignored, f"ignored: the core says {ignored}, the oracle {outcome.ignored}"
+            assert created == sorted(outcome.created), f"created: core {created}, oracle {outcome.created}"
         for (verb, name, body, *_), expected, (status, answer) in zip(commands, answers, decision.answers, strict=True):
             assert_same_answer(f"{verb} {name} {body!r}", expected, status, json.loads(answer))
         return answers, received

@@ -35,8 +35,8 @@ def body_of(fact: Fact) -> Fact:
 
 
 def says_otherwise(seen: Seen, fact: Fact, name: str | None) -> bool:
-    """Two facts of one request: the same document, no newer version of it, another body. Of levels: one cell under two
-    names, at one time, with different figures.
+    """Two facts of one request: the same document and version, another body. Of levels: one cell under two names, at
+    one time, with different figures.
     """
     version, body = fact.get("version"), body_of(fact)
     key = key_of(fact)
@@ -51,7 +51,7 @@ def says_otherwise(seen: Seen, fact: Fact, name: str | None) -> bool:
         return False
     if fact["kind"] == "stock.level":
         return body["name"] != said["name"] and body | {"name": None} != said | {"name": None}
-    if version is not None and (before is None or version > before):
+    if version != before:
         seen[key] = version, body
         return False
     return body != said

@@ -15,7 +15,6 @@ NOT_YET = [
     "shipping what is bound to supply",  # row 23
     "an ack of the own place",  # row 24
     "a hold keeps its conversion",  # point 12 and row 25; the oracle always compared bodies as they were sent
-    "one request, one body",  # points 1 and 16
     "documents are withdrawn",  # point 2
     "returns are bounded",  # point 6 and row 5
     "a late confirm of what was cancelled while held",  # point 19

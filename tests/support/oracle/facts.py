@@ -72,8 +72,11 @@ def level(world: World, fact: Fact) -> None:
     if held is not None and same_clock and held.as_of > now.as_of:  # type: ignore[operator]
         world.ignore("stale", "stale_levels")
         return
-    if held is not None and same_clock and held.as_of == now.as_of and held != now:
-        world.count("level_conflicts")
+    if held is not None and same_clock and held.as_of == now.as_of:
+        if held == now:
+            world.ignored = "repeat"
+        else:
+            world.count("level_conflicts")
     taken(world, held, now, cell)
     world.levels[cell] = now
     world.movements = [move for move in world.movements if not ((move.sku, move.location) == cell and move.counts)]
@@ -159,10 +162,13 @@ def ration(world: World, table: dict[tuple[str, str], Ration], fact: Fact) -> No
     if old is None:
         table[key] = Ration(quantity, period, world.new_epoch())
     elif period is not None and period == old.period:
+        world.ignored = "repeat" if old.quantity == quantity else None
         old.quantity = quantity
     elif period is not None and period in old.left:
-        world.count("stale_periods")
-    elif (quantity, period) != (old.quantity, old.period):
+        world.ignore("stale", "stale_periods")
+    elif (quantity, period) == (old.quantity, old.period):
+        world.ignored = "repeat"
+    else:
         if old.period is not None:
             old.left.add(old.period)
         table[key] = Ration(quantity, period, world.new_epoch(), old.left)

@@ -15,7 +15,7 @@ from tests.support.oracle.edition import new
 from tests.support.oracle.order_facts import take_off
 from tests.support.oracle.recipes import base_lines
 from tests.support.oracle.shipments import bearers, put_back
-from tests.support.oracle.world import Identity, Key, Movement, Reservation, World
+from tests.support.oracle.world import Identity, Key, Movement, Reservation, World, covers
 
 
 def returned(world: World, fact: dict[str, Any]) -> None:
@@ -23,6 +23,8 @@ def returned(world: World, fact: dict[str, Any]) -> None:
     assert key is not None
     if is_news(world, key, fact):
         settle_returns(world)
+        if covers(world.levels.get((fact["sku"], fact["location"])), fact["source"], fact["as_of"]):
+            world.ignore("covered", "covered")
 
 
 def settle_returns(world: World) -> None:

@@ -70,9 +70,9 @@ class Engine:
         """
         POST /v1/availability.
         """
-    def availability(self, /, sku: str, channel: str, region: str | None, quantity: SupportsIndex | None, as_of: bytes) -> tuple[int, bytes]:
+    def availability(self, /, sku: "str", channel: "str", region: "str | None", quantity: "int | None", as_of: "bytes", location: "str | None" = None, by_location: "bool" = False, published: "bool" = False) -> "tuple[int, bytes]":
         """
-        GET /v1/availability/{sku}.
+        GET /v1/availability/{sku}. `location`: what it alone can give; `by_location`: each location's figure, too.
         """
     @property
     def batch(self, /) -> int:
@@ -114,7 +114,7 @@ class Engine:
         """
         Of the newest lead batch.
         """
-    def explain(self, /, sku: str, channel: str, region: str | None, as_of: bytes) -> tuple[int, bytes]:
+    def explain(self, /, sku: "str", channel: "str", region: "str | None", as_of: "bytes", channels: "tuple[str, ...] | None" = None) -> "tuple[int, bytes]":
         """
         GET /v1/availability/{sku}/explain.
         """

@@ -14,7 +14,7 @@ from holdfast.demonstration import catalogue
 from holdfast.rehearsal.own_gateway import OwnGateway
 from tests.support.serving import running_gateway
 
-LISTS = ("skus", "locations", "channels", "policies", "supplies", "demands", "reservations", "sources")
+LISTS = ("skus", "locations", "channels", "policies", "supplies", "demands", "reservations", "deficits", "sources")
 
 
 async def fill(url: str) -> None:

@@ -210,3 +210,52 @@ async def test_a_kit_needs_its_components_once(api: Api) -> None:
 async def test_what_is_no_json_is_400(api: Api, body: bytes) -> None:
     for target in ("/v1/carts/validate", "/v1/availability"):
         assert (await api("POST", target, body)).problem == "malformed-json"
+
+
+async def test_pick_up_asks_what_one_place_alone_can_give(api: Api) -> None:
+    sku = await api.stocked(4)
+    await api.facts(level(sku, 3, "W2"))
+    ask = f"/v1/availability/{sku}?channel=web"
+    assert (await api("GET", ask)).json["sellable"] == 7
+    at_w2 = (await api("GET", f"{ask}&location=W2")).json
+    assert (at_w2["sellable"], at_w2["location"]) == (3, "W2")
+    everywhere = (await api("GET", f"{ask}&by=location")).json
+    assert everywhere["sellable"] == 7
+    assert everywhere["locations"] == [
+        {"location": "W1", "sellable": 4, "unlimited": False},
+        {"location": "W2", "sellable": 3, "unlimited": False},
+    ]
+    assert everywhere["more_locations"] is False
+    for location, sellable in (("W1", 4), ("W2", 3)):
+        items = (await api("POST", "/v1/availability", {"channel": "web", "skus": [sku], "location": location})).json
+        assert items["items"][0]["sellable"] == sellable
+        fits = await validated(api, line(sku, sellable), location=location)
+        assert fits["ok"] is True
+        over = await validated(api, line(sku, sellable + 1), location=location)
+        assert over["lines"][0]["sellable"] == sellable
+        held = await api(
+            "PUT", f"/v1/reservations/{fresh('pickup')}", cart((sku, 1)) | {"lines": [line(sku, 1, location=location)]}
+        )
+        assert held.status == 201
+    by_line = await validated(api, line(sku, 3, location="W1"), line(sku, 2, location="W2"))
+    assert by_line["ok"] is True
+    assert (await validated(api, line(sku, 3, location="W2")))["lines"][0]["sellable"] == 2
+    for query in ("location=nowhere", "by=day", "location="):
+        refused = await api("GET", f"{ask}&{query}")
+        assert (refused.status, refused.problem) == (422, "invalid")
+    lost = await api("POST", "/v1/carts/validate", {"channel": "web", "lines": [line(sku, 1, location="nowhere")]})
+    assert lost.json["errors"][0]["path"] == "lines[0].location"
+
+
+async def test_published_figures_are_less_the_buffer(api: Api) -> None:
+    sku, channel = await api.stocked(10), fresh("market")
+    await api.policies({"kind": "channel", "channel": channel, "locations": "*", "buffer": 4})
+    ask = f"/v1/availability/{sku}?channel={channel}"
+    assert (await api("GET", ask)).json["sellable"] == 10
+    shown = (await api("GET", f"{ask}&published=true&by=location")).json
+    assert (shown["sellable"], shown["published"]) == (6, True)
+    assert shown["locations"][0]["sellable"] == 6
+    body = {"channel": channel, "skus": [sku], "published": True}
+    assert (await api("POST", "/v1/availability", body)).json["items"][0]["sellable"] == 6
+    await api.facts(level(sku, 3, as_of=2))
+    assert (await api("GET", f"{ask}&published=true")).json["sellable"] == 0

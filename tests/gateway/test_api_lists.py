@@ -153,6 +153,26 @@ async def test_pages_over_changing_data_miss_none_that_stood_all_the_time(api: A
     assert len(seen) == len(set(seen))
 
 
+async def test_deficits_are_listed_on_the_reservation_and_in_explain(api: Api) -> None:
+    sku = await api.stocked(8)
+    order = await api.held((sku, 5))
+    await api("POST", f"/v1/reservations/{order}/confirm", {"order_ref": f"order-{order}"})
+    held = await api.held((sku, 2))
+    await api.facts(level(sku, 3, as_of=2))
+    listed = await everything(api, "deficits", sku=sku)
+    assert [(one["reservation"], one["state"]) for one in listed] == [(order, "committed"), (held, "held")]
+    assert [one["units"] for one in listed] == [
+        [{"sku": sku, "line": sku, "location": "W1", "quantity": units}] for units in (2, 2)
+    ]
+    for reservation in (order, held):
+        [line] = (await api("GET", f"/v1/reservations/{reservation}")).json["lines"]
+        assert (line["deficit"], line["open"]) == (2, line["quantity"])
+    [explained] = (await api("GET", f"/v1/availability/{sku}/explain?channel=web")).json["deficits"]
+    assert (explained["reservation"], explained["quantity"], explained["location"]) == (order, 2, "W1")
+    await api.facts(level(sku, 7, as_of=3))
+    assert await everything(api, "deficits", sku=sku) == []
+
+
 @pytest.fixture(scope="module")
 def locked(tmp_path_factory: pytest.TempPathFactory) -> Any:
     directory: Path = tmp_path_factory.mktemp("locked")
@@ -183,6 +203,14 @@ async def test_a_key_sees_its_own_channels(locked: tuple[Served, str, str, str])
     rules = (await pos("GET", f"/v1/skus/{sku}")).json["rules"]
     assert rules
     assert all(rule.get("channel") in {None, "pos"} for rule in rules)
+    taken = {"kind": "allocation", "channel": "web", "sku": sku, "quantity": 4}
+    await api.policies(taken)
+    for who, names in ((api, True), (pos, False)):
+        terms = (await who("GET", f"/v1/availability/{sku}/explain?channel=pos")).json["terms"]
+        claims = [term for term in terms if term["name"] == "kept_for_others"]
+        assert claims
+        assert any(term.get("channel") == "web" for term in claims) is names
+        assert any("document" in term for term in claims) is names
     other = await pos("GET", "/v1/reservations?channel=web")
     assert (other.status, other.problem) == (403, "forbidden")
     for name in (*LISTS, f"skus/{sku}"):

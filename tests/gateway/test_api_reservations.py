@@ -18,7 +18,9 @@ async def test_made_is_201_with_the_reservation(api: Api) -> None:
     assert found.keys() >= FIELDS
     assert (found["id"], found["state"], found["channel"]) == ("cart-made", "held", "web")
     assert (found["owner"], found["order_ref"], found["version"]) == (None, None, 1)
-    assert found["lines"] == [{"sku": sku, "quantity": 2, "allocations": [{"location": "W1", "quantity": 2}]}]
+    units = {"open": 2, "fulfilled": 0, "cancelled": 0, "returned": 0, "unsourced": 0, "deficit": 0}
+    allocations = [{"location": "W1", "quantity": 2}]
+    assert found["lines"] == [{"sku": sku, "quantity": 2, **units, "allocations": allocations}]
     ends = datetime.fromisoformat(found["expires_at"])
     assert timedelta(seconds=590) < ends - datetime.now(UTC) < timedelta(seconds=610)
     assert int(answer.headers["holdfast-sequence"]) >= found["sequence"]

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from holdfast.cli.connection import Gateway, GatewayData, Key, could_not_run, key_of, url_of
-from holdfast.cli.console import DONE, FOUND_WRONG, Json, number, remarks, results, write_json
+from holdfast.cli.console import DONE, FOUND_WRONG, Json, number, print_whole, remarks, results, write_json
 from holdfast.client import Client
 from holdfast.contracts.answers import Explanation
 
@@ -43,7 +43,14 @@ def explain(
     if json:
         write_json(msgspec.to_builtins(found))
     else:
-        results.print(_waterfall(found))
+        print_whole(_waterfall(found))
+        for one in found.deficits:
+            where = f"at {one.location}" if one.location is not None else "bound to nothing"
+            results.print(
+                f"Covered by nothing: {number(one.quantity)} {one.sku} of {one.reservation} ({one.channel}), {where}.",
+                style="yellow",
+                markup=False,
+            )
     total = sum(term.quantity for term in found.terms)
     if total != found.sellable:
         remarks.print(f"The terms add up to {total}, not to {found.sellable}: please report this.", style="bold red")
@@ -59,6 +66,9 @@ async def _ask(sku: str, channel: str, region: str | None, url: str, key: str | 
 def _waterfall(found: Explanation) -> Table:
     table = Table(title=f"{found.sku} on {found.channel}", title_justify="left", title_style="bold")
     table.add_column("term")
+    parts = any(term.component is not UNSET for term in found.terms)
+    if parts:
+        table.add_column("component")
     table.add_column("location")
     table.add_column("quantity", justify="right")
     table.add_column("so far", justify="right", style="dim")
@@ -69,14 +79,18 @@ def _waterfall(found: Explanation) -> Table:
         total += term.quantity
         table.add_row(
             term.name.replace("_", " "),
+            *([_shown(term.component)] if parts else []),
             _shown(term.location),
             Text(f"{term.quantity:+,}", style="red" if term.quantity < 0 else ""),
             number(total),
-            _shown(term.rule),
+            ", ".join(text for text in map(_shown, (term.rule, term.channel, term.document)) if text),
             _shown(term.sequence),
         )
     table.add_section()
-    table.add_row("sellable", "", Text(number(found.sellable), style="bold"), "", "", number(found.as_of.sequence))
+    table.add_row(
+        *("sellable", *([""] if parts else []), ""),
+        *(Text(number(found.sellable), style="bold"), "", "", number(found.as_of.sequence)),
+    )
     return table
 
 

@@ -28,6 +28,7 @@ holdfast get sku MUG-BLUE                       # its item, levels and rules
 holdfast get policies --sku MUG-BLUE            # the rules that apply to it
 holdfast get reservations --state held --all    # every hold
 holdfast get reservations --order-ref 7 --json  # for machines
+holdfast get deficits                           # sold, and covered by nothing
 holdfast get sources                            # who owns which location
 ```
 """
@@ -167,6 +168,21 @@ def reservations(
     """
     given = {"order_ref": order_ref, "owner": owner, "sku": sku, "channel": channel, "state": state}
     return _list("reservations", lambda client: client.reservations(**given), asked)
+
+
+@app.command
+def deficits(
+    *,
+    sku: Sku = None,
+    channel: Annotated[str | None, Parameter(help="Only those of this channel.")] = None,
+    asked: Asked = PLAIN,
+) -> int:
+    """Units of live reservations that no stock, supply or policy covers any more.
+
+    An empty table is good news. Where there is one, stock was lost, supply was cancelled or a rule was tightened after
+    the sale: get more, or cancel the youngest.
+    """
+    return _list("deficits", lambda client: client.deficits(sku=sku, channel=channel), asked)
 
 
 @app.command

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from holdfast.cli.console import number
 from holdfast.contracts.answers import Reservation
-from holdfast.contracts.listings import PolicyEntry, SkuRecord
+from holdfast.contracts.listings import DeficitEntry, PolicyEntry, SkuRecord
 
 Cell = Callable[[Any], object]
 Column = tuple[str, Cell]
@@ -57,6 +57,10 @@ def _lines(entry: Reservation) -> str:
     return ", ".join(f"{number(line.quantity)} {line.sku}" for line in entry.lines)
 
 
+def _missing(entry: DeficitEntry) -> str:
+    return ", ".join(f"{number(one.quantity)} {one.sku} at {one.location or 'no location'}" for one in entry.units)
+
+
 VIEWS: dict[str, tuple[Column, ...]] = {
     "skus": _fields("sku", "status", "base_unit", "kit", "on_hand", "at_hand", "aliases"),
     "locations": _fields("location", "type", "priority", "enabled", "declared", "regions", "owner"),
@@ -83,6 +87,11 @@ VIEWS: dict[str, tuple[Column, ...]] = {
         *_fields("id", "state", "channel", "order_ref"),
         ("lines", _lines),
         *_fields("expires_at", "version", "sequence"),
+    ),
+    "deficits": (
+        *_fields("reservation", "state", "channel", "order_ref"),
+        ("units", _missing),
+        *_fields("sequence"),
     ),
     "sources": _fields("source", "clock", "locations", "last_as_of", "age_ms"),
 }

@@ -77,21 +77,43 @@ class Client(Lists):
         *,
         region: str | None = None,
         quantity: int | None = None,
+        location: str | None = None,
+        by_location: bool = False,
+        published: bool = False,
         min_sequence: int | None = None,
     ) -> answers.Availability:
         """How many units of `sku` the channel can sell now; with `quantity`, also the first day on which that quantity
         can be sold.
 
+        `location`: what it alone can give (pick-up); `by_location`: also what each location alone can give;
+        `published`: less the channel's buffer.
+
         `min_sequence`, here and below: answer once the process holds LOG up to it; an answer of any process names it.
         """
-        query = query_of(channel=channel, region=region, quantity=quantity, min_sequence=min_sequence)
+        query = query_of(
+            channel=channel,
+            region=region,
+            quantity=quantity,
+            location=location,
+            by="location" if by_location else None,
+            published="true" if published else None,
+            min_sequence=min_sequence,
+        )
         return _availability((await self._send("GET", f"/v1/availability/{segment(sku)}{query}"))[1])
 
     async def availabilities(
-        self, channel: str, skus: Sequence[str], *, region: str | None = None
+        self,
+        channel: str,
+        skus: Sequence[str],
+        *,
+        region: str | None = None,
+        location: str | None = None,
+        published: bool = False,
     ) -> list[answers.AvailabilityItem]:
         """The same for 1 to 1,000 SKUs, in the order given."""
-        body = requests.AvailabilityRequest(channel=channel, skus=list(skus), region=region)
+        body = requests.AvailabilityRequest(
+            channel=channel, skus=list(skus), region=region, location=location, published=published
+        )
         return _availabilities((await self._send("POST", "/v1/availability", _encode(body)))[1]).items
 
     async def explain(

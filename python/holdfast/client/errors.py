@@ -94,6 +94,10 @@ class OversoldError(ConflictError):
     """409: confirmed after the hold ended, and the stock is sold; may be tried again."""
 
 
+class DeficitError(ConflictError):
+    """409: nothing covers some of the held units any more, and `rules.confirm_deficit` is `refuse`; still held."""
+
+
 class IdempotencyConflictError(ConflictError):
     """409: the idempotency key was used for another request."""
 
@@ -136,6 +140,7 @@ _BY_NAME: dict[str, type[ProblemError]] = {
     "owner-limit": OwnerLimitError,
     "renewals-exhausted": RenewalsExhaustedError,
     "oversold": OversoldError,
+    "deficit": DeficitError,
     "too-large": TooLargeError,
     "invalid": InvalidError,
     "rate-limited": RateLimitedError,

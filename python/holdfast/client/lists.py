@@ -59,6 +59,7 @@ _supplies = reader(listings.Supplies)
 _demands = reader(listings.Demands)
 _reservations = reader(listings.Reservations)
 _sources = reader(listings.Sources)
+_deficits = reader(listings.Deficits)
 _sku = reader(listings.SkuRecord)
 
 
@@ -111,6 +112,10 @@ class Lists:
         """Reservations of the channels that the key may see; closed ones while they are remembered."""
         given = {"order_ref": order_ref, "owner": owner, "sku": sku, "channel": channel, "state": state}
         return Entries(self.transport.send, "reservations", _reservations, **given)
+
+    def deficits(self, *, sku: str | None = None, channel: str | None = None) -> Entries[listings.DeficitEntry]:
+        """Live reservations of which no stock, supply or policy covers some units any more."""
+        return Entries(self.transport.send, "deficits", _deficits, sku=sku, channel=channel)
 
     def sources(self) -> Entries[listings.SourceEntry]:
         """Sources of facts: the locations that they own, and how old their newest fact is."""

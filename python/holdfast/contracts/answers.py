@@ -21,8 +21,20 @@ class AnswerFreshness(Answer, frozen=True, kw_only=True):
     mode: Mode
 
 
+class LocationAvailability(Answer, frozen=True, kw_only=True):
+    """What one location alone can give."""
+
+    location: str
+    sellable: Count
+    unlimited: bool
+
+
 class Availability(Answer, frozen=True, kw_only=True):
-    """What a channel can sell of a SKU right now, and, where a quantity was asked for, from which day on it could."""
+    """What a channel can sell of a SKU right now, and, where a quantity was asked for, from which day on it could.
+
+    `published`: the figures have the channel's buffer taken off. `location`: they are what it alone can give.
+    `locations`: each location's figure, the first 200; `more_locations` says that there are more.
+    """
 
     sku: str
     channel: str
@@ -30,6 +42,10 @@ class Availability(Answer, frozen=True, kw_only=True):
     unlimited: bool
     as_of: AnswerFreshness
     promise: date | UnsetType | None = UNSET
+    published: bool | UnsetType = UNSET
+    location: str | UnsetType = UNSET
+    locations: list[LocationAvailability] | UnsetType = UNSET
+    more_locations: bool | UnsetType = UNSET
 
 
 class AvailabilityItem(Answer, frozen=True, kw_only=True):
@@ -49,13 +65,31 @@ class Availabilities(Answer, frozen=True, kw_only=True):
 
 
 class Term(Answer, frozen=True, kw_only=True):
-    """One step of the waterfall; the quantities are signed and add up to `sellable`."""
+    """One step of the waterfall; the quantities are signed and add up to `sellable`.
+
+    `component`: of a kit, the component that the term belongs to. `channel` and `document`: whose claim it is, where
+    the key may see that.
+    """
 
     name: str
     quantity: int
+    component: str | UnsetType = UNSET
     location: str | UnsetType = UNSET
     rule: str | UnsetType = UNSET
+    channel: str | UnsetType = UNSET
+    document: str | UnsetType = UNSET
     sequence: Count | UnsetType = UNSET
+
+
+class ExplainedDeficit(Answer, frozen=True, kw_only=True):
+    """Units of an order that no stock, supply or policy covers; a location of null: they are bound to nothing."""
+
+    reservation: str
+    channel: str
+    order_ref: str | None
+    sku: str
+    location: str | None
+    quantity: int
 
 
 class Explanation(Answer, frozen=True, kw_only=True):
@@ -65,6 +99,7 @@ class Explanation(Answer, frozen=True, kw_only=True):
     channel: str
     sellable: Count
     terms: list[Term]
+    deficits: list[ExplainedDeficit] = field(default_factory=list)
     as_of: AnswerFreshness
 
 
@@ -95,12 +130,36 @@ class AllocatedUnits(Answer, frozen=True, kw_only=True):
     due: date | UnsetType = UNSET
 
 
+class ComponentUnits(Answer, frozen=True, kw_only=True):
+    """What became of the units of one component of a kit's line, in its base units."""
+
+    sku: str
+    per_kit: int
+    open: int
+    fulfilled: int
+    cancelled: int
+    returned: int
+    unsourced: int
+    deficit: int
+
+
 class HeldLine(Answer, frozen=True, kw_only=True):
-    """What a reservation holds of a SKU, in base units."""
+    """What a reservation holds of a SKU, in base units: `quantity` is `open`, `fulfilled` and `cancelled` together.
+
+    Of the fulfilled units some may have `returned`; of the open ones some are `unsourced`, or in `deficit`: no stock,
+    supply or policy covers them any more. A kit is counted in whole kits, and its `components` in their units.
+    """
 
     sku: str
     quantity: int
     allocations: list[AllocatedUnits]
+    open: int = 0
+    fulfilled: int = 0
+    cancelled: int = 0
+    returned: int = 0
+    unsourced: int = 0
+    deficit: int = 0
+    components: list[ComponentUnits] | UnsetType = UNSET
 
 
 class Reservation(Answer, frozen=True, kw_only=True):

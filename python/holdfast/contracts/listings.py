@@ -199,6 +199,26 @@ class SourceEntry(Answer, frozen=True, kw_only=True):
     age_ms: int | None
 
 
+class DeficitUnits(Answer, frozen=True, kw_only=True):
+    """Units in deficit; `line` is the line's SKU (a kit's), `location` null where they are bound to nothing."""
+
+    sku: str
+    line: str
+    location: str | None
+    quantity: int
+
+
+class DeficitEntry(Answer, frozen=True, kw_only=True):
+    """A live reservation of which no stock, supply or policy covers some units any more."""
+
+    reservation: str
+    state: Literal["held", "committed", "in_erp"]
+    channel: str
+    order_ref: str | None
+    units: list[DeficitUnits]
+    sequence: Count
+
+
 class Skus(Page[SkuEntry], frozen=True, kw_only=True):
     """A page of SKUs."""
 
@@ -229,3 +249,7 @@ class Reservations(Page[Reservation], frozen=True, kw_only=True):
 
 class Sources(Page[SourceEntry], frozen=True, kw_only=True):
     """A page of sources."""
+
+
+class Deficits(Page[DeficitEntry], frozen=True, kw_only=True):
+    """A page of deficits."""

@@ -103,6 +103,12 @@ _KINDS = (
         "The stock has gone since the hold ended",
         "Tell the shopper what `lines` says is left; confirming may be tried again.",
     ),
+    ProblemKind(
+        "deficit",
+        409,
+        "Nothing covers some of the held units any more",
+        "Replace the hold with what `lines` says is covered, or confirm it again once stock or supply has come.",
+    ),
     ProblemKind("too-large", 413, "Too large", "Send less at once: split the body."),
     ProblemKind(
         "unsupported-encoding", 415, "Unsupported content encoding", "Send the body without a content encoding."

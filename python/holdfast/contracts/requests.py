@@ -29,23 +29,27 @@ class AvailabilityRequest(Request, frozen=True, kw_only=True):
     channel: Name
     skus: Annotated[list[Name], Meta(min_length=1, max_length=SKUS_MAX)]
     region: Name | None = None
+    location: Name | None = None
+    published: bool = False
 
 
 class CartLine(Request, frozen=True, kw_only=True):
-    """A line to check."""
+    """A line to check; `location`: it must come from that place."""
 
     sku: Name
     quantity: Quantity
     unit: Name | None = None
+    location: Name | None = None
 
 
 class ValidateRequest(Request, frozen=True, kw_only=True):
-    """POST /v1/carts/validate: would this cart fit? Holds nothing."""
+    """POST /v1/carts/validate: would this cart fit? Holds nothing. `location`: of each line that names none itself."""
 
     channel: Name
     lines: Lines[CartLine]
     region: Name | None = None
     owner: Name | None = None
+    location: Name | None = None
 
 
 class ReservationLine(Request, frozen=True, kw_only=True):

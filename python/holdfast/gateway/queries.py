@@ -22,11 +22,17 @@ _DIGITS_MAX: Final = 19
 
 
 class Selling(NamedTuple):
-    """`?channel=web&region=FR&quantity=3`."""
+    """`?channel=web&region=FR&quantity=3&location=lyon&by=location&published=true`."""
 
     channel: str
     region: str | None
     quantity: int | None
+    location: str | None
+    by_location: bool
+    published: bool
+
+
+_SELLING: Final = frozenset({"channel", "region", "quantity", "location", "by", "published"})
 
 
 def fields(query: str, allowed: frozenset[str]) -> dict[str, str]:
@@ -51,13 +57,12 @@ def fields(query: str, allowed: frozenset[str]) -> dict[str, str]:
 
 
 @lru_cache(maxsize=REMEMBERED_MAX)
-def selling(query: str, with_quantity: bool) -> Selling:
-    """The channel, the region and the quantity. Raises Refusal (which is not remembered)."""
-    allowed = frozenset({"channel", "region", "quantity"} if with_quantity else {"channel", "region"})
-    found = fields(query, allowed)
+def selling(query: str, in_detail: bool) -> Selling:
+    """Who sells, and `in_detail` what else is asked. Raises Refusal (which is not remembered)."""
+    found = fields(query, _SELLING if in_detail else frozenset({"channel", "region"}))
     if "channel" not in found:
         raise invalid("channel", "is missing")
-    for name in ("channel", "region"):
+    for name in ("channel", "region", "location"):
         if name in found:
             check_name(name, found[name])
     quantity = found.get("quantity")
@@ -65,7 +70,16 @@ def selling(query: str, with_quantity: bool) -> Selling:
         found["channel"],
         found.get("region"),
         None if quantity is None else _bounded("quantity", quantity, QUANTITY_MAX),
+        found.get("location"),
+        _chosen("by", found.get("by"), {None: False, "location": True}),
+        _chosen("published", found.get("published"), {None: False, "false": False, "true": True}),
     )
+
+
+def _chosen(name: str, text: str | None, choices: dict[str | None, bool]) -> bool:
+    if text not in choices:
+        raise invalid(name, f"must be one of {' '.join(filter(None, choices))}")
+    return choices[text]
 
 
 @lru_cache(maxsize=REMEMBERED_MAX)

@@ -43,6 +43,17 @@ QUANTITY = Query(
     {"type": "integer", "minimum": 1, "maximum": QUANTITY_MAX},
     "Answer `promise`, too: the first day on which that quantity can be sold.",
 )
+LOCATION = Query("location", NAME, "What this location alone can give, for pick-up.")
+BY = Query(
+    "by",
+    {"type": "string", "enum": ["location"]},
+    "`location`: answer `locations`, too, with what each alone can give; the first 200, in their order of priority.",
+)
+PUBLISHED = Query(
+    "published",
+    {"type": "string", "enum": ["true", "false"]},
+    "`true`: the figures that the channel publishes: less its `buffer`, and never below 0.",
+)
 AFTER = Query("after", NAME, "Begin where the page before ended: its `next`.")
 LIMIT = Query(
     "limit",

@@ -29,6 +29,11 @@ class RuleSettings:
         "Whether a channel that is not declared is refused or served once any channel is declared.",
         choices=("refuse", "serve"),
     )
+    confirm_deficit: str = public(
+        "accept",
+        "Whether a hold can be confirmed while no stock, supply or policy covers some of its units any more.",
+        choices=("accept", "refuse"),
+    )
     clock_skew_ms: int = public(
         5 * MINUTE_MS,
         "A fact whose `as_of` is a time so much later than now is rejected.",

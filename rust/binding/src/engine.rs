@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::BufReader;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use holdfast_core::engine::{self, Engine as Core, EngineError, Incoming, Listing};
+use holdfast_core::engine::{self, Engine as Core, EngineError, Incoming, Listing, Sale};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::pybacked::{PyBackedBytes, PyBackedStr};
@@ -275,7 +275,9 @@ impl Engine {
         self.core().check_thoroughly()
     }
 
-    /// GET /v1/availability/{sku}.
+    /// GET /v1/availability/{sku}. `location`: what it alone can give; `by_location`: each location's figure, too.
+    #[pyo3(signature = (sku: "str", channel: "str", region: "str | None", quantity: "int | None", as_of: "bytes", location: "str | None" = None, by_location: "bool" = false, published: "bool" = false) -> "tuple[int, bytes]")]
+    #[allow(clippy::too_many_arguments)]
     fn availability<'py>(
         &self,
         py: Python<'py>,
@@ -284,8 +286,18 @@ impl Engine {
         region: Option<&str>,
         quantity: Option<i64>,
         as_of: &[u8],
+        location: Option<&str>,
+        by_location: bool,
+        published: bool,
     ) -> Answered<'py> {
-        answer(py, self.core().availability(sku, channel, region, quantity, as_of))
+        let sale = Sale {
+            region,
+            location,
+            quantity,
+            by_location,
+            published,
+        };
+        answer(py, self.core().availability_of(sku, channel, &sale, as_of))
     }
 
     /// POST /v1/availability.
@@ -301,6 +313,7 @@ impl Engine {
     }
 
     /// GET /v1/availability/{sku}/explain.
+    #[pyo3(signature = (sku: "str", channel: "str", region: "str | None", as_of: "bytes", channels: "tuple[str, ...] | None" = None) -> "tuple[int, bytes]")]
     fn explain<'py>(
         &self,
         py: Python<'py>,
@@ -308,8 +321,12 @@ impl Engine {
         channel: &str,
         region: Option<&str>,
         as_of: &[u8],
+        channels: Option<Vec<String>>,
     ) -> Answered<'py> {
-        answer(py, self.core().explain(sku, channel, region, as_of))
+        answer(
+            py,
+            self.core().explain(sku, channel, region, channels.as_deref(), as_of),
+        )
     }
 
     /// POST /v1/carts/validate.

@@ -4,6 +4,7 @@
 //! Always: changes nothing.
 
 pub mod claims;
+pub(crate) mod deficits;
 pub(crate) mod explain;
 pub(crate) mod hypothetical;
 pub(crate) mod pool;

@@ -18,7 +18,7 @@ use std::io::{Read, Write};
 use crate::apply;
 use crate::audit::invariants;
 pub use crate::engine::intake::{Created, Dead, Ignored, Incoming, Outcome, Received, Rejected, well_formed};
-pub use crate::engine::reads::Listing;
+pub use crate::engine::reads::{Listing, Sale};
 use crate::reads::render::Answer;
 use crate::snapshot::{self, SnapshotError};
 use crate::state::digest_from_scratch;

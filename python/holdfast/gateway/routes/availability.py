@@ -8,7 +8,7 @@ from holdfast.gateway.ports import Answer, Node
 from holdfast.gateway.queries import check_name, reject_query, selling
 from holdfast.gateway.refusals import Refusal
 from holdfast.gateway.router import Handler, Route
-from holdfast.gateway.specification import CHANNEL, QUANTITY, REGION, Specification
+from holdfast.gateway.specification import BY, CHANNEL, LOCATION, PUBLISHED, QUANTITY, REGION, Specification
 from holdfast.settings import GatewaySettings
 
 
@@ -26,7 +26,7 @@ def routes(node: Node, settings: GatewaySettings) -> list[Route]:
                 summary="How many can be sold now, and from which day on `quantity` can be",
                 tag="availability",
                 answers={200: Availability},
-                query=(CHANNEL, REGION, QUANTITY),
+                query=(CHANNEL, REGION, QUANTITY, LOCATION, BY, PUBLISHED),
                 problems=("unknown-sku", "unknown-channel", "invalid"),
             ),
         ),
@@ -68,11 +68,12 @@ def _one(node: Node) -> Handler:
     read_now, read = node.read_now, node.read
 
     async def one(sku: str, query: str, body: bytes, key: Key) -> Answer:  # noqa: ARG001 - a handler's shape
-        channel, region, quantity = selling(query, True)  # noqa: FBT003 - a key of the cache
+        asked = selling(query, True)  # noqa: FBT003 - a key of the cache
+        channel, region, quantity, location, by_location, published = asked
         check(sku, channel, key)
 
         def call(engine: Engine, as_of: bytes) -> tuple[int, bytes]:
-            return engine.availability(sku, channel, region, quantity, as_of)
+            return engine.availability(sku, channel, region, quantity, as_of, location, by_location, published)
 
         return read_now(call) or await read(call)
 
@@ -96,9 +97,10 @@ def _many(node: Node) -> Handler:
 
 def _why(node: Node) -> Handler:
     async def why(sku: str, query: str, body: bytes, key: Key) -> Answer:  # noqa: ARG001
-        channel, region, _ = selling(query, False)  # noqa: FBT003
+        channel, region, *_ = selling(query, False)  # noqa: FBT003
         check(sku, channel, key)
-        return await node.read(lambda engine, as_of: engine.explain(sku, channel, region, as_of))
+        channels = key.channels
+        return await node.read(lambda engine, as_of: engine.explain(sku, channel, region, as_of, channels))
 
     return why
 

@@ -86,6 +86,12 @@ LISTS = (
         ),
     ),
     _List(
+        "deficits",
+        "Units of live reservations that no stock, supply or policy covers any more",
+        listings.Deficits,
+        (_SKU, _OF_CHANNEL),
+    ),
+    _List(
         "sources", "Sources of facts: the locations that they own, and how old their newest fact is", listings.Sources
     ),
 )

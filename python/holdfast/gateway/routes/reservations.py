@@ -20,7 +20,7 @@ from holdfast.settings import GatewaySettings
 
 _CLOSED = "reservation-closed"
 _VERBS: tuple[tuple[str, Operation, int, str, type, tuple[str, ...]], ...] = (
-    ("confirm", Operation.ORDER, 1, "The order was placed", ConfirmRequest, (_CLOSED, "oversold")),
+    ("confirm", Operation.ORDER, 1, "The order was placed", ConfirmRequest, (_CLOSED, "oversold", "deficit")),
     ("release", Operation.RESERVE, 1, "The hold is given back", EmptyRequest, (_CLOSED,)),
     ("cancel", Operation.ORDER, 2, "The units that are not fulfilled are given back", EmptyRequest, (_CLOSED,)),
     ("extend", Operation.RESERVE, 1, "The hold ends later", ExtendRequest, (_CLOSED, "renewals-exhausted")),

@@ -2,15 +2,22 @@
 //!
 //! In: the state, a SKU, the channel and region. Out: signed terms that add up to `sellable`; a bound is a term that takes off what it cuts.
 
-use crate::availability::pool::{self, SaleContext};
+use crate::availability::claims::reachable;
+use crate::availability::pool::{self, ClaimOwner, SaleContext};
 use crate::availability::sellable::{self, OversellAllowance, Sellable};
 use crate::state::State;
-use crate::state::ids::{ChannelId, LocationId, SkuId};
+use crate::state::ids::{ChannelId, DemandId, LocationId, SkuId, Slot};
 use crate::state::policies::{Quotas, Scope};
 use crate::state::quantity::floor_to;
 use crate::state::read_only::ReadOnly;
 use crate::state::reservations::StockNode;
+use crate::state::stock::Cell;
 use crate::wire::facts::OversellPolicy;
+
+/// Claims that are explained one by one; further ones are one term.
+const CLAIMS_MAX: usize = 50;
+/// Terms after which demand at a location is one term.
+const TERMS_MAX: usize = 500;
 
 /// One step of the waterfall.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,12 +28,27 @@ pub(crate) struct Term {
     pub(crate) rule: Option<String>,
     /// LOG sequence of the fact behind it.
     pub(crate) sequence: Option<u64>,
+    /// Of a kit: the component that the term belongs to.
+    pub(crate) component: Option<SkuId>,
+    /// Whose claim it is.
+    pub(crate) claimant: Option<Claimant>,
+}
+
+/// Whose claim a term is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Claimant {
+    /// What is left of a channel's allocation.
+    Allocation(ChannelId),
+    /// Units of a reservation that are bound to nothing yet.
+    Reservation(Slot),
+    Demand(DemandId),
 }
 
 #[derive(Debug, Default)]
 struct Waterfall {
     terms: Vec<Term>,
     sum: i64,
+    component: Option<SkuId>,
 }
 
 impl Waterfall {
@@ -46,7 +68,27 @@ impl Waterfall {
                 location,
                 rule,
                 sequence,
+                component: self.component,
+                claimant: None,
             });
+        }
+    }
+
+    /// A term that is a claim of somebody.
+    fn claim(
+        &mut self,
+        name: &'static str,
+        quantity: i64,
+        location: Option<LocationId>,
+        claimant: Claimant,
+        sequence: Option<u64>,
+    ) {
+        let before = self.terms.len();
+        self.add(name, quantity, location, None, sequence);
+        if self.terms.len() > before
+            && let Some(term) = self.terms.last_mut()
+        {
+            term.claimant = Some(claimant);
         }
     }
 
@@ -140,7 +182,7 @@ fn hand(state: &State, sku: SkuId, location: LocationId, fall: &mut Waterfall) {
     fall.add("in_transfer", -parts.in_transfer, at, None, sequence);
     fall.add("unsellable_movements", -moved.1, at, None, sequence);
     fall.add("allocated_in_erp", -cell.allocated, at, None, sequence);
-    fall.add("demand", -cell.demand, at, None, owed_sequence);
+    demand_at(state, sku, location, cell, fall);
     fall.add("committed", -cell.committed, at, None, owed_sequence);
     fall.add("held", -cell.held, at, None, owed_sequence);
     if let Some(((rule_sku, rule_location), rule)) = state.policies.safety(sku, location) {
@@ -161,6 +203,64 @@ fn hand(state: &State, sku: SkuId, location: LocationId, fall: &mut Waterfall) {
     );
 }
 
+/// What documents owe from here, each by itself as long as there are few.
+fn demand_at(state: &State, sku: SkuId, location: LocationId, cell: &Cell, fall: &mut Waterfall) {
+    let before = fall.sum;
+    let demands = state.catalogue.detail(sku).map_or(&[][..], |d| &d.flow.demands);
+    for &id in demands {
+        let demand = state.documents.demands.get(id.0);
+        let counts = pool::counts_in_cell(demand)
+            && demand.single_location() == Some(location)
+            && !pool::demand_inside(state, demand);
+        if counts && fall.terms.len() < TERMS_MAX {
+            let claimant = Claimant::Demand(id);
+            fall.claim(
+                "demand",
+                -demand.open(),
+                Some(location),
+                claimant,
+                Some(demand.sequence),
+            );
+        }
+    }
+    let rest = before - cell.demand - fall.sum;
+    fall.add("demand", rest, Some(location), None, Some(cell.owed_sequence));
+}
+
+/// What others have claims on, claim by claim: each takes off what it makes unreachable after those before it.
+fn kept_for_others(state: &State, sku: SkuId, asking: &SaleContext, free: i64, fall: &mut Waterfall) {
+    if !sellable::is_plain(state, sku) {
+        let pool = pool::of(state, sku, asking.away);
+        let nodes = pool::nodes_of(state, &pool, asking);
+        let others = pool::claims(state, sku, &pool, asking)
+            .into_iter()
+            .filter(|c| !matches!(c.whose, ClaimOwner::Rest(k) if Some(k) == asking.channel));
+        let mut counted = Vec::new();
+        for one in others.take(CLAIMS_MAX) {
+            let (claimant, sequence) = claimant_of(state, sku, one.whose);
+            counted.push(one.claim);
+            let left = reachable(&pool.stock, &nodes, &counted).unwrap_or(fall.sum);
+            fall.claim("kept_for_others", left - fall.sum, None, claimant, sequence);
+        }
+    }
+    let rest = free - fall.sum;
+    fall.rule("kept_for_others", rest, "claims of other channels and demand", None);
+}
+
+fn claimant_of(state: &State, sku: SkuId, whose: ClaimOwner) -> (Claimant, Option<u64>) {
+    match whose {
+        ClaimOwner::Rest(channel) => {
+            let quota = state.catalogue.detail(sku).and_then(|d| d.allocations.get(&channel));
+            (Claimant::Allocation(channel), quota.map(|q| q.sequence))
+        }
+        ClaimOwner::Unsourced { age, .. } => {
+            let sequence = state.reservations.get(age.slot).sequence;
+            (Claimant::Reservation(age.slot), Some(sequence))
+        }
+        ClaimOwner::Demand(id) => (Claimant::Demand(id), Some(state.documents.demands.get(id.0).sequence)),
+    }
+}
+
 fn claims_and_bounds(state: &State, sku: SkuId, asking: &SaleContext, fall: &mut Waterfall) {
     let base = sellable::base(state, sku, asking);
     let quota = |kind: fn(&crate::state::catalogue::Detail) -> &ReadOnly<Quotas>| {
@@ -172,12 +272,7 @@ fn claims_and_bounds(state: &State, sku: SkuId, asking: &SaleContext, fall: &mut
             .map(|r| r.sequence)
     };
     if base.draws_shared {
-        fall.rule(
-            "kept_for_others",
-            base.free - fall.sum,
-            "claims of other channels and demand",
-            None,
-        );
+        kept_for_others(state, sku, asking, base.free, fall);
         fall.rule(
             "own_allocation",
             (base.own - base.free).max(0),
@@ -240,7 +335,9 @@ fn kit(state: &State, sku: SkuId, asking: &SaleContext, fall: &mut Waterfall) {
         }
     });
     if let Some((_, part, per)) = least {
+        fall.component = Some(part);
         base(state, part, asking, fall);
+        fall.component = None;
         let rule = format!(
             "component {} bounds the kit, {per} in each",
             state.catalogue.sku_name(part)

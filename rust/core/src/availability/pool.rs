@@ -7,7 +7,7 @@ use crate::availability::claims::{Claim, NodeSet};
 use crate::availability::hypothetical::Away;
 use crate::state::State;
 use crate::state::catalogue::Channel;
-use crate::state::ids::{ChannelId, LocationId, RegionId, SkuId, SupplyId};
+use crate::state::ids::{ChannelId, DemandId, LocationId, RegionId, SkuId, SupplyId};
 use crate::state::policies::{AgeKey, QuotaKind};
 use crate::state::reservations::StockNode;
 use crate::state::stock::Cell;
@@ -41,7 +41,7 @@ pub(crate) enum ClaimOwner {
         line: u16,
         own: i64,
     },
-    Demand,
+    Demand(DemandId),
 }
 
 #[derive(Debug, Clone)]
@@ -210,7 +210,8 @@ pub(crate) fn counts_in_cell(demand: &Demand) -> bool {
     demand.due.is_none() && demand.single_location().is_some()
 }
 
-fn demand_claim(state: &State, pool: &Pool, demand: &Demand) -> Option<Claimed> {
+fn demand_claim(state: &State, pool: &Pool, id: DemandId) -> Option<Claimed> {
+    let demand = state.documents.demands.get(id.0);
     if counts_in_cell(demand) || demand.open() == 0 || demand_inside(state, demand) {
         return None;
     }
@@ -224,7 +225,7 @@ fn demand_claim(state: &State, pool: &Pool, demand: &Demand) -> Option<Claimed> 
             }
     });
     Some(Claimed {
-        whose: ClaimOwner::Demand,
+        whose: ClaimOwner::Demand(id),
         claim: Claim {
             quantity: demand.open(),
             nodes,
@@ -291,8 +292,8 @@ pub(crate) fn claims(state: &State, sku: SkuId, pool: &Pool, asking: &SaleContex
             });
         }
     }
-    for id in &detail.flow.demands {
-        all.extend(demand_claim(state, pool, state.documents.demands.get(id.0)));
+    for &id in &detail.flow.demands {
+        all.extend(demand_claim(state, pool, id));
     }
     all
 }
@@ -319,7 +320,7 @@ pub(crate) fn claims_of_others(all: &[Claimed], channel: Option<ChannelId>) -> V
 /// Demand and the channel's own unsourced units: what `own` leaves as reachable as before.
 pub(crate) fn claims_before_own(all: &[Claimed], channel: Option<ChannelId>) -> Vec<Claim> {
     counting(all, |whose| match whose {
-        ClaimOwner::Demand => Some(None),
+        ClaimOwner::Demand(_) => Some(None),
         ClaimOwner::Unsourced { channel: k, .. } if Some(*k) == channel => Some(None),
         _ => None,
     })

@@ -3,10 +3,11 @@
 use super::Engine;
 use crate::availability::pool::SaleContext;
 use crate::availability::sellable;
-use crate::reads::listing;
+pub use crate::reads::availability::Sale;
 pub use crate::reads::listing::Listing;
 use crate::reads::queries;
 use crate::reads::render::Answer;
+use crate::reads::{availability, listing};
 use crate::state::ids::{ChannelId, SkuId};
 
 #[inline]
@@ -24,24 +25,41 @@ impl Engine {
         quantity: Option<i64>,
         as_of: &[u8],
     ) -> Answer {
-        either(queries::availability(
-            &self.state,
-            sku,
-            channel,
+        let sale = Sale {
             region,
             quantity,
-            as_of,
-        ))
+            ..Sale::default()
+        };
+        self.availability_of(sku, channel, &sale, as_of)
+    }
+
+    /// The same, asked in more detail.
+    pub fn availability_of(&self, sku: &str, channel: &str, sale: &Sale<'_>, as_of: &[u8]) -> Answer {
+        either(availability::availability(&self.state, sku, channel, sale, as_of))
     }
 
     /// `POST /v1/availability`.
     pub fn availabilities(&self, body: &[u8], channels: Option<&[String]>, as_of: &[u8]) -> Answer {
-        either(queries::availabilities(&self.state, body, channels, as_of))
+        either(availability::availabilities(&self.state, body, channels, as_of))
     }
 
     /// `GET /v1/availability/{sku}/explain`.
-    pub fn explain(&self, sku: &str, channel: &str, region: Option<&str>, as_of: &[u8]) -> Answer {
-        either(queries::explain(&self.state, sku, channel, region, as_of))
+    pub fn explain(
+        &self,
+        sku: &str,
+        channel: &str,
+        region: Option<&str>,
+        channels: Option<&[String]>,
+        as_of: &[u8],
+    ) -> Answer {
+        either(availability::explain(
+            &self.state,
+            sku,
+            channel,
+            region,
+            channels,
+            as_of,
+        ))
     }
 
     /// `POST /v1/carts/validate`.

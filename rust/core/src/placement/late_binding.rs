@@ -95,7 +95,7 @@ fn unsourced_portions(state: &State, slot: Slot, sku: SkuId) -> impl Iterator<It
 fn claims_while_binding(all: &[Claimed], channel: ChannelId, age: AgeKey, line: u16) -> (Vec<Claim>, Vec<Claim>) {
     let others = pool::counting(all, |whose| match whose {
         ClaimOwner::Rest(k) => (*k != channel).then_some(None),
-        ClaimOwner::Demand => Some(None),
+        ClaimOwner::Demand(_) => Some(None),
         ClaimOwner::Unsourced {
             channel: k,
             age: a,
@@ -112,7 +112,7 @@ fn claims_while_binding(all: &[Claimed], channel: ChannelId, age: AgeKey, line: 
         }
     });
     let before = pool::counting(all, |whose| match whose {
-        ClaimOwner::Demand => Some(None),
+        ClaimOwner::Demand(_) => Some(None),
         ClaimOwner::Unsourced {
             channel: k,
             age: a,

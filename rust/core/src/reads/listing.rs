@@ -223,6 +223,7 @@ pub(crate) fn page(
         "supplies" => documents::supplies(state, asked, as_of),
         "demands" => documents::demands(state, asked, as_of),
         "reservations" => reservations::page(state, asked, owner_key, as_of),
+        "deficits" => reservations::deficits(state, asked, as_of),
         _ => Err(problem(Problem::NotFound, None)),
     }
 }

@@ -2,128 +2,23 @@
 //!
 //! In: what a client asks, and `as_of` as a ready JSON object. Out: an HTTP status and a body.
 
-use crate::availability::explain;
 use crate::availability::hypothetical::Away;
-use crate::availability::pool::SaleContext;
-use crate::availability::promise;
-use crate::availability::sellable::sellable;
 use crate::placement::cart::{self, AskedLine};
-use crate::reads::refusals::{check_channel, check_region, invalid, may_see, not_on_channel, unknown_sku};
-use crate::reads::render::{self, Answer, field, list, problem, text_field};
+use crate::reads::availability::{asking, place};
+use crate::reads::refusals::{invalid, may_see, not_on_channel};
+use crate::reads::render::{self, Answer, field, problem};
 use crate::state::State;
 use crate::state::reservations::{Owner, ReservationState};
 use crate::wire::commands;
 use crate::wire::errors::Problem;
-use crate::wire::facts::time::write_day;
 use crate::wire::json::{write_int, write_string, write_uint};
 
-fn end(out: &mut Vec<u8>, as_of: &[u8]) {
+pub(super) fn end(out: &mut Vec<u8>, as_of: &[u8]) {
     if !as_of.is_empty() {
         field(out, "as_of");
         out.extend_from_slice(as_of);
     }
     out.push(b'}');
-}
-
-#[inline]
-fn asking(state: &State, channel: &str, region: Option<&str>) -> Result<SaleContext<'static>, Answer> {
-    let (name, channel) = (channel, state.catalogue.channel(channel));
-    check_channel(state, name, channel)?;
-    check_region(state, channel, region.is_some())?;
-    Ok(SaleContext::of(channel, state.catalogue.asked_region(region)))
-}
-
-/// `GET /v1/availability/{sku}`.
-#[inline]
-pub(crate) fn availability(
-    state: &State,
-    name: &str,
-    channel: &str,
-    region: Option<&str>,
-    quantity: Option<i64>,
-    as_of: &[u8],
-) -> Result<Answer, Answer> {
-    let asking = asking(state, channel, region)?;
-    let sku = state.catalogue.sku(name).ok_or_else(|| unknown_sku(name))?;
-    let mut out = Vec::with_capacity(192);
-    out.push(b'{');
-    render::sellable_fields(state, sku, &sellable(state, sku, &asking), &mut out);
-    text_field(&mut out, "channel", Some(channel));
-    if let Some(quantity) = quantity {
-        field(&mut out, "promise");
-        match promise::day(state, sku, &asking, quantity) {
-            Some(day) => write_day(&mut out, day),
-            None => out.extend_from_slice(b"null"),
-        }
-    }
-    end(&mut out, as_of);
-    Ok((200, out))
-}
-
-/// `POST /v1/availability`.
-pub(crate) fn availabilities(
-    state: &State,
-    body: &[u8],
-    channels: Option<&[String]>,
-    as_of: &[u8],
-) -> Result<Answer, Answer> {
-    let body = commands::parse_availabilities(body).map_err(|error| invalid(&error))?;
-    if !may_see(channels, &body.channel) {
-        return Err(not_on_channel(&body.channel));
-    }
-    let asking = asking(state, &body.channel, body.region.as_deref())?;
-    let mut out = Vec::with_capacity(64 + body.skus.len() * 64);
-    out.extend_from_slice(b"{\"items\":");
-    list(&mut out, &body.skus, |out, name| {
-        out.push(b'{');
-        if let Some(sku) = state.catalogue.sku(name) {
-            render::sellable_fields(state, sku, &sellable(state, sku, &asking), out);
-        } else {
-            out.extend_from_slice(b"\"sku\":");
-            write_string(out, name);
-            text_field(out, "error", Some("unknown-sku"));
-        }
-        out.push(b'}');
-    });
-    end(&mut out, as_of);
-    Ok((200, out))
-}
-
-/// `GET /v1/availability/{sku}/explain`.
-pub(crate) fn explain(
-    state: &State,
-    name: &str,
-    channel: &str,
-    region: Option<&str>,
-    as_of: &[u8],
-) -> Result<Answer, Answer> {
-    let asking = asking(state, channel, region)?;
-    let sku = state.catalogue.sku(name).ok_or_else(|| unknown_sku(name))?;
-    let (result, terms) = explain::terms(state, sku, &asking);
-    let mut out = Vec::with_capacity(128 + terms.len() * 96);
-    out.push(b'{');
-    render::sellable_fields(state, sku, &result, &mut out);
-    text_field(&mut out, "channel", Some(channel));
-    field(&mut out, "terms");
-    list(&mut out, &terms, |out, term| {
-        out.extend_from_slice(b"{\"name\":");
-        write_string(out, term.name);
-        field(out, "quantity");
-        write_int(out, term.quantity);
-        if let Some(location) = term.location {
-            text_field(out, "location", Some(state.catalogue.location_name(location)));
-        }
-        if let Some(rule) = &term.rule {
-            text_field(out, "rule", Some(rule));
-        }
-        if let Some(sequence) = term.sequence {
-            field(out, "sequence");
-            write_uint(out, sequence);
-        }
-        out.push(b'}');
-    });
-    end(&mut out, as_of);
-    Ok((200, out))
 }
 
 /// `POST /v1/carts/validate`. Holds nothing; the owner's own holds on the channel count as released.
@@ -141,11 +36,16 @@ pub(crate) fn validate(
     }
     let owner = body.owner.as_deref().map(|o| Owner::keyed(owner_key, o));
     let asking = asking(state, &body.channel, body.region.as_deref())?;
-    let lines: Vec<AskedLine<'_>> = body
-        .lines
-        .iter()
-        .map(|l| AskedLine::resolve(state, &l.sku, l.quantity, l.unit.as_deref()))
-        .collect();
+    let place = place(state, "location", body.location.as_deref())?;
+    let mut lines = Vec::with_capacity(body.lines.len());
+    for (n, line) in body.lines.iter().enumerate() {
+        let only = match line.location.as_deref() {
+            None => place,
+            named => self::place(state, &format!("lines[{n}].location"), named)?,
+        };
+        let asked = AskedLine::resolve(state, &line.sku, line.quantity, line.unit.as_deref());
+        lines.push(AskedLine { only, ..asked });
+    }
     let away = Away::of(state, &state.reservations.holds_of(owner, asking.channel));
     let verdicts = cart::judge(state, &asking.without(&away), &lines, false, None);
     let ok = verdicts.iter().all(|v| v.reason.is_none());

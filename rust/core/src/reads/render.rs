@@ -4,11 +4,12 @@
 
 use crate::availability::sellable::Sellable;
 use crate::placement::cart::{AskedLine, Verdict};
+use crate::reads::lines;
 use crate::state::State;
 use crate::state::ids::SkuId;
-use crate::state::reservations::{Portion, Reservation, ReservationState, StockNode};
+use crate::state::reservations::{Reservation, ReservationState};
 use crate::wire::errors::{Problem, write_problem};
-use crate::wire::facts::time::{write_day, write_time};
+use crate::wire::facts::time::write_time;
 use crate::wire::json::{write_int, write_string, write_uint};
 
 #[inline]
@@ -77,19 +78,7 @@ pub(crate) fn reservation(state: &State, r: &Reservation, as_of: &[u8], out: &mu
         out.extend_from_slice(b"null");
     }
     out.extend_from_slice(b",\"lines\":");
-    list(out, r.lines.iter().enumerate(), |out, (n, line)| {
-        out.extend_from_slice(b"{\"sku\":");
-        write_string(out, state.catalogue.sku_name(line.sku));
-        out.extend_from_slice(b",\"quantity\":");
-        write_int(out, line.quantity);
-        out.extend_from_slice(b",\"allocations\":");
-        let bound = r
-            .portions
-            .iter()
-            .filter(|p| p.line as usize == n && p.node != StockNode::Unsourced);
-        list(out, bound, |out, portion| allocation(state, line.sku, portion, out));
-        out.push(b'}');
-    });
+    lines::write(state, r, out);
     out.extend_from_slice(b",\"version\":");
     write_uint(out, r.version.into());
     out.extend_from_slice(b",\"sequence\":");
@@ -97,32 +86,6 @@ pub(crate) fn reservation(state: &State, r: &Reservation, as_of: &[u8], out: &mu
     if !as_of.is_empty() {
         field(out, "as_of");
         out.extend_from_slice(as_of);
-    }
-    out.push(b'}');
-}
-
-fn allocation(state: &State, line_sku: SkuId, portion: &Portion, out: &mut Vec<u8>) {
-    out.push(b'{');
-    if portion.sku != line_sku {
-        out.extend_from_slice(b"\"sku\":");
-        write_string(out, state.catalogue.sku_name(portion.sku));
-        out.push(b',');
-    }
-    let (location, due) = match portion.node {
-        StockNode::Hand(location) => (location, None),
-        StockNode::Supply(id) => {
-            let supply = state.documents.supplies.get(id.0);
-            (supply.location, Some(supply.due))
-        }
-        StockNode::Unsourced => unreachable!("unsourced units are in no allocation"),
-    };
-    out.extend_from_slice(b"\"location\":");
-    write_string(out, state.catalogue.location_name(location));
-    out.extend_from_slice(b",\"quantity\":");
-    write_int(out, portion.quantity);
-    if let Some(due) = due {
-        field(out, "due");
-        write_day(out, due);
     }
     out.push(b'}');
 }

@@ -15,6 +15,16 @@ pub enum UndeclaredChannels {
 /// The edition that a leader of this build declares.
 pub const EDITION: u8 = 2;
 
+/// What becomes of a hold that is confirmed while units of it are in deficit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ConfirmDeficit {
+    /// It becomes an order, whose deficit is listed.
+    Accept,
+    /// It stays a hold.
+    Refuse,
+}
+
 /// Rule settings with their defaults; units are last in the names.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -27,6 +37,8 @@ pub struct Rules {
     pub create_unknown_locations: bool,
     /// Whether channels that are not declared sell once any channel is.
     pub undeclared_channels: UndeclaredChannels,
+    /// Whether a hold with units in deficit can be confirmed.
+    pub confirm_deficit: ConfirmDeficit,
     /// A fact that says it was true later than this after its batch is rejected: it would hide every fact until then.
     pub clock_skew_ms: i64,
     /// Supply below this confidence (per cent) is listed and not sold.
@@ -62,6 +74,7 @@ impl Default for Rules {
             create_unknown_skus: true,
             create_unknown_locations: false,
             undeclared_channels: UndeclaredChannels::Refuse,
+            confirm_deficit: ConfirmDeficit::Accept,
             clock_skew_ms: 300_000,
             supply_confidence_min: 50,
             overdue_grace_days: 3,

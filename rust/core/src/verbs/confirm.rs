@@ -1,14 +1,17 @@
 //! `POST .../confirm`: a hold becomes an order; one that ended takes its lines again, or is oversold.
 
+use crate::availability::deficits::Deficits;
 use crate::availability::pool::SaleContext;
 use crate::erp::{orders, reconcile};
 use crate::placement::cart::{self, AskedLine};
 use crate::placement::placing;
+use crate::reads::lines;
 use crate::reads::refusals::{closed, insufficient, other_order};
 use crate::reads::render::Answer;
 use crate::state::State;
 use crate::state::ids::Slot;
 use crate::state::reservations::ReservationState;
+use crate::state::rules::ConfirmDeficit;
 use crate::units::{indexes, kits, ledger};
 use crate::verbs::{Command, Decided, Decision, Reply, existing};
 use crate::wire::commands::ConfirmBody;
@@ -19,6 +22,7 @@ pub(super) fn decide<'b>(state: &State, command: &Command<'b>, body: &'b Confirm
     let slot = existing(state, command)?;
     let r = state.reservations.get(slot);
     match r.state {
+        ReservationState::Held if state.rules.confirm_deficit == ConfirmDeficit::Refuse => covered(state, slot)?,
         ReservationState::Held => {}
         ReservationState::Cancelled => return Err(closed(state, slot)),
         ReservationState::Committed | ReservationState::InErp | ReservationState::Fulfilled => {
@@ -44,6 +48,16 @@ pub(super) fn decide<'b>(state: &State, command: &Command<'b>, body: &'b Confirm
         order_ref: body.order_ref.as_deref().map(Text::Borrowed),
     };
     Ok(Decided::done(slot, Fact::ReservationConfirmed(fact)))
+}
+
+/// Refuses a hold with units that no stock, supply or policy covers any more; it stays held.
+fn covered(state: &State, slot: Slot) -> Result<(), Answer> {
+    let r = state.reservations.get(slot);
+    let deficits = Deficits::new(state).of(r);
+    if deficits.is_empty() {
+        return Ok(());
+    }
+    Err(lines::in_deficit(state, r, &deficits))
 }
 
 /// A late confirm re-takes the stock or says oversold.

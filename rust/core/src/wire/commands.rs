@@ -164,6 +164,8 @@ pub struct ValidateLine<'a> {
     pub quantity: i64,
     #[serde(default, deserialize_with = "opt::<_, Name>")]
     pub unit: Option<Text<'a>>,
+    #[serde(default, deserialize_with = "opt::<_, Name>")]
+    pub location: Option<Text<'a>>,
 }
 
 /// `POST /v1/carts/validate`.
@@ -176,20 +178,20 @@ pub struct ValidateBody<'a> {
     pub region: Option<Text<'a>>,
     #[serde(default, deserialize_with = "opt::<_, Name>")]
     pub owner: Option<Text<'a>>,
+    /// Of each line that names none itself.
+    #[serde(default, deserialize_with = "opt::<_, Name>")]
+    pub location: Option<Text<'a>>,
     #[serde(deserialize_with = "one::<_, List<Object<ValidateLine>, 1, LINES_MAX>>")]
     pub lines: Vec<ValidateLine<'a>>,
 }
 
-const VALIDATE_LINE: &[Field] = &[
-    Field::needed::<Name<'_>>("sku"),
-    Field::needed::<Int<1, QUANTITY_MAX>>("quantity"),
-    Field::optional::<Name<'_>>("unit"),
-];
+const VALIDATE_LINE: &[Field] = PUT_LINE;
 
 const VALIDATE: &[Field] = &[
     Field::needed::<Name<'_>>("channel"),
     Field::optional::<Name<'_>>("region"),
     Field::optional::<Name<'_>>("owner"),
+    Field::optional::<Name<'_>>("location"),
     Field::objects("lines", VALIDATE_LINE, LINES_MAX),
 ];
 
@@ -208,12 +210,18 @@ pub struct AvailabilitiesBody<'a> {
     pub region: Option<Text<'a>>,
     #[serde(deserialize_with = "one::<_, List<Name, 1, SKUS_MAX>>")]
     pub skus: Vec<Text<'a>>,
+    #[serde(default, deserialize_with = "opt::<_, Name>")]
+    pub location: Option<Text<'a>>,
+    #[serde(default)]
+    pub published: bool,
 }
 
 const AVAILABILITIES: &[Field] = &[
     Field::needed::<Name<'_>>("channel"),
     Field::optional::<Name<'_>>("region"),
     Field::values::<Name<'_>>("skus", SKUS_MAX),
+    Field::optional::<Name<'_>>("location"),
+    Field::defaulted::<bool>("published"),
 ];
 
 /// Reads the body of `POST /v1/availability`.

@@ -23,6 +23,7 @@ pub enum Problem {
     OwnerLimit,
     RenewalsExhausted,
     Oversold,
+    Deficit,
     TooLarge,
     UnsupportedEncoding,
     Invalid,
@@ -34,7 +35,7 @@ pub enum Problem {
 
 impl Problem {
     /// Every problem, in the order of their statuses.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::MalformedJson,
         Self::Unauthenticated,
         Self::Forbidden,
@@ -50,6 +51,7 @@ impl Problem {
         Self::OwnerLimit,
         Self::RenewalsExhausted,
         Self::Oversold,
+        Self::Deficit,
         Self::TooLarge,
         Self::UnsupportedEncoding,
         Self::Invalid,
@@ -77,6 +79,7 @@ impl Problem {
             Self::OwnerLimit => "owner-limit",
             Self::RenewalsExhausted => "renewals-exhausted",
             Self::Oversold => "oversold",
+            Self::Deficit => "deficit",
             Self::TooLarge => "too-large",
             Self::UnsupportedEncoding => "unsupported-encoding",
             Self::Invalid => "invalid",
@@ -101,7 +104,8 @@ impl Problem {
             | Self::StaleRevision
             | Self::OwnerLimit
             | Self::RenewalsExhausted
-            | Self::Oversold => 409,
+            | Self::Oversold
+            | Self::Deficit => 409,
             Self::TooLarge => 413,
             Self::UnsupportedEncoding => 415,
             Self::Invalid => 422,
@@ -128,6 +132,7 @@ impl Problem {
             Self::OwnerLimit => "The owner holds too many units",
             Self::RenewalsExhausted => "Renewed too often",
             Self::Oversold => "The stock has gone since the hold ended",
+            Self::Deficit => "Nothing covers some of the held units any more",
             Self::TooLarge => "Too large",
             Self::UnsupportedEncoding => "Unsupported content encoding",
             Self::Invalid => "The request is not valid",
@@ -158,6 +163,9 @@ impl Problem {
             Self::OwnerLimit => "Release other reservations of this owner, or hold fewer units.",
             Self::RenewalsExhausted => "Confirm or release the reservation; it cannot be renewed again.",
             Self::Oversold => "Tell the shopper what `lines` says is left; confirming may be tried again.",
+            Self::Deficit => {
+                "Replace the hold with what `lines` says is covered, or confirm it again once stock or supply has come."
+            }
             Self::TooLarge => "Send less at once: split the body.",
             Self::UnsupportedEncoding => "Send the body without a content encoding.",
             Self::Invalid => "Correct what `errors` lists and send the request again.",

@@ -222,6 +222,26 @@ fn a_page_looks_at_a_bounded_number_of_entries() {
 }
 
 #[test]
+fn deficits_are_listed_by_reservation() {
+    let mut world = World::new();
+    world.level("S", "A", 9);
+    for id in ["one", "two", "three"] {
+        world.order(id, "web", &[("S", 3)]);
+    }
+    assert!(all(&world, "deficits", 5, &[], None).is_empty());
+    world.level("S", "A", 4);
+    for limit in [1, 2, 5] {
+        let found = all(&world, "deficits", limit, &[("sku", "S")], None);
+        assert_eq!(texts(&found, "reservation"), ["two", "three"]);
+        let units = |n: usize| found[n]["units"][0]["quantity"].as_i64().unwrap();
+        assert_eq!((units(0), units(1)), (2, 3));
+        assert_eq!(found[0]["units"][0]["location"], "A");
+    }
+    let pos = ["pos".to_owned()];
+    assert!(all(&world, "deficits", 5, &[], Some(&pos)).is_empty());
+}
+
+#[test]
 fn what_is_no_place_of_the_list_is_refused() {
     let world = stocked();
     for (list, after) in [

@@ -165,3 +165,26 @@ fn facts_about_the_order_that_came_before_it_count_from_here_on() {
     );
     assert_eq!(world.sellable("S", "web"), 2);
 }
+
+#[test]
+fn a_hold_in_deficit_is_refused_where_the_rules_say_so() {
+    for (rules, status, stands) in [
+        ("{}", 200, "committed"),
+        (r#"{"confirm_deficit":"refuse"}"#, 409, "held"),
+    ] {
+        let mut world = World::empty(rules);
+        world.location("A", json!({}));
+        world.channel("web", json!({}));
+        world.level("S", "A", 8);
+        world.hold("h", "web", &[("S", 8)]);
+        world.level("S", "A", 3);
+        let answer = world.confirm("h", "order");
+        assert_eq!((answer.status, world.stands("h")), (status, stands));
+        if status == 409 {
+            assert_eq!(answer.problem(), "deficit");
+            assert_eq!(answer.body["lines"][0]["sellable"], 3);
+            world.level("S", "A", 8);
+            assert_eq!(world.confirm("h", "order").status, 200);
+        }
+    }
+}

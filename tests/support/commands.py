@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tests.support.histories import CHANNELS, LOCATIONS, REGIONS, Pick, optional
+from tests.support.oracle import edition
 from tests.support.oracle.world import Verb, World
 
 MANY = 8
@@ -34,6 +35,7 @@ def cart(pick: Pick, world: World) -> dict[str, Any]:
         optional(
             sku=pick.one(["A", "A", "A", "B", "B", "K", "R", "KK"]),
             quantity=pick.between(1, 1 if many_wait(world) else 5),
+            unit=pick.seldom(["pair"], 8),
             location=pick.seldom(LOCATIONS, 12),
         )
         for _ in range(pick.one([1, 1, 2, 3]))
@@ -113,6 +115,8 @@ def fulfil(pick: Pick, world: World, step: int) -> Ask:
     line = optional(
         sku=pick.one([*ordered, *ordered, "A", "K"]), quantity=pick.between(1, 3), location=pick.seldom(LOCATIONS, 3)
     )
+    if pick.once_in(8) and edition.new("units on lines"):
+        line["unit"] = "pair"
     return "fulfil", name, {"lines": [line]}
 
 

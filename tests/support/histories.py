@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from tests.support.oracle import edition
 from tests.support.oracle.beside import NOON
-from tests.support.oracle.world import SupplyKey, World
+from tests.support.oracle.world import World
 
 T = TypeVar("T")
 Fact = tuple[str, dict[str, Any]]
@@ -110,7 +110,7 @@ def stock_level(pick: Pick, world: World, step: int) -> Fact:
     return told_by(
         source_and_as_of(pick, step, location),
         kind="stock.level",
-        sku=pick.seldom(SKUS, 15) or pick.one(BASE),
+        sku=pick.seldom([*SKUS, "phantom"], 10) or pick.one(BASE),
         location=location,
         on_hand=pick.one([-2, 0, 1, 2, 3, 5, 8, 12]),
         unsellable=unsellable,
@@ -126,42 +126,17 @@ def stock_delta(pick: Pick, world: World, step: int) -> Fact:
         kind="stock.delta",
         sku=pick.one(BASE),
         location=location,
-        quantity=pick.one([-3, -1, 1, 2, 5]),
+        quantity=pick.one([-3, -1, 0, 1, 2, 5]),
         reason="count",
         ref=pick.one(["d1", "d1", "d2", f"d-{step}"]),
+        line=pick.seldom(["1", "2"]),
         version=pick.seldom([1, 2, 3]),
-    )
-
-
-def lines_sold(world: World) -> list[SupplyKey]:
-    """Supply lines (no transfers) to which units are bound."""
-    nodes = [unit.node for r in world.reservations.values() for unit in r.units if unit.node is not None]
-    return sorted({node.supply for node in nodes if node.supply is not None and node.supply[1].startswith("po")})
-
-
-def supply(pick: Pick, world: World, step: int) -> Fact:
-    """The goods and the place follow from the reference, as on a purchase order. What is sold already often changes."""
-    sold = [line[1] for line in lines_sold(world)]
-    ref = pick.one(sold) if sold and pick.once_in(2) else f"po{pick.between(0, 5)}"
-    number = int(ref[2:])
-    return told_by(
-        {"source": "erp"},
-        kind="supply",
-        ref=ref,
-        line="1",
-        sku=BASE[number % 2],
-        location=LOCATIONS[number % 3],
-        quantity=pick.between(0, 6),
-        due=day(pick, world),
-        status=pick.one(["open", "open", "open", "open", "received", "received", "cancelled"]),
-        confidence=pick.seldom([30, 50, 80]),
-        version=pick.seldom([1, 2, 3], 10),
     )
 
 
 def demand(pick: Pick, world: World, step: int) -> Fact:
     number, where = pick.between(0, 3), pick.between(0, 2)
-    ref = order_ref(pick, world) if pick.once_in(4) else None
+    order = an_order(pick, world) if pick.once_in(4) else {}
     return told_by(
         source_and_as_of(pick, step, None),
         kind="demand",
@@ -173,25 +148,27 @@ def demand(pick: Pick, world: World, step: int) -> Fact:
         due=day(pick, world) if pick.once_in(3) else None,
         location=pick.one(LOCATIONS) if where == 0 else None,
         locations=pick.some(LOCATIONS, 1) if where == 1 else None,
-        order_ref=ref,
-        channel=order_channel(pick, world, ref),
         version=pick.seldom([1, 2, 3], 10),
+        **order,
     )
 
 
 def goods_return(pick: Pick, world: World, step: int) -> Fact:
     location = pick.one(LOCATIONS)
-    order = order_ref(pick, world) if pick.once_in(4) else None
+    version = pick.seldom([1, 2, 3], 3)
+    bounded = edition.new("returns are bounded")
+    order = an_order(pick, world) if pick.once_in(2 if bounded else 4) else {}
     return told_by(
         source_and_as_of(pick, step, location),
         kind="return",
-        order_ref=order,
-        channel=order_channel(pick, world, order),
         ref=pick.one(["b1", f"b-{step}"]),
-        sku=pick.one(BASE),
+        line=pick.seldom(["1", "2"]),
+        sku=pick.one([*BASE, *BASE, *KITS] if bounded else BASE),
         location=location,
-        quantity=pick.between(1, 4),
-        version=pick.seldom([1, 2, 3]),
+        quantity=pick.between(0 if version else 1, 4),
+        unit=pick.seldom(["pair"], 8),
+        version=version,
+        **order,
         condition=pick.one(["sellable", "damaged", "quality_control"]),
     )
 
@@ -203,12 +180,13 @@ def order_ref(pick: Pick, world: World) -> str:
     return pick.one(sorted({r.order_ref for r in world.reservations.values() if r.order_ref is not None} | {"o1"}))
 
 
-def order_channel(pick: Pick, world: World, named: str | None) -> str | None:
-    """The channel of an order: seldom where its number is on one alone, mostly where it is on several."""
-    if not edition.new("one order number, two channels"):
-        return None
-    bearers = sorted({r.channel for r in world.reservations.values() if named is not None and r.order_ref == named})
-    return pick.seldom([*bearers, *CHANNELS]) if len(bearers) < 2 else pick.often([*bearers, *bearers, *CHANNELS])
+def an_order(pick: Pick, world: World) -> dict[str, str]:
+    """By its number, with its channel seldom where that is clear and mostly where it is not; or by its name."""
+    ref, name = order_ref(pick, world), pick.seldom(sorted(world.reservations), 8) if world.reservations else None
+    bearers = sorted({r.channel for r in world.reservations.values() if r.order_ref == ref})
+    often = [*bearers, *bearers, *CHANNELS]
+    channel = pick.seldom([*bearers, *CHANNELS]) if len(bearers) < 2 else pick.often(often)
+    return optional(order_ref=ref if name is None else pick.seldom([ref], 4), reservation=name, channel=channel)
 
 
 # --- policies ---------------------------------------------------------------------------------------------------------
@@ -220,16 +198,20 @@ def policy(kind: str, **fields: Any) -> Fact:
 
 def item(pick: Pick, world: World, step: int) -> Fact:
     sku = pick.one(SKUS)
-    kit = [{"sku": part, "quantity": each} for part, each in KITS[sku]] if sku in KITS else None
+    parts = KITS.get(sku, [])
+    if parts and edition.new("a sale keeps its recipe") and pick.once_in(3):
+        parts = pick.one([[("A", 1)], [("B", 1), ("A", 1)], []])
+    phantoms = [name for name in world.items if name.startswith("phantom")]
+    aliases = [[f"alias-{sku}"], [phantoms[0]]] if phantoms else [[f"alias-{sku}"]]
     return policy(
         "item",
         sku=sku,
         base_unit="each",
-        units={"pair": 2},
-        kit=kit,
+        units={"pair": pick.one([2, 2, 3]) if edition.new("a hold keeps its conversion") else 2},
+        kit=[{"sku": part, "quantity": each} for part, each in parts] or None,
         sell_multiple=pick.seldom([2, 3], 3),
         status=pick.seldom(["discontinued"]),
-        aliases=pick.seldom([[f"alias-{sku}"]]),
+        aliases=pick.seldom(aliases, 3),
     )
 
 
@@ -330,30 +312,14 @@ def opening(pick: Pick, world: World, step: int) -> list[Fact]:
 
 def sold_out(pick: Pick, world: World, step: int) -> list[Fact]:
     """Nothing on hand, some on its way, and orders taken without end."""
-    supplies = [supply(pick, world, step) for _ in range(pick.between(0, 2))]
-    return [*supplies, policy("oversell", channel="web", policy="unlimited")]
+    return [policy("oversell", channel="web", policy="unlimited")]
 
 
 def in_business(pick: Pick, world: World, step: int) -> list[Fact]:
     """Some stock, and a few of the policies."""
-    kinds = [pick.one([channel, allocation, cap, oversell, supply, safety]) for _ in range(pick.between(0, 8))]
+    kinds = [pick.one([channel, allocation, cap, oversell, safety]) for _ in range(pick.between(0, 8))]
     facts = [kind(pick, world, step) for kind in [*[stock_level] * pick.between(1, 6), *kinds]]
     return [*facts, policy("oversell", channel="web", policy="limit", limit=pick.between(0, 6))]
-
-
-def supply_ends(pick: Pick, world: World, step: int) -> list[Fact]:
-    """A supply to which units are bound is received or cancelled; every other time some stock comes after it."""
-    sold = lines_sold(world)
-    if not sold:
-        return [supply(pick, world, step)]
-    known = world.supplies[pick.one(sold)]
-    ended = policy("supply", ref=known.key[1], line=known.key[2], sku=known.sku, location=known.location)[1]
-    due = (known.due or world.today).isoformat()
-    ended |= {"quantity": known.quantity, "due": due, "status": pick.one(["received", "cancelled"])}
-    facts: list[Fact] = [(known.key[0], ended)]
-    if pick.once_in(2):
-        facts.append(stock_delta(pick, world, step))
-    return facts
 
 
 def catching_up(pick: Pick, world: World, step: int) -> list[Fact]:
@@ -367,5 +333,5 @@ def catching_up(pick: Pick, world: World, step: int) -> list[Fact]:
 
 
 Facts = Callable[[Pick, World, int], Fact]
-STOCK_FACTS: list[Facts] = [stock_level, stock_delta, supply, demand, goods_return]
+STOCK_FACTS: list[Facts] = [stock_level, stock_delta, demand, goods_return]
 POLICY_FACTS: list[Facts] = [item, location, channel, allocation, cap, safety, oversell, freshness, restriction]

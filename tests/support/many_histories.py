@@ -120,13 +120,13 @@ SUPPLIES = tuple(
 def play(seed: int, steps: int, *, compare: bool = True) -> History:
     """A long history that a seed decides: deeper than what hypothesis reaches. A failing one is then shortened."""
     pick, history = PickBySeed(seed), History(compare=compare)
-    history.opening(pick)
     moves: list[Callable[[], None]] = [
         *history.moves(pick),
         lambda: history.cart_check(pick),
         lambda: history.promise(pick),
     ]
     try:
+        history.opening(pick)
         for _ in range(steps):
             pick.one(moves)()
         history.beside.replay()

@@ -13,12 +13,12 @@ from tests.support.histories import (
     Fact,
     Facts,
     Pick,
+    an_order,
     optional,
-    order_channel,
-    order_ref,
     source_and_as_of,
     told_by,
 )
+from tests.support.oracle import edition
 from tests.support.oracle.world import Reservation, Unit, World
 
 
@@ -28,48 +28,45 @@ def order_lines(pick: Pick, *, counted: bool) -> list[dict[str, Any]]:
     for _ in range(pick.between(1, 2)):
         place = pick.one(LOCATIONS) if not counted or pick.once_in(2) else None
         count = pick.between(1, 4) if counted else None
-        lines.append(optional(sku=pick.one(["A", "A", "B", "B", "K", "R"]), location=place, quantity=count))
+        unit = pick.seldom(["pair"], 8) if counted and edition.new("units on lines") else None
+        lines.append(optional(sku=pick.one(["A", "A", "B", "B", "K", "R"]), location=place, quantity=count, unit=unit))
     return lines
 
 
 def order_ack(pick: Pick, world: World, step: int) -> Fact:
     lines = order_lines(pick, counted=False) if pick.once_in(3) else None
-    ref = order_ref(pick, world)
-    return told_by(
-        source_and_as_of(pick, step, None),
-        kind="order.ack",
-        order_ref=ref,
-        channel=order_channel(pick, world, ref),
-        lines=lines,
-    )
+    return told_by(source_and_as_of(pick, step, None), kind="order.ack", lines=lines, **an_order(pick, world))
 
 
 def order_update(pick: Pick, world: World, step: int) -> Fact:
-    ref = order_ref(pick, world)
+    version = pick.seldom([1, 2, 3], 3)
     return told_by(
         source_and_as_of(pick, step, None),
         kind="order.update",
-        order_ref=ref,
-        channel=order_channel(pick, world, ref),
         ref=pick.one(["u1", f"u-{step}"]),
+        line=pick.seldom(["1", "2"]),
         status=pick.one(["cancelled", "refused", "short"]),
-        lines=order_lines(pick, counted=True),
-        version=pick.seldom([1, 2, 3]),
+        lines=[] if withdrawn(pick, version) else order_lines(pick, counted=True),
+        version=version,
+        **an_order(pick, world),
     )
 
 
+def withdrawn(pick: Pick, version: int | None) -> bool:
+    """A document that has a version may name nothing."""
+    return version is not None and edition.new("documents are withdrawn") and pick.once_in(3)
+
+
 def shipment(pick: Pick, world: World, step: int) -> Fact:
-    by_name = pick.seldom(sorted(world.reservations) or ["r1"])
-    ref = None if by_name else order_ref(pick, world)
+    version = pick.seldom([1, 2, 3], 3)
     return told_by(
         source_and_as_of(pick, step, pick.seldom(LOCATIONS)),
         kind="shipment",
         ref=pick.one(["s1", f"s-{step}", f"s-{step}"]),
-        order_ref=ref,
-        channel=order_channel(pick, world, ref),
-        reservation=by_name,
-        lines=order_lines(pick, counted=True),
-        version=pick.seldom([1, 2, 3], 3),
+        line=pick.seldom(["1", "2"]),
+        lines=[] if withdrawn(pick, version) else order_lines(pick, counted=True),
+        version=version,
+        **an_order(pick, world),
     )
 
 
@@ -100,7 +97,7 @@ def ack_of_units(pick: Pick, world: World, step: int) -> Fact:
         {"source": pick.seldom(["wms"], 10) or "erp", "as_of": max(1, 10 + step - pick.between(0, 9))},
         kind="order.ack",
         order_ref=reservation.order_ref,
-        channel=order_channel(pick, world, reservation.order_ref),
+        channel=pick.often([reservation.channel]),
         lines=pick.often([lines]),
     )
 
@@ -120,8 +117,8 @@ def shipment_of_units(pick: Pick, world: World, step: int) -> Fact:
         kind="shipment",
         ref=pick.one([f"s-{step}", f"s-{step}", f"s-of-{reservation.id}"]),
         order_ref=reservation.order_ref,
-        channel=order_channel(pick, world, reservation.order_ref),
-        lines=[line],
+        channel=pick.often([reservation.channel]),
+        lines=[] if withdrawn(pick, 1) and pick.once_in(2) else [line],
         version=pick.between(1, 3),
     )
 

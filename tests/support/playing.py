@@ -15,7 +15,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any, ClassVar
 
-from tests.support import commands, histories
+from tests.support import commands, histories, supply_histories
 from tests.support.digests import Forgetful
 from tests.support.histories import Pick
 from tests.support.oracle import Command
@@ -25,9 +25,10 @@ from tests.support.oracle.sellable import arrival, hole, inside, oversell_rule
 from tests.support.oracle.world import Node, Reservation, Unit, World
 from tests.support.order_histories import ORDER_FACTS, ack_of_units, shipment_of_units
 from tests.support.retell import Read
+from tests.support.supply_histories import SOURCE_FACTS, SUPPLY_FACTS
 
 KIND = re.compile(rb'"kind":"([a-z._]+)"')
-EVERY_FACT = [*histories.STOCK_FACTS, *ORDER_FACTS, *histories.POLICY_FACTS]
+EVERY_FACT = [*histories.STOCK_FACTS, *SUPPLY_FACTS, *ORDER_FACTS, *histories.POLICY_FACTS, *SOURCE_FACTS]
 
 
 class History:
@@ -47,7 +48,9 @@ class History:
 
     def opening(self, pick: Pick, shop: Callable[..., list[histories.Fact]] = histories.opening) -> None:
         self.told(histories.first_facts(), [])
-        self.told(shop(pick, self.beside.oracle.world, 0), [])
+        world = self.beside.oracle.world
+        supplies = [supply_histories.supply(pick, world, 0) for _ in range(pick.between(0, 2))]
+        self.told([*supplies, *shop(pick, world, 0)], [])
 
     def facts(self, pick: Pick, kinds: list[histories.Facts]) -> None:
         self.together(pick, kinds, [], 1, 0)
@@ -65,7 +68,7 @@ class History:
 
     def supply_ends(self, pick: Pick) -> None:
         self.step += 1
-        self.told(histories.supply_ends(pick, self.beside.oracle.world, self.step), [])
+        self.told(supply_histories.supply_ends(pick, self.beside.oracle.world, self.step), [])
 
     def catch_up(self, pick: Pick) -> None:
         self.step += 1
@@ -151,7 +154,8 @@ class History:
         """What may happen next; what is named twice happens more often."""
         return [
             lambda: self.facts(pick, [histories.stock_level]),
-            lambda: self.facts(pick, histories.STOCK_FACTS),
+            lambda: self.facts(pick, [*histories.STOCK_FACTS, supply_histories.supply]),
+            lambda: self.facts(pick, SUPPLY_FACTS),
             lambda: self.facts(pick, ORDER_FACTS),
             lambda: self.facts(pick, [ack_of_units, shipment_of_units]),
             lambda: self.facts(pick, histories.POLICY_FACTS),

@@ -133,7 +133,6 @@ def judge(
         quantity = 0 if reason else requested
         if partial and reason in ("insufficient-stock", "not-a-multiple"):
             quantity = whole_units(item, factor or 1, min(requested, most) if bounds else requested)
-            reason = None if quantity else reason
         verdicts.append(Verdict(sku, requested, most, reason, location, quantity, replace(held, quantity=quantity)))
         taken_kits.update({kit: each * quantity for kit, each in inner.items()})
         taken += units_of(parts, number, location, quantity)

@@ -51,7 +51,7 @@ def says_otherwise(seen: Seen, fact: Fact, name: str | None) -> bool:
         return False
     if fact["kind"] == "stock.level":
         return body["name"] != said["name"] and body | {"name": None} != said | {"name": None}
-    if version != before:
+    if version is not None and version != before:
         seen[key] = version, body
         return False
     return body != said

@@ -104,9 +104,8 @@ def place_body(world: World, name: str, body: dict[str, Any], old: Reservation |
         for line in old.lines:
             kept.kits.update({kit: each * line.quantity for kit, each in line.kits.items()})
     verdicts = judge(world, channel, region, body["lines"], kept, body["partial"])
-    if not any(verdict.taken for verdict in verdicts) or (
-        not body["partial"] and not all(verdict.ok for verdict in verdicts)
-    ):
+    partial = body["partial"] and all(unit_known(world, line) for line in body["lines"])
+    if not any(verdict.taken for verdict in verdicts) or (not partial and not all(verdict.ok for verdict in verdicts)):
         return 409, "insufficient-stock", verdicts
     if too_many_for_owner(world, name, body["owner"], verdicts):
         return 409, "owner-limit", None
@@ -124,6 +123,12 @@ def place_body(world: World, name: str, body: dict[str, Any], old: Reservation |
     old_units, old.units, old.lines = old.units, [], []
     fill_lines(world, old, verdicts, old_units)
     return status, None, None
+
+
+def unit_known(world: World, line: dict[str, Any]) -> bool:
+    """A line in a unit that its item does not have fails the whole body, also a partial one."""
+    sku = world.sku(line["sku"])
+    return sku is not None and world.items[sku].factor(line["unit"]) is not None
 
 
 def fill_lines(world: World, reservation: Reservation, verdicts: list[Verdict], old_units: list[Unit]) -> None:

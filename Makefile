@@ -36,7 +36,7 @@ cluster: install ## Three nats-servers on loopback as one cluster, under target/
 	@$(BIN)/holdfast cluster --data target/cluster
 
 ##@ Work on it
-.PHONY: test lint format rust-test python-test old-servers gate-check gate bench simulate faults mutants stubs stubs-check settings-docs metrics-docs picture
+.PHONY: test lint format rust-test python-test old-servers gate-check gate bench simulate faults mutants stubs stubs-check settings-docs metrics-docs examples picture
 # Whole-program optimisation and mypy keep one core busy: what is compiled beside them has the other. Counting instructions
 # does not mind company; the Python tests have the machine to themselves.
 BESIDE := -j2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
@@ -108,6 +108,9 @@ settings-docs: install ## Renew the tables of docs/settings.md from the definiti
 
 metrics-docs: install ## Renew the table of docs/metrics.md from the catalogue of figures
 	@$(BIN)/python tools/metrics_docs.py
+
+examples: install ## Play the examples of the OpenAPI document on a gateway and write down its answers
+	@$(BIN)/python tools/examples.py
 
 picture: install ## Draw docs/pictures/demo.svg again, from a run of `holdfast demo`
 	@$(BIN)/python tools/picture.py

@@ -11,9 +11,11 @@ from typing import Any
 import msgspec
 import orjson
 
-from holdfast.contracts.problems import PROBLEMS, URN, Problem
+from holdfast.contracts.problems import PROBLEMS, Problem
+from holdfast.gateway import openapi_examples as examples
 from holdfast.gateway.idempotency import CONFLICT_REASON, HEADER, KEY_CHARS_MAX
 from holdfast.gateway.keyring import OPERATION_MEANINGS, Operation
+from holdfast.gateway.openapi_schemas import portable, refined
 from holdfast.gateway.router import Route
 from holdfast.gateway.specification import NAME, WAIT_FOR
 
@@ -43,12 +45,52 @@ _DESCRIPTION = """How many can be sold on a channel right now, and holding them.
 
 Times are RFC 3339 in UTC. SKUs and ids are compared byte by byte. Quantities are integers in the SKU's base unit,
 except in a request line that names a `unit`. Unknown fields are refused. Every answer names in `Holdfast-Sequence` a
-stored LOG sequence that it reflects. Errors are RFC 9457 problems, each of whose `detail` says what to do next."""
+stored LOG sequence that it reflects. The examples are parts of one story, played on a gateway: the answers are those
+that came.
+
+<details><summary><b>Problems: every way to be refused, and what to do</b></summary>
+
+Errors are `application/problem+json` (RFC 9457): `type` is `urn:holdfast:problem:` and the name; `detail` says what to
+do next.
+
+| status | name | what it is | what to do |
+|---|---|---|---|
+"""
+_OPERATION_IDS = {
+    "availability": "getAvailability",
+    "availabilities": "getAvailabilities",
+    "explain": "explainAvailability",
+    "validate": "validateCart",
+    "reserve": "putReservation",
+    "reserve_batch": "putReservations",
+    "reservation": "getReservation",
+    "confirm": "confirmReservation",
+    "release": "releaseReservation",
+    "cancel": "cancelReservation",
+    "extend": "extendReservation",
+    "fulfil": "fulfilReservation",
+    "facts": "sendFacts",
+    "policies": "sendPolicies",
+    "sku": "getSku",
+    "state": "getState",
+    "livez": "getLiveness",
+    "readyz": "getReadiness",
+    "metrics": "getMetrics",
+}
+"""By the name of the route; any other is its name in camel case, such as listSkus."""
+_TAGS = {
+    "availability": "How many can be sold, and why.",
+    "carts": "Would this cart fit? Holds nothing.",
+    "reservations": "Holding units for a time, and what becomes of them.",
+    "facts": "What an ERP, a shop, a warehouse or an operator reports.",
+    "lists": "Reading back what is stored, page by page.",
+    "operations": "Running it.",
+}
 
 
 def build_document(routes: Iterable[Route], version: str) -> dict[str, Any]:
     """The document as plain data."""
-    routes = tuple(routes)
+    routes = tuple(route for route in routes if route.specification.documented)
     structs: dict[str, type] = {"Problem": Problem}
     for route in routes:
         specification = route.specification
@@ -64,13 +106,16 @@ def build_document(routes: Iterable[Route], version: str) -> dict[str, Any]:
         "info": {
             "title": "holdfast",
             "version": version,
-            "description": _DESCRIPTION,
+            "description": _DESCRIPTION + _problem_rows(),
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": "/"}],
-        "tags": [{"name": tag} for tag in dict.fromkeys(route.specification.tag for route in routes)],
+        "tags": [
+            {"name": tag, "description": _TAGS[tag]}
+            for tag in dict.fromkeys(route.specification.tag for route in routes)
+        ],
         "paths": paths,
-        "components": {"schemas": components, "securitySchemes": {"key": _scheme()}},
+        "components": {"schemas": refined(components), "securitySchemes": {"key": _scheme()}},
     }
 
 
@@ -88,10 +133,31 @@ def _scheme() -> dict[str, Any]:
     }
 
 
+def _problem_rows() -> str:
+    rows = (
+        f"| {kind.status} | `{kind.name}` | {kind.title} | {_as_text(kind.detail)} |\n" for kind in PROBLEMS.values()
+    )
+    return "".join((*rows, "\n</details>\n"))
+
+
+def _as_text(detail: str) -> str:
+    """As Markdown shows it unchanged."""
+    return detail.replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _problem_line(name: str) -> str:
+    return f"* `{name}`: {PROBLEMS[name].title}. {_as_text(PROBLEMS[name].detail)}"
+
+
+def _operation_id(route: Route) -> str:
+    first, *rest = route.name.split("_")
+    return _OPERATION_IDS.get(route.name) or first + "".join(part.capitalize() for part in rest)
+
+
 def _operation(route: Route) -> dict[str, Any]:
     specification = route.specification
     found: dict[str, Any] = {
-        "operationId": route.name if route.name != "docs" else f"docs{route.path.count('/')}{len(route.path)}",
+        "operationId": _operation_id(route),
         "summary": specification.summary,
         "tags": [specification.tag],
     }
@@ -104,10 +170,15 @@ def _operation(route: Route) -> dict[str, Any]:
         found["requestBody"] = {
             "required": specification.request_required,
             "description": f"At most {route.body_bytes_max:,} bytes.",
-            "content": {"application/json": {"schema": _reference(specification.request)}},
+            "content": {
+                "application/json": {
+                    "schema": _reference(specification.request),
+                    "examples": examples.of_requests(route.name),
+                }
+            },
         }
     found["responses"] = {
-        **{str(status): _answer(status, shape) for status, shape in specification.answers.items()},
+        **{str(status): _answer(route, status, shape) for status, shape in specification.answers.items()},
         **_problems(route),
     }
     return found
@@ -123,7 +194,8 @@ def _parameters(route: Route) -> list[dict[str, Any]]:
                 "in": "path",
                 "required": True,
                 "description": _PARAMETERS[name],
-                "schema": NAME,
+                "schema": portable(NAME),
+                **_example(examples.of_path(route.name, name, route.path)),
             }
         )
     if route.keyed is not None:
@@ -134,7 +206,9 @@ def _parameters(route: Route) -> list[dict[str, Any]]:
             "in": "query",
             "required": query.required,
             "description": query.description,
-            "schema": query.schema,
+            "schema": portable(query.schema),
+            # Only of a parameter that is needed: the page sends each example unless it is taken out.
+            **_example(examples.of_query(route.name, query.name) if query.required else None),
         }
         for query in (*route.specification.query, *((WAIT_FOR,) if route.waits else ()))
     ]
@@ -144,12 +218,17 @@ def _reference(struct: type) -> dict[str, str]:
     return {"$ref": _REFERENCE.format(name=struct.__name__)}
 
 
-def _answer(status: int, shape: type | str) -> dict[str, Any]:
+def _example(value: str | None) -> dict[str, str]:
+    return {} if value is None else {"example": value}
+
+
+def _answer(route: Route, status: int, shape: type | str) -> dict[str, Any]:
+    made = examples.of_answers(route.name, status)
     if isinstance(shape, str):
-        content = {shape: {"schema": {"type": "object"} if shape == "application/json" else {"type": "string"}}}
+        content = {shape: {"schema": {"type": "string"}, "examples": made}}
         description = "As its media type says."
     else:
-        content = {"application/json": {"schema": _reference(shape)}}
+        content = {"application/json": {"schema": _reference(shape), "examples": made}}
         description = {201: "Made.", 202: "Taken."}.get(status, "As asked.")
     return {"description": description, "headers": {"Holdfast-Sequence": _SEQUENCE}, "content": content}
 
@@ -175,15 +254,16 @@ def _problems(route: Route) -> dict[str, Any]:
         headers: dict[str, Any] = {"Holdfast-Sequence": _SEQUENCE}
         if status in {429, 503}:
             headers["Retry-After"] = _RETRY_AFTER
-        schema = {
-            "allOf": [
-                {"$ref": _REFERENCE.format(name="Problem")},
-                {"properties": {"type": {"enum": [URN + name for name in names]}}},
-            ]
-        }
         found[str(status)] = {
-            "description": "; ".join(f"`{name}`: {PROBLEMS[name].title}" for name in names),
+            "description": "\n".join(
+                f"* `{name}`: {PROBLEMS[name].title}. {_as_text(PROBLEMS[name].detail)}" for name in names
+            ),
             "headers": headers,
-            "content": {"application/problem+json": {"schema": schema}},
+            "content": {
+                "application/problem+json": {
+                    "schema": _reference(Problem),
+                    "examples": {name: examples.of_problem(route.name, name) for name in names},
+                }
+            },
         }
     return found

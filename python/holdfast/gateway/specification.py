@@ -4,7 +4,7 @@ In: Structs of contracts. Out: a value that each route carries.
 Always: a call cannot be served without stating here what it takes and answers.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from holdfast.contracts.fields import ID_LENGTH_MAX, NO_CONTROL, QUANTITY_MAX
@@ -23,7 +23,10 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Specification:
-    """`answers`: the Struct (or media type) by status below 400; `problems`: names beyond those of every call."""
+    """`answers`: the Struct (or media type) by status below 400; `problems`: names beyond those of every call.
+
+    `documented`: it is a call for clients; the page of the document and its parts are not.
+    """
 
     summary: str
     tag: str
@@ -32,7 +35,7 @@ class Specification:
     request_required: bool = True
     query: tuple[Query, ...] = ()
     problems: tuple[str, ...] = ()
-    headers: dict[str, str] = field(default_factory=dict)
+    documented: bool = True
 
 
 NAME = {"type": "string", "minLength": 1, "maxLength": ID_LENGTH_MAX, "pattern": NO_CONTROL}

@@ -23,7 +23,7 @@ def routes(node: Node, settings: GatewaySettings) -> list[Route]:
             operation=Operation.READ,
             rank=1,
             specification=Specification(
-                summary="How many can be sold now, and from which day on `quantity` can be",
+                summary="How many can be sold now, and from which day on a quantity can be",
                 tag="availability",
                 answers={200: Availability},
                 query=(CHANNEL, REGION, QUANTITY, LOCATION, BY, PUBLISHED),
@@ -54,7 +54,7 @@ def routes(node: Node, settings: GatewaySettings) -> list[Route]:
             operation=Operation.READ,
             rank=3,
             specification=Specification(
-                summary="The figure explained: signed terms that add up to `sellable`",
+                summary="The figure explained: signed terms that add up to it",
                 tag="availability",
                 answers={200: Explanation},
                 query=(CHANNEL, REGION),

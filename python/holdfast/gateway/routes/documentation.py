@@ -36,7 +36,10 @@ def routes(document: Callable[[], bytes], sequence: Callable[[], int]) -> list[R
             operation=None,
             rank=3,
             specification=Specification(
-                summary="Leads to the page that shows this document", tag="operations", answers={307: "text/plain"}
+                summary="Leads to the page that shows this document",
+                tag="operations",
+                answers={307: "text/plain"},
+                documented=False,
             ),
         ),
         Route(
@@ -46,7 +49,9 @@ def routes(document: Callable[[], bytes], sequence: Callable[[], int]) -> list[R
             handler=_openapi(document),
             operation=None,
             rank=3,
-            specification=Specification(summary="This document", tag="operations", answers={200: "application/json"}),
+            specification=Specification(
+                summary="This document", tag="operations", answers={200: "application/json"}, documented=False
+            ),
         ),
     ]
     for path, (file, content_type) in PAGES.items():
@@ -62,6 +67,7 @@ def routes(document: Callable[[], bytes], sequence: Callable[[], int]) -> list[R
                     summary="A page that shows this document" if path == "/docs" else "A part of that page",
                     tag="operations",
                     answers={200: content_type.partition(";")[0]},
+                    documented=False,
                 ),
             )
         )

@@ -1,0 +1,66 @@
+"""Plays the story of examples on a gateway, and makes its answers comparable.
+
+In: the port of an empty gateway. Out: the status and the body of each example's answer.
+Always: what differs from run to run (times, sequences, digests, process ids) is replaced by what stands in the
+document; all else is as it came.
+"""
+
+import re
+from collections.abc import Iterable
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import orjson
+
+from holdfast.contracts.examples import DAY, DUE, Example, Recorded
+from tests.support.gateway import ask
+
+FIXED: dict[str, Any] = {
+    "sequence": 1234,
+    "owed_sequence": 1234,
+    "age_ms": 2,
+    "expires_at": f"{DAY}T10:10:00Z",
+    "digest": "8aa6512a710cfb2e50c4f01be8ef5c70",
+    "epoch": 1,
+    "pid": 4242,
+    "answered_bytes": 0,
+}
+OWNER = re.compile(r'"owner":"[A-Za-z0-9_+/=-]{16,}"')
+BUILD = re.compile(r"^(?:# (?:HELP|TYPE) )?holdfast_build_info.*\n", re.MULTILINE)
+
+
+async def played(port: int, story: Iterable[Example]) -> dict[str, Recorded]:
+    """Each example's answer, by its key."""
+    today = datetime.now(UTC).date()
+    found = {}
+    for example in story:
+        body = b"" if example.body is None else dated(orjson.dumps(example.body).decode(), today).encode()
+        answer = await ask(port, example.method, example.target, body)
+        text = undated(answer.body.decode(), today)
+        if "json" in answer.headers["content-type"]:
+            found[example.key] = Recorded(answer.status, fixed(orjson.loads(text)))
+        else:
+            version = re.sub(r'version="[^"]+"', 'version="0.1.0"', "".join(BUILD.findall(text)))
+            found[example.key] = Recorded(answer.status, version)
+    return found
+
+
+def dated(text: str, today: date) -> str:
+    """With the days of this run."""
+    return text.replace(DUE, (today + timedelta(days=14)).isoformat()).replace(DAY, today.isoformat())
+
+
+def undated(text: str, today: date) -> str:
+    """With the days of the story."""
+    text = text.replace((today + timedelta(days=14)).isoformat(), DUE).replace(today.isoformat(), DAY)
+    return OWNER.sub('"owner":"6f0d3c1be6a94c6f8d21a0b1c8e7f354"', text)
+
+
+def fixed(value: Any) -> Any:
+    """With what differs from run to run replaced."""
+    if isinstance(value, dict):
+        return {
+            name: FIXED[name] if name in FIXED and part is not None and not isinstance(part, dict) else fixed(part)
+            for name, part in value.items()
+        }
+    return [fixed(part) for part in value] if isinstance(value, list) else value

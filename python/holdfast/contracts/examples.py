@@ -61,6 +61,16 @@ def _get(route: str, target: str, summary: str, name: str = "") -> Example:
     return Example(route, name or route, summary, "GET", target)
 
 
+_FOUND = {
+    "kind": "stock.delta",
+    "sku": "MUG-BLUE",
+    "location": "paris",
+    "quantity": 5,
+    "reason": "found at the count",
+    "ref": "ADJ-77",
+    "line": 1,
+    "as_of": _LATER,
+}
 _CATALOGUE = (
     _fact("A warehouse", kind="location", location="paris", type="warehouse", regions=["FR", "BE"], priority=10),
     _fact("A store", "policies", kind="location", location="lyon", type="store", regions=["FR"]),
@@ -124,17 +134,7 @@ _STOCK = (
             ],
         },
     ),
-    _fact(
-        "A movement: five were found",
-        kind="stock.delta",
-        sku="MUG-BLUE",
-        location="paris",
-        quantity=5,
-        reason="found at the count",
-        ref="ADJ-77",
-        line=1,
-        as_of=_LATER,
-    ),
+    _fact("A movement: five were found", **_FOUND),
     _fact(
         "Stock on its way",
         kind="supply",
@@ -259,6 +259,29 @@ _ORDERS = (
         quantity=1,
         condition="sellable",
         as_of=_LATER,
+    ),
+    Example(
+        "facts",
+        "repeat",
+        "Sent again: it counts once, and the answer says so",
+        "POST",
+        "/v1/facts",
+        {"source": "erp", "facts": [_FOUND]},
+    ),
+    Example(
+        "facts",
+        "atomic",
+        "All or none: half of a transfer names a place that is not there",
+        "POST",
+        "/v1/facts",
+        {
+            "source": "erp",
+            "atomic": True,
+            "facts": [
+                {**_FOUND, "location": "lyon", "quantity": 40, "reason": "transfer", "ref": "TR-1"},
+                {**_FOUND, "location": "pairs", "quantity": -40, "reason": "transfer", "ref": "TR-1"},
+            ],
+        },
     ),
     Example(
         "facts",

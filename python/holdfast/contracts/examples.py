@@ -61,7 +61,7 @@ def _get(route: str, target: str, summary: str, name: str = "") -> Example:
     return Example(route, name or route, summary, "GET", target)
 
 
-_FOUND = {
+_FOUND: dict[str, Any] = {
     "kind": "stock.delta",
     "sku": "MUG-BLUE",
     "location": "paris",

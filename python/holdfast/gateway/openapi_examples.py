@@ -33,17 +33,18 @@ def of_answers(route: str, status: int) -> dict[str, Any]:
     """By name: what came back; of equal answers the first."""
     found: dict[bytes, tuple[Example, Any]] = {}
     for one in _of(route):
-        recorded = answers()[one.key]
-        if recorded.status == status:
+        recorded = answers().get(one.key)
+        if recorded is not None and recorded.status == status:
             found.setdefault(orjson.dumps(recorded.body), (one, recorded.body))
     return {one.name: {"summary": one.summary, "value": body} for one, body in found.values()}
 
 
 def of_problem(route: str, name: str) -> dict[str, Any]:
     """A problem as this call, or any other, was answered with it; else as it is rendered."""
-    met = [one for one in (*_of(route), *STORY) if _is(answers()[one.key].body, name)]
-    if met:
-        return {"value": answers()[met[0].key].body}
+    for one in (*_of(route), *STORY):
+        recorded = answers().get(one.key)
+        if recorded is not None and _is(recorded.body, name):
+            return {"value": recorded.body}
     return {"value": orjson.loads(render_problem(name, **_PARTICULAR.get(name, {}))[1])}
 
 

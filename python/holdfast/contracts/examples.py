@@ -300,6 +300,20 @@ _ORDERS = (
         {"facts": [{"kind": "cap", "channel": "web", "sku": "SAUCER", "quantity": 20}]},
     ),
 )
+_SPOON: dict[str, Any] = {"kind": "stock.level", "sku": "SPOON", "location": "paris", "basis": "net"}
+_SHORT = (
+    _fact("Two spoons", name="stock.level of a spoon", **_SPOON, on_hand=2, as_of=_AS_OF),
+    Example(
+        "reserve",
+        "spoons",
+        "Both are held",
+        "PUT",
+        "/v1/reservations/cart-7",
+        {"channel": "web", "ttl_ms": 600_000, "lines": [{"sku": "SPOON", "quantity": 2}]},
+    ),
+    _fact("One was lost: a held unit is covered no more", name="stock.level lower", **_SPOON, on_hand=1, as_of=_LATER),
+    _get("list_deficits", "/v1/deficits", "Which units nothing covers"),
+)
 _READING_BACK = (
     _get("list_skus", "/v1/skus?limit=2", "The first two"),
     _get("sku", "/v1/skus/MUG-BLUE", "One of them"),
@@ -317,7 +331,7 @@ _READING_BACK = (
 )
 STORY: tuple[Example, ...] = (
     *(*_CATALOGUE, *_STOCK, *_RULES, *_ASKING, *_HOLDING),
-    *(*_ORDERS, *_READING_BACK),
+    *(*_ORDERS, *_SHORT, *_READING_BACK),
 )
 
 

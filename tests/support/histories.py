@@ -182,11 +182,16 @@ def order_ref(pick: Pick, world: World) -> str:
 
 def an_order(pick: Pick, world: World) -> dict[str, str]:
     """By its number, with its channel seldom where that is clear and mostly where it is not; or by its name."""
-    ref, name = order_ref(pick, world), pick.seldom(sorted(world.reservations), 8) if world.reservations else None
+    ref: str | None = order_ref(pick, world)
+    wait = edition.new("facts about ended holds wait")
+    names = sorted(r.id for r in world.reservations.values() if r.phase in ("held", "confirmed") or wait)
+    name = pick.seldom(names, 8) if names else None
     bearers = sorted({r.channel for r in world.reservations.values() if r.order_ref == ref})
     often = [*bearers, *bearers, *CHANNELS]
     channel = pick.seldom([*bearers, *CHANNELS]) if len(bearers) < 2 else pick.often(often)
-    return optional(order_ref=ref if name is None else pick.seldom([ref], 4), reservation=name, channel=channel)
+    if name is not None:
+        ref = pick.seldom([world.reservations[name].order_ref], 4)
+    return optional(order_ref=ref, reservation=name, channel=channel)
 
 
 # --- policies ---------------------------------------------------------------------------------------------------------

@@ -80,7 +80,8 @@ def update(world: World, found: list[Reservation], key: Key, was: str) -> None:
     document = world.identities[key]
     status = document.body["status"]
     before, document.named = document.named, named_by(world, document.body, found, key)
-    if (status == "short") != (was == "short") and new("documents are withdrawn"):
+    turned = (status == "short") != (was == "short") and new("documents are withdrawn")
+    if turned:
         for (sku, location), quantity in before.items():
             take_back(world, found, key, (sku, location), quantity, was)
         change = document.named
@@ -94,7 +95,7 @@ def update(world: World, found: list[Reservation], key: Key, was: str) -> None:
         if quantity > 0:
             chosen = take_off(world, found, key, sku, location, quantity)
             document.beyond[sku, location] = document.beyond.get((sku, location), 0) + quantity - chosen
-    if new("documents are withdrawn"):
+    if any(change.values()) or turned:
         take_up(world, found)
 
 

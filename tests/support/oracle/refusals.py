@@ -1,7 +1,7 @@
 """Which facts are rejected, and why (docs/facts.md, "Order" and "Why a fact is rejected").
 
 In: the world and one fact with its source. Out: the reason, or None. Always holds: nothing changes; a fact that comes
-again is judged again. Of several reasons the first counts: places, SKUs, units, clocks, orders, effect.
+again is judged again. Of several reasons the first counts: places, SKUs, units, clocks, orders and their units, effect.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from tests.support.oracle.world import AsOf, Reservation, World
 Fact = dict[str, Any]
 WITH_STOCK = ("stock.level", "stock.delta", "supply", "demand", "return", "receipt", "transfer")
 MOVEMENTS = ("stock.delta", "shipment", "return", "receipt", "transfer")
+OF_ORDERS = ("shipment", "order.update", "return")  # the order says what their units mean
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -46,7 +47,7 @@ def refuse(world: World, fact: Fact) -> str | None:
         return "unknown-location"
     if not world.rule("create_unknown_skus") and any(world.sku(name) is None for name in skus_named(fact)):
         return "unknown-sku"
-    if any(has_no_unit(world, fact, line) for line in [fact, *(fact.get("lines") or [])]):
+    if kind not in OF_ORDERS and has_no_unit(world, fact, fact):
         return "unknown-unit"
     item = world.items.get(world.sku(fact.get("sku") or "") or "")
     of_kit = item is not None and bool(item.kit)
@@ -69,6 +70,8 @@ def refuse(world: World, fact: Fact) -> str | None:
             return "foreign-clock"
     if new("one order number, two channels") and is_ambiguous(world, fact):
         return "ambiguous-order"
+    if kind in OF_ORDERS and any(has_no_unit(world, fact, line) for line in [fact, *(fact.get("lines") or [])]):
+        return "unknown-unit"
     if new("rules without effect") and has_no_effect(world, fact):
         return "no-effect"
     return refuse_item(world, fact) if kind == "item" else None

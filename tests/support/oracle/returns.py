@@ -22,8 +22,10 @@ def returned(world: World, fact: dict[str, Any]) -> None:
     key = key_of(fact)
     assert key is not None
     if is_news(world, key, fact):
+        before = len(world.movements)
         settle_returns(world)
-        if covers(world.levels.get((fact["sku"], fact["location"])), fact["source"], fact["as_of"]):
+        said = len(world.movements) > before and new("covered returns say so")
+        if said and covers(world.levels.get((fact["sku"], fact["location"])), fact["source"], fact["as_of"]):
             world.ignore("covered", "covered")
 
 

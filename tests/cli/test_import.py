@@ -219,13 +219,14 @@ def test_new_skus_are_listed_and_need_a_word_once_there_are_items(
     places = written(tmp_path, "location\nnantes\n")
     assert run(["import", places, "--kind", "locations", *at]) == 0
     levels = written(tmp_path, "sku,location,on_hand\n17,nantes,5\n4.00638E+12,nantes,7\nEAN-1,nantes,1\n")
-    new = [{"sku": "17", "row": 2}, {"sku": "4.00638E+12", "row": 3}]
+    new = [{"sku": "17", "row": 2, "like": "00017"}, {"sku": "4.00638E+12", "row": 3}]
     for more in ([], ["--check"]):
         status, found = imported(capsys, levels, "--source", "csv", *more, *at)
         assert (status, found["taken"], found["bad"], found["new_skus"]) == (1, 0, [], new)
     assert run(["import", levels, "--source", "csv", *at]) == 1
     said = capsys.readouterr()
     assert "rewritten" in said.out
+    assert "differs from '00017' only in" in said.out
     assert "2 SKUs are new; nothing was imported. If that is right, give --new-skus." in said.err
     assert run(["explain", "17", "--channel", "web", *at]) == 2
     status, found = imported(capsys, levels, "--source", "csv", "--new-skus", *at)
@@ -233,6 +234,19 @@ def test_new_skus_are_listed_and_need_a_word_once_there_are_items(
     kits = written(tmp_path, "sku,kit\nSET,00017=1;0017=2\n")
     status, found = imported(capsys, kits, "--kind", "items", *at)
     assert (status, [one["sku"] for one in found["new_skus"]]) == (1, ["SET", "0017"]), "components too"
+    righted = written(tmp_path, "sku,aliases\n00017,17\n4006381333931,EAN-1;EAN-2;4.00638E+12\n")
+    status, found = imported(capsys, righted, "--kind", "items", *at)
+    assert (status, found["taken"], found["bad"]) == (0, 2, [])
+    capsys.readouterr()
+    for name, on_hand in (("17", 0), ("4.00638E+12", 1)):
+        assert run(["explain", name, "--channel", "web", "--json", *at]) == 0
+        assert json.loads(capsys.readouterr().out)["sellable"] == on_hand, "the name means the true SKU"
+    assert run(["get", "anomalies", "--kind", "levels-dropped", "--json", *at]) == 0
+    dropped = json.loads(capsys.readouterr().out)["items"]
+    assert [(one["sku"], one["location"], one["ref"]) for one in dropped] == [
+        ("00017", "nantes", "17"),
+        ("4006381333931", "nantes", "4.00638E+12"),
+    ]
 
 
 def test_one_sku_under_two_of_its_names_is_refused_with_both_rows(
@@ -246,9 +260,33 @@ def test_one_sku_under_two_of_its_names_is_refused_with_both_rows(
     levels = written(tmp_path, "sku,location,on_hand\nTWO-A,lille,3\nTWO-B,brest,4\nTWO-B,lille,4\n")
     status, found = imported(capsys, levels, "--source", "csv", *at)
     assert (status, found["taken"], found["new_skus"]) == (1, 0, [])
-    assert found["bad"] == [
-        {"row": 4, "column": "sku", "why": "'TWO-B' is another name of 'TWO-A', which row 2 is about"}
-    ]
+    [cell] = found["bad"]
+    assert cell["row"] == 4
+    assert cell["why"].startswith("same-identity: row 2 counts TWO at lille as TWO-A, which is the same SKU")
+
+
+def test_two_items_of_one_alias_are_refused_and_nothing_of_the_file_is_taken(
+    gateway: OwnGateway, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    at = ["--gateway", gateway.url]
+    one = written(tmp_path, "sku,aliases\nALL-A,590001\nALL-B,590001\nALL-C,\n")
+    status, found = imported(capsys, one, "--kind", "items", "--new-skus", *at)
+    assert (status, found["taken"]) == (1, 0)
+    assert [cell["row"] for cell in found["bad"]] == [3]
+    assert "row 2" in found["bad"][0]["why"]
+    assert run(["explain", "ALL-A", "--channel", "web", *at]) == 2
+
+
+def test_a_file_of_rows_that_fit_no_batch_is_taken_in_parts(
+    gateway: OwnGateway, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    at = ["--gateway", gateway.url]
+    places = written(tmp_path, "location\nrennes\n")
+    assert run(["import", places, "--kind", "locations", *at]) == 0
+    rows = "".join(f"{'L' * 100}-{n},rennes,1\n" for n in range(1_500))
+    levels = written(tmp_path, "sku,location,on_hand\n" + rows)
+    status, found = imported(capsys, levels, "--source", "csv", "--new-skus", *at)
+    assert (status, found["taken"], found["new_skus_count"], len(found["new_skus"])) == (0, 1_500, 1_500, 100)
 
 
 def test_a_check_asks_the_gateway_and_takes_nothing(

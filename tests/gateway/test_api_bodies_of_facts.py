@@ -78,21 +78,21 @@ async def test_the_answer_says_what_came_to_nothing_and_what_is_new(api: Api) ->
     first = await api.facts(level(sku, 10, as_of=5), delta(sku, 1, ref, as_of=6))
     assert (first["created"], first["created_count"]) == ([{"sku": sku}], 1)
     assert (first["ignored"], first["ignored_count"]) == ([], 0)
-    told = await api.facts(
+    first = await api.facts(
         level(sku, 9, as_of=4),
         level(sku, 10, as_of=5),
         delta(sku, 1, ref, as_of=6),
         delta(sku, 2, fresh("ref"), as_of=3),
         delta(sku, 5, fresh("ref"), as_of=7),
     )
-    assert told["accepted"] == 5
-    assert [(one["index"], one["reason"]) for one in told["ignored"]] == [
+    assert first["accepted"] == 5
+    assert [(one["index"], one["reason"]) for one in first["ignored"]] == [
         (0, "stale"),
         (1, "repeat"),
         (2, "repeat"),
         (3, "covered"),
     ]
-    assert (told["ignored_count"], told["created_count"]) == (4, 0)
+    assert (first["ignored_count"], first["created_count"]) == (4, 0)
     assert await api.sellable(sku) == 16
 
 
@@ -122,3 +122,59 @@ async def test_an_atomic_body_is_bounded(api: Api) -> None:
     large = {"source": "acme", "atomic": True, "facts": [{**level("x", 1), "trace": "y" * 100}] * 2_000}
     answer = await api("POST", "/v1/facts", large)
     assert (answer.status, answer.problem) == (413, "too-large")
+
+
+async def listed(api: Api, query: str) -> list[dict[str, Any]]:
+    answer = await api("GET", f"/v1/anomalies?{query}")
+    assert answer.status == 200, answer.body
+    items: list[dict[str, Any]] = answer.json["items"]
+    return items
+
+
+async def test_what_came_to_nothing_is_listed_by_sku(api: Api) -> None:
+    sku, ref = fresh("sku"), fresh("ref")
+    await api.facts(level(sku, 10, as_of=5), delta(sku, 1, ref, as_of=6))
+    first = await api.facts(level(sku, 9, as_of=4), delta(sku, 2, ref, as_of=6), level(sku, 11, as_of=5))
+    found = await listed(api, f"sku={sku}")
+    assert [(one["kind"], one["fact"], one["location"], one["ref"]) for one in found] == [
+        ("stale", "stock.level", "W1", None),
+        ("conflicting-body", "stock.delta", "W1", ref),
+        ("level-conflict", "stock.level", "W1", None),
+    ]
+    assert {(one["source"], one["sku"], one["sequence"]) for one in found} == {("acme", sku, first["sequence"])}
+    assert await listed(api, f"sku={sku}&kind=stale") == found[:1]
+    assert await listed(api, f"sku={sku}&after={found[0]['place']}") == found[1:]
+    await api.facts(level(sku, 8, as_of=3))
+    since = await listed(api, f"sku={sku}&after={found[-1]['place']}")
+    assert [one["kind"] for one in since] == ["stale"]
+    assert (await api("GET", "/v1/anomalies?kind=gossip")).status == 422
+
+
+async def test_a_phantom_is_put_right_by_an_alias(api: Api) -> None:
+    true, phantom = fresh("00"), fresh("phantom")
+    first = await api.facts(level(true, 4), level(phantom, 3), level(true.removeprefix("00"), 1))
+    assert first["created"][2]["like"] == true
+    await api.policies(item(true, aliases=[phantom]))
+    assert await api.sellable(phantom) == 4
+    await api.facts(level(phantom, 6, as_of=8))
+    assert await api.sellable(true) == 6
+    answer = await api("GET", f"/v1/skus/{phantom}")
+    assert answer.json["sku"] == true
+
+
+async def test_a_phantom_that_is_sold_keeps_its_name(api: Api) -> None:
+    true, phantom = await api.stocked(4), await api.stocked(3)
+    await api.held((phantom, 1))
+    answer = await api("POST", "/v1/policies", {"facts": [item(true, aliases=[phantom])]})
+    assert answer.status == 422
+    assert answer.json["rejected"][0]["reason"].startswith(f"alias-taken: {phantom} is a SKU that has reservations")
+
+
+@pytest.mark.parametrize("hidden", ["\u200b", "\ufeff", "\u202e", "\u00ad", " ", "\u00a0", "\u3000"])
+async def test_a_name_that_cannot_be_told_from_another_is_refused_with_its_character(api: Api, hidden: str) -> None:
+    sku = await api.stocked(4)
+    for wrong in ({"sku": sku + hidden}, {"location": hidden + "W1"}):
+        answer = await api("POST", "/v1/facts", {"source": "acme", "facts": [{**level(sku, 1, as_of=9), **wrong}]})
+        assert answer.status == 422
+        assert f"U+{ord(hidden):04X}" in answer.json["rejected"][0]["reason"]
+    assert await api.sellable(sku) == 4

@@ -8,7 +8,7 @@ import pytest
 from holdfast.gateway.keyring import KeyStore, Operation
 from tests.support.served import Api, Served, fresh, level, places, serving
 
-LISTS = ("skus", "locations", "channels", "policies", "supplies", "demands", "reservations", "sources")
+LISTS = ("skus", "locations", "channels", "policies", "supplies", "demands", "reservations", "anomalies", "sources")
 
 
 async def everything(api: Api, name: str, limit: int = 1_000, **filters: str) -> list[Any]:
@@ -34,6 +34,7 @@ async def furnished(api: Api) -> str:
     await api.facts(
         {"kind": "supply", "ref": sku, "line": 1, "sku": sku, "location": "W2", "quantity": 5, "due": "2031-01-01"},
         {"kind": "demand", "ref": sku, "line": 1, "sku": sku, "quantity": 2, "class": "b2b", "as_of": 1},
+        level(sku, 20),
     )
     await api.policies(
         {"kind": "item", "sku": sku, "base_unit": "each", "units": {"case": 6}, "aliases": [f"{sku}-ean"]},

@@ -31,7 +31,7 @@ CALLS = {
     "POST /v1/facts",
     "POST /v1/policies",
     *(f"GET /v1/{name}" for name in ("skus", "locations", "channels", "policies", "supplies", "demands")),
-    *(f"GET /v1/{name}" for name in ("reservations", "deficits", "sources", "skus/{sku}")),
+    *(f"GET /v1/{name}" for name in ("reservations", "deficits", "anomalies", "sources", "skus/{sku}")),
     "GET /v1/state",
     "GET /livez",
     "GET /readyz",

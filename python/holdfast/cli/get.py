@@ -30,6 +30,7 @@ holdfast get reservations --state held --all    # every hold
 holdfast get reservations --order-ref 7 --json  # for machines
 holdfast get deficits                           # sold, and covered by nothing
 holdfast get sources                            # who owns which location
+holdfast get anomalies --sku MUG-BLUE           # facts about it that came to nothing
 ```
 """
 
@@ -183,6 +184,26 @@ def deficits(
     the sale: get more, or cancel the youngest.
     """
     return _list("deficits", lambda client: client.deficits(sku=sku, channel=channel), asked)
+
+
+@app.command
+def anomalies(
+    *,
+    sku: Sku = None,
+    kind: Annotated[
+        str | None,
+        Parameter(
+            help="repeat, stale, lower-version, conflicting-body, covered, closed-supply, level-conflict or "
+            "levels-dropped."
+        ),
+    ] = None,
+    asked: Asked = PLAIN,
+) -> int:
+    """Facts that came to nothing, or to something unexpected: the newest of each kind, oldest first.
+
+    A gateway lists what it has applied since it started; `--after PLACE` gives what has come since that entry.
+    """
+    return _list("anomalies", lambda client: client.anomalies(sku=sku, kind=kind), asked)
 
 
 @app.command

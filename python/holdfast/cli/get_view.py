@@ -93,6 +93,7 @@ VIEWS: dict[str, tuple[Column, ...]] = {
         ("units", _missing),
         *_fields("sequence"),
     ),
+    "anomalies": _fields(*("at", "kind", "fact", "source", "sku", "location", "channel", "ref", "sequence", "place")),
     "sources": _fields("source", "clock", "locations", "last_as_of", "age_ms"),
 }
 _LEVEL = _fields(

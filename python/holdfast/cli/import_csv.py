@@ -39,6 +39,8 @@ class Outcome:
     rows: int
     bad: list[BadCell]
     new: dict[str, int] = field(default_factory=dict)
+    new_count: int = 0
+    like: dict[str, str] = field(default_factory=dict)
     asked: bool = False
     blocked: bool = False
     taken: int = 0
@@ -144,6 +146,7 @@ class _Run:
             importer = Importer(client, KINDS[self.kind], self.source, self.table)
             judged = await importer.judge()
             outcome.asked, outcome.bad, outcome.new = True, judged.bad, judged.new
+            outcome.new_count, outcome.like = judged.new_count, judged.like
             outcome.blocked = bool(judged.new) and not judged.empty and not self.new_skus
             if self.check or not outcome.ok:
                 return
@@ -182,11 +185,15 @@ def _show(outcome: Outcome, *, as_json: bool) -> None:
                 "sequence": outcome.sequence,
                 "asked": outcome.asked,
                 "bad": [cell._asdict() for cell in bad],
-                "new_skus": [{"sku": sku, "row": row} for sku, row in new.items()],
+                "new_skus": [
+                    {"sku": sku, "row": row, **({"like": outcome.like[sku]} if sku in outcome.like else {})}
+                    for sku, row in new.items()
+                ],
+                "new_skus_count": outcome.new_count,
             }
         )
     else:
-        _show_rows([*bad, *(BadCell(row, "sku", _about(sku)) for sku, row in new.items())])
+        _show_rows([*bad, *(BadCell(row, "sku", _about(sku, outcome.like.get(sku))) for sku, row in new.items())])
     if bad and not outcome.taken:
         many = f"{number(len(bad))} things are" if len(bad) > 1 else "1 thing is"
         remarks.print(f"{many} wrong; nothing was imported.", style="bold red")
@@ -196,21 +203,25 @@ def _show(outcome: Outcome, *, as_json: bool) -> None:
         )
     if outcome.blocked:
         remarks.print(
-            f"{_new(new)}; nothing was imported. If that is right, give --new-skus.", style="bold red", markup=False
+            f"{_new(outcome.new_count)}; nothing was imported. If that is right, give --new-skus.",
+            style="bold red",
+            markup=False,
         )
     elif new:
-        remarks.print(f"{_new(new)}.", markup=False)
+        remarks.print(f"{_new(outcome.new_count)}.", markup=False)
     if outcome.ok and not as_json:
         taken, at = number(outcome.taken), number(outcome.sequence or 0)
         results.print(f"{taken} rows imported, in the log at sequence {at}." if outcome.taken else "All rows are good.")
 
 
-def _new(new: dict[str, int]) -> str:
-    return f"{number(len(new))} SKUs are new" if len(new) > 1 else "1 SKU is new"
+def _new(count: int) -> str:
+    return f"{number(count)} SKUs are new" if count > 1 else "1 SKU is new"
 
 
-def _about(sku: str) -> str:
+def _about(sku: str, like: str | None) -> str:
     why = f"{sku!r} is a new SKU"
+    if like is not None:
+        why += f"; it differs from {like!r} only in case, width, composition or leading zeros"
     return f"{why}; it looks like a number that a spreadsheet has rewritten" if looks_rewritten(sku) else why
 
 

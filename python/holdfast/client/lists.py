@@ -60,6 +60,7 @@ _demands = reader(listings.Demands)
 _reservations = reader(listings.Reservations)
 _sources = reader(listings.Sources)
 _deficits = reader(listings.Deficits)
+_anomalies = reader(listings.Anomalies)
 _sku = reader(listings.SkuRecord)
 
 
@@ -116,6 +117,10 @@ class Lists:
     def deficits(self, *, sku: str | None = None, channel: str | None = None) -> Entries[listings.DeficitEntry]:
         """Live reservations of which no stock, supply or policy covers some units any more."""
         return Entries(self.transport.send, "deficits", _deficits, sku=sku, channel=channel)
+
+    def anomalies(self, *, sku: str | None = None, kind: str | None = None) -> Entries[listings.AnomalyEntry]:
+        """Facts that came to nothing, or to something unexpected: the newest of each kind, in the order of LOG."""
+        return Entries(self.transport.send, "anomalies", _anomalies, sku=sku, kind=kind)
 
     def sources(self) -> Entries[listings.SourceEntry]:
         """Sources of facts: the locations that they own, and how old their newest fact is."""

@@ -29,6 +29,7 @@ from holdfast.contracts.fields import (
     QuantityOrZero,
     Request,
     SignedQuantity,
+    VisibleName,
     Why,
 )
 
@@ -51,8 +52,8 @@ class Unsellable(Request, frozen=True, kw_only=True):
 class StockLevel(_Fact, frozen=True, kw_only=True, tag="stock.level"):
     """How much of a SKU lies at a location, counted at `as_of`."""
 
-    sku: Name
-    location: Name
+    sku: VisibleName
+    location: VisibleName
     on_hand: OnHand
     basis: Literal["gross", "net"]
     as_of: AsOf
@@ -64,11 +65,11 @@ class StockLevel(_Fact, frozen=True, kw_only=True, tag="stock.level"):
 class StockDelta(_Fact, frozen=True, kw_only=True, tag="stock.delta"):
     """A movement: a number of units more or fewer."""
 
-    sku: Name
-    location: Name
+    sku: VisibleName
+    location: VisibleName
     quantity: SignedQuantity
     reason: Why
-    ref: Name
+    ref: VisibleName
     as_of: AsOf
     line: DocumentLine | None = None
     version: Integer | None = None
@@ -78,10 +79,10 @@ class StockDelta(_Fact, frozen=True, kw_only=True, tag="stock.delta"):
 class Supply(_Fact, frozen=True, kw_only=True, tag="supply"):
     """Dated stock on its way; `quantity` is what is still open."""
 
-    ref: Name
+    ref: VisibleName
     line: LineName
-    sku: Name
-    location: Name
+    sku: VisibleName
+    location: VisibleName
     quantity: Amount
     due: date
     status: Literal["open", "received", "cancelled"] = "open"
@@ -93,18 +94,18 @@ class Supply(_Fact, frozen=True, kw_only=True, tag="supply"):
 class Demand(_Fact, frozen=True, kw_only=True, tag="demand"):
     """What is owed to others: a marketplace, a store, a contract. 0 closes it."""
 
-    ref: Name
+    ref: VisibleName
     line: LineName
-    sku: Name
+    sku: VisibleName
     quantity: Amount
     class_: Literal["marketplace", "replenishment", "b2b", "other"] = msgspec.field(name="class", default="other")
     as_of: AsOf
-    location: Name | None = None
-    locations: Annotated[list[Name], Meta(min_length=1, max_length=ENTRIES_MAX)] | None = None
+    location: VisibleName | None = None
+    locations: Annotated[list[VisibleName], Meta(min_length=1, max_length=ENTRIES_MAX)] | None = None
     due: date | None = None
-    order_ref: Name | None = None
-    reservation: Name | None = None
-    channel: Name | None = None
+    order_ref: VisibleName | None = None
+    reservation: VisibleName | None = None
+    channel: VisibleName | None = None
     version: Integer | None = None
     unit: Name | None = None
 
@@ -116,17 +117,17 @@ class Demand(_Fact, frozen=True, kw_only=True, tag="demand"):
 class AckLine(Request, frozen=True, kw_only=True):
     """Where the ERP ships a line of an order from."""
 
-    sku: Name
-    location: Name
+    sku: VisibleName
+    location: VisibleName
 
 
 class OrderAck(_Fact, frozen=True, kw_only=True, tag="order.ack"):
     """The ERP knows the order: it was read back from there."""
 
     as_of: AsOf
-    order_ref: Name | None = None
-    reservation: Name | None = None
-    channel: Name | None = None
+    order_ref: VisibleName | None = None
+    reservation: VisibleName | None = None
+    channel: VisibleName | None = None
     lines: Annotated[list[AckLine], Meta(min_length=1, max_length=LINES_MAX)] | None = None
 
     def __post_init__(self) -> None:
@@ -136,9 +137,9 @@ class OrderAck(_Fact, frozen=True, kw_only=True, tag="order.ack"):
 class QuantityLine(Request, frozen=True, kw_only=True):
     """Units of a SKU, at a location where one is known."""
 
-    sku: Name
+    sku: VisibleName
     quantity: Quantity
-    location: Name | None = None
+    location: VisibleName | None = None
     unit: Name | None = None
     line: DocumentLine | None = None
 
@@ -158,13 +159,13 @@ def with_lines(lines: list[QuantityLine], version: int | None) -> None:
 class OrderUpdate(_Fact, frozen=True, kw_only=True, tag="order.update"):
     """The ERP took units off an order; `lines` names them, an empty list in a newer version withdraws the update."""
 
-    ref: Name
+    ref: VisibleName
     status: Literal["cancelled", "refused", "short"]
     lines: Annotated[list[QuantityLine], Meta(max_length=LINES_MAX)]
     as_of: AsOf
-    order_ref: Name | None = None
-    reservation: Name | None = None
-    channel: Name | None = None
+    order_ref: VisibleName | None = None
+    reservation: VisibleName | None = None
+    channel: VisibleName | None = None
     line: DocumentLine | None = None
     version: Integer | None = None
 
@@ -176,12 +177,12 @@ class OrderUpdate(_Fact, frozen=True, kw_only=True, tag="order.update"):
 class Shipment(_Fact, frozen=True, kw_only=True, tag="shipment"):
     """Units left for an order; an empty list of lines in a newer version withdraws the shipment."""
 
-    ref: Name
+    ref: VisibleName
     lines: Annotated[list[QuantityLine], Meta(max_length=LINES_MAX)]
     as_of: AsOf
-    order_ref: Name | None = None
-    reservation: Name | None = None
-    channel: Name | None = None
+    order_ref: VisibleName | None = None
+    reservation: VisibleName | None = None
+    channel: VisibleName | None = None
     line: DocumentLine | None = None
     version: Integer | None = None
 
@@ -193,15 +194,15 @@ class Shipment(_Fact, frozen=True, kw_only=True, tag="shipment"):
 class Return(_Fact, frozen=True, kw_only=True, tag="return"):
     """Units came back; 0 in a newer version withdraws the return."""
 
-    ref: Name
-    sku: Name
-    location: Name
+    ref: VisibleName
+    sku: VisibleName
+    location: VisibleName
     quantity: QuantityOrZero
     condition: Literal["sellable", "damaged", "quality_control"]
     as_of: AsOf
-    order_ref: Name | None = None
-    reservation: Name | None = None
-    channel: Name | None = None
+    order_ref: VisibleName | None = None
+    reservation: VisibleName | None = None
+    channel: VisibleName | None = None
     line: DocumentLine | None = None
     version: Integer | None = None
     unit: Name | None = None
@@ -210,19 +211,19 @@ class Return(_Fact, frozen=True, kw_only=True, tag="return"):
 class Component(Request, frozen=True, kw_only=True):
     """The quantity of a SKU in one kit."""
 
-    sku: Name
+    sku: VisibleName
     quantity: Quantity
 
 
 class Item(_Fact, frozen=True, kw_only=True, tag="item"):
     """A SKU: its units, other names, and components where it is a kit."""
 
-    sku: Name
-    base_unit: Name
+    sku: VisibleName
+    base_unit: VisibleName
     status: Literal["active", "discontinued"] = "active"
-    units: Annotated[dict[Name, Quantity], Meta(max_length=UNITS_MAX)] = msgspec.field(default_factory=dict)
+    units: Annotated[dict[VisibleName, Quantity], Meta(max_length=UNITS_MAX)] = msgspec.field(default_factory=dict)
     kit: Annotated[list[Component], Meta(max_length=ENTRIES_MAX)] | None = None
-    aliases: Annotated[list[Name], Meta(max_length=ENTRIES_MAX)] = msgspec.field(default_factory=list)
+    aliases: Annotated[list[VisibleName], Meta(max_length=ENTRIES_MAX)] = msgspec.field(default_factory=list)
     sell_multiple: Quantity = 1
     tax_class: Name | None = None
 
@@ -234,9 +235,9 @@ class Item(_Fact, frozen=True, kw_only=True, tag="item"):
 class Location(_Fact, frozen=True, kw_only=True, tag="location"):
     """A place where stock is. The lower priority number goes first, then the name."""
 
-    location: Name
+    location: VisibleName
     type: Literal["warehouse", "store", "3pl"] = "warehouse"
-    regions: Annotated[list[Name], Meta(max_length=ENTRIES_MAX)] = msgspec.field(default_factory=list)
+    regions: Annotated[list[VisibleName], Meta(max_length=ENTRIES_MAX)] = msgspec.field(default_factory=list)
     priority: Priority = 100
     enabled: bool = True
 
@@ -244,8 +245,8 @@ class Location(_Fact, frozen=True, kw_only=True, tag="location"):
 class Channel(_Fact, frozen=True, kw_only=True, tag="channel"):
     """A way of selling: where from, how far ahead, in which order."""
 
-    channel: Name
-    locations: Annotated[list[Name], Meta(max_length=ENTRIES_MAX)] | Literal["*"]
+    channel: VisibleName
+    locations: Annotated[list[VisibleName], Meta(max_length=ENTRIES_MAX)] | Literal["*"]
     sourcing: Literal["priority", "region", "fewest_splits"] = "priority"
     regional: Literal["prefer", "require"] = "prefer"
     draws_shared: bool = True
@@ -257,8 +258,8 @@ class Channel(_Fact, frozen=True, kw_only=True, tag="channel"):
 class Allocation(_Fact, frozen=True, kw_only=True, tag="allocation"):
     """Units ring-fenced for a channel; 0 ends it."""
 
-    channel: Name
-    sku: Name
+    channel: VisibleName
+    sku: VisibleName
     quantity: Amount
     period: Period | None = None
 
@@ -266,8 +267,8 @@ class Allocation(_Fact, frozen=True, kw_only=True, tag="allocation"):
 class Cap(_Fact, frozen=True, kw_only=True, tag="cap"):
     """The most that a channel may sell; null ends it."""
 
-    channel: Name
-    sku: Name
+    channel: VisibleName
+    sku: VisibleName
     quantity: Amount | None
     period: Period | None = None
 
@@ -275,8 +276,8 @@ class Cap(_Fact, frozen=True, kw_only=True, tag="cap"):
 class Safety(_Fact, frozen=True, kw_only=True, tag="safety"):
     """Units never sold: the larger of both figures; both absent ends the rule."""
 
-    sku: Name | None = None
-    location: Name | None = None
+    sku: VisibleName | None = None
+    location: VisibleName | None = None
     absolute: Amount | None = None
     percent: (
         Annotated[int, Meta(ge=0, le=100)]
@@ -292,8 +293,8 @@ class Safety(_Fact, frozen=True, kw_only=True, tag="safety"):
 class Oversell(_Fact, frozen=True, kw_only=True, tag="oversell"):
     """What may be sold beyond any stock; `policy` absent ends the rule."""
 
-    channel: Name | None = None
-    sku: Name | None = None
+    channel: VisibleName | None = None
+    sku: VisibleName | None = None
     policy: Literal["none", "limit", "unlimited"] | None = None
     limit: Amount | None = None
 
@@ -305,7 +306,7 @@ class Oversell(_Fact, frozen=True, kw_only=True, tag="oversell"):
 class Freshness(_Fact, frozen=True, kw_only=True, tag="freshness"):
     """What to do when a source has been silent for too long."""
 
-    source: Name
+    source: VisibleName
     stale_after_ms: Annotated[int, Meta(ge=1, le=STALE_AFTER_MS_MAX)]
     action: Literal["serve", "widen", "cap", "restrict"]
     amount: Amount | None = None
@@ -316,8 +317,8 @@ class Restriction(_Fact, frozen=True, kw_only=True, tag="restriction"):
 
     blocked: bool
     reason: Why = ""
-    channel: Name | None = None
-    sku: Name | None = None
+    channel: VisibleName | None = None
+    sku: VisibleName | None = None
 
 
 PolicyFact: TypeAlias = Item | Location | Channel | Allocation | Cap | Safety | Oversell | Freshness | Restriction

@@ -30,6 +30,18 @@ NO_CONTROL = "^[^\\u0000-\\u001f\\u007f-\\u009f]*$"
 Name: TypeAlias = Annotated[str, Meta(min_length=1, max_length=ID_LENGTH_MAX, pattern=NO_CONTROL)]
 """An id, SKU, channel, location, region, owner, unit or reference: compared byte by byte."""
 
+# What shows nothing: Unicode's Default_Ignorable_Code_Point, separators of lines and paragraphs, marks of annotations,
+# the empty Braille pattern; as in rust/core/src/wire/facts/names.rs.
+_INVISIBLE = (
+    "\\u0000-\\u001f\\u007f-\\u009f\\u00ad\\u034f\\u061c\\u115f\\u1160\\u17b4\\u17b5\\u180b-\\u180f\\u200b-\\u200f\\u2028\\u2029"
+    "\\u202a-\\u202e\\u2060-\\u206f\\u2800\\u3164\\ufe00-\\ufe0f\\ufeff\\uffa0\\ufff0-\\ufffb"
+    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
+)
+VISIBLE = f"^(?!\\s)(?!.*\\s$)[^{_INVISIBLE}]*$"
+
+VisibleName: TypeAlias = Annotated[str, Meta(min_length=1, max_length=ID_LENGTH_MAX, pattern=VISIBLE)]
+"""A name as facts give it: no white space at its ends, and nothing that nobody sees."""
+
 Quantity: TypeAlias = Annotated[int, Meta(ge=1, le=QUANTITY_MAX)]
 """Units, at least one: the SKU's base unit, or the `unit` of a request line."""
 
@@ -58,10 +70,10 @@ Time: TypeAlias = Annotated[datetime, Meta(tz=True, description="RFC 3339; answe
 AsOf: TypeAlias = Integer | Time
 """When the source's statement was true, on its own clock: a running number, or a time; never mixed in a source."""
 
-LineName: TypeAlias = Integer | Name
+LineName: TypeAlias = Integer | VisibleName
 """Which line of a document: its number or its name; 1 and "1" are one line."""
 
-DocumentLine: TypeAlias = Integer | Annotated[str, Meta(min_length=1, max_length=LINE_LENGTH_MAX, pattern=NO_CONTROL)]
+DocumentLine: TypeAlias = Integer | Annotated[str, Meta(min_length=1, max_length=LINE_LENGTH_MAX, pattern=VISIBLE)]
 """Which line of a movement, a shipment, a return or an update; part of its identity."""
 
 Period: TypeAlias = Annotated[str, Meta(max_length=ID_LENGTH_MAX, pattern=NO_CONTROL)]

@@ -219,6 +219,38 @@ class DeficitEntry(Answer, frozen=True, kw_only=True):
     sequence: Count
 
 
+class AnomalyEntry(Answer, frozen=True, kw_only=True):
+    """A fact that came to nothing, or to something unexpected. `fact` is its kind; LOG has it at `sequence`.
+
+    `place` may be `after` of a later call, which then gives what has come since. `levels-dropped`: the name `ref`
+    became an alias of `sku`, and what levels said of it at `location` is dropped.
+    """
+
+    place: str
+    kind: Literal[
+        "repeat",
+        "stale",
+        "lower-version",
+        "conflicting-body",
+        "covered",
+        "closed-supply",
+        "level-conflict",
+        "levels-dropped",
+    ]
+    fact: str
+    source: str
+    sku: str | None
+    location: str | None
+    channel: str | None
+    ref: str | None
+    sequence: Count
+    at: Time
+
+
+class Anomalies(Page[AnomalyEntry], frozen=True, kw_only=True):
+    """A page of anomalies."""
+
+
 class Skus(Page[SkuEntry], frozen=True, kw_only=True):
     """A page of SKUs."""
 

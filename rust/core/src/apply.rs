@@ -6,6 +6,7 @@
 mod anomalies;
 pub(crate) mod answered;
 mod declarations;
+mod phantoms;
 
 use crate::erp::{demands, levels, movements, orders, reconcile, shipments, supplies, updates};
 use crate::placement::late_binding;
@@ -86,7 +87,7 @@ fn fact(state: &mut State, source: SourceId, statement: &Statement<'_>) {
         Fact::OrderUpdate(f) => updates::apply(state, source, statement, f),
         Fact::Shipment(f) => shipments::apply(state, source, statement, f),
         Fact::Return(f) => movements::apply_return(state, source, statement, f),
-        Fact::Item(f) => declarations::item(state, f),
+        Fact::Item(f) => declarations::item(state, source, f),
         Fact::Location(f) => declarations::location(state, f),
         Fact::Channel(f) => declarations::channel(state, f),
         Fact::Allocation(f) => {

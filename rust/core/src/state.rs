@@ -12,6 +12,7 @@ mod encodings;
 pub(crate) mod idempotency;
 pub(crate) mod identities;
 pub mod ids;
+pub(crate) mod likeness;
 pub(crate) mod policies;
 pub(crate) mod quantity;
 pub(crate) mod read_only;
@@ -137,6 +138,7 @@ impl State {
         }
         let (number, _) = self.catalogue.sku_names.intern(name);
         self.catalogue.skus.push(Sku::default());
+        self.catalogue.likeness.add(number, name);
         self.digest.symbol(0, number, name);
         SkuId(number)
     }
@@ -273,6 +275,8 @@ fn every_field(state: &State) {
         skus: _,              // at hand: derived; the rest says where things lie
         details: _,           // items, lists, allocations, caps; unsourced: derived
         aliases: _,           // derived from items
+        passed_on: _,         // derived from items
+        likeness: _,          // derived from the names
         location_names: _,    // locations
         locations: _,         // locations; rank: derived
         channel_names: _,     // channels

@@ -43,6 +43,12 @@ _STATE = _one_of(
     "Only those in this state.",
     *("held", "committed", "in_erp", "fulfilled", "released", "expired", "cancelled", "oversold"),
 )
+_ANOMALY = _one_of(
+    "kind",
+    "Only anomalies of this kind.",
+    *("repeat", "stale", "lower-version", "conflicting-body", "covered", "closed-supply"),
+    *("level-conflict", "levels-dropped"),
+)
 LISTS = (
     _List("skus", "SKUs, in the order in which they were first named", listings.Skus),
     _List("locations", "Locations, and who owns their levels", listings.Locations),
@@ -90,6 +96,12 @@ LISTS = (
         "Units of live reservations that no stock, supply or policy covers any more",
         listings.Deficits,
         (_SKU, _OF_CHANNEL),
+    ),
+    _List(
+        "anomalies",
+        "Facts that came to nothing, or to something unexpected: the newest 2,000 of each kind, in the order of LOG",
+        listings.Anomalies,
+        (_SKU, _ANOMALY),
     ),
     _List(
         "sources", "Sources of facts: the locations that they own, and how old their newest fact is", listings.Sources

@@ -2,14 +2,15 @@
 //!
 //! In: facts already checked. Out: changed records; values derived from them are renewed.
 
+use super::phantoms;
 use crate::availability::safety;
 use crate::state::State;
 use crate::state::catalogue::{Channel, Item, Location};
-use crate::state::ids::{LocationId, SkuId};
+use crate::state::ids::{LocationId, SkuId, SourceId};
 use crate::state::policies::{Freshness, OversellRule, Restriction, SafetyRule};
 use crate::wire::facts;
 
-pub(crate) fn item(state: &mut State, fact: &facts::Item<'_>) {
+pub(crate) fn item(state: &mut State, source: SourceId, fact: &facts::Item<'_>) {
     let sku = state.sku(&fact.sku);
     let kit: Vec<(SkuId, i64)> = fact.kit.iter().map(|c| (state.sku(&c.sku), c.quantity)).collect();
     let new = Item {
@@ -33,12 +34,13 @@ pub(crate) fn item(state: &mut State, fact: &facts::Item<'_>) {
         }
     }
     for alias in &new.aliases {
-        state.catalogue.aliases.insert(alias.clone(), sku);
+        phantoms::take_levels(state, source, alias, sku);
+        state.catalogue.add_alias(alias.clone(), sku);
     }
     if let Some(old) = state.set_item(sku, new) {
         let now = state.catalogue.item(sku).expect("just set").aliases.clone();
         for gone in old.aliases.iter().filter(|a| !now.contains(a)) {
-            state.catalogue.aliases.remove(gone);
+            state.catalogue.remove_alias(gone);
         }
         for (component, _) in old.kit {
             let still = state

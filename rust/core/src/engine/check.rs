@@ -24,6 +24,9 @@ pub(super) fn statement<'m>(ahead: &mut Foreseen<'_, 'm>, statement: &Statement<
     if ahead.names_at_most() >= NAMES_MAX {
         return reject("too-many-names: locations, channels, sources and regions are bounded to 60,000 each");
     }
+    if !matches!(statement.fact, Fact::StockLevel(_)) {
+        ahead.settle_levels();
+    }
     names_known(ahead, &statement.fact)?;
     clocks(ahead, &statement.source, &statement.fact)?;
     one_channel(ahead.state, &statement.fact)?;

@@ -5,6 +5,7 @@
 //! taken; a trial, a message of which all or nothing is taken, and any other message are judged by the same code.
 
 mod items;
+mod phantoms;
 
 use std::cell::OnceCell;
 
@@ -14,6 +15,7 @@ use crate::state::State;
 use crate::state::ids::{LocationId, SkuId};
 use crate::wire::facts::{AsOf, Fact, Statement, Text};
 use items::Declared;
+use phantoms::Named;
 
 /// A SKU: one that the state knows, or the nth that the message names first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -50,12 +52,14 @@ pub(super) struct Foreseen<'s, 'm> {
     /// What names are aliases of (None: of nothing any more), and by which fact of the message.
     aliases: HashMap<Text<'m>, (Option<SkuAhead>, usize)>,
     items: HashMap<SkuAhead, Declared<'m>>,
-    /// Known SKUs that the message gives more than levels: documents, rules, a place in a kit.
-    used: HashSet<SkuId>,
+    /// SKUs that the message gives more than levels and movements: documents, rules.
+    used: HashSet<SkuAhead>,
+    /// Levels that no movement has asked about yet: mostly a message has levels or movements, not both.
+    levels: Vec<(SkuAhead, Text<'m>, i64)>,
     /// Between which bounds the stock of a cell will be.
     spans: HashMap<(SkuAhead, Text<'m>), (i64, i64)>,
-    /// SKUs that some reservation names, found when first asked for.
-    reserved: OnceCell<HashSet<SkuId>>,
+    /// SKUs that some reservation or rule names, found when first asked for.
+    named: OnceCell<Named>,
 }
 
 impl<'s, 'm> Foreseen<'s, 'm> {
@@ -74,8 +78,9 @@ impl<'s, 'm> Foreseen<'s, 'm> {
             aliases: HashMap::new(),
             items: HashMap::new(),
             used: HashSet::new(),
+            levels: Vec::new(),
             spans: HashMap::new(),
-            reserved: OnceCell::new(),
+            named: OnceCell::new(),
         }
     }
 
@@ -154,7 +159,7 @@ impl<'s, 'm> Foreseen<'s, 'm> {
         sizes.into_iter().max().unwrap_or(0)
     }
 
-    /// The least and the most that will lie in a cell.
+    /// The least and the most that will lie in a cell, as far as movements and the levels of [`Self::settle_levels`] go.
     pub(super) fn span(&self, sku: Option<SkuAhead>, location: &str) -> (i64, i64) {
         let Some(sku) = sku else { return (0, 0) };
         if !self.spans.is_empty()
@@ -168,6 +173,13 @@ impl<'s, 'm> Foreseen<'s, 'm> {
         cell.map_or((0, 0), |cell| (cell.on_hand, cell.on_hand))
     }
 
+    /// Takes the levels so far into the bounds of their cells, before a movement is judged.
+    pub(super) fn settle_levels(&mut self) {
+        for (sku, location, on_hand) in std::mem::take(&mut self.levels) {
+            self.widen(sku, &location, |(low, high)| (low.min(on_hand), high.max(on_hand)));
+        }
+    }
+
     /// Takes note of what a fact that was judged good will change.
     pub(super) fn foresee(&mut self, statement: &Statement<'m>) {
         self.name_source(&statement.source);
@@ -177,12 +189,9 @@ impl<'s, 'm> Foreseen<'s, 'm> {
         match &statement.fact {
             Fact::StockLevel(f) => {
                 let sku = self.name_sku(&f.sku);
-                self.name_location(&f.location);
-                if self.owner(&f.location).is_none() {
-                    self.owners.insert(f.location.clone(), statement.source.clone());
-                }
+                self.own_location(&f.location, &statement.source);
                 let on_hand = self.in_base(sku, f.on_hand, f.unit.as_deref());
-                self.widen(sku, &f.location, |(low, high)| (low.min(on_hand), high.max(on_hand)));
+                self.levels.push((sku, f.location.clone(), on_hand));
             }
             Fact::StockDelta(f) => self.moved(&f.sku, &f.location, f.quantity, f.unit.as_deref()),
             Fact::Return(f) => self.moved(&f.sku, &f.location, f.quantity, f.unit.as_deref()),
@@ -258,14 +267,27 @@ impl<'s, 'm> Foreseen<'s, 'm> {
     }
 
     fn use_sku(&mut self, name: &Text<'m>) {
-        if let SkuAhead::Known(known) = self.name_sku(name) {
-            self.used.insert(known);
-        }
+        let sku = self.name_sku(name);
+        self.used.insert(sku);
     }
 
     fn name_location(&mut self, name: &Text<'m>) {
         if self.state.catalogue.location(name).is_none() {
             self.names.locations.insert(name.clone());
+        }
+    }
+
+    /// The first source to state a level of a location owns its levels.
+    fn own_location(&mut self, location: &Text<'m>, source: &Text<'m>) {
+        let known = self.state.catalogue.location(location);
+        if known.is_some_and(|id| self.state.location_owner[id.at()].is_some()) {
+            return;
+        }
+        if known.is_none() {
+            self.names.locations.insert(location.clone());
+        }
+        if !self.owners.contains_key(location.as_ref()) {
+            self.owners.insert(location.clone(), source.clone());
         }
     }
 

@@ -11,7 +11,7 @@ use crate::state::State;
 use crate::state::idempotency::{ANSWER_BYTES_MAX, Known, StoredAnswer};
 use crate::wire::batch::BatchWriter;
 use crate::wire::commands::{InMessage, parse_in_message};
-use crate::wire::facts::{self, Fact, Text, parse_statement};
+use crate::wire::facts::{self, Fact, FactError, Text, names, parse_statement};
 use crate::wire::keys::Asked;
 
 /// Why a message is not taken: the gateway answers its sender with 409 because of it.
@@ -133,7 +133,9 @@ pub fn well_formed(message: &[u8]) -> (usize, Vec<Rejected>) {
     };
     let mut rejected = Vec::new();
     for (index, raw) in parsed.facts.iter().enumerate() {
-        if let Err(error) = parse_statement(raw.get(), None, None) {
+        let read = parse_statement(raw.get(), None, None);
+        let named = read.and_then(|statement| names::check(&statement.fact).map_err(FactError::from));
+        if let Err(error) = named {
             rejected.push((index as i64, error.to_string()));
         }
     }

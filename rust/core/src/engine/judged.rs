@@ -9,8 +9,10 @@ use super::documents::Documents;
 use super::foreseen::Foreseen;
 use super::intake::{Created, Rejected};
 use crate::state::State;
+use crate::state::ids::Symbols;
+use crate::state::likeness::Likeness;
 use crate::wire::commands::{ATOMIC_FACTS_MAX, InMessage};
-use crate::wire::facts::{Statement, parse_statement};
+use crate::wire::facts::{FactError, Statement, Text, names, parse_statement};
 
 /// Which subject a message came by.
 #[derive(Debug, Clone, Copy)]
@@ -60,7 +62,7 @@ pub(super) fn body<'m>(state: &State, now_ms: i64, sender: Sender<'m>, messages:
         judged.rejected.sort_unstable_by_key(|(at, _)| *at);
         return judged;
     }
-    judged.created = ahead.new_skus().iter().map(|name| created(state, name)).collect();
+    judged.created = created(state, ahead.new_skus());
     judged
 }
 
@@ -77,17 +79,28 @@ fn one<'m>(
     if sender.policies_only && !statement.fact.is_policy() {
         return Err("not-a-policy".to_owned());
     }
+    names::check(&statement.fact).map_err(|flaw| FactError::from(flaw).to_string())?;
     check::statement(ahead, &statement)?;
     documents.take(ahead, before, &statement)?;
     ahead.foresee(&statement);
     Ok(statement)
 }
 
-fn created(_state: &State, name: &str) -> Created {
-    Created {
-        sku: name.to_owned(),
-        like: None,
+/// The new SKUs, each with a name that it is like: one that was known, or an earlier new one.
+fn created(state: &State, names: &[Text<'_>]) -> Vec<Created> {
+    let (mut new, mut likeness) = (Symbols::default(), Likeness::default());
+    let mut found = Vec::with_capacity(names.len());
+    for name in names {
+        let like = state.catalogue.like(name).or_else(|| likeness.of(&new, name));
+        let like = like.map(str::to_owned);
+        let (number, _) = new.intern(name);
+        likeness.add(number, name);
+        found.push(Created {
+            sku: name.to_string(),
+            like,
+        });
     }
+    found
 }
 
 #[cfg(test)]

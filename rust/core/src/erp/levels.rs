@@ -102,7 +102,10 @@ fn is_covered(state: &State, sku: SkuId, location: LocationId, movement: &Moveme
 
 /// A movement: no effect where a level covers it, else it counts on top until one does.
 pub(crate) fn movement(state: &mut State, sku: SkuId, location: LocationId, movement: Movement) {
-    if movement.on_hand == 0 && movement.unsellable == 0 || is_covered(state, sku, location, &movement) {
+    let is_nothing = movement.on_hand == 0 && movement.unsellable == 0;
+    // What a SKU moved whose name became an alias was dropped with its levels: taking it back moves nothing.
+    let is_dropped = state.catalogue.passed_on.contains_key(&sku);
+    if is_nothing || is_dropped || is_covered(state, sku, location, &movement) {
         return;
     }
     state.add_movement(sku, location, movement);

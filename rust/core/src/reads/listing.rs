@@ -5,6 +5,7 @@
 //! that no checkout waits for it; an entry keeps its place while it exists, so pages over changing data miss none that stood all
 //! the time and give none twice.
 
+mod anomalies;
 mod catalogue;
 mod documents;
 mod policies;
@@ -219,6 +220,7 @@ pub(crate) fn page(
         "locations" => catalogue::locations(state, asked, as_of),
         "channels" => catalogue::channels(state, asked, as_of),
         "sources" => catalogue::sources(state, asked, as_of),
+        "anomalies" => anomalies::page(state, asked, as_of),
         "policies" => policies::page(state, asked, as_of),
         "supplies" => documents::supplies(state, asked, as_of),
         "demands" => documents::demands(state, asked, as_of),

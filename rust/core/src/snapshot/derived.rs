@@ -24,7 +24,7 @@ fn aliases(state: &mut State) {
     for sku in (0..catalogue.skus.len() as u32).map(SkuId) {
         let aliases = catalogue.item(sku).map(|item| item.aliases.clone()).unwrap_or_default();
         for alias in aliases {
-            catalogue.aliases.insert(alias, sku);
+            catalogue.add_alias(alias, sku);
         }
     }
 }

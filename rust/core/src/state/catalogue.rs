@@ -4,6 +4,7 @@
 //! Always: a record exists for each number that a symbol table gave.
 
 use crate::state::ids::{ChannelId, LocationId, RegionId, SkuId, Symbols};
+use crate::state::likeness::Likeness;
 use crate::state::policies::Quotas;
 use crate::state::read_only::ReadOnly;
 use crate::state::stock::Block;
@@ -91,6 +92,10 @@ pub(crate) struct Catalogue {
     pub(crate) skus: Vec<Sku>,
     pub(crate) details: Vec<Detail>,
     pub(crate) aliases: hashbrown::HashMap<Box<str>, SkuId>,
+    /// SKUs whose name became the alias of another: what the name means from then on.
+    pub(crate) passed_on: hashbrown::HashMap<SkuId, SkuId>,
+    /// Names of SKUs that look alike.
+    pub(crate) likeness: Likeness,
     pub(crate) location_names: Symbols,
     pub(crate) locations: ReadOnly<Vec<Location>>,
     pub(crate) channel_names: Symbols,
@@ -116,10 +121,36 @@ static UNDECLARED: Channel = Channel {
 impl Catalogue {
     /// The SKU of a name or of an alias.
     pub(crate) fn sku(&self, name: &str) -> Option<SkuId> {
-        self.sku_names
-            .get(name)
-            .map(SkuId)
-            .or_else(|| self.aliases.get(name).copied())
+        let Some(own) = self.sku_names.get(name).map(SkuId) else {
+            return self.aliases.get(name).copied();
+        };
+        if self.passed_on.is_empty() {
+            return Some(own);
+        }
+        Some(self.passed_on.get(&own).copied().unwrap_or(own))
+    }
+
+    /// A SKU or an alias that a new name is like: equal but for case, width, composition or leading zeros.
+    pub(crate) fn like(&self, new: &str) -> Option<&str> {
+        self.likeness.of(&self.sku_names, new).or_else(|| {
+            let short = crate::state::likeness::folded(new)?;
+            self.aliases.get_key_value(short.as_str()).map(|(alias, _)| &**alias)
+        })
+    }
+
+    /// Makes a name an alias; a SKU that bears it passes the name on.
+    pub(crate) fn add_alias(&mut self, name: Box<str>, of: SkuId) {
+        if let Some(own) = self.sku_names.get(&name).map(SkuId).filter(|&own| own != of) {
+            self.passed_on.insert(own, of);
+        }
+        self.aliases.insert(name, of);
+    }
+
+    pub(crate) fn remove_alias(&mut self, name: &str) {
+        self.aliases.remove(name);
+        if let Some(own) = self.sku_names.get(name) {
+            self.passed_on.remove(&SkuId(own));
+        }
     }
 
     pub(crate) fn location(&self, name: &str) -> Option<LocationId> {

@@ -139,6 +139,13 @@ impl Cell {
         self.flags = (self.flags & flag::DIRTY) | flag::LEVEL | time | net | given;
     }
 
+    /// As before any level: movements count on top of 0.
+    pub(crate) fn unstamp(&mut self) {
+        self.as_of = 0;
+        self.source = SourceId(0);
+        self.flags &= flag::DIRTY;
+    }
+
     pub(crate) fn raw_as_of(&self) -> i64 {
         self.as_of
     }

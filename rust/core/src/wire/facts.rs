@@ -10,6 +10,7 @@ pub mod bounds;
 mod encode;
 mod envelope;
 pub(crate) mod fast_path;
+pub(crate) mod names;
 mod orders;
 mod parse;
 mod policies;

@@ -21,8 +21,13 @@ pub(super) fn item<'m>(ahead: &mut Foreseen<'_, 'm>, fact: &Item<'m>) -> Checked
         if let Some(of) = ahead.alias_of(alias).filter(|&of| Some(of) != own) {
             return Err(taken(ahead, alias, of));
         }
-        if ahead.own_name(alias).is_some() {
-            return Err(format!("alias-taken: {alias} is a SKU"));
+        let is_alias_already = ahead.alias_of(alias).is_some();
+        if let Some(phantom) = ahead.own_name(alias).filter(|_| !is_alias_already)
+            && let Some(why) = ahead.why_not_an_alias(phantom)
+        {
+            return Err(format!(
+                "alias-taken: {alias} is a SKU that {why}; a SKU can become an alias only while nothing but levels names it"
+            ));
         }
     }
     for component in &fact.kit {

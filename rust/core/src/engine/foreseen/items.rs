@@ -144,7 +144,14 @@ impl<'m> Foreseen<'_, 'm> {
         base
     }
 
-    /// The kits that name a SKU.
+    pub(super) fn is_in_a_kit(&self, sku: SkuAhead) -> bool {
+        let mut kits = Vec::new();
+        self.kits_with(sku, &mut kits);
+        kits.iter()
+            .any(|&kit| self.parts(kit).iter().any(|&(part, _)| part == sku))
+    }
+
+    /// The kits that name a SKU, or did before this message.
     fn kits_with(&self, sku: SkuAhead, into: &mut Vec<SkuAhead>) {
         if let SkuAhead::Known(known) = sku {
             let detail = self.state.catalogue.detail(known);
@@ -170,12 +177,8 @@ impl<'m> Foreseen<'_, 'm> {
 
     pub(super) fn declare(&mut self, fact: &Item<'m>) {
         let sku = self.name_sku(&fact.sku);
-        if let SkuAhead::Known(known) = sku {
-            self.used.insert(known);
-        }
         let mut kit = Vec::with_capacity(fact.kit.len());
         for component in &fact.kit {
-            self.use_sku(&component.sku);
             kit.push((self.name_sku(&component.sku), component.quantity));
         }
         let before = self.aliases_of(sku);
@@ -196,7 +199,7 @@ impl<'m> Foreseen<'_, 'm> {
         self.items.insert(sku, item);
     }
 
-    fn aliases_of(&self, sku: SkuAhead) -> Vec<Text<'m>> {
+    pub(super) fn aliases_of(&self, sku: SkuAhead) -> Vec<Text<'m>> {
         match (self.items.get(&sku), sku) {
             (Some(item), _) => item.aliases.clone(),
             (None, SkuAhead::Known(known)) => {

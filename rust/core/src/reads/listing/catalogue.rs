@@ -14,6 +14,9 @@ pub(super) fn skus(state: &State, asked: &Listing<'_>, as_of: &[u8]) -> Result<A
     let next = page.numbered(asked.from()?, state.catalogue.skus.len(), |page, n| {
         let sku = SkuId(n as u32);
         page.look(RECORD + state.cells(sku).len());
+        if state.catalogue.passed_on.contains_key(&sku) {
+            return; // its name is an alias now
+        }
         page.entry(|out| {
             open(out, "sku", state.catalogue.sku_name(sku));
             sku_fields(state, sku, out);

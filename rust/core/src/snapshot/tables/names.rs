@@ -217,6 +217,11 @@ pub(super) mod skus {
         let mut bytes = 0;
         for _ in 0..count {
             named(&mut state.catalogue.sku_names, &mut bytes, input)?;
+            let number = state.catalogue.skus.len() as u32;
+            let Catalogue {
+                sku_names, likeness, ..
+            } = &mut state.catalogue;
+            likeness.add(number, sku_names.name(number));
             state.catalogue.skus.push(Sku::default());
         }
         Ok(())

@@ -26,6 +26,17 @@ impl State {
         old
     }
 
+    /// Forgets what was declared of a SKU.
+    pub(crate) fn drop_item(&mut self, sku: SkuId) {
+        let item = self
+            .catalogue
+            .detail_if_any(sku)
+            .and_then(|detail| detail.item.as_mut().take());
+        if let Some(item) = item {
+            swap(&mut self.digest, Entity::Item, &encodings::item_bytes(sku, &item), &[]);
+        }
+    }
+
     pub(crate) fn set_location(&mut self, id: LocationId, location: Location) -> Location {
         let new = encodings::location_bytes(id, &location);
         let old = std::mem::replace(&mut self.catalogue.locations.as_mut()[id.at()], location);

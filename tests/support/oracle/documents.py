@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.support.oracle.edition import new
-from tests.support.oracle.world import Identity, Key, World
+from tests.support.oracle.world import Identity, Key, World, later
 
 Fact = dict[str, Any]
 WITHOUT_IDENTITY = ("order.ack", "stock.level")
@@ -72,12 +72,12 @@ def is_news(world: World, key: Key, fact: Fact) -> bool:
         world.ignore("repeat", "repeats")
         return False
     versions = version is not None or known.version is not None
-    if fact["kind"] in IN_ORDER and new("supplies are ordered") and (version is None or known.version is None):
-        then, now = known.body.get("as_of"), fact.get("as_of")
-        if then is not None and now is not None and now < then:
+    if fact["kind"] in IN_ORDER and new("supplies are ordered") and not (newer and known.version is not None):
+        then, now = known.body.get("as_of") if not known.forgotten else None, fact.get("as_of")
+        if then is not None and now is not None and later(then, now):
             world.ignore("stale", "stale_supplies")
             return False
-        newer = newer or (then is not None and now is not None and now > then)
+        newer = newer or (then is not None and now is not None and later(now, then))
         opens = fact["status"] in ("open", "shipped") and known.body["status"] in ("received", "cancelled")
         if not newer and opens:
             world.ignore("closed-supply", "closed_supplies")
@@ -85,5 +85,5 @@ def is_news(world: World, key: Key, fact: Fact) -> bool:
     if not newer and (versions or fact["kind"] not in REPLACEABLE):
         world.ignore("conflicting-body", "anomalies")
         return False
-    known.version, known.body = version, body
+    known.version, known.body, known.forgotten = version, body, False
     return True

@@ -79,7 +79,9 @@ def level(world: World, fact: Fact) -> None:
             world.count("level_conflicts")
     taken(world, held, now, cell)
     world.levels[cell] = now
-    world.movements = [move for move in world.movements if not ((move.sku, move.location) == cell and move.counts)]
+    for move in world.movements:
+        if (move.sku, move.location) == cell and held is not None and held.reset:
+            move.absorbed, move.counts = move.absorbed or not move.counts, False
     for move in world.movements:
         comparable = move.source == now.source or isinstance(move.as_of, datetime)
         if (move.sku, move.location) == cell and (not comparable or type(move.as_of) is not type(now.as_of)):
@@ -207,6 +209,8 @@ def ownership(world: World, fact: Fact) -> None:
             for unit in reservation.units:
                 if unit.shipped is not None and unit.node is not None and unit.node.location == place.name:
                     unit.known_to = fact["owner"]
+        for (_, name), level in world.levels.items():
+            level.reset = level.reset or name == place.name
     place.owner = fact["owner"]
     place.former.discard(fact["owner"])
 
@@ -218,6 +222,11 @@ def source_reset(world: World, fact: Fact) -> None:
             level.reset = True
     if fact.get("sku") is None and fact.get("location") is None:
         world.clocks.pop(fact["owner"], None)
+        for line in world.supplies.values():
+            if line.key[0] == fact["owner"]:
+                line.as_of = None
+        for (source, kind, *_), document in world.identities.items():
+            document.forgotten = document.forgotten or (source == fact["owner"] and kind in ("supply", "transfer"))
 
 
 def restriction(world: World, fact: Fact) -> None:

@@ -116,6 +116,6 @@ def unship(
             acknowledge_unit(unit, one, at, places)
         quantity -= 1
     if quantity and location is not None:
-        world.movements.append(Movement(sku, location, source, as_of, quantity))
+        world.move(Movement(sku, location, source, as_of, quantity))
     elif quantity:
         world.count("unlocated", quantity)

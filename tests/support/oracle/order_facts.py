@@ -95,7 +95,7 @@ def update(world: World, found: list[Reservation], key: Key, was: str) -> None:
         if quantity > 0:
             chosen = take_off(world, found, key, sku, location, quantity)
             document.beyond[sku, location] = document.beyond.get((sku, location), 0) + quantity - chosen
-    if any(change.values()) or turned:
+    if (any(change.values()) or turned) and new("documents are withdrawn"):
         take_up(world, found)
 
 

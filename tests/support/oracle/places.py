@@ -81,6 +81,7 @@ def put_at(unit: Unit, node: Node | None, by: str | None = None) -> None:
     """To another node. At another place, what the other sources saw of the unit before says nothing any more."""
     was, unit.node = place_of(unit), node
     if place_of(unit) != was:
+        unit.arrived = None
         for source, watch in unit.watches.items():
             if source != by:
                 newest = max((as_of for as_of, _ in watch.named), default=None)

@@ -65,11 +65,11 @@ def refuse(world: World, fact: Fact) -> str | None:
         both_times = isinstance(as_of, datetime) and all(world.clocks.get(o or "") is datetime for o in owners)
         if kind in MOVEMENTS and owners and not both_times:
             return "foreign-clock"
-        former = any(source in world.locations[name].former for name in locations_named(fact))
-        if kind in MOVEMENTS and former:
-            return "foreign-clock"
     if new("one order number, two channels") and is_ambiguous(world, fact):
         return "ambiguous-order"
+    former = any(source in world.locations[name].former for name in locations_named(fact))
+    if former and kind in MOVEMENTS:
+        return "foreign-clock"
     if kind in OF_ORDERS and any(has_no_unit(world, fact, line) for line in [fact, *(fact.get("lines") or [])]):
         return "unknown-unit"
     if new("rules without effect") and has_no_effect(world, fact):

@@ -86,4 +86,4 @@ def count(world: World, document: Identity, brought: Counter[str]) -> None:
         more = now.get((sku, good), 0) - was.get((sku, good), 0)
         if more:
             unsellable = 0 if good else more
-            world.movements.append(Movement(sku, body["location"], body["source"], body["as_of"], more, unsellable))
+            world.move(Movement(sku, body["location"], body["source"], body["as_of"], more, unsellable))

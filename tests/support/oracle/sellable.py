@@ -51,7 +51,8 @@ def inside(world: World, unit: Unit) -> bool:
         return True
     seen = acks_here(unit, level.source) + [as_of for source, as_of in unit.acks if source == level.source]
     acked = any(covers(level, level.source, as_of) for as_of in seen)
-    return acked and counts_open_orders(level)
+    there = unit.arrived is None or covers(level, *unit.arrived)
+    return acked and there and counts_open_orders(level)
 
 
 def owed(world: World, sku: str, location: str) -> int:

@@ -150,7 +150,7 @@ def surplus(
     sku, location = cell
     document.beyond[cell] = document.beyond.get(cell, 0) + quantity
     if quantity and location is not None:
-        world.movements.append(Movement(sku, location, source, as_of, -quantity))
+        world.move(Movement(sku, location, source, as_of, -quantity))
     elif quantity > 0 or (quantity and not new("documents are withdrawn")):
         world.count("unlocated", abs(quantity))
 

@@ -13,7 +13,22 @@ from tests.support.oracle.documents import is_news, key_of
 from tests.support.oracle.edition import new
 from tests.support.oracle.places import put_at
 from tests.support.oracle.sellable import inside
-from tests.support.oracle.world import Key, Level, Movement, Node, Off, Rise, Supply, SupplyKey, Unit, World, covers
+from tests.support.oracle.world import (
+    AsOf,
+    Identity,
+    Key,
+    Level,
+    Movement,
+    Node,
+    Off,
+    Rise,
+    Supply,
+    SupplyKey,
+    Unit,
+    World,
+    covers,
+    later,
+)
 
 Fact = dict[str, Any]
 Counts = dict[tuple[str, str | None], int]
@@ -40,7 +55,7 @@ def tell(world: World, told: Supply) -> None:
     world.supplies[key] = told
     forget_what_it_counts(world, old, told)
     for rise in world.rises:
-        if told.as_of is not None and told.as_of < rise.as_of:  # type: ignore[operator]
+        if told.as_of is not None and later(rise.as_of, told.as_of):
             presume(world, rise, [told])
     bound = bound_to(world, key)
     same_goods = old is not None and old.sku == told.sku
@@ -72,7 +87,7 @@ def forget_what_it_counts(world: World, old: Supply | None, told: Supply) -> Non
     if old is not None and old.sku != told.sku:
         off = []
     elif told.as_of is not None:
-        off = [one for one in off if one.as_of > told.as_of]  # type: ignore[operator]
+        off = [one for one in off if later(one.as_of, told.as_of)]
     elif old is not None and told.version is not None and (old.version is None or told.version > old.version):
         off = []
     elif old is not None:
@@ -90,10 +105,11 @@ def lessen(off: list[Off], quantity: int) -> int:
     return quantity - left
 
 
-def arrive(world: World, line: SupplyKey, quantity: int, location: str) -> None:
+def arrive(world: World, line: SupplyKey, quantity: int, location: str, as_of: AsOf) -> None:
     """Of the units that are bound to a line, so many move to the shelf, the oldest first."""
     for unit in bound_to(world, line)[: max(0, quantity)]:
         put_at(unit, Node(location))
+        unit.arrived = line[0], as_of
 
 
 # --- receipts and transfers -------------------------------------------------------------------------------------------
@@ -112,18 +128,20 @@ def receipt(world: World, fact: Fact) -> None:
     line = (fact["source"], fact["ref"], str(fact["line"]))
     explain(world, cell, line, fact, change)
     known = world.supplies.get(line)
-    if known is None or known.as_of is None or as_of > known.as_of:
+    if known is None or known.as_of is None or later(as_of, known.as_of):
         if known is not None and known.status == "open" and known.sku == fact["sku"]:
-            arrive(world, line, min(change, world.still_open(known)), fact["location"])
+            arrive(world, line, min(change, world.still_open(known)), fact["location"], as_of)
         world.off.setdefault(line, []).append(Off(as_of, change))
 
 
 def explain(world: World, cell: tuple[str, str], line: SupplyKey, fact: Fact, quantity: int) -> None:
     """A receipt that comes after the level that counted it is what that level was presumed to have received."""
+    as_of: AsOf = fact["as_of"]
     lines = [s.key for s in world.supplies.values() if (s.sku, s.location) == cell and s.key[0] == fact["source"]]
     for key in sorted(lines, key=lambda one: (one != line, one)):
         for one in world.off.get(key, []):
-            if one.presumed and (one.since is None or one.since < fact["as_of"]) and fact["as_of"] <= one.as_of:
+            after_the_level_before = one.since is None or later(as_of, one.since)
+            if one.presumed and after_the_level_before and not later(as_of, one.as_of):
                 quantity -= lessen([one], max(0, quantity))
 
 
@@ -136,10 +154,9 @@ def moved(world: World, key: Key, counts: Counts, fact: Fact) -> Counts:
         if quantity:
             sku, location = cell
             assert location is not None
-            world.movements.append(Movement(sku, location, fact["source"], fact["as_of"], quantity))
-            level = world.levels.get((sku, location))
-            world.movements[-1].counts = level is not None and level.reset
-    if all(covers(world.levels.get((sku, at or "")), fact["source"], fact["as_of"]) for sku, at in change):
+            world.move(Movement(sku, location, fact["source"], fact["as_of"], quantity))
+    alone = fact["kind"] == "stock.delta"  # the others change their supply line in any case
+    if alone and all(covers(world.levels.get((sku, at or "")), fact["source"], fact["as_of"]) for sku, at in change):
         world.ignore("covered", "covered")
     return change
 
@@ -148,19 +165,44 @@ def transfer(world: World, fact: Fact) -> None:
     """Off one location when it was shipped; supply of the other until it is received, then on hand there."""
     key = key_of(fact)
     assert key is not None
-    if not is_news(world, key, fact):
-        return
     sku, status = fact["sku"], fact["status"]
     quantity = fact["quantity"] * (world.items[sku].factor(fact.get("unit")) or 1)
-    counts: Counts = {} if status == "cancelled" else {(sku, fact["from"]): -quantity}
+    known = world.identities.get(key)
+    if not is_news(world, key, fact):
+        if (
+            known is not None
+            and known.left is None
+            and status == "shipped"
+            and world.ignored in ("stale", "lower-version")
+        ):
+            left_before(world, known, fact, quantity)
+        return
+    document = world.identities[key]
+    if status == "shipped":
+        document.left = fact["as_of"], quantity
+    gone = 0 if status == "cancelled" else document.left[1] if document.left is not None else quantity
+    counts: Counts = {(sku, fact["from"]): -gone} if gone else {}
     if status == "received":
         counts[sku, fact["to"]] = counts.get((sku, fact["to"]), 0) + quantity
     moved(world, key, counts, fact)
     line = (fact["source"], f"transfer {fact['ref']}", str(fact.get("line") or ""))
-    due = date.fromisoformat(fact["due"]) if fact.get("due") else None
+    due = date.fromisoformat(fact["due"]) if fact.get("due") else world.today
     told = Supply(line, sku, fact["to"], quantity, due, "open" if status == "shipped" else status)
     told.as_of, told.version = fact["as_of"], fact.get("version")
+    if status == "received":
+        arrive(world, line, quantity, fact["to"], fact["as_of"])
     tell(world, told)
+
+
+def left_before(world: World, document: Identity, fact: Fact, quantity: int) -> None:
+    """An older statement says when the units left, and how many: they are off their location from then on."""
+    document.left = fact["as_of"], quantity
+    ended, cell = document.body, (fact["sku"], fact["from"])
+    counted = -document.named.get(cell, 0)
+    world.move(Movement(*cell, ended["source"], ended["as_of"], quantity if counted == 0 else counted))
+    world.move(Movement(*cell, fact["source"], fact["as_of"], -quantity))
+    if counted:
+        document.named[cell] = -quantity
 
 
 # --- presumed receipts ------------------------------------------------------------------------------------------------
@@ -174,11 +216,11 @@ def taken(world: World, old: Level | None, now: Level, cell: tuple[str, str]) ->
         if here and covers(now, move.source, move.as_of) and not covers(old, move.source, move.as_of):
             before += move.on_hand
     left = now.on_hand + gone(world, now, cell) - before
-    if left > 0 and new("receipts are presumed"):
+    if left > 0 and new("receipts are presumed") and world.rule("presume_receipts"):
         since = old.as_of if old is not None else None
         rise = Rise(now.source, cell[0], cell[1], since, now.as_of, left)
         world.rises.append(rise)
-        told = [s for s in world.supplies.values() if s.as_of is None or s.as_of < now.as_of]  # type: ignore[operator]
+        told = [s for s in world.supplies.values() if s.as_of is None or later(now.as_of, s.as_of)]
         presume(world, rise, told)
 
 
@@ -202,5 +244,5 @@ def presume(world: World, rise: Rise, lines: list[Supply]) -> None:
         quantity = min(rise.left, world.still_open(line))
         if quantity > 0:
             rise.left -= quantity
-            arrive(world, line.key, quantity, rise.location)
+            arrive(world, line.key, quantity, rise.location, rise.as_of)
             world.off.setdefault(line.key, []).append(Off(rise.as_of, quantity, True, rise.since))

@@ -170,6 +170,7 @@ class Unit:
     document: Key | None = None  # the one that says so
     stood: tuple[Node | None, dict[str, Watch]] | None = None  # before it was shipped
     said_since: list[tuple[str, AsOf, list[str] | None]] = field(default_factory=list)  # acks of it while shipped
+    arrived: tuple[str, AsOf] | None = None  # on the shelf where it is, from the supply that it was bound to
     known_to: str | None = None  # the source that took over the location from which it had been shipped
     fulfilled: bool = False  # over HTTP; a shipment fact may still cover it
 
@@ -218,6 +219,8 @@ class Identity:
     body: dict[str, Any]
     named: dict[tuple[str, str | None], int] = field(default_factory=dict)  # base units by SKU and location
     beyond: dict[tuple[str, str | None], int] = field(default_factory=dict)  # of these, what its order had not open
+    forgotten: bool = False  # its `as_of`, by a reset of its source
+    left: tuple[AsOf, int] | None = None  # of a transfer: when it was shipped, and how many units
     counted: dict[tuple[str, bool], int] = field(default_factory=dict)  # of a return: by SKU, and whether sellable
 
 
@@ -259,6 +262,11 @@ class World:
         self.ignored = reason
         self.count(counted)
 
+    def move(self, movement: Movement) -> None:
+        level = self.levels.get((movement.sku, movement.location))
+        movement.counts = level is not None and level.reset
+        self.movements.append(movement)
+
     def still_open(self, supply: Supply) -> int:
         return max(0, supply.quantity - sum(off.quantity for off in self.off.get(supply.key, [])))
 
@@ -297,7 +305,13 @@ RULES = {
     "renewals_max": 5,
     "expire_batch_max": 10_000,
     "clock_skew_ms": 300_000,
+    "presume_receipts": 1,
 }
+
+
+def later(one: AsOf, other: AsOf) -> bool:
+    """Times and numbers are not compared."""
+    return type(one) is type(other) and one > other  # type: ignore[operator]
 
 
 def covers(level: Level | None, source: str, as_of: AsOf) -> bool:

@@ -33,6 +33,10 @@ COMPLETE: dict[str, list[str]] = {
     "snapshots": ["--data", "USED"],
     "config show": [],
     "config check": [],
+    **{f"get {name}": [] for name in ("channels", "deficits", "demands", "locations", "policies", "reservations")},
+    **{f"get {name}": [] for name in ("skus", "sources", "supplies")},
+    "get sku": ["MUG"],
+    "nats-context": ["--data", "USED", "--output", "NEW"],
     "cluster": ["--data", "NEW"],
 }
 URLS = [
@@ -76,6 +80,7 @@ NONSENSE: dict[str, list[str]] = {
     "--host": ["", "nowhere.invalid", "a b", "192.0.2.1", "[", "x" * 300, "caf\udcff"],
     "--key": ["", "a b", "caf\u00e9", "a\r\nHost: b", "\udcff"],
     "--kind": ["level"],
+    "--limit": [*NUMBERS, "0"],
     "--locations": [*NUMBERS, "0", "101"],
     "--log-level": ["loud"],
     "--loop": ["fast"],
@@ -84,6 +89,7 @@ NONSENSE: dict[str, list[str]] = {
     "--nats-cert": FILES,
     "--nats-creds": FILES,
     "--nats-key": FILES,
+    "--name": ["", "a/b", "a b", "x" * 65, "caf\u00e9", ".hidden"],
     "--node": NAMES,
     "--operations": ["fly", "read,fly"],
     "--overlap": ["some", "99999999d", "1.5h", LONG_NUMBER + "s"],
@@ -112,11 +118,18 @@ OF_VERB: dict[tuple[str, str], list[str]] = {
     **{(verb, "--data"): DIRECTORIES for verb in ("keys list", "keys revoke", "keys rotate")},
     **{
         (verb, "--data"): [*DIRECTORIES, "EMPTY"]
-        for verb in ("state", "explain", "import", "repair", "verify", "snapshots")
+        for verb in (
+            *("state", "explain", "import", "repair", "verify", "snapshots", "nats-context"),
+            *(name for name in COMPLETE if name.startswith("get ")),
+        )
     },
+    ("nats-context", "--output"): ["", "FILE/below", "EMPTY"],
 }
 # Any text is right: it is looked up by the gateway or in the log, and is not there.
-ANY_TEXT = {"--channel", "--region", "--no-goods", "--trust"}
+ANY_TEXT = {
+    *("--channel", "--region", "--no-goods", "--trust", "--after", "--sku", "--location", "--order-ref", "--owner"),
+    *("--status", "--state"),
+}
 # Naming another data directory or gateway takes these out of the complete line.
 INSTEAD = {"--data": ("--gateway", "--data"), "--gateway": ("--gateway",), "--port": ("--port",), "--auth": ("--auth",)}
 

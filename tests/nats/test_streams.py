@@ -39,7 +39,7 @@ async def test_streams_are_made_as_designed_and_found_again(connection: Connecti
     }
     assert wanted.items() <= log.items()
     incoming = (await connection.api("STREAM.INFO.HF_main_IN"))["config"]
-    assert incoming["subjects"] == ["hf.main.in.erp.*", "hf.main.in.woo.*", "hf.main.in.policy"]
+    assert incoming["subjects"] == ["hf.main.in.>"]
     assert incoming["max_msg_size"] == 512 * 1024
     assert incoming["deny_delete"] is True
     assert incoming["duplicate_window"] == 600 * 10**9
@@ -131,3 +131,31 @@ def test_names_follow_from_the_scope() -> None:
     assert names.incoming_subject("policy", None) == "hf.eu.in.policy"
     assert names.dead_subject("hf.eu.in.erp.acme") == "hf.eu.dlq.erp"
     assert names.dead_subject("") == "hf.eu.dlq.unknown"
+
+
+async def test_an_in_of_before_takes_every_subject_from_now_on_and_keeps_the_rest(connection: Connection) -> None:
+    await ensure_streams(connection, NAMES, LogSettings())
+    made = (await connection.api("STREAM.INFO.HF_main_IN"))["config"]
+    await connection.api("STREAM.DELETE.HF_main_IN")
+    before = ["hf.main.in.erp.*", "hf.main.in.woo.*", "hf.main.in.policy"]
+    await connection.api("STREAM.CREATE.HF_main_IN", made | {"subjects": before, "max_bytes": 1 << 24})
+    for number in range(3):
+        await connection.request("hf.main.in.erp.acme", b"%d" % number, 1_000)
+    await ensure_streams(connection, NAMES, LogSettings(), create=False)
+    untouched = (await connection.api("STREAM.INFO.HF_main_IN"))["config"]
+    assert untouched["subjects"] == before, "who only reads changes nothing"
+    for _ in range(2):
+        await ensure_streams(connection, NAMES, LogSettings())
+        found = (await connection.api("STREAM.INFO.HF_main_IN"))["config"]
+        assert found == made | {"max_bytes": 1 << 24} | {"metadata": found.get("metadata")}
+    await connection.request("hf.main.in.no.family.of.ours", b"3", 1_000)
+    assert (await stream_state(connection, "HF_main_IN")).last_sequence == 4
+
+
+@pytest.mark.parametrize("subjects", [["hf.main.in.erp.*"], ["hf.main.in.erp.*", "hf.main.in.woo.*"]])
+async def test_an_in_with_other_subjects_is_refused(connection: Connection, subjects: list[str]) -> None:
+    await ensure_streams(connection, NAMES, LogSettings())
+    config = (await connection.api("STREAM.INFO.HF_main_IN"))["config"]
+    await connection.api("STREAM.UPDATE.HF_main_IN", config | {"subjects": subjects})
+    with pytest.raises(StreamMismatchError, match="subjects are"):
+        await ensure_streams(connection, NAMES, LogSettings())

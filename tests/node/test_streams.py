@@ -41,6 +41,31 @@ async def test_a_raw_message_published_to_in_is_taken_like_any_other(
         assert batch["facts"][0]["source"] == "acme"
 
 
+TAILS = ("shop.acme", "erp", "erp.acme.more", "policy.acme", "x")
+
+
+async def test_a_message_that_fits_no_family_is_dead_and_the_next_one_is_taken(
+    server: EmbeddedServer, outside: Connection
+) -> None:
+    async with leading(server.endpoint) as node:
+        await stocked(node)
+        body = orjson.dumps({"facts": [LEVEL]})
+        for tail in TAILS:
+            await outside.request(f"hf.main.in.{tail}", body, 1_000)
+        await outside.request("hf.main.in.erp.acme", body, 1_000)
+        await until(lambda: node.state()["in_upto"] == 2 + len(TAILS))
+        await until(lambda: node.counters()["dead_letters_total"] == len(TAILS))
+        assert node.tallies()["dead_letters"] == {"unknown-subject": len(TAILS)}
+        answer = await node.read(lambda engine, as_of: engine.availability("MUG", "web", None, None, as_of))
+        assert orjson.loads(answer[1])["sellable"] == 5
+        for at in range(1, len(TAILS) + 1):
+            assert await get_message(outside, "HF_main_DLQ", at) == body
+            letter = (await outside.api("STREAM.MSG.GET.HF_main_DLQ", {"seq": at}))["message"]
+            assert letter["subject"].split(".")[3] in {"erp", "policy", "unknown"}
+    report = await verify(server.endpoint)
+    assert report.ok
+
+
 async def test_what_is_malformed_lands_in_the_dead_letters_and_the_stream_goes_on(
     server: EmbeddedServer, outside: Connection
 ) -> None:
@@ -157,7 +182,7 @@ async def test_verify_finds_an_in_that_lost_what_log_has_taken(server: EmbeddedS
     async with leading(server.endpoint) as node:
         await stocked(node)
     await outside.api("STREAM.DELETE.HF_main_IN")
-    config = {"name": "HF_main_IN", "subjects": ["hf.main.in.erp.*", "hf.main.in.woo.*", "hf.main.in.policy"]}
+    config = {"name": "HF_main_IN", "subjects": ["hf.main.in.>"]}
     more = {"storage": "file", "discard": "new", "deny_delete": True, "max_msg_size": 512 * 1024, "num_replicas": 1}
     await outside.api("STREAM.CREATE.HF_main_IN", config | more)
     report = await verify(server.endpoint)

@@ -17,6 +17,8 @@ from holdfast.settings import LogSettings
 
 log = structlog.get_logger(__name__)
 
+FAMILIES = ("erp", "woo", "policy")
+"""Of sources: what stands after `hf.<scope>.in.`; whatever else comes there goes to the dead letters."""
 _STREAM_NOT_FOUND = 10059
 _NO_ROOM = {10023, 10028, 10047}
 _MS_IN_NS = 1_000_000
@@ -83,9 +85,10 @@ class Names:
         return f"hf.{self.scope}.in.{tail}"
 
     def dead_subject(self, incoming_subject: str) -> str:
-        """The dead letters of the family that `incoming_subject` belongs to."""
+        """The dead letters of the family that `incoming_subject` belongs to; `unknown` where it is of none."""
         tokens = incoming_subject.split(".")
-        return f"hf.{self.scope}.dlq.{tokens[3] if len(tokens) > 3 else 'unknown'}"
+        family = tokens[3] if len(tokens) > 3 else ""
+        return f"hf.{self.scope}.dlq.{family if family in FAMILIES else 'unknown'}"
 
 
 def configurations(names: Names, settings: LogSettings) -> list[dict[str, Any]]:
@@ -106,7 +109,7 @@ def configurations(names: Names, settings: LogSettings) -> list[dict[str, Any]]:
         common
         | {
             "name": names.incoming,
-            "subjects": [f"hf.{names.scope}.in.erp.*", f"hf.{names.scope}.in.woo.*", f"hf.{names.scope}.in.policy"],
+            "subjects": [f"hf.{names.scope}.in.>"],
             "max_bytes": settings.in_bytes_max,
             "max_msg_size": settings.in_message_bytes_max,
             "duplicate_window": settings.in_duplicate_window_ms * _MS_IN_NS,
@@ -196,6 +199,8 @@ async def ensure_streams(connection: Connection, names: Names, settings: LogSett
                 )
             found = await _create(connection, wanted)
             log.info("stream-made", stream=wanted["name"])
+        elif sorted(found["subjects"]) == _subjects_before(names):
+            found = await _widened(connection, wanted, found) if create else found | {"subjects": wanted["subjects"]}
         wrong = contradictions(wanted, found)
         if wrong:
             raise StreamMismatchError(
@@ -216,6 +221,20 @@ async def _create(connection: Connection, wanted: dict[str, Any]) -> dict[str, A
             ) from error
         raise
     return made
+
+
+def _subjects_before(names: Names) -> list[str]:
+    """What IN took until messages that fit no family were taken too."""
+    return sorted([f"hf.{names.scope}.in.erp.*", f"hf.{names.scope}.in.woo.*", f"hf.{names.scope}.in.policy"])
+
+
+async def _widened(connection: Connection, wanted: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:
+    """IN as an older version made it, with the subjects of now; all else stays as an operator may have set it."""
+    changed: dict[str, Any] = (
+        await connection.api(f"STREAM.UPDATE.{wanted['name']}", found | {"subjects": wanted["subjects"]})
+    )["config"]
+    log.info("stream-widened", stream=wanted["name"], subjects=changed["subjects"])
+    return changed
 
 
 async def _configuration(connection: Connection, stream: str, patience_ms: int) -> dict[str, Any] | None:

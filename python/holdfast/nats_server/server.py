@@ -86,6 +86,8 @@ class EmbeddedServer:
         self._password = member.password if member is not None else secrets.token_urlsafe(24)
         self._system_password = secrets.token_urlsafe(24)
         self._port = 0
+        # Servers of one cluster have a port each.
+        self._wanted_port = settings.server_port if member is None else 0
         self._configured_port = 0
         self._child: subprocess.Popen[bytes] | None = None
         self._watch: asyncio.Task[None] | None = None
@@ -144,7 +146,7 @@ class EmbeddedServer:
     async def _start_child(self) -> None:
         deadline = time.monotonic() + self._settings.server_start_timeout_ms / 1000
         while True:
-            self._port = self._port or _free_port()
+            self._port = self._port or self._wanted_port or _free_port()
             if self._configured_port != self._port:
                 self._write_config()
                 self._configured_port = self._port
@@ -154,6 +156,10 @@ class EmbeddedServer:
             if server_id:
                 break
             await self._end_child()
+            if self._wanted_port and "address already in use" in why:
+                raise ServerStartError(
+                    f"another program listens on port {self._wanted_port} (`log.server_port`); choose another one, or 0"
+                )
             if time.monotonic() >= deadline or "address already in use" not in why:
                 raise ServerStartError(f"nats-server did not start: {why}; its log is {self._store.log_file}")
             if self.restarts_total == 0:

@@ -140,6 +140,12 @@ class LogSettings:
     # The embedded server.
     server_payload_bytes_max: int = 1 * MIB
     server_memory_bytes_max: int = 64 * MIB
+    server_port: int = public(
+        0,
+        "Port of the own nats-server, on loopback, for the nats CLI and adapters; 0: a free one at each start.",
+        lowest=0,
+        highest=65_535,
+    )
     server_log_bytes_max: int = public(
         8 * MIB,
         "Size at which the log file of the own nats-server is rotated.",

@@ -119,7 +119,10 @@ impl World {
     pub(crate) fn try_fact(&mut self, source: &str, kind: &str, mut fields: Value) -> Result<(), String> {
         fields["kind"] = json!(kind);
         self.in_sequence += 1;
-        let (subject, payload) = (format!("hf.main.in.{source}"), json!({"facts": [fields]}).to_string());
+        let (subject, payload) = (
+            format!("hf.main.in.erp.{source}"),
+            json!({"facts": [fields]}).to_string(),
+        );
         let message = Incoming {
             sequence: self.in_sequence,
             subject: &subject,

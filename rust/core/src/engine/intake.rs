@@ -10,12 +10,14 @@ use crate::engine::Decision;
 use crate::state::State;
 use crate::state::idempotency::{ANSWER_BYTES_MAX, Known, StoredAnswer};
 use crate::wire::batch::BatchWriter;
-use crate::wire::commands::{InMessage, parse_in_message};
+use crate::wire::commands::{InMessage, POLICY_SOURCE, parse_in_message};
 use crate::wire::facts::{self, Fact, FactError, Text, names, parse_statement};
 use crate::wire::keys::Asked;
 
 /// Why a message is not taken: the gateway answers its sender with 409 because of it.
 const CONFLICT: &str = "idempotency-conflict: the key was used for another request";
+/// Why a message is dead whose subject is of no family of sources.
+const UNKNOWN_SUBJECT: &str = "unknown-subject";
 /// Entries of `ignored` and of `created` that one message is answered with; the counts say how many there are.
 const LISTED_MAX: usize = 100;
 
@@ -152,14 +154,39 @@ pub(crate) fn dry_run(state: &State, now_ms: i64, source: &str, policies_only: b
     }
 }
 
+/// Who sent it: the right to publish is granted by subject, so the subject identifies the source. None: nobody may.
+fn sender_of(subject: &str) -> Option<Sender<'_>> {
+    let mut tokens = subject.split('.').skip(2);
+    let found = match (tokens.next()?, tokens.next()?, tokens.next()) {
+        ("in", "policy", None) => Sender {
+            source: POLICY_SOURCE,
+            policies_only: true,
+        },
+        ("in", "erp" | "woo", Some(source)) => Sender {
+            source,
+            policies_only: false,
+        },
+        _ => return None,
+    };
+    tokens.next().is_none().then_some(found)
+}
+
 /// Takes one message of IN.
 pub(crate) fn take_in(state: &mut State, message: &Incoming<'_>, writer: &mut BatchWriter, decision: &mut Decision) {
-    // The right to publish is granted by subject, so the subject identifies the source.
-    let source = message.subject.rsplit('.').next().unwrap_or_default();
-    let sender = Sender {
-        source,
-        policies_only: message.subject.ends_with(".in.policy"),
+    let Some(sender) = sender_of(message.subject) else {
+        let reason = format!("{UNKNOWN_SUBJECT}: nothing is read from {}", message.subject);
+        decision.dead.push(Dead {
+            sequence: message.sequence,
+            index: -1,
+            reason: reason.clone(),
+            raw: message.payload.to_vec(),
+        });
+        return decision.received.push(Received {
+            sequence: message.sequence,
+            outcome: Outcome::refused(reason),
+        });
     };
+    let source = sender.source;
     let parsed = parse_in_message(message.payload).map_err(|error| error.to_string());
     let is_foreign = |parsed: &InMessage<'_>| parsed.source.as_deref().is_some_and(|stated| stated != source);
     let outcome = match &parsed {

@@ -130,7 +130,8 @@ impl Process {
     }
 
     fn decide(&mut self, (facts, asks, wait_ms): &Step, source: &str) -> Decided {
-        let subject = format!("hf.main.in.{source}");
+        let family = if source == "policy" { "" } else { "erp." };
+        let subject = format!("hf.main.in.{family}{source}");
         let payloads: Vec<String> = facts.iter().map(|fact| format!("{{\"facts\":[{fact}]}}")).collect();
         let incoming: Vec<Incoming<'_>> = (self.in_sequence + 1..)
             .zip(&payloads)

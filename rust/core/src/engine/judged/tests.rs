@@ -322,3 +322,43 @@ fn an_atomic_message_is_bounded() {
     let outcome = talk.take("acme", &json!({"atomic": true, "facts": &facts[..2_000]}));
     assert_eq!(outcome.accepted, 2_000);
 }
+
+#[test]
+fn a_message_on_a_subject_of_no_family_is_dead_and_says_why() {
+    let mut talk = Talk::new("{}");
+    let message = json!({"facts": [{"kind": "location", "location": "C"}]}).to_string();
+    for subject in [
+        "hf.main.in.shop.acme",
+        "hf.main.in.erp",
+        "hf.main.in.erp.acme.more",
+        "hf.main.in.policy.acme",
+        "hf.main.in.ERP.acme",
+        "hf.main.in.",
+        "hf.main.in",
+    ] {
+        talk.in_sequence += 1;
+        let incoming = Incoming {
+            sequence: talk.in_sequence,
+            subject,
+            payload: message.as_bytes(),
+        };
+        let decision = talk.engine.decide(NOW_MS, 0, &[], &[incoming]).unwrap();
+        assert_eq!(decision.dead.len(), 1, "{subject}");
+        assert_eq!(
+            decision.dead[0].reason,
+            format!("unknown-subject: nothing is read from {subject}")
+        );
+        assert_eq!(
+            (decision.dead[0].index, decision.dead[0].raw.as_slice()),
+            (-1, message.as_bytes())
+        );
+        if decision.message.is_some() {
+            talk.engine.commit(talk.engine.position().sequence + 1).unwrap();
+        }
+    }
+    assert_eq!(
+        talk.take("acme", &json!({"facts": [{"kind": "location", "location": "C"}]}))
+            .accepted,
+        1
+    );
+}

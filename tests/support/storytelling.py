@@ -24,6 +24,8 @@ FIXED: dict[str, Any] = {
     "epoch": 1,
     "pid": 4242,
     "answered_bytes": 0,
+    "at": f"{DAY}T10:00:00Z",
+    "place": "1234.0",
 }
 OWNER = re.compile(r'"owner":"[A-Za-z0-9_+/=-]{16,}"')
 BUILD = re.compile(r"^(?:# (?:HELP|TYPE) )?holdfast_build_info.*\n", re.MULTILINE)

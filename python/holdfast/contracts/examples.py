@@ -323,6 +323,7 @@ _READING_BACK = (
     _get("list_supplies", "/v1/supplies?status=open", "What is on its way"),
     _get("list_demands", "/v1/demands", "All"),
     _get("list_reservations", "/v1/reservations?order_ref=1001", "Those of one order"),
+    _get("list_anomalies", "/v1/anomalies", "What facts came to, beside being counted"),
     _get("list_sources", "/v1/sources", "Who reports, and how old it is"),
     _get("state", "/v1/state", "This process"),
     _get("livez", "/livez", "It answers"),

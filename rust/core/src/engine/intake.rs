@@ -19,7 +19,7 @@ const CONFLICT: &str = "idempotency-conflict: the key was used for another reque
 /// Why a message is dead whose subject is of no family of sources.
 const UNKNOWN_SUBJECT: &str = "unknown-subject";
 /// Entries of `ignored` and of `created` that one message is answered with; the counts say how many there are.
-const LISTED_MAX: usize = 100;
+pub(super) const LISTED_MAX: usize = 100;
 
 /// A fact that is not taken: its index in the message (-1: the whole message), and why.
 pub type Rejected = (i64, String);
@@ -95,13 +95,11 @@ impl Outcome {
     }
 
     fn of(judged: &mut judged::Judged<'_>) -> Self {
-        let created_count = judged.created.len();
-        judged.created.truncate(LISTED_MAX);
         Outcome {
             accepted: judged.good.len(),
             rejected: std::mem::take(&mut judged.rejected),
             created: std::mem::take(&mut judged.created),
-            created_count,
+            created_count: judged.created_count,
             ..Outcome::default()
         }
     }

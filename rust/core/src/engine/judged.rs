@@ -7,7 +7,7 @@
 use super::check;
 use super::documents::Documents;
 use super::foreseen::Foreseen;
-use super::intake::{Created, Rejected};
+use super::intake::{Created, LISTED_MAX, Rejected};
 use crate::state::State;
 use crate::state::ids::Symbols;
 use crate::state::likeness::Likeness;
@@ -26,7 +26,9 @@ pub(super) struct Judged<'m> {
     /// With their indexes.
     pub(super) good: Vec<(usize, Statement<'m>)>,
     pub(super) rejected: Vec<Rejected>,
+    /// The first of them.
     pub(super) created: Vec<Created>,
+    pub(super) created_count: usize,
 }
 
 /// `now_ms`: the time of the batch that would take it.
@@ -62,7 +64,8 @@ pub(super) fn body<'m>(state: &State, now_ms: i64, sender: Sender<'m>, messages:
         judged.rejected.sort_unstable_by_key(|(at, _)| *at);
         return judged;
     }
-    judged.created = created(state, ahead.new_skus());
+    judged.created_count = ahead.new_skus().len();
+    judged.created = created(state, &ahead.new_skus()[..judged.created_count.min(LISTED_MAX)]);
     judged
 }
 

@@ -178,3 +178,14 @@ async def test_a_name_that_cannot_be_told_from_another_is_refused_with_its_chara
         assert answer.status == 422
         assert f"U+{ord(hidden):04X}" in answer.json["rejected"][0]["reason"]
     assert await api.sellable(sku) == 4
+
+
+async def test_a_request_names_its_channel_and_its_order_as_facts_do(api: Api) -> None:
+    sku = await api.stocked(4)
+    cart = {"channel": "web\u200b", "ttl_ms": 60_000, "lines": [{"sku": sku, "quantity": 1}]}
+    answer = await api("PUT", f"/v1/reservations/{fresh('cart')}", cart)
+    assert (answer.status, answer.json["errors"][0]["path"]) == (422, "channel")
+    held = await api.held((sku, 1))
+    answer = await api("POST", f"/v1/reservations/{held}/confirm", {"order_ref": "1001 "})
+    reason = "must not end with white space (U+0020 SPACE)"
+    assert (answer.status, answer.json["errors"]) == (422, [{"path": "order_ref", "reason": reason}])

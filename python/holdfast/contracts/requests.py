@@ -16,6 +16,7 @@ from holdfast.contracts.fields import (
     Request,
     Revision,
     TtlMs,
+    VisibleName,
 )
 
 Source = Annotated[str, Meta(pattern="^[A-Za-z0-9_-]{1,64}$", description="The system that reports; not `policy`.")]
@@ -64,7 +65,7 @@ class ReservationLine(Request, frozen=True, kw_only=True):
 class ReservationRequest(Request, frozen=True, kw_only=True):
     """PUT /v1/reservations/{id}: hold these lines for `ttl_ms`, all of them or (`partial`) what there is."""
 
-    channel: Name
+    channel: VisibleName
     ttl_ms: TtlMs
     lines: Lines[ReservationLine]
     region: Name | None = None
@@ -93,7 +94,7 @@ class BatchRequest(Request, frozen=True, kw_only=True):
 class ConfirmRequest(Request, frozen=True, kw_only=True):
     """POST /v1/reservations/{id}/confirm: the order was placed."""
 
-    order_ref: Name | None = None
+    order_ref: VisibleName | None = None
 
 
 class EmptyRequest(Request, frozen=True, kw_only=True):

@@ -89,8 +89,7 @@ fn absorb(state: &mut State, sku: SkuId, location: LocationId, level: LevelStamp
 
 /// A movement that is a whole fact: that a level covers it is noted.
 pub(crate) fn own_movement(state: &mut State, sku: SkuId, location: LocationId, movement: Movement) {
-    let is_nothing = movement.on_hand == 0 && movement.unsellable == 0;
-    if !is_nothing && is_covered(state, sku, location, &movement) {
+    if is_covered(state, sku, location, &movement) {
         state.note(Anomaly::Covered);
     }
     self::movement(state, sku, location, movement);

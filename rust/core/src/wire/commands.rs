@@ -12,7 +12,7 @@ use crate::wire::facts::bounds::{
     LINES_MAX, NAME_CHARS_MAX, QUANTITY_MAX, REQUESTS_MAX, REVISION_MAX, SKUS_MAX, TTL_MS_MAX,
 };
 use crate::wire::facts::take::{Int, List, Name, Object, int, one, opt, text_flaw};
-use crate::wire::facts::{QuantityLine, QuantityLines, located};
+use crate::wire::facts::{QuantityLine, QuantityLines, located, names};
 
 mod fast_path;
 mod flaws;
@@ -85,7 +85,13 @@ pub fn parse_put(body: &[u8]) -> Result<PutBody<'_>, RequestError> {
     if put.supersede && put.owner.is_none() {
         return Err(RequestError::invalid("owner", "is needed with supersede"));
     }
+    visible("channel", &put.channel)?;
     Ok(put)
+}
+
+/// A name that is stored, and later compared with what others send, as facts must give it.
+fn visible(path: &str, name: &str) -> Result<(), RequestError> {
+    names::flaw(name).map_or(Ok(()), |reason| Err(RequestError::invalid(path, reason)))
 }
 
 /// `POST /v1/reservations/{id}/confirm`.
@@ -101,7 +107,12 @@ pub fn parse_confirm(body: &[u8]) -> Result<ConfirmBody<'_>, RequestError> {
     if body.is_empty() {
         return Ok(ConfirmBody { order_ref: None });
     }
-    fast_path::confirm(utf8(body)?).map_or_else(|| parse(body, &[Field::optional::<Name<'_>>("order_ref")]), Ok)
+    let read = fast_path::confirm(utf8(body)?);
+    let confirm: ConfirmBody<'_> = read.map_or_else(|| parse(body, &[Field::optional::<Name<'_>>("order_ref")]), Ok)?;
+    if let Some(order_ref) = &confirm.order_ref {
+        visible("order_ref", order_ref)?;
+    }
+    Ok(confirm)
 }
 
 /// Reads the body of `.../release` and `.../cancel`: `{}` or nothing.

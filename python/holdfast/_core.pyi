@@ -132,7 +132,7 @@ class Engine:
         """
         Lead time of the newest batch.
         """
-    def listing(self, /, kind: "str", after: "str | None", limit: "int", filters: "Sequence[tuple[str, str]]", channels: "tuple[str, ...] | None", as_of: "bytes") -> "tuple[int, bytes]":
+    def listing(self, /, kind: "str", after: "str | None", limit: "int", filters: "Sequence[tuple[str, str]]", channels: "tuple[str, ...] | None", as_of: "bytes", now_ms: "int | None" = None) -> "tuple[int, bytes]":
         """
         One page of a list: GET /v1/skus and so on. `filters`: (name, value).
         """

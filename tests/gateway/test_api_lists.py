@@ -1,5 +1,6 @@
 """docs/http.md, "Reading back", on the whole product: every list, its pages, its filters, what a key sees."""
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,37 @@ async def test_the_lists_show_what_was_stated(api: Api) -> None:
     assert locations["W1"]["owner"] == "acme"
     sources = {one["source"]: one for one in await everything(api, "sources")}
     assert "W1" in sources["acme"]["locations"]
+
+
+async def test_a_source_shows_how_old_its_newest_fact_is(api: Api) -> None:
+    sku, source, place = fresh("sku"), fresh("wms"), fresh("place")
+    await api.policies(*places(place))
+    moment = (datetime.now(UTC) - timedelta(minutes=10)).isoformat()
+    await api.facts(level(sku, 1, place, as_of=moment), source=source)
+    found = {one["source"]: one for one in await everything(api, "sources")}[source]
+    assert (found["clock"], found["locations"]) == ("time", [place])
+    assert datetime.fromisoformat(found["last_as_of"]) == datetime.fromisoformat(moment)
+    assert 600_000 <= found["age_ms"] < 660_000
+
+
+async def test_a_reservation_moves_with_the_day_of_its_supply(api: Api) -> None:
+    sku, channel, ref = await api.stocked(0), fresh("preorder"), fresh("po")
+    await api.policies({"kind": "channel", "channel": channel, "locations": "*", "supply_horizon_days": 300})
+    today = datetime.now(UTC).date()
+
+    async def due(days: int) -> None:
+        day = (today + timedelta(days=days)).isoformat()
+        fields = {"sku": sku, "location": "W1", "quantity": 2, "due": day}
+        await api.facts({"kind": "supply", "ref": ref, "line": 1, **fields})
+
+    await due(20)
+    held = await api.held((sku, 2), channel=channel)
+    before = (await api("GET", f"/v1/reservations/{held}")).json
+    await due(56)
+    after = (await api("GET", f"/v1/reservations/{held}")).json
+    assert after["lines"][0]["allocations"][0]["due"] != before["lines"][0]["allocations"][0]["due"]
+    assert after["version"] == before["version"] + 1
+    assert after["sequence"] > before["sequence"]
 
 
 async def test_a_sku_is_read_by_its_alias_with_its_levels_and_rules(api: Api) -> None:

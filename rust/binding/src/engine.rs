@@ -354,7 +354,7 @@ impl Engine {
     }
 
     /// One page of a list: GET /v1/skus and so on. `filters`: (name, value).
-    #[pyo3(signature = (kind: "str", after: "str | None", limit: "int", filters: "Sequence[tuple[str, str]]", channels: "tuple[str, ...] | None", as_of: "bytes") -> "tuple[int, bytes]")]
+    #[pyo3(signature = (kind: "str", after: "str | None", limit: "int", filters: "Sequence[tuple[str, str]]", channels: "tuple[str, ...] | None", as_of: "bytes", now_ms: "int | None" = None) -> "tuple[int, bytes]")]
     #[allow(clippy::too_many_arguments)]
     fn listing<'py>(
         &self,
@@ -365,12 +365,14 @@ impl Engine {
         filters: Vec<(PyBackedStr, PyBackedStr)>,
         channels: Option<Vec<String>>,
         as_of: &[u8],
+        now_ms: Option<i64>,
     ) -> Answered<'py> {
         let asked = Listing {
             after,
             limit,
             filters: filters.iter().map(|(name, value)| (&**name, &**value)).collect(),
             channels: channels.as_deref(),
+            now_ms,
         };
         answer(py, self.core().listing(kind, &asked, as_of))
     }

@@ -23,6 +23,7 @@ use crate::wire::facts::{AsOf, Fact, Statement};
 /// Returns whether anything changed: then the leader must append a batch even without facts, so that the followers do the same.
 pub(crate) fn open_batch(state: &mut State, now_ms: i64, lead_ms: i64) -> bool {
     let day = state.today();
+    state.statement = state.statement.wrapping_add(1);
     state.position.now_ms = state.position.now_ms.max(now_ms);
     state.position.lead_ms = state.position.lead_ms.max(lead_ms);
     let forgotten = expire::forget_old(state);
@@ -37,16 +38,19 @@ pub(crate) fn open_batch(state: &mut State, now_ms: i64, lead_ms: i64) -> bool {
 
 /// Applies one statement, then settles its consequences.
 pub(crate) fn statement(state: &mut State, statement: &Statement<'_>) {
+    state.statement = state.statement.wrapping_add(1);
     let source = if statement.source.is_empty() {
         SourceId(0)
     } else {
         state.source(&statement.source)
     };
-    if let Some(as_of) = statement.fact.as_of()
-        && state.source_clock[source.at()].is_none()
-    {
-        // A source sends times or running numbers; its first fact decides which.
-        state.set_clock(source, matches!(as_of, AsOf::Time(_)));
+    if let Some(as_of) = statement.fact.as_of() {
+        if state.source_clock[source.at()].is_none() {
+            // A source sends times or running numbers; its first fact decides which.
+            state.set_clock(source, matches!(as_of, AsOf::Time(_)));
+        }
+        let newest = &mut state.source_newest[source.at()];
+        *newest = (*newest).max(Some(as_of));
     }
     state.outcome = None;
     fact(state, source, statement);

@@ -33,7 +33,7 @@ use crate::state::reservations::{Reservations, StockNode};
 use crate::state::rules::Rules;
 use crate::state::stock::{Cell, Stock};
 use crate::state::supply::Documents;
-use crate::wire::facts::{Day, LocationType, Unsellable};
+use crate::wire::facts::{AsOf, Day, LocationType, Unsellable};
 
 /// Where in LOG a state stands.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -81,6 +81,8 @@ pub(crate) struct State {
     pub(crate) location_owner: ReadOnly<Vec<Option<SourceId>>>,
     /// Whether a source sends times (or running numbers); None before its first fact.
     pub(crate) source_clock: ReadOnly<Vec<Option<bool>>>,
+    /// The newest `as_of` of each source's facts, to see which one has gone quiet. No rule asks it, and no digest covers it.
+    pub(crate) source_newest: Vec<Option<AsOf>>,
     pub(crate) counters: Counters,
     /// What the fact that was applied last came to, if not to what it says.
     pub(crate) outcome: Option<Anomaly>,
@@ -97,6 +99,9 @@ pub(crate) struct State {
     pub(crate) to_bind: Vec<SkuId>,
     /// Room for encodings, used again and again.
     scratch: Vec<u8>,
+    /// Counts what is applied: statements, and the beginnings of batches. It says only whether a reservation was changed by the
+    /// present one already, so it is no part of what is stored.
+    pub(crate) statement: u32,
 }
 
 impl State {
@@ -114,6 +119,7 @@ impl State {
             answered: AnsweredRequests::default(),
             location_owner: ReadOnly::default(),
             source_clock: ReadOnly::default(),
+            source_newest: Vec::new(),
             counters: Counters::default(),
             outcome: None,
             listed: Anomalies::default(),
@@ -124,6 +130,7 @@ impl State {
             unsourced_skus: std::collections::BTreeSet::new(),
             to_bind: Vec::new(),
             scratch: Vec::new(),
+            statement: 0,
         }
     }
 
@@ -174,6 +181,7 @@ impl State {
         let (number, new) = self.catalogue.source_names.intern(name);
         if new {
             self.source_clock.as_mut().push(None);
+            self.source_newest.push(None);
             self.digest.symbol(3, number, name);
         }
         SourceId(number as u16)
@@ -259,6 +267,7 @@ fn every_field(state: &State) {
         answered: _,        // answered
         location_owner: _,  // locations
         source_clock: _,    // sources
+        source_newest: _,   // sources
         counters: _,        // counters
         outcome: _,         // of the fact applied last
         listed: _,          // begins empty
@@ -269,6 +278,7 @@ fn every_field(state: &State) {
         unsourced_skus: _,  // derived
         to_bind: _,         // empty between batches
         scratch: _,         // holds nothing
+        statement: _,       // no part of it
     } = state;
     let Catalogue {
         sku_names: _,         // skus

@@ -5,6 +5,7 @@ limited to channels sees what those channels have.
 """
 
 from dataclasses import dataclass
+from time import time
 
 from holdfast._core import Engine
 from holdfast.contracts import listings
@@ -138,7 +139,7 @@ def _page(node: Node, name: str, filters: frozenset[str]) -> Handler:
         channels = key.channels
 
         def call(engine: Engine, as_of: bytes) -> tuple[int, bytes]:
-            return engine.listing(name, after, limit, given, channels, as_of)
+            return engine.listing(name, after, limit, given, channels, as_of, int(time() * 1_000))
 
         return await node.read(call, degradable=False)
 

@@ -80,7 +80,7 @@ fn acknowledge_one(state: &mut State, slot: Slot, source: SourceId, ack: &OrderA
             }
         });
     }
-    state.edit(slot).version += 1;
+    state.count_change(slot);
     let target = |state: &State, portion: &Portion| {
         if ack.lines.is_empty() {
             return where_it_stands(state, source, portion);

@@ -24,7 +24,7 @@ pub(crate) fn apply(state: &mut State, source: SourceId, statement: &Statement<'
     };
     let slots = named_order::meant(state, &fact.of);
     for &slot in &slots {
-        state.edit(slot).version += 1;
+        state.count_change(slot);
     }
     // A correction takes back first: what it ships then is open again.
     let mut changes = difference(&moves, &before);

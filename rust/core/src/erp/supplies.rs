@@ -51,10 +51,13 @@ pub(crate) fn supply(state: &mut State, source: SourceId, fact: &facts::Supply<'
 }
 
 fn replace_supply(state: &mut State, id: u32, new: Supply) {
-    let (old_sku, old_location) = {
+    let (old_sku, old_location, old_due) = {
         let old = state.documents.supplies.get(id);
-        (old.sku, old.location)
+        (old.sku, old.location, old.due)
     };
+    if new.due != old_due && state.rules.is_second_edition() {
+        show_due(state, id);
+    }
     let moved_away = old_sku != new.sku || old_location != new.location;
     let (status, quantity) = (new.status, new.quantity);
     let bound = state.documents.supplies.get(id).bound;
@@ -75,6 +78,14 @@ fn replace_supply(state: &mut State, id: u32, new: Supply) {
     if old_sku != state.documents.supplies.get(id).sku {
         unlist_supply(state, id, old_sku);
         state.note_change(old_sku);
+    }
+}
+
+/// Reservations show the due day of the supply that they are bound to: it moves, so they have changed.
+fn show_due(state: &mut State, id: u32) {
+    let holders: Vec<AgeKey> = state.documents.supplies.get(id).holders.iter().copied().collect();
+    for age in holders {
+        state.edit(age.slot);
     }
 }
 

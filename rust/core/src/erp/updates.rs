@@ -35,7 +35,7 @@ pub(crate) fn apply(state: &mut State, source: SourceId, statement: &Statement<'
         return;
     }
     for &slot in &slots {
-        state.edit(slot).version += 1;
+        state.count_change(slot);
     }
     take_off(state, &slots, source, fact.status, fact.as_of, &more);
 }

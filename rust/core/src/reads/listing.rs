@@ -43,6 +43,8 @@ pub struct Listing<'a> {
     pub filters: Vec<(&'a str, &'a str)>,
     /// The channels that the asking key may see; None: all.
     pub channels: Option<&'a [String]>,
+    /// The time of the question, which ages count up to; None: the newest batch's.
+    pub now_ms: Option<i64>,
 }
 
 impl Listing<'_> {

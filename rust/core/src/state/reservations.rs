@@ -165,6 +165,8 @@ pub(crate) struct Reservation {
     pub(crate) lines: Lines,
     pub(crate) portions: Portions,
     pub(crate) dirty: bool,
+    /// The statement that changed it last, by this process's count.
+    pub(crate) changed_in: u32,
 }
 
 impl Reservation {

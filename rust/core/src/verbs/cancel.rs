@@ -30,7 +30,7 @@ pub(crate) fn apply(state: &mut State, slot: Slot) {
         return;
     }
     let kits = kits::counted(state, slot);
-    state.edit(slot).version += 1;
+    state.count_change(slot);
     ledger::give_back_where(state, slot, |p| !p.fulfilled && !p.is_shipped());
     kits::give_back_gone(state, slot, &kits);
     state.name_state(slot, ReservationState::Cancelled);

@@ -87,7 +87,7 @@ fn late_fit(state: &State, slot: Slot) -> Result<(), Answer> {
 /// Confirms: a held one with its units, a closed one by taking its lines again.
 pub(crate) fn apply(state: &mut State, slot: Slot, order_ref: Option<&str>) {
     let was = state.reservations.get(slot).state;
-    state.edit(slot).version += 1;
+    state.count_change(slot);
     if was == ReservationState::Held {
         ledger::commit(state, slot);
         indexes::end_hold(state, slot);
@@ -120,8 +120,7 @@ fn retake(state: &mut State, slot: Slot) {
 
 /// A late confirm that did not fit.
 pub(crate) fn apply_oversold(state: &mut State, slot: Slot) {
-    let reservation = state.edit(slot);
-    reservation.version += 1;
+    let reservation = state.count_change(slot);
     reservation.closed_at_ms = 0;
     state.name_state(slot, ReservationState::Oversold);
     state.mark_closed(slot);

@@ -31,9 +31,7 @@ pub(super) fn decide<'b>(state: &State, command: &Command<'b>) -> Decision<'b> {
 /// The hold now ends `ttl_ms` from now.
 pub(crate) fn apply(state: &mut State, slot: Slot, ttl_ms: i64) {
     indexes::set_due(state, slot, state.position.lead_ms + ttl_ms);
-    let reservation = state.edit(slot);
-    reservation.renewals += 1;
-    reservation.version += 1;
+    state.count_change(slot).renewals += 1;
 }
 
 #[cfg(test)]

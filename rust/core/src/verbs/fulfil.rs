@@ -86,7 +86,7 @@ fn fulfil_line(
 
 /// Units that left; they stay deducted until an acknowledgement or a shipment covers them.
 pub(crate) fn apply(state: &mut State, slot: Slot, lines: &[QuantityLine<'_>]) {
-    state.edit(slot).version += 1;
+    state.count_change(slot);
     for (sku, location, quantity) in leaving::line_moves(state, lines) {
         let mut left = quantity;
         while left > 0 {

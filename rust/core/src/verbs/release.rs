@@ -28,7 +28,7 @@ pub(crate) fn apply(state: &mut State, slot: Slot) {
 
 /// Ends a hold under the name of what ended it: everything goes back.
 pub(super) fn end_hold(state: &mut State, slot: Slot, as_state: ReservationState) {
-    state.edit(slot).version += 1;
+    state.count_change(slot);
     ledger::give_back_all(state, slot);
     kits::give_back_caps(state, slot);
     indexes::end_hold(state, slot);

@@ -64,6 +64,99 @@ fn an_ended_hold_has_given_its_units_back() {
     assert_eq!(fate(&line(&world, "h")), [0, 0, 2, 0, 0, 0]);
 }
 
+/// The version and the sequence that a reservation shows.
+fn shown(world: &World, id: &str) -> (u64, u64) {
+    let (_, body) = world.engine.reservation(id, None, b"");
+    let body: Value = serde_json::from_slice(&body).unwrap();
+    (body["version"].as_u64().unwrap(), body["sequence"].as_u64().unwrap())
+}
+
+#[test]
+fn version_and_sequence_move_with_what_is_shown() {
+    let mut world = World::new();
+    world.channel("web", json!({"supply_horizon_days": 90}));
+    world.oversell("web", 9);
+    world.supply("PO", "S", "A", 2, 10);
+    world.order("o", "web", &[("S", 4)]);
+    let mut before = shown(&world, "o");
+    assert_eq!(before.0, 2, "made, then confirmed");
+    let mut moves = |world: &World, what: &str| {
+        let now = shown(world, "o");
+        assert!(now.0 == before.0 + 1 && now.1 > before.1, "{what}: {before:?} {now:?}");
+        before = now;
+    };
+    world.supply("PO", "S", "A", 2, 40);
+    moves(&world, "the due day of its supply");
+    world.level("S", "B", 1);
+    moves(&world, "a unit is bound");
+    world.supply_as("received", "PO", "S", "A", 2, 40);
+    moves(&world, "its units are at hand");
+    world.next(
+        "order.ack",
+        json!({"order_ref": "o", "lines": [{"sku": "S", "location": "B"}]}),
+    );
+    moves(&world, "a location");
+    world.next(
+        "shipment",
+        json!({"ref": "d", "order_ref": "o", "lines": [{"sku": "S", "quantity": 1, "location": "B"}]}),
+    );
+    moves(&world, "units leave");
+    world.fact("item", json!({"sku": "T", "base_unit": "each"}));
+    assert_eq!(shown(&world, "o"), before, "a fact about something else");
+    world.hold("h", "web", &[("S", 1)]);
+    let held = shown(&world, "h");
+    world.wait(crate::testing::TTL_MS + 1);
+    assert_eq!(shown(&world, "h").0, held.0 + 1, "it expires");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    /// As long as version and sequence are the same, so is everything that a reservation shows but what follows from stock.
+    #[test]
+    fn the_same_version_shows_the_same(steps in prop::collection::vec((0_u8..7, 1_i64..6), 1..14)) {
+        let mut world = World::new();
+        world.channel("web", json!({"supply_horizon_days": 90}));
+        world.oversell("web", 20);
+        world.supply("PO", "S", "A", 3, 10);
+        world.order("o", "web", &[("S", 6)]);
+        let view = |world: &World| {
+            let (_, body) = world.engine.reservation("o", None, b"");
+            let mut body: Value = serde_json::from_slice(&body).unwrap();
+            for line in body["lines"].as_array_mut().unwrap() {
+                line.as_object_mut().unwrap().remove("deficit");
+            }
+            body
+        };
+        let mut before = view(&world);
+        for (n, (step, units)) in steps.into_iter().enumerate() {
+            let place = if units % 2 == 0 { "A" } else { "B" };
+            match step {
+                0 => world.supply("PO", "S", "A", units, 10 + n as i32),
+                1 => world.level("S", place, units),
+                2 => world.next("order.ack", json!({"order_ref": "o", "lines": [{"sku": "S", "location": place}]})),
+                3 => world.next(
+                    "shipment",
+                    json!({"ref": format!("d{n}"), "order_ref": "o",
+                        "lines": [{"sku": "S", "quantity": units, "location": place}]}),
+                ),
+                4 => world.supply(&format!("PO{n}"), "S", place, units, 5),
+                5 => world.supply_as("cancelled", "PO", "S", "A", units, 10),
+                _ => world.next(
+                    "order.update",
+                    json!({"ref": format!("u{n}"), "order_ref": "o", "status": "short",
+                        "lines": [{"sku": "S", "quantity": 1}]}),
+                ),
+            }
+            let now = view(&world);
+            let is_same = (&before["version"], &before["sequence"]) == (&now["version"], &now["sequence"]);
+            prop_assert!(!is_same || before == now, "{} {}", before, now);
+            prop_assert!(before == now || before["version"] != now["version"], "{} {}", before, now);
+            before = now;
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 

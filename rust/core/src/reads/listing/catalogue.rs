@@ -6,6 +6,7 @@ use super::{Listing, Page, RECORD, as_of_field, bool_field, int_field, open, opt
 use crate::reads::render::{Answer, field, list, text_field};
 use crate::state::State;
 use crate::state::ids::{ChannelId, LocationId, SkuId, SourceId};
+use crate::wire::facts::AsOf;
 use crate::wire::json::write_string;
 
 /// `GET /v1/skus`.
@@ -125,15 +126,16 @@ pub(super) fn sources(state: &State, asked: &Listing<'_>, as_of: &[u8]) -> Resul
             list(out, owned, |out, location| {
                 write_string(out, state.catalogue.location_name(location));
             });
-            newest(state, n, out);
+            let newest = state.source_newest[n];
+            as_of_field(out, "last_as_of", newest);
+            let now_ms = asked.now_ms.unwrap_or(state.position.now_ms);
+            let age_ms = newest.and_then(|as_of| match as_of {
+                AsOf::Time(at_us) => Some((now_ms - at_us.div_euclid(1_000)).max(0)),
+                AsOf::Sequence(_) => None,
+            });
+            optional_int(out, "age_ms", age_ms);
             out.push(b'}');
         });
     });
     Ok(page.end(next.as_deref(), as_of))
-}
-
-/// The newest `as_of` of a source's facts, and how old it was in the newest batch.
-fn newest(_state: &State, _source: usize, out: &mut Vec<u8>) {
-    as_of_field(out, "last_as_of", None);
-    optional_int(out, "age_ms", None);
 }

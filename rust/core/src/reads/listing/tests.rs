@@ -36,6 +36,7 @@ fn all(world: &World, list: &str, limit: usize, filters: &[(&str, &str)], channe
             limit,
             filters: filters.to_vec(),
             channels,
+            now_ms: None,
         };
         let (entries, next) = page(world, list, &asked);
         assert!(entries.len() <= limit);
@@ -222,6 +223,26 @@ fn a_page_looks_at_a_bounded_number_of_entries() {
 }
 
 #[test]
+fn a_source_shows_how_old_its_newest_fact_is() {
+    let mut world = World::new();
+    let level = |on_hand: i64, as_of: &str| json!({"sku": "S", "location": "A", "on_hand": on_hand, "basis": "net", "as_of": as_of});
+    world.fact("stock.level", level(3, "2023-11-14T22:00:00Z"));
+    world.fact("stock.level", level(4, "2023-11-14T21:00:00Z"));
+    let asked = Listing {
+        limit: 10,
+        now_ms: Some(1_700_000_400_000 - 400_000 + 60_000),
+        ..Listing::default()
+    };
+    let (found, _) = page(&world, "sources", &asked);
+    let acme = found.iter().find(|one| one["source"] == "acme").unwrap();
+    assert_eq!(acme["clock"], "time");
+    assert_eq!(acme["locations"], json!(["A"]));
+    let last = acme["last_as_of"].as_str().unwrap();
+    assert!(last.starts_with("2023-11-14T22:00:00"), "{last}");
+    assert_eq!(acme["age_ms"], 800_000 + 60_000);
+}
+
+#[test]
 fn deficits_are_listed_by_reservation() {
     let mut world = World::new();
     world.level("S", "A", 9);
@@ -284,7 +305,7 @@ proptest! {
         let (mut seen, mut after) = (BTreeMap::<String, usize>::new(), None::<String>);
         let mut changes = changes.into_iter();
         loop {
-            let asked = Listing { after: after.as_deref(), limit, filters: vec![("state", "held")], channels: None };
+            let asked = Listing { after: after.as_deref(), limit, filters: vec![("state", "held")], ..Listing::default() };
             let (entries, next) = page(&world, "reservations", &asked);
             for entry in entries {
                 *seen.entry(entry["id"].as_str().unwrap().to_owned()).or_default() += 1;

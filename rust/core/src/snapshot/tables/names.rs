@@ -45,6 +45,9 @@ pub(super) mod sources {
         for (n, tells_time) in state.source_clock.iter().enumerate() {
             let clock = tells_time.map_or(0, |time| 1 + u8::from(time));
             out.text(state.catalogue.source_names.name(n as u32)).byte(clock);
+            out.optional(state.source_newest[n], |out, as_of| {
+                out.stamp(as_of);
+            });
             out.end_entry();
         }
     }
@@ -58,6 +61,8 @@ pub(super) mod sources {
                 .source_clock
                 .restoring()
                 .push(input.choice(&[None, Some(false), Some(true)])?);
+            let newest = input.since(2, |i| i.optional(In::stamp))?;
+            state.source_newest.push(newest.flatten());
         }
         Ok(())
     }

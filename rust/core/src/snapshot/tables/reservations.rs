@@ -81,6 +81,7 @@ pub(super) mod records {
             lines,
             portions,
             dirty: _,
+            changed_in: _,
         } = reservation;
         out.text(id).uint(*serial).byte(*state as u8).uint(channel.0);
         out.optional_uint(region.map(|r| r.0));
@@ -214,6 +215,7 @@ pub(super) mod records {
             lines: Lines::new(),
             portions: Portions::new(),
             dirty: false,
+            changed_in: 0,
         };
         reservation.lines = input.list_into(|i| {
             Ok(Line {

@@ -7,14 +7,28 @@ use crate::state::reservations::{Reservation, ReservationState};
 
 /// Reservations.
 impl State {
-    /// A reservation to be changed; the current batch is noted as its last change.
+    /// A reservation to be changed; the current batch is noted as its last change, and each statement that changes it moves its
+    /// version by one, whatever the statement is about.
     #[inline]
     pub(crate) fn edit(&mut self, slot: Slot) -> &mut Reservation {
+        let counts = self.rules.is_second_edition();
         let reservation = self.reservations.get_mut(slot);
         if !reservation.dirty {
             self.digest.touch_reservation(slot, reservation, &mut self.scratch);
         }
         reservation.sequence = self.position.sequence + 1;
+        if reservation.changed_in != self.statement {
+            reservation.changed_in = self.statement;
+            reservation.version += u32::from(counts);
+        }
+        reservation
+    }
+
+    /// Notes that a command or document about this very reservation changes it: by the first edition only these move its version.
+    pub(crate) fn count_change(&mut self, slot: Slot) -> &mut Reservation {
+        let counts = !self.rules.is_second_edition();
+        let reservation = self.edit(slot);
+        reservation.version += u32::from(counts);
         reservation
     }
 

@@ -82,6 +82,7 @@ fn add(state: &mut State, held: &ReservationHeld<'_>, channel: ChannelId) -> Slo
         lines: Lines::new(),
         portions: Portions::new(),
         dirty: true,
+        changed_in: state.statement,
     })
 }
 
@@ -95,6 +96,7 @@ fn write_body(
     mut lines: Lines,
 ) {
     kits::consume_caps(state, channel, &mut lines);
+    let counted = state.rules.is_second_edition();
     let reservation = state.edit(slot);
     let replaced = reservation.version > 0;
     reservation.channel = channel;
@@ -102,7 +104,7 @@ fn write_body(
     reservation.lines = lines;
     reservation.revision = held.revision.or(reservation.revision);
     reservation.body = body_hash::hash(held);
-    reservation.version += 1;
+    reservation.version += u32::from(!counted || !replaced);
     reservation.renewals += u32::from(replaced);
     let until_ms = state.position.lead_ms + held.ttl_ms;
     indexes::renew_hold(state, slot, until_ms, held.owner.as_deref().map(Owner::of));

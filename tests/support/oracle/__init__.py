@@ -206,6 +206,16 @@ class Oracle:
             view["expires_at"] = datetime.fromtimestamp(ends / 1000, tz=UTC).isoformat(timespec="milliseconds")
         return view
 
+    def figures(self, name: str) -> dict[str, tuple[int, int, int, int]]:
+        """Of each base SKU of an order: units open, fulfilled, of those back, and unsourced."""
+        reservation, back = self.world.reservations[name], settle_returns(self.world)
+        found = {sku: (0, 0, 0, 0) for line in reservation.lines for sku in line.parts}
+        for unit in reservation.units:
+            opened, fulfilled, returned, unsourced = found[unit.sku]
+            here = (unit.open, not unit.open, id(unit) in back, unit.open and unit.node is None)
+            found[unit.sku] = (opened + here[0], fulfilled + here[1], returned + here[2], unsourced + here[3])
+        return found
+
     def _line(self, reservation: Reservation, number: int) -> dict[str, Any]:
         line = reservation.lines[number]
         totals: dict[tuple[str, str, str], int] = {}

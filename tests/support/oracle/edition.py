@@ -18,7 +18,6 @@ NOT_YET = [
     "documents are withdrawn",  # point 2
     "returns are bounded",  # point 6 and row 5
     "a late confirm of what was cancelled while held",  # point 19
-    "a phantom SKU is put right",  # point 16
     "facts about ended holds wait",  # point 7: as those that name the order_ref do
     "supplies are ordered",  # point 8
     "receipts and transfers",  # point 9

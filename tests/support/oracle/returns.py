@@ -22,15 +22,16 @@ def returned(world: World, fact: dict[str, Any]) -> None:
     key = key_of(fact)
     assert key is not None
     if is_news(world, key, fact):
-        before = len(world.movements)
         settle_returns(world)
-        said = len(world.movements) > before and new("covered returns say so")
-        if said and covers(world.levels.get((fact["sku"], fact["location"])), fact["source"], fact["as_of"]):
+        if covers(world.levels.get((fact["sku"], fact["location"])), fact["source"], fact["as_of"]):
             world.ignore("covered", "covered")
 
 
-def settle_returns(world: World) -> None:
-    """Returns of one order in the order of their names: each brings back what was shipped and is not back yet."""
+def settle_returns(world: World) -> set[int]:
+    """Returns of one order in the order of their names: each brings back what was shipped and is not back yet.
+
+    Which units are back, by `id`.
+    """
     returns = sorted((key, document) for key, document in world.identities.items() if key[1] == "return")
     back: set[int] = set()  # units
     surplus: Counter[tuple[Key, str]] = Counter()  # shipment, SKU
@@ -46,6 +47,7 @@ def settle_returns(world: World) -> None:
             brought[sku] += surplus_back(world, found, sku, named[sku] - brought[sku], surplus)
             leave_instead(world, found, key, sku, named[sku] - brought[sku])
         count(world, document, brought)
+    return back
 
 
 def units_back(found: list[Reservation], sku: str, quantity: int, back: set[int]) -> int:

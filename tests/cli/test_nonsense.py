@@ -33,8 +33,13 @@ COMPLETE: dict[str, list[str]] = {
     "snapshots": ["--data", "USED"],
     "config show": [],
     "config check": [],
-    **{f"get {name}": [] for name in ("channels", "deficits", "demands", "locations", "policies", "reservations")},
-    **{f"get {name}": [] for name in ("skus", "sources", "supplies")},
+    **{
+        f"get {name}": []
+        for name in (
+            *("anomalies", "channels", "deficits", "demands", "locations"),
+            *("policies", "reservations", "skus", "sources", "supplies"),
+        )
+    },
     "get sku": ["MUG"],
     "nats-context": ["--data", "USED", "--output", "NEW"],
     "cluster": ["--data", "NEW"],

@@ -32,7 +32,7 @@ def explained(told: Beside, sku: str) -> None:
         said: dict[str, Any] = json.loads(answer)
         assert status == 200
         assert said["sellable"] == sum(term["quantity"] for term in said["terms"]) == told.sellable(sku)
-        assert any(term["name"] == "cap" for term in said["terms"]), said
+        assert any(term["name"] in ("cap", "kit_cap") for term in said["terms"]), said
 
 
 @about(RULE)

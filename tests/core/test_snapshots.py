@@ -108,8 +108,8 @@ def test_what_is_no_snapshot_is_told_in_words(tmp_path: Path) -> None:
     there = tmp_path / "s"
     opened(Beside()).snapshot(str(there))
     raw = there.read_bytes()
-    there.write_bytes(raw[:8] + (2).to_bytes(4, "little") + raw[12:])
-    with pytest.raises(SnapshotError, match="format 2, this build reads up to 1"):
+    there.write_bytes(raw[:8] + (3).to_bytes(4, "little") + raw[12:])
+    with pytest.raises(SnapshotError, match="format 3, this build reads up to 2"):
         Engine.restore("main", None, str(there))
     there.write_bytes(raw[:-40] + bytes([raw[-40] ^ 1]) + raw[-39:])
     with pytest.raises(SnapshotError, match="damaged"):

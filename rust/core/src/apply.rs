@@ -8,12 +8,10 @@ pub(crate) mod answered;
 mod declarations;
 mod phantoms;
 
-use crate::erp::{demands, levels, movements, orders, reconcile, shipments, supplies, updates};
-use crate::placement::late_binding;
+use crate::erp::{binding, demands, levels, movements, orders, returns, shipments, supplies, updates};
 use crate::state::State;
 use crate::state::ids::{Slot, SourceId};
 use crate::state::policies::QuotaKind;
-use crate::state::reservations::ReservationState;
 use crate::units::quotas;
 use crate::verbs::{cancel, confirm, expire, extend, fulfil, put, release};
 use crate::wire::facts::{AsOf, Fact, Statement};
@@ -32,7 +30,7 @@ pub(crate) fn open_batch(state: &mut State, now_ms: i64, lead_ms: i64) -> bool {
     if state.today() != day {
         state.note_change_of_all();
     }
-    settle(state);
+    binding::bind_open(state);
     expired + forgotten + dropped > 0 || state.today() != day
 }
 
@@ -57,28 +55,7 @@ pub(crate) fn statement(state: &mut State, statement: &Statement<'_>) {
     if let Some(anomaly) = state.outcome {
         anomalies::list(state, source, &statement.fact, anomaly);
     }
-    settle(state);
-}
-
-/// Binds what can bind now, until nothing more can. What an ERP reported of units before they had a cell counts for that cell,
-/// and a unit that a level counts already takes no stock there, so the order is reconciled after each step.
-fn settle(state: &mut State) {
-    while let Some(sku) = state.to_bind.pop() {
-        state.to_bind.retain(|&s| s != sku);
-        loop {
-            let mut pass = late_binding::Pass::begin(state, sku);
-            while let Some(slot) = pass.step(state) {
-                if state.reservations.get(slot).state != ReservationState::Held {
-                    reconcile::order_changed(state, slot);
-                }
-            }
-            if !pass.has_bound() {
-                break;
-            }
-        }
-        // Binding changes cells of this very SKU; what could not bind now cannot bind because of that.
-        state.to_bind.retain(|&s| s != sku);
-    }
+    binding::bind_open(state);
 }
 
 fn fact(state: &mut State, source: SourceId, statement: &Statement<'_>) {
@@ -90,6 +67,7 @@ fn fact(state: &mut State, source: SourceId, statement: &Statement<'_>) {
         Fact::OrderAck(f) => orders::acknowledge(state, source, statement, f),
         Fact::OrderUpdate(f) => updates::apply(state, source, statement, f),
         Fact::Shipment(f) => shipments::apply(state, source, statement, f),
+        Fact::Return(f) if state.rules.is_second_edition() => returns::apply(state, source, statement, f),
         Fact::Return(f) => movements::apply_return(state, source, statement, f),
         Fact::Item(f) => declarations::item(state, source, f),
         Fact::Location(f) => declarations::location(state, f),

@@ -24,7 +24,7 @@ pub use header::Header;
 use crate::audit::invariants;
 use crate::state::State;
 use blocks::{BlockReader, BlockWriter};
-use tables::TABLES;
+use tables::{TABLES, tables_of};
 use wire::{In, Out};
 
 /// The format that is written; older ones are read as well (docs/snapshots.md says what each added).
@@ -76,7 +76,8 @@ pub(crate) fn write(state: &mut State, sink: &mut dyn Write) -> Result<Header, S
 /// Reads a snapshot of `scope` into a state that answers as the written one did. Reads to the end of `source`.
 pub(crate) fn read(scope: &str, source: &mut dyn Read) -> Result<State, SnapshotError> {
     let (mut blocks, bytes) = BlockReader::begin(source)?;
-    let header = Header::decoded(&bytes)?;
+    let tables = tables_of(blocks.format);
+    let header = Header::decoded(&bytes, tables.len())?;
     if header.scope != scope {
         return Err(SnapshotError::OtherScope {
             found: header.scope,
@@ -86,7 +87,7 @@ pub(crate) fn read(scope: &str, source: &mut dyn Read) -> Result<State, Snapshot
     let mut state = State::new(scope);
     state.position = header.position()?;
     state.rules = header.rules.clone();
-    for (number, (table, (name, count))) in TABLES.iter().zip(&header.tables).enumerate() {
+    for (number, (table, (name, count))) in tables.iter().zip(&header.tables).enumerate() {
         if table.name != name {
             return Err(SnapshotError::damaged(
                 "header",

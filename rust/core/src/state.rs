@@ -13,6 +13,7 @@ pub(crate) mod idempotency;
 pub(crate) mod identities;
 pub mod ids;
 pub(crate) mod likeness;
+pub(crate) mod order_documents;
 pub(crate) mod policies;
 pub(crate) mod quantity;
 pub(crate) mod read_only;
@@ -27,6 +28,7 @@ use crate::state::digest::Digest;
 use crate::state::idempotency::AnsweredRequests;
 use crate::state::identities::Identities;
 use crate::state::ids::{ChannelId, LocationId, RegionId, SkuId, SourceId};
+use crate::state::order_documents::OrderDocuments;
 use crate::state::policies::Policies;
 use crate::state::read_only::ReadOnly;
 use crate::state::reservations::{Reservations, StockNode};
@@ -77,6 +79,7 @@ pub(crate) struct State {
     pub(crate) reservations: Reservations,
     pub(crate) identities: Identities,
     pub(crate) answered: AnsweredRequests,
+    pub(crate) order_documents: ReadOnly<OrderDocuments>,
     /// Who owns the levels of each location.
     pub(crate) location_owner: ReadOnly<Vec<Option<SourceId>>>,
     /// Whether a source sends times (or running numbers); None before its first fact.
@@ -117,6 +120,7 @@ impl State {
             reservations: Reservations::default(),
             identities: Identities::default(),
             answered: AnsweredRequests::default(),
+            order_documents: ReadOnly::default(),
             location_owner: ReadOnly::default(),
             source_clock: ReadOnly::default(),
             source_newest: Vec::new(),
@@ -265,6 +269,7 @@ fn every_field(state: &State) {
         reservations: _,    // slots, reservations, at_cell, closed, early; due, by id, owner, order, state: derived
         identities: _,      // identities
         answered: _,        // answered
+        order_documents: _, // order_documents
         location_owner: _,  // locations
         source_clock: _,    // sources
         source_newest: _,   // sources

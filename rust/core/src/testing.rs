@@ -333,7 +333,18 @@ impl World {
     /// allocation; then what is known of them: `inside` the level, `shipped`, `fulfilled`.
     pub(crate) fn units(&self, id: &str) -> String {
         let portions = &self.state().reservations.get(self.slot(id)).portions;
-        let texts: Vec<String> = portions.iter().map(|p| described(self.state(), p)).collect();
+        let mut alike: Vec<(i64, String)> = Vec::new();
+        for portion in portions {
+            let text = described(self.state(), portion);
+            match alike.iter_mut().find(|(_, of)| *of == text) {
+                Some((quantity, _)) => *quantity += portion.quantity,
+                None => alike.push((portion.quantity, text)),
+            }
+        }
+        let texts: Vec<String> = alike
+            .iter()
+            .map(|(quantity, text)| format!("{quantity} {text}"))
+            .collect();
         texts.join(", ")
     }
 
@@ -365,5 +376,5 @@ fn described(state: &State, portion: &Portion) -> String {
     ];
     let marks: String = marks.iter().filter(|(is, _)| *is).map(|(_, mark)| *mark).collect();
     let sku = state.catalogue.sku_name(portion.sku);
-    format!("{} {sku}{own} {node}{marks}", portion.quantity)
+    format!("{sku}{own} {node}{marks}")
 }

@@ -7,3 +7,4 @@ pub(crate) mod indexes;
 pub(crate) mod kits;
 pub(crate) mod ledger;
 pub(crate) mod quotas;
+pub(crate) mod recipes;

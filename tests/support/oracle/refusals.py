@@ -28,6 +28,8 @@ def parse_as_of(value: int | str) -> AsOf:
 def skus_named(fact: Fact) -> list[str]:
     if fact["kind"] == "item":
         return [line["sku"] for line in fact.get("kit") or []]
+    if fact["kind"] in ("order.ack", "order.update"):
+        return []  # a line of an order that is no stock (shipping costs, say) makes no SKU
     lines = [line["sku"] for line in fact.get("lines") or []]
     return [fact["sku"], *lines] if fact.get("sku") is not None else lines
 

@@ -21,6 +21,7 @@ pub(crate) fn item(state: &mut State, source: SourceId, fact: &facts::Item<'_>) 
             .map(|(name, factor)| (name.as_ref().into(), *factor))
             .collect(),
         base: Vec::new(),
+        inner: Vec::new(),
         kit,
         aliases: fact.aliases.iter().map(|a| a.as_ref().into()).collect(),
         sell_multiple: fact.sell_multiple,

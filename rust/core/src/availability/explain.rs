@@ -344,16 +344,20 @@ fn kit(state: &State, sku: SkuId, asking: &SaleContext, fall: &mut Waterfall) {
         );
         fall.rule("kit", fall.sum.max(0) / per - fall.sum, rule, None);
     }
-    if let Some(cap) = sellable::cap_rest(state, sku, asking) {
+    let mut least_cap: Option<(i64, SkuId)> = None;
+    state.catalogue.for_each_kit(sku, |kit, per| {
+        if let Some(rest) = sellable::cap_rest(state, kit, asking).map(|rest| rest.max(0) / per)
+            && least_cap.is_none_or(|(so_far, _)| rest < so_far)
+        {
+            least_cap = Some((rest, kit));
+        }
+    });
+    if let Some((cap, kit)) = least_cap {
         if unlimited {
-            let beyond = (cap.max(0) - fall.sum).max(0);
+            let beyond = (cap - fall.sum).max(0);
             fall.rule("oversell", beyond, "unlimited, within the cap of the kit", None);
         }
-        fall.rule(
-            "kit_cap",
-            (cap.max(0) - fall.sum).min(0),
-            "cap of the kit on this channel",
-            None,
-        );
+        let rule = format!("cap of the kit {} on this channel", state.catalogue.sku_name(kit));
+        fall.rule("kit_cap", (cap - fall.sum).min(0), rule, None);
     }
 }

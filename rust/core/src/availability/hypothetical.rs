@@ -9,7 +9,7 @@ use crate::state::State;
 use crate::state::ids::{ChannelId, LocationId, SkuId, Slot, SupplyId};
 use crate::state::policies::QuotaKind;
 use crate::state::reservations::StockNode;
-use crate::units::quotas;
+use crate::units::{kits, quotas};
 
 /// What some holds take, by where they take it.
 #[derive(Debug, Default)]
@@ -51,15 +51,10 @@ impl Away {
                 portion.cap_period,
             );
         }
-        for line in &hold.lines {
-            self.quota(
-                state,
-                line.sku,
-                hold.channel,
-                QuotaKind::Cap,
-                line.quantity,
-                line.cap_period,
-            );
+        for (n, line) in hold.lines.iter().enumerate() {
+            for (kit, per, period) in kits::caps_of(line, hold.recipe(n)) {
+                self.quota(state, kit, hold.channel, QuotaKind::Cap, line.quantity * per, period);
+            }
         }
     }
 

@@ -277,7 +277,12 @@ fn kit(state: &State, sku: SkuId, asking: &SaleContext, multiple: i64) -> Sellab
             bounded = least(bounded, total / per_kit);
         }
     });
-    let cap = cap_rest(state, sku, asking).map(|c| c.max(0));
+    let mut cap = None;
+    state.catalogue.for_each_kit(sku, |kit, per| {
+        if let Some(rest) = cap_rest(state, kit, asking) {
+            cap = least(cap, rest.max(0) / per);
+        }
+    });
     let limit = match (bounded, cap) {
         (Some(b), Some(c)) => Some(b.min(c)),
         (b, c) => b.or(c),

@@ -7,9 +7,11 @@
 mod items;
 
 use super::foreseen::Foreseen;
+use crate::erp::named_order;
 use crate::state::State;
 use crate::state::quantity::{QUANTITY_MAX, scaled};
-use crate::wire::facts::{AsOf, Fact, QuantityLine, Statement};
+use crate::units::recipes;
+use crate::wire::facts::{AsOf, Fact, OrderName, QuantityLine, Statement};
 
 /// Names of one kind that a scope may have: ids are 16 bits wide.
 const NAMES_MAX: usize = 60_000;
@@ -40,16 +42,29 @@ pub(super) fn statement<'m>(ahead: &mut Foreseen<'_, 'm>, statement: &Statement<
             Ok(())
         }
         Fact::StockDelta(f) => moves(ahead, &f.sku, &f.location, f.quantity, f.unit.as_deref()),
-        Fact::Return(f) => moves(ahead, &f.sku, &f.location, f.quantity, f.unit.as_deref()),
+        Fact::Return(f) => {
+            let line = QuantityLine {
+                sku: f.sku.clone(),
+                location: None,
+                quantity: f.quantity,
+                unit: f.unit.clone(),
+                line: None,
+            };
+            let quantity = line_in_base(ahead, &f.of, &line)?;
+            moves(ahead, &f.sku, &f.location, quantity, None)
+        }
         Fact::Supply(f) => in_unit(ahead, &f.sku, f.quantity, f.unit.as_deref()),
         Fact::Demand(f) => in_unit(ahead, &f.sku, f.quantity, f.unit.as_deref()),
         Fact::Shipment(f) => f.lines.iter().try_for_each(|line| match line.location.as_deref() {
-            Some(location) => moves(ahead, &line.sku, location, -line.quantity, line.unit.as_deref()),
-            None => in_unit(ahead, &line.sku, line.quantity, line.unit.as_deref()),
+            Some(location) => {
+                let quantity = line_in_base(ahead, &f.of, line)?;
+                moves(ahead, &line.sku, location, -quantity, None)
+            }
+            None => line_in_base(ahead, &f.of, line).map(drop),
         }),
         Fact::OrderUpdate(f) => {
             let mut lines = f.lines.iter();
-            lines.try_for_each(|line| in_unit(ahead, &line.sku, line.quantity, line.unit.as_deref()))
+            lines.try_for_each(|line| line_in_base(ahead, &f.of, line).map(drop))
         }
         Fact::Item(f) => items::item(ahead, f),
         Fact::Safety(_) | Fact::Allocation(_) | Fact::Oversell(_) => takes_effect(ahead, &statement.fact),
@@ -168,7 +183,10 @@ fn names_known(ahead: &Foreseen<'_, '_>, fact: &Fact<'_>) -> Checked {
         Fact::StockLevel(f) => base(&f.sku, &[&f.location]),
         Fact::StockDelta(f) => base(&f.sku, &[&f.location]),
         Fact::Supply(f) => base(&f.sku, &[&f.location]),
-        Fact::Return(f) => base(&f.sku, &[&f.location]),
+        Fact::Return(f) => {
+            known_location(ahead, &f.location)?;
+            known_sku(ahead, &f.sku)
+        }
         Fact::Demand(f) => base(&f.sku, &f.locations.iter().map(AsRef::as_ref).collect::<Vec<_>>()),
         Fact::OrderAck(f) => f.lines.iter().try_for_each(|line| {
             // A line of an order that is not stock (shipping, say) must not have the other lines rejected.
@@ -237,6 +255,30 @@ fn unknown_unit(ahead: &Foreseen<'_, '_>, sku: &str, unit: &str) -> String {
         return format!("unknown-unit: {sku} is not declared with units, so none is named {unit}");
     }
     format!("unknown-unit: {sku} has no unit {unit}, but {}", units.join(", "))
+}
+
+/// Base units of a line of an order, by the conversion that the order was sold with, else as the item has it.
+fn line_in_base(ahead: &Foreseen<'_, '_>, of: &OrderName<'_>, line: &QuantityLine<'_>) -> Result<i64, String> {
+    let state = ahead.state;
+    let sold = state
+        .catalogue
+        .sku(&line.sku)
+        .zip(line.unit.as_deref())
+        .and_then(|(sku, unit)| {
+            let slots = named_order::meant(state, of);
+            recipes::sold_in(state, &slots, sku, unit)
+        });
+    match sold.map(|factor| scaled(line.quantity, factor)) {
+        Some(Some(quantity)) => Ok(quantity),
+        Some(None) => Err("malformed: quantity: is too large in base units".to_owned()),
+        None => {
+            in_unit(ahead, &line.sku, line.quantity, line.unit.as_deref())?;
+            let known = ahead.sku(&line.sku);
+            Ok(known.map_or(line.quantity, |sku| {
+                ahead.in_base(sku, line.quantity, line.unit.as_deref())
+            }))
+        }
+    }
 }
 
 /// A movement that keeps its cell within bounds.

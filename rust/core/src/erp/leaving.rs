@@ -3,25 +3,31 @@
 //! In: an order's reservations, a SKU, perhaps a location. Out: units in the order of `rank`, taken through the ledger.
 //! Always: a shipment takes open units first at the location that it names, else elsewhere (docs/rules.md, section 3).
 
-use crate::erp::documents::in_base;
 use crate::state::State;
 use crate::state::ids::{LocationId, SkuId, Slot, SourceId};
 use crate::state::reservations::{Portion, StockNode};
 use crate::units::ledger::{self, Loose};
+use crate::units::recipes;
 use crate::wire::facts::{AsOf, QuantityLine};
 
-/// Units by base SKU and location that a document names; kits are taken apart.
+/// Units by base SKU and location that a document names; kits are taken apart as the order's were sold.
 pub(crate) type LineMoves = Vec<(SkuId, Option<LocationId>, i64)>;
 
-pub(crate) fn line_moves(state: &State, lines: &[QuantityLine<'_>]) -> LineMoves {
+/// `document`: the identity of the document, whose earlier version counts for what it named before.
+pub(crate) fn line_moves(
+    state: &State,
+    slots: &[Slot],
+    lines: &[QuantityLine<'_>],
+    document: Option<u128>,
+) -> LineMoves {
     let mut moves: LineMoves = Vec::new();
     for line in lines {
         let Some(sku) = state.catalogue.sku(&line.sku) else {
             continue;
         };
         let location = line.location.as_deref().and_then(|l| state.catalogue.location(l));
-        state.catalogue.for_each_component(sku, |component, per_unit| {
-            let units = in_base(state, sku, line.quantity, line.unit.as_deref()) * per_unit;
+        let quantity = (line.quantity, line.unit.as_deref());
+        recipes::parts_for(state, slots, sku, quantity, document, |component, units| {
             match moves.iter_mut().find(|(s, l, _)| *s == component && *l == location) {
                 Some((_, _, quantity)) => *quantity += units,
                 None => moves.push((component, location, units)),
@@ -49,13 +55,22 @@ fn rank(state: &State, taking: Taking, portion: &Portion, location: Option<Locat
     if portion.is_shipped() || (taking != Taking::Shipment && portion.fulfilled) {
         return None;
     }
+    let second = state.rules.is_second_edition();
     let here = location.is_some_and(|l| portion.node == StockNode::Hand(l));
+    let there = location.is_some() && state.location_of(portion.node) == location;
     let (class, place) = match portion.node {
         StockNode::Hand(cell) => (0, state.catalogue.locations[cell.at()].rank),
         StockNode::Supply(_) => (1, 0),
         StockNode::Unsourced => (2, 0),
     };
+    // The shelf of the named location, supply that comes there, other shelves, other supply, units beyond any node.
+    let distance = match class {
+        2 => 4,
+        bound => bound + if there { 0 } else { 2 },
+    };
     Some(match taking {
+        Taking::Shipment if second => (u8::from(!portion.fulfilled), distance, place, at),
+        Taking::Fulfil if second => (0, distance, place, at),
         Taking::Shipment => (
             u8::from(!portion.fulfilled),
             if here { 0 } else { 1 + class },
@@ -119,6 +134,7 @@ pub(crate) fn take_leaving(
     let portion = take_open(state, slots[age], sku, location, most, taking)?;
     let home = match portion.node {
         StockNode::Hand(_) => location,
+        StockNode::Supply(_) if state.rules.is_second_edition() => location.or_else(|| state.location_of(portion.node)),
         _ => location.or_else(|| first_cell(state, slots, sku)),
     };
     Some((slots[age], portion, home))
@@ -134,23 +150,41 @@ fn first_cell(state: &State, slots: &[Slot], sku: SkuId) -> Option<LocationId> {
     cells.min_by_key(|l| state.catalogue.locations[l.at()].rank)
 }
 
-/// Puts a portion back as shipped, at the location that was named.
+/// Puts a portion back as shipped by the first edition, at the location that was named.
 pub(crate) fn mark_shipped(
     state: &mut State,
     slot: Slot,
     portion: Loose,
     location: Option<LocationId>,
-    source: SourceId,
-    as_of: AsOf,
+    (source, as_of): (SourceId, AsOf),
 ) {
     let node = location.map_or(portion.node, StockNode::Hand);
-    ledger::relocate(state, slot, portion, node, |p| {
+    ledger::relocate(state, slot, portion, (node, None), |p| {
         p.evidence_mut().shipped = Some((source, as_of));
     });
+}
+
+/// Puts a portion back as having left by a document from a shelf (None: where it is), which the document named or not.
+pub(crate) fn mark_left(
+    state: &mut State,
+    slot: Slot,
+    portion: Loose,
+    (shelf, named): (Option<LocationId>, Option<LocationId>),
+    (document, by): (u128, (SourceId, AsOf)),
+) {
+    let (from, at) = (portion.node, state.location_of(portion.node));
+    let node = shelf.map_or(portion.node, StockNode::Hand);
+    let portion = portion.reported(|evidence| {
+        evidence.leave(from, document, by);
+        if let Some(place) = named {
+            evidence.leave_from(at, by, place);
+        }
+    });
+    ledger::relocate(state, slot, portion, (node, Some(by.0)), |_| {});
 }
 
 /// Puts a portion back as reported over HTTP to have left.
 pub(crate) fn mark_fulfilled(state: &mut State, slot: Slot, portion: Loose, location: Option<LocationId>) {
     let node = location.map_or(portion.node, StockNode::Hand);
-    ledger::relocate(state, slot, portion, node, |p| p.fulfilled = true);
+    ledger::relocate(state, slot, portion, (node, None), |p| p.fulfilled = true);
 }

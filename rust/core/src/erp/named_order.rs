@@ -26,6 +26,24 @@ pub(crate) fn meant(state: &State, of: &OrderName<'_>) -> ByAge {
     slots
 }
 
+/// The reservations that a document under this name means ([`waits_for`]), of a channel if it names one.
+pub(super) fn bearers(state: &State, name: &str, channel: Option<&str>) -> ByAge {
+    let channel = channel.map(Into::into);
+    let of = match reservation_waited_for(name) {
+        Some(id) => OrderName {
+            reservation: Some(id.into()),
+            channel,
+            ..OrderName::default()
+        },
+        None => OrderName {
+            order_ref: Some(name.into()),
+            channel,
+            ..OrderName::default()
+        },
+    };
+    meant(state, &of)
+}
+
 pub(super) fn is_of_channel(state: &State, slot: Slot, of: &OrderName<'_>) -> bool {
     let channel = state.reservations.get(slot).channel;
     of.channel

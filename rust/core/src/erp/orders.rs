@@ -3,11 +3,11 @@
 //! In: acknowledgements, before or after the order itself. Out: units with evidence; `reconcile` decides by it.
 
 use crate::erp::identity::encoded;
-use crate::erp::{leaving, named_order, pending, reconcile, updates};
+use crate::erp::{named_order, pending, reconcile, updates};
 use crate::state::State;
 use crate::state::ids::{LocationId, SkuId, Slot, SourceId};
 use crate::state::reservations::{Portion, StockNode};
-use crate::units::ledger;
+use crate::units::{ledger, recipes};
 use crate::wire::facts::{Fact, OrderAck, Statement, parse_logged};
 
 /// Gives a confirmed reservation its order's name and applies the facts about that order that came before.
@@ -46,10 +46,7 @@ fn catch_up(state: &mut State, slot: Slot, name: &str) {
         let source = state.source(&statement.source);
         match &statement.fact {
             Fact::OrderAck(ack) => acknowledge_one(state, slot, source, ack),
-            Fact::OrderUpdate(update) => {
-                let moves = leaving::line_moves(state, &update.lines);
-                updates::take_off(state, &[slot], source, update.status, update.as_of, &moves);
-            }
+            Fact::OrderUpdate(update) => updates::catch_up(state, slot, source, &statement, update),
             _ => {}
         }
     }
@@ -73,7 +70,7 @@ fn acknowledge_one(state: &mut State, slot: Slot, source: SourceId, ack: &OrderA
         else {
             continue;
         };
-        state.catalogue.for_each_component(sku, |component, _| {
+        recipes::parts_for(state, &[slot], sku, (1, None), None, |component, _| {
             match named.iter_mut().find(|(s, _)| *s == component) {
                 Some((_, places)) => places.push(location),
                 None => named.push((component, vec![location])),
@@ -81,6 +78,10 @@ fn acknowledge_one(state: &mut State, slot: Slot, source: SourceId, ack: &OrderA
         });
     }
     state.count_change(slot);
+    if state.rules.is_second_edition() {
+        report(state, slot, source, ack, &named);
+        return;
+    }
     let target = |state: &State, portion: &Portion| {
         if ack.lines.is_empty() {
             return where_it_stands(state, source, portion);
@@ -98,6 +99,28 @@ fn acknowledge_one(state: &mut State, slot: Slot, source: SourceId, ack: &OrderA
         let evidence = p.evidence_mut();
         let earlier = evidence.ack.filter(|(s, old)| *s == source && *old <= ack.as_of);
         evidence.ack = earlier.or(Some((source, ack.as_of)));
+    });
+    reconcile::order_changed(state, slot);
+}
+
+/// With lines every unit of their SKUs is meant, and is at one of their places or moves to the first; without lines every
+/// unit at a location of the source, at its place.
+fn report(state: &mut State, slot: Slot, source: SourceId, ack: &OrderAck<'_>, named: &[(SkuId, Vec<LocationId>)]) {
+    ledger::report_each(state, slot, source, |state, portion| {
+        let at = state.location_of(portion.node);
+        let places = named
+            .iter()
+            .find(|(sku, _)| *sku == portion.sku)
+            .map(|(_, places)| &places[..]);
+        let is_meant = if ack.lines.is_empty() {
+            where_it_stands(state, source, portion).is_some()
+        } else {
+            places.is_some()
+        };
+        if !is_meant {
+            return at;
+        }
+        portion.evidence_mut().acknowledge(at, source, ack.as_of, places)
     });
     reconcile::order_changed(state, slot);
 }

@@ -18,17 +18,17 @@ fn is_inside(level: Option<LevelStamp>, portion: &Portion) -> bool {
     let shipped = evidence
         .shipped
         .is_some_and(|(source, as_of)| level.covers(source, as_of));
-    let acked = evidence
-        .ack
-        .is_some_and(|(source, as_of)| level.source == source && level.counts_orders() && level.covers(source, as_of));
+    let acked = level.counts_orders()
+        && evidence
+            .ack_of(level.source)
+            .is_some_and(|as_of| level.covers(level.source, as_of));
     shipped || acked
 }
 
 /// Whether no later level can count a portion otherwise: it left before this one.
 fn is_settled(level: Option<LevelStamp>, portion: &Portion) -> bool {
-    let shipped = portion.evidence.as_deref().and_then(|e| e.shipped);
     level
-        .zip(shipped)
+        .zip(portion.shipped())
         .is_some_and(|(level, (source, as_of))| level.covers(source, as_of))
 }
 

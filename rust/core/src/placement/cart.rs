@@ -11,6 +11,7 @@ use crate::state::State;
 use crate::state::ids::{LocationId, SkuId, Slot};
 use crate::state::quantity::{QUANTITY_MAX, common_multiple, floor_to, scaled};
 use crate::state::reservations::Portion;
+use crate::units::recipes::Made;
 use smallvec::SmallVec;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +48,8 @@ pub(crate) struct AskedLine<'a> {
     /// Base units in one of the unit that was asked in; a partial hold takes whole ones.
     pub(crate) unit: i64,
     pub(crate) only: Option<LocationId>,
+    /// What one of it is made of.
+    pub(crate) made: Made<'a>,
 }
 
 impl<'a> AskedLine<'a> {
@@ -64,6 +67,7 @@ impl<'a> AskedLine<'a> {
             unit_known: factor.is_some(),
             unit: factor.unwrap_or(1),
             only: None,
+            made: Made::Now,
         }
     }
 }
@@ -138,7 +142,7 @@ impl Judge<'_> {
             None => {}
         }
         let multiple = self.state.catalogue.sell_multiple(sku);
-        let (most, by_stock) = self.most(sku, line.only);
+        let (most, by_stock) = self.most(sku, line.made, line.only);
         let sellable = floor_to(most.unwrap_or(by_stock), multiple);
         if !line.unit_known {
             return Verdict {
@@ -149,7 +153,7 @@ impl Judge<'_> {
         let bound = floor_to(most.unwrap_or(QUANTITY_MAX), multiple);
         let reason = if line.quantity % multiple != 0 {
             Some(Reason::NotAMultiple)
-        } else if line.quantity > bound || self.is_too_large(sku, line.quantity) {
+        } else if line.quantity > bound || self.is_too_large(sku, line.made, line.quantity) {
             Some(Reason::InsufficientStock)
         } else {
             None
@@ -160,7 +164,7 @@ impl Judge<'_> {
             Some(_) => 0,
         };
         if granted > 0 {
-            self.take(sku, line.only, granted);
+            self.take(sku, line.made, line.only, granted);
         }
         Verdict {
             requested: line.quantity,
@@ -171,11 +175,11 @@ impl Judge<'_> {
     }
 
     /// The most that may be taken of a SKU or kit now (None: no bound), and what stock alone allows.
-    fn most(&mut self, sku: SkuId, only: Option<LocationId>) -> (Option<i64>, i64) {
+    fn most(&mut self, sku: SkuId, made: Made<'_>, only: Option<LocationId>) -> (Option<i64>, i64) {
         let state = self.state;
         let (mut bound, mut by_stock) = (None::<i64>, None::<i64>);
         let least = |so_far: &mut Option<i64>, now: i64| *so_far = Some(so_far.map_or(now, |s| s.min(now)));
-        state.catalogue.for_each_component(sku, |part, per| {
+        made.for_each_part(&state.catalogue, sku, |part, per| {
             for place in std::iter::once(None).chain(only.map(Some)) {
                 let account = self.account(part, place, false);
                 least(&mut by_stock, (account.by_stock - account.taken).max(0) / per);
@@ -185,16 +189,16 @@ impl Judge<'_> {
             }
         });
         if let Some(most) = bound.filter(|_| only.is_some() || self.taken.iter().any(|(_, l, _)| l.is_some())) {
-            self.state.catalogue.for_each_component(sku, |part, per| {
+            made.for_each_part(&state.catalogue, sku, |part, per| {
                 least(&mut bound, self.room(part, only, most * per) / per);
             });
         }
-        if self.state.catalogue.is_kit(sku) {
-            let cap = self.account(sku, None, true);
+        made.for_each_kit(&state.catalogue, sku, |kit, per| {
+            let cap = self.account(kit, None, true);
             if let Some(total) = cap.total {
-                least(&mut bound, (total - cap.taken).max(0));
+                least(&mut bound, (total - cap.taken).max(0) / per);
             }
-        }
+        });
         (bound, by_stock.unwrap_or(0))
     }
 
@@ -235,9 +239,9 @@ impl Judge<'_> {
     }
 
     /// Whether taking so many would leave the bounds of the state (only where no stock bounds it).
-    fn is_too_large(&mut self, sku: SkuId, quantity: i64) -> bool {
+    fn is_too_large(&mut self, sku: SkuId, made: Made<'_>, quantity: i64) -> bool {
         let (state, mut is_too_large) = (self.state, false);
-        state.catalogue.for_each_component(sku, |part, per| {
+        made.for_each_part(&state.catalogue, sku, |part, per| {
             let taken = self.account(part, None, false).taken;
             is_too_large |= scaled(quantity, per).and_then(|q| scaled(q + taken, 1)).is_none();
         });
@@ -280,17 +284,22 @@ impl Judge<'_> {
         let Some(slot) = self.credit else { return 0 };
         let old = self.state.reservations.get(slot);
         if is_kit_cap {
-            return old.lines.iter().filter(|l| l.sku == sku).map(|l| l.quantity).sum();
+            let mut kits = 0;
+            for (n, line) in old.lines.iter().enumerate() {
+                Made::line(old, n).for_each_kit(&self.state.catalogue, line.sku, |kit, per| {
+                    kits += if kit == sku { per * line.quantity } else { 0 };
+                });
+            }
+            return kits;
         }
         let counts = |p: &&Portion| p.sku == sku && (only.is_none() || stands_at(self.state, old, p) == only);
         old.portions.iter().filter(counts).map(|p| p.quantity).sum()
     }
 
-    fn take(&mut self, sku: SkuId, only: Option<LocationId>, quantity: i64) {
-        let is_kit = self.state.catalogue.is_kit(sku);
+    fn take(&mut self, sku: SkuId, made: Made<'_>, only: Option<LocationId>, quantity: i64) {
         let taken = &mut self.taken;
         let accounts = &mut self.accounts;
-        self.state.catalogue.for_each_component(sku, |part, per| {
+        made.for_each_part(&self.state.catalogue, sku, |part, per| {
             taken.push((part, only, quantity * per));
             for account in accounts.iter_mut().filter(|a| a.sku == part && !a.is_kit_cap) {
                 if account.only.is_none() || account.only == only {
@@ -298,11 +307,11 @@ impl Judge<'_> {
                 }
             }
         });
-        if is_kit {
-            for account in accounts.iter_mut().filter(|a| a.sku == sku && a.is_kit_cap) {
-                account.taken += quantity;
+        made.for_each_kit(&self.state.catalogue, sku, |kit, per| {
+            for account in accounts.iter_mut().filter(|a| a.sku == kit && a.is_kit_cap) {
+                account.taken += quantity * per;
             }
-        }
+        });
     }
 }
 

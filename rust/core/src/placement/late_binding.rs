@@ -70,7 +70,7 @@ fn line_up(state: &mut State, slot: Slot, sku: SkuId) {
     }
     ledger::line_up(state, slot, |state, portion| {
         let reported = (portion.node == StockNode::Unsourced).then(|| {
-            let by = portion.evidence().shipped.map(|(source, as_of)| {
+            let by = portion.shipped().map(|(source, as_of)| {
                 let name = state.catalogue.source_names.name(source.0.into());
                 (name.to_owned(), as_of)
             });

@@ -10,6 +10,7 @@ use crate::state::State;
 use crate::state::ids::{ChannelId, LocationId, RegionId, SkuId, Slot};
 use crate::state::reservations::{Line, Portion, Reservation, StockNode};
 use crate::units::ledger::{self, Loose, class};
+use crate::units::recipes::Made;
 use crate::units::{indexes, kits};
 
 /// Units of one base SKU that some lines need together.
@@ -28,13 +29,14 @@ type Wanted = SmallVec<[(Need, Parts); 2]>;
 type Parts = SmallVec<[Loose; 2]>;
 
 /// What lines need from stock: kits taken apart, equal SKUs summed; in order of first mention, those at a named location first.
-pub(crate) fn needs(state: &State, lines: &[Line]) -> Wanted {
+/// `made`: how each line is made up.
+pub(crate) fn needs<'a>(state: &State, lines: &[Line], made: impl Fn(usize) -> Made<'a>) -> Wanted {
     let mut needs = Wanted::new();
     for (n, line) in lines.iter().enumerate() {
         if line.quantity == 0 {
             continue;
         }
-        state.catalogue.for_each_component(line.sku, |sku, per_unit| {
+        made(n).for_each_part(&state.catalogue, line.sku, |sku, per_unit| {
             let units = line.quantity * per_unit;
             let share = (n as u16, units);
             let same = |need: &&mut Need| need.sku == sku && need.only == line.location;
@@ -67,13 +69,13 @@ pub(crate) fn clear_for(
     channel: ChannelId,
     region: Option<RegionId>,
 ) -> Wanted {
-    let mut wanted = needs(state, lines);
+    let mut wanted = needs(state, lines, |_| Made::Now);
     let old = state.reservations.get(slot);
     if old.lines.is_empty() {
         // It was made just now.
         return wanted;
     }
-    let (old_channel, old_lines) = (old.channel, old.lines.clone());
+    let (old_channel, old_lines, old_recipes) = (old.channel, old.lines.clone(), old.recipes.clone());
     let starts_again = old_channel != channel || old.region != region;
     let places: SmallVec<[Option<LocationId>; 2]> = old.portions.iter().map(|p| stands_at(state, old, p)).collect();
     let mut left: Vec<(Option<LocationId>, Loose)> =
@@ -89,7 +91,8 @@ pub(crate) fn clear_for(
     for (_, part) in left {
         ledger::give_back(state, slot, old_channel, part);
     }
-    kits::give_back_lines(state, old_channel, &old_lines);
+    let old_recipes = old_recipes.as_deref().map_or(&[][..], |all| all);
+    kits::give_back_lines(state, old_channel, &old_lines, old_recipes);
     wanted
 }
 

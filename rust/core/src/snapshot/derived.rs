@@ -11,6 +11,7 @@ use crate::state::reservations::{ReservationState, StockNode};
 
 pub(super) fn renew(state: &mut State) -> Result<(), SnapshotError> {
     aliases(state);
+    state.catalogue.renew_inner();
     counts_of_rules(state);
     state.catalogue.channels_declared = state.catalogue.channels.iter().filter(|c| c.declared).count();
     demands_of_orders(state);

@@ -72,10 +72,11 @@ impl Header {
         serde_json::to_vec(self).expect("a header is plain JSON")
     }
 
-    pub(super) fn decoded(bytes: &[u8]) -> Result<Self, SnapshotError> {
+    /// `tables`: how many there are in a file of its format.
+    pub(super) fn decoded(bytes: &[u8], tables: usize) -> Result<Self, SnapshotError> {
         let header: Header =
             serde_json::from_slice(bytes).map_err(|error| SnapshotError::damaged("header", error.to_string()))?;
-        if header.compression != COMPRESSION || header.tables.len() != TABLES.len() {
+        if header.compression != COMPRESSION || header.tables.len() != tables {
             return Err(SnapshotError::damaged("header", "it does not fit its format"));
         }
         Ok(header)

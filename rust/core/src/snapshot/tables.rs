@@ -7,8 +7,11 @@
 mod documents;
 mod memory;
 mod names;
+mod order_documents;
 mod policies;
+mod reservation_lists;
 mod reservations;
+mod sold;
 mod stock;
 
 use super::SnapshotError;
@@ -62,8 +65,17 @@ pub(super) const TABLES: &[Table] = tables![
     "answered" => memory::answered,
     "slots" => reservations::slots,
     "reservations" => reservations::records,
-    "at_cell" => reservations::at_cell,
-    "closed" => reservations::closed,
+    "at_cell" => reservation_lists::at_cell,
+    "closed" => reservation_lists::closed,
     "early" => memory::pending_orders,
     "counters" => memory::counters,
+    "order_documents" => order_documents::of_orders,
 ];
+
+/// The tables of a file of this format.
+pub(super) fn tables_of(format: u32) -> &'static [Table] {
+    match format {
+        1 => &TABLES[..TABLES.len() - 1],
+        _ => TABLES,
+    }
+}

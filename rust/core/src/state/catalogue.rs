@@ -3,6 +3,8 @@
 //! In: policy facts already checked. Out: flat records by interned id.
 //! Always: a record exists for each number that a symbol table gave.
 
+use std::collections::BTreeMap;
+
 use crate::state::ids::{ChannelId, LocationId, RegionId, SkuId, Symbols};
 use crate::state::likeness::Likeness;
 use crate::state::policies::Quotas;
@@ -40,6 +42,8 @@ pub(crate) struct Item {
     pub(crate) kit: Vec<(SkuId, i64)>,
     /// The kit's base components, repeated ones summed, by SKU number; of a kit of kits, all the way down.
     pub(crate) base: Vec<(SkuId, i64)>,
+    /// The kits inside it, at any depth, repeated ones summed, by SKU number.
+    pub(crate) inner: Vec<(SkuId, i64)>,
     pub(crate) aliases: Vec<Box<str>>,
     pub(crate) sell_multiple: i64,
     pub(crate) tax_class: Option<Box<str>>,
@@ -225,8 +229,58 @@ impl Catalogue {
 
     /// What one kit takes from stock, which follows from its components' records.
     pub(crate) fn set_base(&mut self, sku: SkuId, base: Vec<(SkuId, i64)>) {
+        let inner = self.kits_inside(sku);
         if let Some(item) = self.detail_mut(sku).item.as_mut() {
             item.base = base;
+            item.inner = inner;
+        }
+    }
+
+    /// The kits inside a kit, from those inside its components.
+    fn kits_inside(&self, sku: SkuId) -> Vec<(SkuId, i64)> {
+        let mut inner: BTreeMap<SkuId, i64> = BTreeMap::new();
+        for &(component, quantity) in self.item(sku).map_or(&[][..], |item| &item.kit) {
+            self.for_each_kit(component, |kit, per| *inner.entry(kit).or_default() += quantity * per);
+        }
+        inner.into_iter().collect()
+    }
+
+    /// Lists the kits inside each kit, once all items are there.
+    pub(crate) fn renew_inner(&mut self) {
+        let kits: Vec<SkuId> = (0..self.skus.len() as u32)
+            .map(SkuId)
+            .filter(|&sku| self.is_kit(sku))
+            .collect();
+        let mut done = hashbrown::HashSet::new();
+        for sku in kits {
+            self.renew_inner_of(sku, &mut done);
+        }
+    }
+
+    fn renew_inner_of(&mut self, sku: SkuId, done: &mut hashbrown::HashSet<SkuId>) {
+        if !self.is_kit(sku) || !done.insert(sku) {
+            return;
+        }
+        let components: Vec<SkuId> = self
+            .item(sku)
+            .map_or(&[][..], |item| &item.kit)
+            .iter()
+            .map(|c| c.0)
+            .collect();
+        for component in components {
+            self.renew_inner_of(component, done);
+        }
+        let inner = self.kits_inside(sku);
+        if let Some(item) = self.detail_mut(sku).item.as_mut() {
+            item.inner = inner;
+        }
+    }
+
+    /// A kit and the kits inside it, and how many of each are in one; nothing for a plain item.
+    pub(crate) fn for_each_kit(&self, sku: SkuId, mut each: impl FnMut(SkuId, i64)) {
+        if let Some(item) = self.item(sku).filter(|item| !item.kit.is_empty()) {
+            each(sku, 1);
+            item.inner.iter().for_each(|&(kit, per)| each(kit, per));
         }
     }
 

@@ -8,7 +8,7 @@ use xxhash_rust::xxh3::{xxh3_128, xxh3_128_with_seed};
 
 use crate::state::catalogue::Catalogue;
 use crate::state::ids::{LocationId, SkuId, Slot};
-use crate::state::reservations::{Line, Owner, Portion, Reservation, Reservations, StockNode};
+use crate::state::reservations::{Evidence, Line, Owner, Portion, Recipe, Reservation, Reservations, StockNode};
 use crate::state::stock::{Cell, Stock, flag};
 use crate::wire::facts::AsOf;
 
@@ -43,6 +43,7 @@ pub(in crate::state) enum Entity {
     Clock,
     PendingOrderFact,
     Answered,
+    OrderDocument,
 }
 
 impl Digest {
@@ -167,6 +168,7 @@ pub(in crate::state) trait Encode {
     fn optional(&mut self, number: Option<i64>) -> &mut Self;
     fn optional_text(&mut self, text: Option<&str>) -> &mut Self;
     fn stamp(&mut self, as_of: AsOf) -> &mut Self;
+    fn node(&mut self, node: StockNode) -> &mut Self;
 }
 
 impl Encode for Vec<u8> {
@@ -189,6 +191,14 @@ impl Encode for Vec<u8> {
     fn optional_text(&mut self, text: Option<&str>) -> &mut Self {
         self.push(u8::from(text.is_some()));
         self.text(text.unwrap_or(""))
+    }
+
+    fn node(&mut self, node: StockNode) -> &mut Self {
+        match node {
+            StockNode::Hand(location) => self.number(0).number(location.0.into()),
+            StockNode::Supply(supply) => self.number(1).number(supply.0.into()),
+            StockNode::Unsourced => self.number(2),
+        }
     }
 
     fn stamp(&mut self, as_of: AsOf) -> &mut Self {
@@ -219,15 +229,75 @@ fn hash_reservation(r: &Reservation, out: &mut Vec<u8>) -> u128 {
     for line in &r.lines {
         out.extend_from_slice(&line_record(line));
     }
+    for recipe in r.recipes.iter().flat_map(|all| all.iter()) {
+        write_recipe(recipe, out);
+    }
+    for dropped in r.dropped.iter().flat_map(|all| all.iter()) {
+        out.push(3);
+        out.number(dropped.document as i64)
+            .number(dropped.sku.0.into())
+            .number(dropped.line.into())
+            .number(dropped.quantity)
+            .number(i64::from(dropped.is_return))
+            .optional(dropped.place.map(|l| l.0.into()));
+    }
+    if r.cancelled_while_held {
+        out.push(4);
+    }
     for portion in &r.portions {
         out.extend_from_slice(&portion_record(portion));
         if let Some(evidence) = &portion.evidence {
             for (source, as_of) in [evidence.ack, evidence.shipped].into_iter().flatten() {
                 out.number(source.0.into()).stamp(as_of);
             }
+            write_reports(evidence, out);
         }
     }
     xxh3_128(out)
+}
+
+fn write_recipe(recipe: &Recipe, out: &mut Vec<u8>) {
+    out.number(recipe.line.into())
+        .optional_text(recipe.unit.as_ref().map(|(name, _)| &**name))
+        .number(recipe.unit.as_ref().map_or(0, |(_, factor)| *factor));
+    for &(part, per) in &recipe.parts {
+        out.number(part.0.into()).number(per);
+    }
+    out.push(1);
+    for &(kit, per, period) in &recipe.inner {
+        out.number(kit.0.into()).number(per).number(period.into());
+    }
+    out.push(2);
+}
+
+/// Nothing where no source reported anything by the second edition.
+fn write_reports(evidence: &Evidence, out: &mut Vec<u8>) {
+    for reports in &evidence.reports {
+        out.push(1);
+        out.number(reports.source.0.into())
+            .optional(reports.origin.map(|l| l.0.into()));
+        for as_of in reports.since.iter().chain(&reports.acks) {
+            out.push(1);
+            out.stamp(*as_of);
+        }
+        for (as_of, places) in &reports.places {
+            out.push(2);
+            out.stamp(*as_of);
+            places.iter().for_each(|place| {
+                out.number(place.0.into());
+            });
+        }
+    }
+    if let Some(left) = &evidence.left {
+        out.push(3);
+        out.number(left.document as i64).node(left.node);
+        for (source, as_of, places) in &left.since {
+            out.number(source.0.into()).stamp(*as_of);
+            places.iter().flatten().for_each(|place| {
+                out.number(place.0.into());
+            });
+        }
+    }
 }
 
 fn reservation_head(r: &Reservation) -> [u8; 87] {
@@ -238,7 +308,9 @@ fn reservation_head(r: &Reservation) -> [u8; 87] {
         r.order_ref.is_some(),
         r.superseded_by.is_some(),
     ];
-    let given = given.into_iter().fold(0, |bits, is| bits << 1 | u8::from(is));
+    let given = given
+        .into_iter()
+        .fold(u8::from(r.keeps_recipes), |bits, is| bits << 1 | u8::from(is));
     let numbers = [
         r.serial,
         r.expires_at_ms as u64,

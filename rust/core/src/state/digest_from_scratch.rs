@@ -33,6 +33,11 @@ pub(crate) fn count(state: &State) -> Digest {
     for (key, answered) in state.answered.iter() {
         digest.add(Entity::Answered, &answered.digested(key));
     }
+    for (order, documents) in state.order_documents.iter() {
+        for document in documents {
+            digest.add(Entity::OrderDocument, &document.bytes(order));
+        }
+    }
     for word in state
         .reservations
         .pending_order_facts

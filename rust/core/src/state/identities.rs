@@ -80,6 +80,13 @@ impl Identities {
         left
     }
 
+    /// Names what a remembered document moved, where that became known later.
+    pub(crate) fn name_moves(&mut self, key: u128, moves: Moves) {
+        if let Some(known) = self.known.get_mut(&key) {
+            known.moves = moves;
+        }
+    }
+
     /// Oldest first.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u128, &Remembered)> {
         self.order.iter().map(|key| (*key, &self.known[key]))

@@ -8,14 +8,17 @@ use std::collections::{BTreeSet, VecDeque};
 use hashbrown::{DefaultHashBuilder, HashMap};
 use smallvec::SmallVec;
 
-use crate::state::ids::{ChannelId, LocationId, RegionId, SkuId, Slot, SourceId, SupplyId, tag};
+use crate::state::ids::{ChannelId, LocationId, RegionId, SkuId, Slot, tag};
 use crate::state::read_only::ReadOnly;
-use crate::wire::facts::AsOf;
 
+mod evidence;
+mod lines;
 mod owner;
 mod prefetch;
 mod room;
 
+pub(crate) use evidence::{Evidence, Left, Places, Reports, Statement};
+pub(crate) use lines::{Dropped, Line, Portion, Recipe, StockNode};
 pub(crate) use owner::Owner;
 pub(crate) use prefetch::Wanted;
 use room::{Room, Tagged};
@@ -58,88 +61,6 @@ impl ReservationState {
     }
 }
 
-/// Where a portion's units come from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum StockNode {
-    Hand(LocationId),
-    Supply(SupplyId),
-    /// Sold, and not bound to any node (yet).
-    Unsourced,
-}
-
-/// What the ERP has reported of a portion.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Evidence {
-    pub(crate) ack: Option<(SourceId, AsOf)>,
-    pub(crate) shipped: Option<(SourceId, AsOf)>,
-}
-
-/// Units of one base SKU from one node.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Portion {
-    pub(crate) sku: SkuId,
-    pub(crate) line: u16,
-    /// Reported over HTTP to have left; deducted all the same until the ERP covers it.
-    pub(crate) fulfilled: bool,
-    /// Counted inside its cell's level, so not deducted here.
-    pub(crate) in_erp_level: bool,
-    pub(crate) node: StockNode,
-    pub(crate) quantity: i64,
-    /// How many of them took the channel's own allocation, and in which period of it.
-    pub(crate) own: i64,
-    pub(crate) own_period: u32,
-    /// The cap's period that they count in; 0: there was no cap.
-    pub(crate) cap_period: u32,
-    pub(crate) evidence: Option<Box<Evidence>>,
-}
-
-impl Portion {
-    pub(crate) fn evidence(&self) -> Evidence {
-        self.evidence.as_deref().copied().unwrap_or_default()
-    }
-
-    pub(crate) fn evidence_mut(&mut self) -> &mut Evidence {
-        self.evidence.get_or_insert_with(Box::default)
-    }
-
-    pub(crate) fn is_shipped(&self) -> bool {
-        self.evidence.as_ref().is_some_and(|e| e.shipped.is_some())
-    }
-
-    /// Takes `quantity` units out: those that took the own allocation go first when `own_first`, else last.
-    pub(crate) fn split(&mut self, quantity: i64, own_first: bool) -> Portion {
-        debug_assert!(
-            quantity > 0 && quantity < self.quantity,
-            "Invariant: a split leaves both sides something"
-        );
-        let own = if own_first {
-            self.own.min(quantity)
-        } else {
-            (self.own - (self.quantity - quantity)).max(0)
-        };
-        let taken = Portion {
-            quantity,
-            own,
-            ..self.clone()
-        };
-        self.quantity -= quantity;
-        self.own -= own;
-        taken
-    }
-}
-
-/// A line as it was asked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Line {
-    pub(crate) sku: SkuId,
-    /// Held, in base units (kits in kits).
-    pub(crate) quantity: i64,
-    pub(crate) asked: Option<i64>,
-    pub(crate) location: Option<LocationId>,
-    /// A kit's own cap: its period, 0 where there is none.
-    pub(crate) cap_period: u32,
-}
-
 #[derive(Debug)]
 pub(crate) struct Reservation {
     pub(crate) id: Box<str>,
@@ -164,12 +85,28 @@ pub(crate) struct Reservation {
     pub(crate) sequence: u64,
     pub(crate) lines: Lines,
     pub(crate) portions: Portions,
+    /// Of the lines that need one.
+    pub(crate) recipes: Option<Box<Vec<Recipe>>>,
+    /// What documents took off its open units.
+    pub(crate) dropped: Option<Box<Vec<Dropped>>>,
+    /// It was no order when it was cancelled: it may be confirmed late.
+    pub(crate) cancelled_while_held: bool,
+    /// Held by the second edition of the rules: a line without a recipe is a plain item, whatever was declared since.
+    pub(crate) keeps_recipes: bool,
     pub(crate) dirty: bool,
     /// The statement that changed it last, by this process's count.
     pub(crate) changed_in: u32,
 }
 
 impl Reservation {
+    /// How a line was sold, if that is more than base units of a plain item.
+    pub(crate) fn recipe(&self, line: usize) -> Option<&Recipe> {
+        self.recipes
+            .as_ref()?
+            .iter()
+            .find(|recipe| usize::from(recipe.line) == line)
+    }
+
     pub(crate) fn age(&self, slot: Slot) -> crate::state::policies::AgeKey {
         crate::state::policies::AgeKey {
             serial: self.serial,
@@ -383,6 +320,6 @@ mod tests {
 
     #[test]
     fn a_reservation_is_small() {
-        assert!(size_of::<Reservation>() <= 336, "{}", size_of::<Reservation>());
+        assert!(size_of::<Reservation>() <= 352, "{}", size_of::<Reservation>());
     }
 }

@@ -4,16 +4,17 @@
 //! Always: a portion that left its reservation is a [`Loose`] one, and goes back by a method of this file; what goes back
 //! gives exactly back what it took (docs/rules.md, section 2).
 
-use std::ops::Deref;
+mod of_orders;
 
-use smallvec::SmallVec;
+use std::ops::Deref;
 
 use crate::state::State;
 use crate::state::ids::{ChannelId, SkuId, Slot};
 use crate::state::policies::QuotaKind;
-use crate::state::reservations::{Portion, Portions, ReservationState, StockNode};
+use crate::state::reservations::{Evidence, Portion, Portions, ReservationState, StockNode};
 use crate::units::indexes;
 use crate::units::quotas;
+pub(crate) use of_orders::{come_back, commit, mark_in_erp_level, relocate, relocate_each, report_each, unship};
 
 /// Units from one node, `own` of them on the channel's own allocation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +41,12 @@ impl Loose {
     /// Takes `quantity` of the units out, those on the own allocation first.
     pub(crate) fn split(&mut self, quantity: i64) -> Loose {
         Loose(self.0.split(quantity, true))
+    }
+
+    /// Has a statement of a source change what is known of the units.
+    pub(crate) fn reported(mut self, report: impl FnOnce(&mut Evidence)) -> Loose {
+        report(self.0.evidence_mut());
+        self
     }
 
     /// Has the portion serve a line.
@@ -114,6 +121,26 @@ pub(crate) fn take(state: &mut State, slot: Slot, sku: SkuId, placements: &[Plac
     })
 }
 
+/// Adds open units to a line that are beyond any node; they take what is left of the own allocation.
+pub(crate) fn add_unsourced(state: &mut State, slot: Slot, sku: SkuId, line: u16, quantity: i64) {
+    let channel = state.reservations.get(slot).channel;
+    let placement = Placement {
+        node: StockNode::Unsourced,
+        quantity,
+        own: quotas::rest_of_allocation(state, sku, Some(channel), 0).min(quantity),
+    };
+    let added: Vec<Loose> = take(state, slot, sku, &[placement]).collect();
+    for portion in added {
+        put(state, slot, portion.for_line(line));
+    }
+    indexes::renew(state, slot, sku, StockNode::Unsourced);
+}
+
+/// No source reported anything of it.
+fn is_bare(portion: &Portion) -> bool {
+    portion.evidence.as_deref().is_none_or(|e| *e == Evidence::default())
+}
+
 /// Puts a portion among its like: the same node, line and history are one. Indexes are the caller's.
 pub(crate) fn put(state: &mut State, slot: Slot, Loose(portion): Loose) {
     let portions = &mut state.edit(slot).portions;
@@ -125,7 +152,7 @@ pub(crate) fn put(state: &mut State, slot: Slot, Loose(portion): Loose) {
             && p.in_erp_level == portion.in_erp_level
             && p.cap_period == portion.cap_period
             && (p.own == 0 || portion.own == 0 || p.own_period == portion.own_period)
-            && p.evidence() == portion.evidence()
+            && (p.evidence == portion.evidence || is_bare(p) && is_bare(&portion))
     };
     if let Some(twin) = portions.iter_mut().find(|p| like(p)) {
         if portion.own > 0 {
@@ -192,56 +219,6 @@ pub(crate) fn give_back_where(state: &mut State, slot: Slot, goes: impl Fn(&Port
     }
 }
 
-/// Moves a portion of an order to a node, changes it, and puts it back.
-pub(crate) fn relocate(
-    state: &mut State,
-    slot: Slot,
-    Loose(mut portion): Loose,
-    node: StockNode,
-    change: impl FnOnce(&mut Portion),
-) {
-    let (sku, from, quantity) = (portion.sku, portion.node, portion.quantity);
-    if from != node {
-        if !portion.in_erp_level {
-            occupy(state, sku, from, -quantity, true);
-        }
-        portion.in_erp_level = false;
-        portion.node = node;
-        occupy(state, sku, node, quantity, true);
-        // An acknowledgement of a unit elsewhere does not count at this location.
-        let elsewhere = state.location_of(from) != state.location_of(node);
-        if let (true, Some(evidence)) = (elsewhere, portion.evidence.as_deref_mut()) {
-            evidence.ack = None;
-        }
-    }
-    change(&mut portion);
-    put(state, slot, Loose(portion));
-    if from != node {
-        indexes::renew(state, slot, sku, from);
-        indexes::renew(state, slot, sku, node);
-    }
-}
-
-/// Takes each portion of an order out in turn and moves it to where `target` says (None: it stays), changed by `change`.
-pub(crate) fn relocate_each(
-    state: &mut State,
-    slot: Slot,
-    target: impl Fn(&State, &Portion) -> Option<StockNode>,
-    change: impl Fn(&mut Portion),
-) {
-    let portions = std::mem::take(&mut state.edit(slot).portions);
-    let before: Vec<(SkuId, StockNode)> = portions.iter().map(|p| (p.sku, p.node)).collect();
-    for portion in portions {
-        match target(state, &portion) {
-            Some(node) => relocate(state, slot, Loose(portion), node, &change),
-            None => put(state, slot, Loose(portion)),
-        }
-    }
-    for (sku, node) in before {
-        indexes::renew(state, slot, sku, node);
-    }
-}
-
 /// Units of one line on their way from one node to another.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Move {
@@ -279,8 +256,12 @@ fn transfer(state: &mut State, slot: Slot, units: Move, binds: bool) {
     let Loose(mut moved) = take_out(state, slot, at, units, true);
     let quantity = moved.quantity;
     moved.node = to;
-    if let (StockNode::Unsourced, Some(evidence)) = (to, moved.evidence.as_deref_mut()) {
-        evidence.ack = None;
+    let place = state.location_of(to);
+    if let (true, Some(evidence)) = (place != state.location_of(from), moved.evidence.as_deref_mut()) {
+        let ack = evidence.ack;
+        evidence.moved(None, place);
+        // By the first edition an acknowledgement stays with units that bind.
+        evidence.ack = ack.filter(|_| to != StockNode::Unsourced);
     }
     occupy(state, sku, from, -quantity, confirmed);
     if binds {
@@ -308,41 +289,6 @@ fn take_own(state: &mut State, slot: Slot, channel: ChannelId, moved: &mut Porti
     }
     moved.own += extra;
     moved.own_period = period;
-}
-
-/// A hold becomes an order: its units at hand count as committed.
-pub(crate) fn commit(state: &mut State, slot: Slot) {
-    let hands = state
-        .reservations
-        .get(slot)
-        .portions
-        .iter()
-        .filter_map(|p| match p.node {
-            StockNode::Hand(location) => Some((p.sku, location, p.quantity)),
-            _ => None,
-        });
-    let hands: SmallVec<[_; 2]> = hands.collect();
-    for (sku, location, quantity) in hands {
-        state.change_cell(sku, location, |cell| {
-            cell.held -= quantity;
-            cell.committed += quantity;
-        });
-    }
-}
-
-/// Marks a portion of an order as counted in its cell's level, or no longer: only what no level counts is deducted here.
-pub(crate) fn mark_in_erp_level(state: &mut State, slot: Slot, at: usize, is_in: bool) {
-    let portion = &mut state.edit(slot).portions[at];
-    portion.in_erp_level = is_in;
-    let (sku, node) = (portion.sku, portion.node);
-    let quantity = if is_in { -portion.quantity } else { portion.quantity };
-    occupy(state, sku, node, quantity, true);
-}
-
-/// Takes back that units were shipped: they are open again, where they are.
-pub(crate) fn unship(state: &mut State, slot: Slot, Loose(mut portion): Loose) {
-    portion.evidence_mut().shipped = None;
-    put(state, slot, Loose(portion));
 }
 
 /// Puts a reservation's portions in the order of their keys.

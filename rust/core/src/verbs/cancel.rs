@@ -1,6 +1,6 @@
 //! `POST .../cancel`: a hold ends; of an order goes back what has not left yet.
 
-use crate::erp::reconcile;
+use crate::erp::{reconcile, returns};
 use crate::reads::refusals::{closed, invalid};
 use crate::state::State;
 use crate::state::ids::Slot;
@@ -27,13 +27,16 @@ pub(super) fn decide<'b>(state: &State, command: &Command<'b>) -> Decision<'b> {
 pub(crate) fn apply(state: &mut State, slot: Slot) {
     if state.reservations.get(slot).state == ReservationState::Held {
         end_hold(state, slot, ReservationState::Cancelled);
+        state.edit(slot).cancelled_while_held = state.rules.is_second_edition();
         return;
     }
     let kits = kits::counted(state, slot);
     state.count_change(slot);
+    state.edit(slot).dropped = None;
     ledger::give_back_where(state, slot, |p| !p.fulfilled && !p.is_shipped());
     kits::give_back_gone(state, slot, &kits);
     state.name_state(slot, ReservationState::Cancelled);
+    returns::settle(state, &[slot]);
     reconcile::renew(state, slot);
 }
 

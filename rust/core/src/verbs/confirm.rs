@@ -2,7 +2,7 @@
 
 use crate::availability::deficits::Deficits;
 use crate::availability::pool::SaleContext;
-use crate::erp::{orders, reconcile};
+use crate::erp::{orders, reconcile, returns};
 use crate::placement::cart::{self, AskedLine};
 use crate::placement::placing;
 use crate::reads::lines;
@@ -12,6 +12,7 @@ use crate::state::State;
 use crate::state::ids::Slot;
 use crate::state::reservations::ReservationState;
 use crate::state::rules::ConfirmDeficit;
+use crate::units::recipes::Made;
 use crate::units::{indexes, kits, ledger};
 use crate::verbs::{Command, Decided, Decision, Reply, existing};
 use crate::wire::commands::ConfirmBody;
@@ -24,7 +25,7 @@ pub(super) fn decide<'b>(state: &State, command: &Command<'b>, body: &'b Confirm
     match r.state {
         ReservationState::Held if state.rules.confirm_deficit == ConfirmDeficit::Refuse => covered(state, slot)?,
         ReservationState::Held => {}
-        ReservationState::Cancelled => return Err(closed(state, slot)),
+        ReservationState::Cancelled if !r.cancelled_while_held => return Err(closed(state, slot)),
         ReservationState::Committed | ReservationState::InErp | ReservationState::Fulfilled => {
             match (r.order_ref.as_deref(), body.order_ref.as_deref()) {
                 (_, None) => return Ok(Decided::stands(slot)),
@@ -33,7 +34,7 @@ pub(super) fn decide<'b>(state: &State, command: &Command<'b>, body: &'b Confirm
                 (None, Some(_)) => {}
             }
         }
-        ReservationState::Expired | ReservationState::Released | ReservationState::Oversold => {
+        _ => {
             if let Err(refusal) = late_fit(state, slot) {
                 let is_news = r.state != ReservationState::Oversold;
                 return Ok(Decided {
@@ -66,8 +67,10 @@ fn late_fit(state: &State, slot: Slot) -> Result<(), Answer> {
     let open: Vec<AskedLine<'_>> = r
         .lines
         .iter()
-        .filter(|line| line.quantity > 0)
-        .map(|line| AskedLine {
+        .enumerate()
+        .filter(|(_, line)| line.quantity > 0)
+        .map(|(n, line)| AskedLine {
+            made: Made::line(r, n),
             name: state.catalogue.sku_name(line.sku),
             sku: Some(line.sku),
             quantity: line.quantity,
@@ -103,6 +106,7 @@ pub(crate) fn apply(state: &mut State, slot: Slot, order_ref: Option<&str>) {
     if let Some(order_ref) = order_ref {
         orders::name_order(state, slot, order_ref);
     }
+    returns::settle(state, &[slot]);
     reconcile::renew(state, slot);
 }
 
@@ -111,10 +115,16 @@ fn retake(state: &mut State, slot: Slot) {
     let reservation = state.edit(slot);
     reservation.closed_at_ms = 0;
     reservation.superseded_by = None;
+    reservation.cancelled_while_held = false;
+    reservation.dropped = None;
     let (channel, mut lines) = (reservation.channel, std::mem::take(&mut reservation.lines));
-    kits::consume_caps(state, channel, &mut lines);
-    let wanted = placing::needs(state, &lines);
-    state.edit(slot).lines = lines;
+    let mut recipes = reservation.recipes.take();
+    let own = recipes.as_deref_mut().map_or(&mut [][..], |all| all);
+    kits::consume_caps(state, channel, &mut lines, own);
+    let reservation = state.edit(slot);
+    (reservation.lines, reservation.recipes) = (lines, recipes);
+    let reservation = state.reservations.get(slot);
+    let wanted = placing::needs(state, &reservation.lines, |n| Made::line(reservation, n));
     placing::place(state, slot, wanted);
 }
 

@@ -1,12 +1,13 @@
 //! `POST .../fulfil`: units of an order reported to have left.
 
 use crate::erp::leaving::{self, Taking};
-use crate::erp::reconcile;
+use crate::erp::{reconcile, returns};
 use crate::reads::refusals::{closed, invalid, unknown_sku};
 use crate::reads::render::Answer;
 use crate::state::State;
 use crate::state::ids::{SkuId, Slot};
-use crate::state::quantity::scaled;
+use crate::state::quantity::QUANTITY_MAX;
+use crate::units::recipes;
 use crate::verbs::{Command, Decided, Decision, existing};
 use crate::wire::commands;
 use crate::wire::errors::RequestError;
@@ -50,24 +51,20 @@ fn fulfil_line(
             "is not a declared location",
         )));
     }
-    let factor = line
-        .unit
-        .as_deref()
-        .map_or(Some(1), |unit| state.catalogue.unit_factor(sku, unit));
-    let Some(quantity) = factor.and_then(|factor| scaled(line.quantity, factor)) else {
+    let quantity = recipes::in_base(state, &[slot], sku, line.quantity, line.unit.as_deref());
+    let Some(quantity) = quantity.filter(|quantity| *quantity <= QUANTITY_MAX) else {
         return Err(invalid(&RequestError::invalid(
             format!("lines[{n}].unit"),
             "is no unit of this SKU",
         )));
     };
     let mut fits = true;
-    state.catalogue.for_each_component(sku, |part, per| {
+    recipes::parts_for(state, &[slot], sku, (quantity, None), None, |part, units| {
         let portions = state.reservations.get(slot).portions.iter();
         let left: i64 = portions
             .filter(|p| p.sku == part && !p.fulfilled && !p.is_shipped())
             .map(|p| p.quantity)
             .sum();
-        let units = quantity.saturating_mul(per);
         let before: i64 = asked
             .iter()
             .filter(|(s, _)| *s == part)
@@ -87,7 +84,7 @@ fn fulfil_line(
 /// Units that left; they stay deducted until an acknowledgement or a shipment covers them.
 pub(crate) fn apply(state: &mut State, slot: Slot, lines: &[QuantityLine<'_>]) {
     state.count_change(slot);
-    for (sku, location, quantity) in leaving::line_moves(state, lines) {
+    for (sku, location, quantity) in leaving::line_moves(state, &[slot], lines, None) {
         let mut left = quantity;
         while left > 0 {
             let taken = leaving::take_leaving(state, &[slot], sku, location, left, Taking::Fulfil);
@@ -96,6 +93,7 @@ pub(crate) fn apply(state: &mut State, slot: Slot, lines: &[QuantityLine<'_>]) {
             leaving::mark_fulfilled(state, slot, portion, home);
         }
     }
+    returns::settle(state, &[slot]);
     reconcile::order_changed(state, slot);
 }
 

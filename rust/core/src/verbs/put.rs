@@ -18,6 +18,7 @@ use crate::reads::render::{self, Answer, problem, problem_with};
 use crate::state::State;
 use crate::state::ids::Slot;
 use crate::state::reservations::{Owner, ReservationState};
+use crate::units::recipes;
 use crate::verbs::{Command, Decided, Decision, KeyedOwner, Reply};
 use crate::wire::commands::PutBody;
 use crate::wire::errors::{Problem, RequestError};
@@ -135,6 +136,8 @@ fn held_lines<'b>(state: &State, body: &'b PutBody<'_>, lines: &[AskedLine<'_>])
                 quantity: asked.quantity,
                 location: line.location.as_deref().map(Text::Borrowed),
                 asked: None,
+                unit: line.unit.as_deref().map(Text::Borrowed),
+                units: line.unit.is_some().then_some(line.quantity),
             }
         })
         .collect()
@@ -144,7 +147,14 @@ fn held_lines<'b>(state: &State, body: &'b PutBody<'_>, lines: &[AskedLine<'_>])
 /// hold for a live one; false: replace it.
 fn stands(state: &State, slot: Slot, held: &ReservationHeld<'_>) -> Result<bool, Answer> {
     let r = state.reservations.get(slot);
-    let same = r.body == body_hash::hash(held);
+    // A unit is what it was when this was held, whatever it is declared to be since.
+    let requested = |n: usize| {
+        let line: &HeldLine<'_> = &held.lines[n];
+        let sold = state.catalogue.sku(&line.sku).zip(line.units);
+        let sold = sold.and_then(|(sku, units)| recipes::in_base(state, &[slot], sku, units, line.unit.as_deref()));
+        sold.unwrap_or(line.requested())
+    };
+    let same = r.body == body_hash::hash(held, requested);
     if let (Some(stored), Some(asked)) = (r.revision, held.revision)
         && (asked < stored || (asked == stored && !same))
     {

@@ -1,13 +1,13 @@
-//! Tables of reservations: which slots are taken, who is in them, and two orders that nothing else gives.
+//! Tables of reservations: which slots are taken, and who is in them.
 
 use super::super::SnapshotError;
 use super::super::wire::{In, Out};
-use super::stock::get_key;
+use super::sold::{get_dropped, get_recipe, get_reports, put_dropped, put_recipe, put_reports};
 use crate::state::ids::{ChannelId, LocationId, RegionId, SkuId, Slot, SourceId, SupplyId};
 
 use crate::state::State;
 use crate::state::reservations::{
-    Evidence, Line, Lines, Owner, Portion, Portions, Reservation, ReservationState, StockNode,
+    Evidence, Line, Lines, Owner, Portion, Portions, Recipe, Reservation, ReservationState, StockNode,
 };
 
 const STATES: [ReservationState; 8] = [
@@ -80,6 +80,10 @@ pub(super) mod records {
             sequence,
             lines,
             portions,
+            recipes,
+            dropped,
+            cancelled_while_held,
+            keeps_recipes,
             dirty: _,
             changed_in: _,
         } = reservation;
@@ -113,6 +117,13 @@ pub(super) mod records {
         for portion in portions {
             put_portion(portion, out);
         }
+        out.flag(*keeps_recipes).flag(*cancelled_while_held);
+        put_dropped(dropped.as_deref().map_or(&[], |all| all), out);
+        let recipes: &[Recipe] = recipes.as_deref().map_or(&[], |all| all);
+        out.size(recipes.len());
+        for recipe in recipes {
+            put_recipe(recipe, out);
+        }
     }
 
     /// Bits of a portion: its node's kind in the lowest two, then what is so and what follows.
@@ -121,6 +132,7 @@ pub(super) mod records {
     const EVIDENCE: u8 = 16;
     const ACKNOWLEDGED: u8 = 32;
     const SHIPPED: u8 = 64;
+    const REPORTED: u8 = 128;
 
     fn put_portion(portion: &Portion, out: &mut Out<'_, '_>) {
         let Portion {
@@ -136,6 +148,7 @@ pub(super) mod records {
             evidence,
         } = portion;
         let known = evidence.as_deref();
+        let reported = known.filter(|e| !e.reports.is_empty() || e.left.is_some());
         let (acknowledged, shipped) = (known.and_then(|e| e.ack), known.and_then(|e| e.shipped));
         let (kind, at) = match node {
             StockNode::Hand(location) => (0, u32::from(location.0)),
@@ -148,7 +161,8 @@ pub(super) mod records {
                 | when(*in_erp_level, IN_ERP_LEVEL)
                 | when(known.is_some(), EVIDENCE)
                 | when(acknowledged.is_some(), ACKNOWLEDGED)
-                | when(shipped.is_some(), SHIPPED),
+                | when(shipped.is_some(), SHIPPED)
+                | when(reported.is_some(), REPORTED),
         );
         out.uint(sku.0).uint(*line);
         if kind != 2 {
@@ -157,6 +171,9 @@ pub(super) mod records {
         out.int(*quantity).int(*own).uint(*own_period).uint(*cap_period);
         for (source, as_of) in [acknowledged, shipped].into_iter().flatten() {
             out.uint(source.0).stamp(as_of);
+        }
+        if let Some(evidence) = reported {
+            put_reports(evidence, out);
         }
     }
 
@@ -214,6 +231,10 @@ pub(super) mod records {
             sequence: input.uint()?,
             lines: Lines::new(),
             portions: Portions::new(),
+            recipes: None,
+            dropped: None,
+            cancelled_while_held: false,
+            keeps_recipes: false,
             dirty: false,
             changed_in: 0,
         };
@@ -228,6 +249,17 @@ pub(super) mod records {
         })?;
         let lines = reservation.lines.len();
         reservation.portions = input.list_into(|i| get_portion(state, lines, i))?;
+        let skus = names.skus.len();
+        let places = names.locations.len();
+        input.since(2, |i| {
+            reservation.keeps_recipes = i.flag()?;
+            reservation.cancelled_while_held = i.flag()?;
+            let dropped = get_dropped((skus, lines, places), i)?;
+            reservation.dropped = (!dropped.is_empty()).then(|| Box::new(dropped));
+            let recipes = i.list(|i| get_recipe(skus, lines, i))?;
+            reservation.recipes = (!recipes.is_empty()).then(|| Box::new(recipes));
+            Ok(())
+        })?;
         Ok(reservation)
     }
 
@@ -262,17 +294,16 @@ pub(super) mod records {
             let source = SourceId(i.place(state.catalogue.source_names.len())? as u16);
             Ok(Some((source, i.stamp()?)))
         };
-        let evidence = Evidence {
+        let mut evidence = Evidence {
             ack: read(input, ACKNOWLEDGED)?,
             shipped: read(input, SHIPPED)?,
+            ..Evidence::default()
         };
+        if bits & REPORTED != 0 {
+            get_reports(state, &mut evidence, input)?;
+        }
         let has_evidence = bits & EVIDENCE != 0;
-        if quantity <= 0
-            || own < 0
-            || own > quantity
-            || bits & 128 != 0
-            || (!has_evidence && evidence != Evidence::default())
-        {
+        if quantity <= 0 || own < 0 || own > quantity || (!has_evidence && evidence != Evidence::default()) {
             return Err(input.damaged("a portion contradicts itself"));
         }
         Ok(Portion {
@@ -287,85 +318,5 @@ pub(super) mod records {
             cap_period,
             evidence: has_evidence.then(|| Box::new(evidence)),
         })
-    }
-}
-
-/// For each cell the confirmed reservations that its next level looks at, in that order.
-pub(super) mod at_cell {
-    use super::*;
-
-    fn keys(state: &State) -> Vec<(SkuId, LocationId)> {
-        let lists = state.reservations.at_cell.iter();
-        let mut keys: Vec<_> = lists
-            .filter(|(_, list)| !list.is_empty())
-            .map(|(key, _)| *key)
-            .collect();
-        keys.sort_unstable();
-        keys
-    }
-
-    pub(crate) fn count(state: &State) -> u64 {
-        keys(state).len() as u64
-    }
-
-    pub(crate) fn write(state: &State, out: &mut Out<'_, '_>) {
-        for key in keys(state) {
-            let list = &state.reservations.at_cell[&key];
-            out.uint(key.0.0).uint(key.1.0).size(list.len());
-            for slot in list {
-                out.uint(slot.0).end_entry();
-            }
-        }
-    }
-
-    pub(crate) fn read(state: &mut State, input: &mut In<'_, '_>, count: u64) -> Result<(), SnapshotError> {
-        let mut last = None;
-        for _ in 0..count {
-            let key = get_key(state, input, &mut last)?;
-            let slots = state.reservations.slots_total();
-            let of_cell = input.list_into(|i| Ok(Slot(i.place(slots)? as u32)))?;
-            state.reservations.at_cell.insert(key, of_cell);
-        }
-        Ok(())
-    }
-}
-
-/// What is closed, in the order of closing: that is the order of forgetting.
-pub(super) mod closed {
-    use super::*;
-
-    /// A reservation that was confirmed late, or closed again, leaves entries behind that forget nothing. A leader may have
-    /// passed over them already, in a group that came to no batch: they are no part of the state.
-    fn live(state: &State) -> impl Iterator<Item = (i64, u64, Slot)> {
-        let mut seen = vec![false; state.reservations.slots_total()];
-        state
-            .reservations
-            .closed
-            .iter()
-            .copied()
-            .filter(move |&(closed_at_ms, serial, slot)| {
-                let there = state.reservations.get_taken(slot);
-                let forgets = there.is_some_and(|r| (r.closed_at_ms, r.serial) == (closed_at_ms, serial));
-                forgets && !std::mem::replace(&mut seen[slot.at()], true)
-            })
-    }
-
-    pub(crate) fn count(state: &State) -> u64 {
-        live(state).count() as u64
-    }
-
-    pub(crate) fn write(state: &State, out: &mut Out<'_, '_>) {
-        for (closed_at_ms, serial, slot) in live(state) {
-            out.int(closed_at_ms).uint(serial).uint(slot.0).end_entry();
-        }
-    }
-
-    pub(crate) fn read(state: &mut State, input: &mut In<'_, '_>, count: u64) -> Result<(), SnapshotError> {
-        let slots = state.reservations.slots_total();
-        for _ in 0..count {
-            let entry = (input.int()?, input.uint()?, Slot(input.place(slots)? as u32));
-            state.reservations.closed.push_back(entry);
-        }
-        Ok(())
     }
 }

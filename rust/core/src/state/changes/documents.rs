@@ -3,6 +3,7 @@
 use crate::state::digest::Entity;
 use crate::state::idempotency::{Bounds, Entry};
 use crate::state::identities::Remembered;
+use crate::state::order_documents::OrderDocument;
 use crate::state::supply::{Demand, DocumentKey, Supply};
 use crate::state::{State, encodings};
 
@@ -82,5 +83,32 @@ impl State {
             self.digest.take(Entity::Answered, &entry.digested(*key));
         }
         gone.is_some()
+    }
+}
+
+/// Documents about orders that are looked at again.
+impl State {
+    /// Puts a document in the place of its earlier version.
+    pub(crate) fn put_order_document(&mut self, order: &str, document: OrderDocument) {
+        let key = document.key;
+        if let Some(before) = self.order_documents.as_mut().put(order, document) {
+            self.digest.take(Entity::OrderDocument, &before.bytes(order));
+        }
+        if let Some(now) = self.order_documents.find(order, key) {
+            self.digest.add(Entity::OrderDocument, &now.bytes(order));
+        }
+        while let Some((order, gone)) = self.order_documents.as_mut().forget_oldest(self.rules.identities_max) {
+            for document in gone {
+                self.digest.take(Entity::OrderDocument, &document.bytes(&order));
+            }
+        }
+    }
+
+    /// Changes a document that is remembered.
+    pub(crate) fn change_order_document(&mut self, order: &str, key: u128, change: impl FnOnce(&mut OrderDocument)) {
+        if let Some(mut document) = self.order_documents.find(order, key).cloned() {
+            change(&mut document);
+            self.put_order_document(order, document);
+        }
     }
 }

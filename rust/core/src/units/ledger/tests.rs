@@ -235,7 +235,7 @@ fn act_on_order(state: &mut State, slot: Slot, act: Act) {
         Act::Relocate { at, most, to, ships } => {
             if let Some(at) = place(state, slot, at) {
                 let loose = ledger::take_out(state, slot, at, most, true);
-                ledger::relocate(state, slot, loose, StockNode::Hand(to), |p| {
+                ledger::relocate(state, slot, loose, (StockNode::Hand(to), None), |p| {
                     if ships {
                         p.evidence_mut().shipped = Some((SourceId(0), AsOf::Sequence(9)));
                     }

@@ -141,8 +141,20 @@ fn a_late_one_may_be_sold_beyond_stock_where_the_policy_allows_it() {
 }
 
 #[test]
-fn a_cancelled_one_and_an_unknown_one_are_refused() {
+fn one_that_was_cancelled_while_held_is_confirmed_late_like_one_that_was_released() {
     let mut world = held(3, 5);
+    world.cancel("cart");
+    world.confirm("cart", "o1");
+    assert_eq!(
+        (world.stands("cart"), world.units("cart")),
+        ("committed", "3 S at A".to_owned())
+    );
+}
+
+#[test]
+fn a_cancelled_order_and_an_unknown_one_are_refused() {
+    let mut world = held(3, 5);
+    world.confirm("cart", "o1");
     world.cancel("cart");
     assert_eq!(world.confirm("cart", "o1").problem(), "reservation-closed");
     assert_eq!(world.confirm("nobody", "o1").problem(), "unknown-reservation");

@@ -9,8 +9,8 @@ fn length(text: Option<&Text<'_>>) -> [u8; 2] {
     text.map_or(0, |text| text.len() as u16 + 1).to_le_bytes()
 }
 
-/// What makes two bodies the same, once defaults are filled in.
-pub(super) fn hash(held: &ReservationHeld<'_>) -> u64 {
+/// What makes two bodies the same, once defaults are filled in. `requested`: base units of each line.
+pub(super) fn hash(held: &ReservationHeld<'_>, requested: impl Fn(usize) -> i64) -> u64 {
     // A guess that most carts stay within.
     let mut bytes = Vec::with_capacity(128 + held.lines.len() * 48);
     let mut fixed = [0; 27];
@@ -28,9 +28,9 @@ pub(super) fn hash(held: &ReservationHeld<'_>) -> u64 {
     {
         bytes.extend_from_slice(text.as_bytes());
     }
-    for line in &held.lines {
+    for (n, line) in held.lines.iter().enumerate() {
         let mut record = [0; 12];
-        record[..8].copy_from_slice(&line.asked.unwrap_or(line.quantity).to_le_bytes());
+        record[..8].copy_from_slice(&requested(n).to_le_bytes());
         record[8..10].copy_from_slice(&length(Some(&line.sku)));
         record[10..].copy_from_slice(&length(line.location.as_ref()));
         bytes.extend_from_slice(&record);

@@ -4,13 +4,15 @@
 //! Always: the old lines are free for the new ones; the owner's other holds end first, where the fact supersedes.
 
 use super::body_hash;
+use smallvec::SmallVec;
+
 use crate::placement::placing;
 use crate::state::State;
 use crate::state::ids::{ChannelId, RegionId, Slot};
 use crate::state::reservations::{Line, Lines, Owner, Portions, Reservation, ReservationState};
-use crate::units::{indexes, kits};
+use crate::units::{indexes, kits, recipes};
 use crate::verbs::release::end_hold;
-use crate::wire::facts::ReservationHeld;
+use crate::wire::facts::{HeldLine, ReservationHeld};
 
 /// Regions that holds may bring; the rest of the numbers is for locations.
 const REGIONS_OF_HOLDS_MAX: usize = 40_000;
@@ -81,6 +83,10 @@ fn add(state: &mut State, held: &ReservationHeld<'_>, channel: ChannelId) -> Slo
         sequence: state.position.sequence + 1,
         lines: Lines::new(),
         portions: Portions::new(),
+        recipes: None,
+        keeps_recipes: false,
+        dropped: None,
+        cancelled_while_held: false,
         dirty: true,
         changed_in: state.statement,
     })
@@ -95,16 +101,23 @@ fn write_body(
     region: Option<RegionId>,
     mut lines: Lines,
 ) {
-    kits::consume_caps(state, channel, &mut lines);
-    let counted = state.rules.is_second_edition();
+    let second = state.rules.is_second_edition();
+    let mut recipes = Vec::new();
+    if second {
+        let units: SmallVec<[_; 2]> = held.lines.iter().map(HeldLine::conversion).collect();
+        recipes = recipes::of_lines(state, &lines, &units);
+    }
+    kits::consume_caps(state, channel, &mut lines, &mut recipes);
     let reservation = state.edit(slot);
+    reservation.keeps_recipes = second;
+    reservation.recipes = (!recipes.is_empty()).then(|| Box::new(recipes));
     let replaced = reservation.version > 0;
     reservation.channel = channel;
     reservation.region = region;
     reservation.lines = lines;
     reservation.revision = held.revision.or(reservation.revision);
-    reservation.body = body_hash::hash(held);
-    reservation.version += u32::from(!counted || !replaced);
+    reservation.body = body_hash::hash(held, |n| held.lines[n].requested());
+    reservation.version += u32::from(!second || !replaced);
     reservation.renewals += u32::from(replaced);
     let until_ms = state.position.lead_ms + held.ttl_ms;
     indexes::renew_hold(state, slot, until_ms, held.owner.as_deref().map(Owner::of));

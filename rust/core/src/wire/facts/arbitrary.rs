@@ -284,15 +284,20 @@ fn returns() -> BoxedStrategy<Fact<'static>> {
 }
 
 fn reservations() -> BoxedStrategy<Fact<'static>> {
-    let line =
-        (name(), 0..=HELD_MAX, maybe(), option::of(1..=HELD_MAX)).prop_map(|(sku, quantity, location, asked)| {
+    let in_unit = option::of((name(), 1..=QUANTITY_MAX));
+    let line = (name(), 0..=HELD_MAX, maybe(), option::of(1..=HELD_MAX), in_unit).prop_map(
+        |(sku, quantity, location, asked, in_unit)| {
+            let (unit, units) = in_unit.unzip();
             HeldLine {
                 sku,
                 quantity,
                 location,
                 asked,
+                unit,
+                units,
             }
-        });
+        },
+    );
     let who = (name(), name(), maybe(), maybe());
     let held = (
         who,

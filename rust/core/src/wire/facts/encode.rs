@@ -347,6 +347,8 @@ impl Members<'_> {
             let mut members = Members { out };
             members.opt_text("location", line.location.as_ref());
             members.opt_int("asked", line.asked);
+            members.opt_text("unit", line.unit.as_ref());
+            members.opt_int("units", line.units);
             out.push(b'}');
         }
         out.push(b']');

@@ -3,7 +3,9 @@
 //! In: the text of one JSON object as [`super::Statement::encode`] writes it. Out: the statement that serde would give, or
 //! None where anything is unusual: then serde reads it. Always: nothing is taken here that serde would not take alike.
 
-use super::bounds::{AMOUNT_MAX, HELD_MAX, LINES_MAX, NAME_CHARS_MAX, ON_HAND_MAX, REVISION_MAX, TTL_MS_MAX};
+use super::bounds::{
+    AMOUNT_MAX, HELD_MAX, LINES_MAX, NAME_CHARS_MAX, ON_HAND_MAX, QUANTITY_MAX, REVISION_MAX, TTL_MS_MAX,
+};
 use super::{
     AsOf, Basis, Fact, HeldLine, ReservationConfirmed, ReservationHeld, Statement, StockLevel, Text, Unsellable,
 };
@@ -119,6 +121,7 @@ fn held_lines<'a>(scan: &mut Scan<'a>) -> Option<Vec<HeldLine<'a>>> {
 
 fn held_line<'a>(scan: &mut Scan<'a>) -> Option<HeldLine<'a>> {
     let (mut sku, mut quantity, mut location, mut asked) = (None, None, None, None);
+    let (mut unit, mut units) = (None, None);
     scan.take(b'{')?;
     loop {
         scan.skip_space();
@@ -130,6 +133,10 @@ fn held_line<'a>(scan: &mut Scan<'a>) -> Option<HeldLine<'a>> {
             once(&mut location, name(scan))
         } else if scan.is("\"asked\":") {
             once(&mut asked, scan.int(1, HELD_MAX))
+        } else if scan.is("\"unit\":") {
+            once(&mut unit, name(scan))
+        } else if scan.is("\"units\":") {
+            once(&mut units, scan.int(1, QUANTITY_MAX))
         } else {
             None
         }?;
@@ -142,6 +149,8 @@ fn held_line<'a>(scan: &mut Scan<'a>) -> Option<HeldLine<'a>> {
         quantity: quantity?,
         location,
         asked,
+        unit,
+        units,
     })
 }
 

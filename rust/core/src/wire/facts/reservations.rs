@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::Text;
-use super::bounds::{HELD_MAX, LINES_MAX, REVISION_MAX, TTL_MS_MAX};
+use super::bounds::{HELD_MAX, LINES_MAX, QUANTITY_MAX, REVISION_MAX, TTL_MS_MAX};
 use super::orders::{QuantityLine, QuantityLines};
 use super::take::{Int, List, Name, Object, int, one, opt};
 
@@ -21,6 +21,28 @@ pub struct HeldLine<'a> {
     /// What was asked for when `partial` cut it; else None.
     #[serde(default, deserialize_with = "opt::<_, Int<1, HELD_MAX>>")]
     pub asked: Option<i64>,
+    /// The unit that it was asked in; None: base units.
+    #[serde(default, deserialize_with = "opt::<_, Name>")]
+    pub unit: Option<Text<'a>>,
+    /// How many of that unit were asked for.
+    #[serde(default, deserialize_with = "opt::<_, Int<1, QUANTITY_MAX>>")]
+    pub units: Option<i64>,
+}
+
+impl HeldLine<'_> {
+    /// What was asked for, in base units.
+    pub const fn requested(&self) -> i64 {
+        match self.asked {
+            Some(asked) => asked,
+            None => self.quantity,
+        }
+    }
+
+    /// The unit that it was asked in, and base units in one.
+    pub fn conversion(&self) -> Option<(&str, i64)> {
+        let units = self.units.filter(|units| *units > 0)?;
+        Some((self.unit.as_deref()?, self.requested() / units))
+    }
 }
 
 /// A reservation was made or replaced.

@@ -1,0 +1,158 @@
+//! Documents about orders that are looked at again when their order changes: returns, updates, and shipments that named more
+//! than was open (docs/rules.md, "Documents").
+//!
+//! In: documents by the name of the order that they mean. Out: the same, in the order of their names. Always: bounded; of the
+//! order that was named first the documents are forgotten first, and what they did stays.
+
+use std::collections::VecDeque;
+
+use hashbrown::HashMap;
+
+use crate::state::digest::Encode;
+use crate::state::identities::Moves;
+use crate::state::ids::{LocationId, SkuId, SourceId};
+use crate::wire::facts::{AsOf, Condition, UpdateStatus};
+
+/// What kind of document it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum About {
+    Shipment,
+    Update(UpdateStatus),
+    Return(Returned),
+}
+
+/// What a return names, and what it counts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Returned {
+    pub(crate) sku: SkuId,
+    pub(crate) quantity: i64,
+    pub(crate) unit: Option<Box<str>>,
+    pub(crate) location: LocationId,
+    pub(crate) condition: Condition,
+    /// Base units that it brought on hand so far, by SKU and whether they can be sold.
+    pub(crate) counted: Vec<(SkuId, bool, i64)>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct OrderDocument {
+    /// Source, kind, ref, line and, of a return, SKU and location: documents count in this order.
+    pub(crate) name: [Box<str>; 6],
+    pub(crate) key: u128,
+    /// It means the order of this channel alone.
+    pub(crate) channel: Option<Box<str>>,
+    pub(crate) source: SourceId,
+    pub(crate) as_of: AsOf,
+    pub(crate) about: About,
+    /// What it named beyond the open units of its order.
+    pub(crate) beyond: Moves,
+}
+
+impl OrderDocument {
+    /// Whether it has to be looked at again.
+    fn is_needed(&self) -> bool {
+        !matches!(self.about, About::Shipment) || !self.beyond.is_empty()
+    }
+
+    pub(in crate::state) fn bytes(&self, order: &str) -> Vec<u8> {
+        let mut out = Vec::new();
+        out.text(order).number(self.key as i64).number((self.key >> 64) as i64);
+        for part in &self.name {
+            out.text(part);
+        }
+        out.optional_text(self.channel.as_deref())
+            .number(self.source.0.into())
+            .stamp(self.as_of);
+        for (sku, location, quantity) in &self.beyond {
+            out.number(sku.0.into())
+                .optional(location.map(|l| l.0.into()))
+                .number(*quantity);
+        }
+        match &self.about {
+            About::Shipment => out.push(0),
+            About::Update(status) => out.push(1 + *status as u8),
+            About::Return(returned) => {
+                out.push(8 + returned.condition as u8);
+                out.number(returned.sku.0.into())
+                    .number(returned.quantity)
+                    .optional_text(returned.unit.as_deref())
+                    .number(returned.location.0.into());
+                for (sku, sellable, quantity) in &returned.counted {
+                    out.number(sku.0.into()).number(i64::from(*sellable)).number(*quantity);
+                }
+            }
+        }
+        out
+    }
+}
+
+/// All of them, by the name of their order or reservation.
+#[derive(Debug, Default)]
+pub(crate) struct OrderDocuments {
+    by_order: HashMap<Box<str>, Vec<OrderDocument>>,
+    orders: VecDeque<Box<str>>,
+}
+
+impl OrderDocuments {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.by_order.is_empty()
+    }
+
+    /// In the order of their names.
+    pub(crate) fn of(&self, order: &str) -> &[OrderDocument] {
+        self.by_order.get(order).map_or(&[], |documents| documents)
+    }
+
+    pub(crate) fn find(&self, order: &str, key: u128) -> Option<&OrderDocument> {
+        self.of(order).iter().find(|document| document.key == key)
+    }
+
+    /// Puts a document in the place of its earlier version, which is returned; one that is not needed is forgotten.
+    pub(in crate::state) fn put(&mut self, order: &str, document: OrderDocument) -> Option<OrderDocument> {
+        let needed = document.is_needed();
+        if !needed && !self.by_order.contains_key(order) {
+            return None;
+        }
+        let is_new = !self.by_order.contains_key(order);
+        let documents = self.by_order.entry(order.into()).or_default();
+        let before = documents
+            .iter()
+            .position(|d| d.key == document.key)
+            .map(|at| documents.remove(at));
+        if needed {
+            let at = documents.partition_point(|d| d.name <= document.name);
+            documents.insert(at, document);
+        }
+        if documents.is_empty() {
+            self.by_order.remove(order);
+            self.orders.retain(|name| &**name != order);
+        } else if is_new {
+            self.orders.push_back(order.into());
+        }
+        before
+    }
+
+    /// Forgets those of the order that was named first, if there are more orders than `orders_max`.
+    pub(in crate::state) fn forget_oldest(&mut self, orders_max: usize) -> Option<(Box<str>, Vec<OrderDocument>)> {
+        if self.orders.len() <= orders_max.max(1) {
+            return None;
+        }
+        let order = self.orders.pop_front()?;
+        let documents = self.by_order.remove(&order).unwrap_or_default();
+        Some((order, documents))
+    }
+
+    /// Puts back those of an order; orders come in the order of forgetting.
+    pub(crate) fn restore(&mut self, order: Box<str>, documents: Vec<OrderDocument>) {
+        self.orders.push_back(order.clone());
+        self.by_order.insert(order, documents);
+    }
+
+    /// The next to be forgotten first.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &[OrderDocument])> {
+        self.orders.iter().map(|order| (&**order, self.of(order)))
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.orders.len()
+    }
+}

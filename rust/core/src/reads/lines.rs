@@ -169,12 +169,22 @@ impl Fate {
             out.extend_from_slice(NONE);
             return;
         }
-        for (name, units) in ["fulfilled", "cancelled", "returned", "unsourced", "deficit"]
-            .into_iter()
-            .zip(rest)
-        {
-            field(out, name);
-            write_int(out, units);
+        // A list of names would be checked and copied in parts: each stands as it is written.
+        let names: [&[u8]; 5] = [
+            b",\"fulfilled\":",
+            b",\"cancelled\":",
+            b",\"returned\":",
+            b",\"unsourced\":",
+            b",\"deficit\":",
+        ];
+        out.reserve(96);
+        for (name, units) in names.into_iter().zip(rest) {
+            out.extend_from_slice(name);
+            if units == 0 {
+                out.push(b'0');
+            } else {
+                write_int(out, units);
+            }
         }
     }
 }

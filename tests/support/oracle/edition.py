@@ -11,6 +11,8 @@ EDITION = 1  # 2: the oracle follows all rules, whatever NOT_YET says (so do the
 
 NOT_YET = [
     "facts about ended holds wait",  # point 7: as those that name the order_ref do
+    "lines show their recipe",  # points 11 and 17
+    "a return before its shipment shows",  # points 6 and 17
     "supplies are ordered",  # point 8
     "receipts and transfers",  # point 9
     "receipts are presumed",  # point 10 and row 7

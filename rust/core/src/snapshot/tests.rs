@@ -67,7 +67,7 @@ fn fact(random: &mut Random, step: u64) -> String {
             r#"{{"kind":"shipment","ref":"{reference}","order_ref":"o{n}","lines":[{{"sku":"{sku}","quantity":1,"location":"{place}"}}],"as_of":{as_of},"version":{step}}}"#
         ),
         9 => format!(
-            r#"{{"kind":"return","ref":"{reference}","sku":"{base}","location":"{place}","quantity":{},"condition":"damaged","as_of":{as_of}}}"#,
+            r#"{{"kind":"return","ref":"{reference}","order_ref":"o{small}","sku":"{base}","location":"{place}","quantity":{},"condition":"damaged","as_of":{as_of}}}"#,
             small + 1
         ),
         10 => format!(
@@ -176,7 +176,7 @@ impl Process {
         let (mut node, mut random) = (Process::new(), Random(seed));
         for number in 0..steps {
             let next = step(&mut random, number);
-            node.decide(&next, "erp.acme");
+            node.decide(&next, "acme");
         }
         node
     }
@@ -207,7 +207,7 @@ proptest! {
         let mut random = Random(seed ^ 1);
         for number in steps..steps + more {
             let next = step(&mut random, number);
-            prop_assert_eq!(node.decide(&next, "erp.acme"), other.decide(&next, "erp.acme"));
+            prop_assert_eq!(node.decide(&next, "acme"), other.decide(&next, "acme"));
             prop_assert_eq!(node.engine.digest(), other.engine.digest());
         }
         prop_assert!(other.snapshot() == node.snapshot(), "and what neither digest nor answers show is the same too");
@@ -220,7 +220,7 @@ proptest! {
         let mut random = Random(seed);
         for number in 0..steps {
             let next = step(&mut random, number);
-            if let (Some(message), _) = leader.decide(&next, "erp.acme") {
+            if let (Some(message), _) = leader.decide(&next, "acme") {
                 let sequence = leader.engine.position().sequence;
                 prop_assert!(follower.engine.apply(sequence, &message).unwrap());
             }
@@ -339,7 +339,7 @@ fn tables_larger_than_a_block_are_cut_into_blocks() {
             )
         };
         let facts: Vec<String> = (0..1_000).map(level).collect();
-        node.decide(&(vec![facts.join(",")], vec![], 0), "erp.acme");
+        node.decide(&(vec![facts.join(",")], vec![], 0), "acme");
     }
     let bytes = node.snapshot();
     let engine = restored(&bytes).unwrap();

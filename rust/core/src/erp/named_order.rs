@@ -16,7 +16,7 @@ pub(crate) fn meant(state: &State, of: &OrderName<'_>) -> ByAge {
         (Some(id), _) => state
             .reservations
             .find(id)
-            .filter(|&slot| state.reservations.get(slot).state != ReservationState::Held)
+            .filter(|&slot| is_order(state, slot))
             .into_iter()
             .collect(),
         (None, Some(order)) => state.reservations.of_order(order),
@@ -24,6 +24,16 @@ pub(crate) fn meant(state: &State, of: &OrderName<'_>) -> ByAge {
     };
     slots.retain(|&mut slot| is_of_channel(state, slot, of));
     slots
+}
+
+/// Whether a reservation was ever confirmed. By the first edition every one that was no hold any more counted.
+fn is_order(state: &State, slot: Slot) -> bool {
+    let reservation = state.reservations.get(slot);
+    let is_order = match reservation.state {
+        ReservationState::Cancelled => !reservation.cancelled_while_held,
+        state => state.is_confirmed(),
+    };
+    is_order || (!state.rules.is_second_edition() && reservation.state != ReservationState::Held)
 }
 
 /// The reservations that a document under this name means ([`waits_for`]), of a channel if it names one.

@@ -4,7 +4,7 @@
 //! In: returns, and orders whose units changed. Out: movements, and open units that left. Always: it follows from the totals
 //! of the order, so the order of arrival does not matter; a return of an order that is not known counts as it says.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::erp::identity::{is_to_count, of_movement};
 use crate::erp::order_units::{self, Cell};
@@ -123,6 +123,21 @@ fn settle_named(state: &mut State, names: &[Box<str>], slots: &[Slot]) {
     let mut used = Used::default();
     for (order, document) in documents.iter().filter(|(_, d)| matches!(d.about, About::Return(_))) {
         settle_one(state, order, document, &documents, &mut used);
+    }
+    note_returned(state, slots, &used);
+}
+
+/// Notes on each reservation what of its units came back.
+fn note_returned(state: &mut State, slots: &[Slot], used: &Used) {
+    let mut all: BTreeSet<Slot> = slots.iter().copied().collect();
+    all.extend(used.units.keys().map(|(slot, _)| *slot));
+    for slot in all {
+        let units = used.units.range((slot, SkuId(0))..=(slot, SkuId(u32::MAX)));
+        let now: Vec<(SkuId, i64)> = units.filter(|(_, q)| **q > 0).map(|(key, q)| (key.1, *q)).collect();
+        let known = state.reservations.get(slot).returned.as_deref();
+        if known.map_or(&[][..], |all| all) != now {
+            state.edit(slot).returned = (!now.is_empty()).then(|| Box::new(now));
+        }
     }
 }
 

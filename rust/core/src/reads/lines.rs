@@ -9,6 +9,7 @@ use crate::reads::render::{Answer, field, list, problem_with, text_field};
 use crate::state::State;
 use crate::state::ids::SkuId;
 use crate::state::reservations::{Line, Portion, Reservation, StockNode};
+use crate::units::recipes::Made;
 use crate::wire::errors::Problem;
 use crate::wire::facts::time::write_day;
 use crate::wire::json::{write_int, write_string};
@@ -31,6 +32,7 @@ pub(crate) fn write(state: &State, r: &Reservation, out: &mut Vec<u8>) {
     } else {
         Vec::new()
     };
+    let mut back: Vec<(SkuId, i64)> = r.returned.as_deref().cloned().unwrap_or_default();
     list(out, r.lines.iter().enumerate(), |out, (n, line)| {
         out.extend_from_slice(b"{\"sku\":");
         write_string(out, state.catalogue.sku_name(line.sku));
@@ -39,10 +41,11 @@ pub(crate) fn write(state: &State, r: &Reservation, out: &mut Vec<u8>) {
         let portions = || r.portions.iter().filter(move |p| p.line as usize == n);
         if is_shown {
             let deficits = deficits.iter().filter(|d| d.line as usize == n);
-            if state.catalogue.is_kit(line.sku) {
-                kit(state, line, portions, deficits, out);
+            let made = Made::line(r, n);
+            if made.is_kit(&state.catalogue, line.sku) {
+                kit(state, (line, made), portions, (deficits, &mut back), out);
             } else {
-                fate_of(line.sku, line.quantity, portions(), deficits).write(out);
+                fate_of(line.sku, line.quantity, portions(), (deficits, &mut back)).write(out);
             }
         }
         out.extend_from_slice(b",\"allocations\":");
@@ -57,7 +60,11 @@ pub(crate) fn in_deficit(state: &State, r: &Reservation, deficits: &[Deficit]) -
     problem_with(Problem::Deficit, None, |out| {
         field(out, "lines");
         list(out, r.lines.iter().enumerate(), |out, (n, line)| {
-            let missing = missing_of(state, line, deficits.iter().filter(|d| d.line as usize == n));
+            let missing = missing_of(
+                state,
+                (line, Made::line(r, n)),
+                deficits.iter().filter(|d| d.line as usize == n),
+            );
             out.extend_from_slice(b"{\"sku\":");
             write_string(out, state.catalogue.sku_name(line.sku));
             field(out, "requested");
@@ -75,21 +82,25 @@ pub(crate) fn in_deficit(state: &State, r: &Reservation, deficits: &[Deficit]) -
 }
 
 /// How much of a line is in deficit, a kit's in whole kits.
-fn missing_of<'a>(state: &State, line: &Line, deficits: impl Iterator<Item = &'a Deficit> + Clone) -> i64 {
+fn missing_of<'a>(
+    state: &State,
+    (line, made): (&Line, Made<'_>),
+    deficits: impl Iterator<Item = &'a Deficit> + Clone,
+) -> i64 {
     let mut missing = 0;
-    state.catalogue.for_each_component(line.sku, |sku, per| {
+    made.for_each_part(&state.catalogue, line.sku, |sku, per| {
         let units: i64 = deficits.clone().filter(|d| d.sku == sku).map(|d| d.units).sum();
         missing = missing.max((units + per - 1) / per);
     });
     missing.min(line.quantity)
 }
 
-/// What became of `quantity` units of a SKU.
+/// What became of `quantity` units of a SKU. `back`: units of the reservation that came back, less those of lines before.
 fn fate_of<'a>(
     sku: SkuId,
     quantity: i64,
     portions: impl Iterator<Item = &'a Portion>,
-    deficits: impl Iterator<Item = &'a Deficit>,
+    (deficits, back): (impl Iterator<Item = &'a Deficit>, &mut [(SkuId, i64)]),
 ) -> Fate {
     let mut fate = Fate::default();
     for portion in portions.filter(|p| p.sku == sku) {
@@ -102,6 +113,10 @@ fn fate_of<'a>(
             }
         }
     }
+    if let Some((_, left)) = back.iter_mut().find(|(s, _)| *s == sku) {
+        fate.returned = fate.fulfilled.min(*left);
+        *left -= fate.returned;
+    }
     fate.cancelled = (quantity - fate.open - fate.fulfilled).max(0);
     fate.deficit = deficits.filter(|d| d.sku == sku).map(|d| d.units).sum();
     fate
@@ -111,15 +126,16 @@ fn fate_of<'a>(
 /// returned, is unsourced or in deficit counts as such; it is fulfilled once all of it has left.
 fn kit<'a, P: Iterator<Item = &'a Portion>>(
     state: &State,
-    line: &Line,
+    (line, made): (&Line, Made<'_>),
     portions: impl Fn() -> P,
-    deficits: impl Iterator<Item = &'a Deficit> + Clone,
+    (deficits, back): (impl Iterator<Item = &'a Deficit> + Clone, &mut [(SkuId, i64)]),
     out: &mut Vec<u8>,
 ) {
     let mut parts: Vec<(SkuId, i64, Fate)> = Vec::new();
-    state.catalogue.for_each_component(line.sku, |sku, per_kit| {
+    made.for_each_part(&state.catalogue, line.sku, |sku, per_kit| {
         let units = line.quantity.saturating_mul(per_kit);
-        parts.push((sku, per_kit, fate_of(sku, units, portions(), deficits.clone())));
+        let fate = fate_of(sku, units, portions(), (deficits.clone(), &mut *back));
+        parts.push((sku, per_kit, fate));
     });
     let any = |of: fn(&Fate) -> i64| -> i64 {
         let kits = parts.iter().map(|(_, per, fate)| (of(fate) + per - 1) / per);

@@ -241,6 +241,10 @@ fn hash_reservation(r: &Reservation, out: &mut Vec<u8>) -> u128 {
             .number(i64::from(dropped.is_return))
             .optional(dropped.place.map(|l| l.0.into()));
     }
+    for &(sku, quantity) in r.returned.iter().flat_map(|all| all.iter()) {
+        out.push(5);
+        out.number(sku.0.into()).number(quantity);
+    }
     if r.cancelled_while_held {
         out.push(4);
     }

@@ -89,6 +89,8 @@ pub(crate) struct Reservation {
     pub(crate) recipes: Option<Box<Vec<Recipe>>>,
     /// What documents took off its open units.
     pub(crate) dropped: Option<Box<Vec<Dropped>>>,
+    /// Base units that came back, by SKU.
+    pub(crate) returned: Option<Box<Vec<(SkuId, i64)>>>,
     /// It was no order when it was cancelled: it may be confirmed late.
     pub(crate) cancelled_while_held: bool,
     /// Held by the second edition of the rules: a line without a recipe is a plain item, whatever was declared since.
@@ -320,6 +322,6 @@ mod tests {
 
     #[test]
     fn a_reservation_is_small() {
-        assert!(size_of::<Reservation>() <= 352, "{}", size_of::<Reservation>());
+        assert!(size_of::<Reservation>() <= 360, "{}", size_of::<Reservation>());
     }
 }

@@ -31,6 +31,15 @@ impl<'a> Made<'a> {
         }
     }
 
+    /// Whether it has components.
+    pub(crate) fn is_kit(self, catalogue: &Catalogue, sku: SkuId) -> bool {
+        match self {
+            Made::Now => catalogue.is_kit(sku),
+            Made::Plain => false,
+            Made::Of(_) => true,
+        }
+    }
+
     /// What one takes from stock: base SKUs and units of each.
     pub(crate) fn for_each_part(self, catalogue: &Catalogue, sku: SkuId, mut each: impl FnMut(SkuId, i64)) {
         match self {

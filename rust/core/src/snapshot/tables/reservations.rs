@@ -82,6 +82,7 @@ pub(super) mod records {
             portions,
             recipes,
             dropped,
+            returned,
             cancelled_while_held,
             keeps_recipes,
             dirty: _,
@@ -119,6 +120,11 @@ pub(super) mod records {
         }
         out.flag(*keeps_recipes).flag(*cancelled_while_held);
         put_dropped(dropped.as_deref().map_or(&[], |all| all), out);
+        let returned: &[(SkuId, i64)] = returned.as_deref().map_or(&[], |all| all);
+        out.size(returned.len());
+        for &(sku, quantity) in returned {
+            out.uint(sku.0).int(quantity);
+        }
         let recipes: &[Recipe] = recipes.as_deref().map_or(&[], |all| all);
         out.size(recipes.len());
         for recipe in recipes {
@@ -233,6 +239,7 @@ pub(super) mod records {
             portions: Portions::new(),
             recipes: None,
             dropped: None,
+            returned: None,
             cancelled_while_held: false,
             keeps_recipes: false,
             dirty: false,
@@ -256,6 +263,8 @@ pub(super) mod records {
             reservation.cancelled_while_held = i.flag()?;
             let dropped = get_dropped((skus, lines, places), i)?;
             reservation.dropped = (!dropped.is_empty()).then(|| Box::new(dropped));
+            let returned = i.list(|i| Ok((SkuId(i.place(skus)? as u32), i.quantity()?)))?;
+            reservation.returned = (!returned.is_empty()).then(|| Box::new(returned));
             let recipes = i.list(|i| get_recipe(skus, lines, i))?;
             reservation.recipes = (!recipes.is_empty()).then(|| Box::new(recipes));
             Ok(())

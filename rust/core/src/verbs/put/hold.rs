@@ -86,6 +86,7 @@ fn add(state: &mut State, held: &ReservationHeld<'_>, channel: ChannelId) -> Slo
         recipes: None,
         keeps_recipes: false,
         dropped: None,
+        returned: None,
         cancelled_while_held: false,
         dirty: true,
         changed_in: state.statement,

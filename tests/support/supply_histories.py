@@ -74,7 +74,7 @@ def supply_ends(pick: Pick, world: World, step: int) -> list[Fact]:
 
 def receipt(pick: Pick, world: World, step: int) -> Fact:
     """Of a line that is known, or is not."""
-    if not edition.new("receipts and transfers"):
+    if not edition.new("receipts and transfers", "arrivals in random histories"):
         return supply(pick, world, step)
     ref = order_line(pick, world)
     number = int(ref[2:])
@@ -92,7 +92,7 @@ def receipt(pick: Pick, world: World, step: int) -> Fact:
 
 
 def transfer(pick: Pick, world: World, step: int) -> Fact:
-    if not edition.new("receipts and transfers"):
+    if not edition.new("receipts and transfers", "arrivals in random histories"):
         return supply(pick, world, step)
     number = pick.between(0, 2)
     return told_by(
@@ -111,13 +111,13 @@ def transfer(pick: Pick, world: World, step: int) -> Fact:
 
 
 def hand_over(pick: Pick, world: World, step: int) -> Fact:
-    if not edition.new("a hand-over"):
+    if not edition.new("a hand-over", "arrivals in random histories"):
         return stock_delta(pick, world, step)
     return policy("ownership", location=pick.one(LOCATIONS), source=pick.one(["erp", "wms", "pos"]))
 
 
 def reset(pick: Pick, world: World, step: int) -> Fact:
-    if not edition.new("a reset of a source"):
+    if not edition.new("a reset of a source", "arrivals in random histories"):
         return stock_delta(pick, world, step)
     return policy("source.reset", **optional(source="erp", location=pick.seldom(LOCATIONS), sku=pick.seldom(BASE)))
 

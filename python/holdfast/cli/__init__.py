@@ -37,6 +37,10 @@ VERBS = {
     "state": ("holdfast.cli.state:state", "Show sequence, digest and totals of a running gateway."),
     "get": ("holdfast.cli.get:app", "List what a running gateway has stored: SKUs, rules, reservations and more."),
     "explain": ("holdfast.cli.explain:explain", "Show term by term how many units of a SKU can be sold, and why."),
+    "handover": (
+        "holdfast.cli.handover:handover",
+        "Show what is open at a location; hand its levels to another source.",
+    ),
     "rehearse": ("holdfast.cli.rehearse:rehearse", "Replay real orders as checkouts, and account for every unit."),
     "verify": ("holdfast.cli.verify:verify", "Rebuild the state from the log, and compare."),
     "repair": ("holdfast.cli.repair:repair", "Compare the log with the journals, and put back what it lost."),

@@ -330,9 +330,35 @@ _READING_BACK = (
     _get("readyz", "/readyz", "Send requests here"),
     _get("metrics", "/metrics", "The first of many lines"),
 )
+_ARRIVING = (
+    _fact(
+        "Twelve of a supply line arrived",
+        kind="receipt",
+        ref="PO-500",
+        line=1,
+        sku="MUG-BLUE",
+        location="paris",
+        quantity=12,
+        as_of=_LATER,
+    ),
+    _fact(
+        "Six are on their way to the store",
+        kind="transfer",
+        ref="TR-4",
+        sku="MUG-BLUE",
+        **{"from": "paris"},
+        to="lyon",
+        quantity=6,
+        status="shipped",
+        due=DUE,
+        as_of=_LATER,
+    ),
+    _fact("The next level counts, whatever its time", kind="source.reset", source="erp", location="paris"),
+    _fact("Levels of the store come from its tills now", "policies", kind="ownership", location="lyon", source="pos"),
+)
 STORY: tuple[Example, ...] = (
     *(*_CATALOGUE, *_STOCK, *_RULES, *_ASKING, *_HOLDING),
-    *(*_ORDERS, *_SHORT, *_READING_BACK),
+    *(*_ORDERS, *_SHORT, *_READING_BACK, *_ARRIVING),
 )
 
 

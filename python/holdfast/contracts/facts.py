@@ -87,8 +87,42 @@ class Supply(_Fact, frozen=True, kw_only=True, tag="supply"):
     due: date
     status: Literal["open", "received", "cancelled"] = "open"
     confidence: Annotated[int, Meta(ge=0, le=100)] = 100
+    as_of: AsOf | None = None
     version: Integer | None = None
     unit: Name | None = None
+
+
+class Receipt(_Fact, frozen=True, kw_only=True, tag="receipt"):
+    """Units of a supply line arrived; `quantity` is what arrived of the line there in all, 0 withdraws it."""
+
+    ref: Name
+    line: LineName
+    sku: Name
+    location: Name
+    quantity: Amount
+    as_of: AsOf
+    version: Integer | None = None
+    unit: Name | None = None
+
+
+class Transfer(_Fact, frozen=True, kw_only=True, tag="transfer"):
+    """Units go from one location to another: off the first when shipped, supply at the second until received."""
+
+    ref: Name
+    sku: Name
+    from_: Name = msgspec.field(name="from")
+    to: Name
+    quantity: Amount
+    status: Literal["shipped", "received", "cancelled"]
+    as_of: AsOf
+    line: LineName | None = None
+    due: date | None = None
+    version: Integer | None = None
+    unit: Name | None = None
+
+    def __post_init__(self) -> None:
+        if self.from_ == self.to:
+            raise ValueError("to must be another location than from")
 
 
 class Demand(_Fact, frozen=True, kw_only=True, tag="demand"):
@@ -321,8 +355,37 @@ class Restriction(_Fact, frozen=True, kw_only=True, tag="restriction"):
     sku: VisibleName | None = None
 
 
-PolicyFact: TypeAlias = Item | Location | Channel | Allocation | Cap | Safety | Oversell | Freshness | Restriction
+class SourceReset(_Fact, frozen=True, kw_only=True, tag="source.reset"):
+    """The next level of the source counts, whatever its `as_of`: at a location, of a SKU, or everywhere."""
+
+    source: Name
+    location: Name | None = None
+    sku: Name | None = None
+
+
+class Ownership(_Fact, frozen=True, kw_only=True, tag="ownership"):
+    """The levels of a location come from another source from now on."""
+
+    location: Name
+    source: Name
+
+
+PolicyFact: TypeAlias = (
+    Item | Location | Channel | Allocation | Cap | Safety | Oversell | Freshness | Restriction | SourceReset | Ownership
+)
 """What /v1/policies accepts."""
 
-Fact: TypeAlias = StockLevel | StockDelta | Supply | Demand | OrderAck | OrderUpdate | Shipment | Return | PolicyFact
+Fact: TypeAlias = (
+    StockLevel
+    | StockDelta
+    | Supply
+    | Receipt
+    | Transfer
+    | Demand
+    | OrderAck
+    | OrderUpdate
+    | Shipment
+    | Return
+    | PolicyFact
+)
 """What /v1/facts accepts."""

@@ -159,6 +159,9 @@ class SupplyEntry(Answer, frozen=True, kw_only=True):
     location: str
     quantity: int
     bound: int
+    presumed_received: int
+    transfer_from: str | None
+    as_of: SourceAsOf | None
     due: date
     status: Literal["open", "received", "cancelled"]
     confidence: int

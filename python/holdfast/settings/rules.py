@@ -40,6 +40,11 @@ class RuleSettings:
         lowest=0,
         highest=365 * DAY_MS,
     )
+    presume_receipts: bool = public(
+        default=True,
+        doc="A level that rose by more than movements explain is taken to count open supply that arrived, until "
+        "that is stated again. With false, a level that comes before its supply line counts twice meanwhile.",
+    )
     supply_confidence_min: int = public(
         50, "Supply below this confidence is listed and not sold.", lowest=0, highest=100, unit="per cent"
     )

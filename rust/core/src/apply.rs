@@ -8,7 +8,10 @@ pub(crate) mod answered;
 mod declarations;
 mod phantoms;
 
-use crate::erp::{binding, demands, levels, movements, orders, returns, shipments, supplies, updates};
+use crate::erp::{
+    binding, demands, levels, movements, orders, owners, presumption, receipts, returns, shipments, supplies,
+    transfers, updates,
+};
 use crate::state::State;
 use crate::state::ids::{Slot, SourceId};
 use crate::state::policies::QuotaKind;
@@ -55,7 +58,18 @@ pub(crate) fn statement(state: &mut State, statement: &Statement<'_>) {
     if let Some(anomaly) = state.outcome {
         anomalies::list(state, source, &statement.fact, anomaly);
     }
-    binding::bind_open(state);
+    settle(state);
+}
+
+/// What arrived is presumed, and units bind to what is there, until neither changes anything.
+fn settle(state: &mut State) {
+    loop {
+        presumption::settle(state);
+        binding::bind_open(state);
+        if state.to_presume.is_empty() {
+            return;
+        }
+    }
 }
 
 fn fact(state: &mut State, source: SourceId, statement: &Statement<'_>) {
@@ -63,6 +77,10 @@ fn fact(state: &mut State, source: SourceId, statement: &Statement<'_>) {
         Fact::StockLevel(f) => levels::level(state, source, f),
         Fact::StockDelta(f) => movements::delta(state, source, statement, f),
         Fact::Supply(f) => supplies::supply(state, source, f),
+        Fact::Receipt(f) => receipts::apply(state, source, statement, f),
+        Fact::Transfer(f) => transfers::apply(state, source, f),
+        Fact::SourceReset(f) => owners::reset(state, f),
+        Fact::Ownership(f) => owners::hand_over(state, f),
         Fact::Demand(f) => demands::demand(state, source, f),
         Fact::OrderAck(f) => orders::acknowledge(state, source, statement, f),
         Fact::OrderUpdate(f) => updates::apply(state, source, statement, f),

@@ -18,6 +18,7 @@ pub(crate) mod policies;
 pub(crate) mod quantity;
 pub(crate) mod read_only;
 pub(crate) mod reservations;
+pub(crate) mod rises;
 pub mod rules;
 pub(crate) mod stock;
 pub(crate) mod supply;
@@ -82,6 +83,8 @@ pub(crate) struct State {
     pub(crate) order_documents: ReadOnly<OrderDocuments>,
     /// Who owns the levels of each location.
     pub(crate) location_owner: ReadOnly<Vec<Option<SourceId>>>,
+    /// Who owned the levels of a location and handed them over.
+    pub(crate) former_owners: ReadOnly<std::collections::BTreeSet<(LocationId, SourceId)>>,
     /// Whether a source sends times (or running numbers); None before its first fact.
     pub(crate) source_clock: ReadOnly<Vec<Option<bool>>>,
     /// The newest `as_of` of each source's facts, to see which one has gone quiet. No rule asks it, and no digest covers it.
@@ -100,6 +103,8 @@ pub(crate) struct State {
     pub(crate) unsourced_skus: std::collections::BTreeSet<SkuId>,
     /// SKUs whose unsourced units may bind now.
     pub(crate) to_bind: Vec<SkuId>,
+    /// Cells whose presumed receipts are to be worked out again.
+    pub(crate) to_presume: std::collections::BTreeSet<(SkuId, LocationId)>,
     /// Room for encodings, used again and again.
     scratch: Vec<u8>,
     /// Counts what is applied: statements, and the beginnings of batches. It says only whether a reservation was changed by the
@@ -122,6 +127,7 @@ impl State {
             answered: AnsweredRequests::default(),
             order_documents: ReadOnly::default(),
             location_owner: ReadOnly::default(),
+            former_owners: ReadOnly::default(),
             source_clock: ReadOnly::default(),
             source_newest: Vec::new(),
             counters: Counters::default(),
@@ -133,6 +139,7 @@ impl State {
             units_unsourced: 0,
             unsourced_skus: std::collections::BTreeSet::new(),
             to_bind: Vec::new(),
+            to_presume: std::collections::BTreeSet::new(),
             scratch: Vec::new(),
             statement: 0,
         }
@@ -263,7 +270,7 @@ fn every_field(state: &State) {
         position: _, // header
         rules: _,    // header
         catalogue,
-        stock: _,           // cells, conditions, movements; the memory behind them is laid out again
+        stock: _,           // cells, conditions, movements, rises; the memory behind them is laid out again
         documents: _,       // supplies, demands and their closed ones; by key and by order: derived
         policies: _,        // restrictions, oversell, safety, freshness; counts: derived
         reservations: _,    // slots, reservations, at_cell, closed, early; due, by id, owner, order, state: derived
@@ -271,6 +278,7 @@ fn every_field(state: &State) {
         answered: _,        // answered
         order_documents: _, // order_documents
         location_owner: _,  // locations
+        former_owners: _,   // former_owners
         source_clock: _,    // sources
         source_newest: _,   // sources
         counters: _,        // counters
@@ -282,6 +290,7 @@ fn every_field(state: &State) {
         units_unsourced: _, // derived
         unsourced_skus: _,  // derived
         to_bind: _,         // empty between batches
+        to_presume: _,      // empty between batches
         scratch: _,         // holds nothing
         statement: _,       // no part of it
     } = state;

@@ -8,6 +8,7 @@ use crate::availability::safety;
 use crate::state::State;
 use crate::state::anomalies::{Anomaly, Entry};
 use crate::state::ids::{LocationId, SkuId, SourceId};
+use crate::state::rises::CellRises;
 use crate::wire::facts::Unsellable;
 
 pub(super) fn take_levels(state: &mut State, source: SourceId, name: &str, of: SkuId) {
@@ -39,6 +40,7 @@ pub(super) fn take_levels(state: &mut State, source: SourceId, name: &str, of: S
 fn drop_level(state: &mut State, sku: SkuId, location: LocationId) {
     state.retain_movements(sku, location, |_| false);
     state.set_conditions(sku, location, Unsellable::default());
+    state.set_rises(sku, location, CellRises::default());
     state.change_cell(sku, location, |cell| {
         cell.on_hand = 0;
         cell.unsellable = 0;

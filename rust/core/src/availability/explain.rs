@@ -12,6 +12,7 @@ use crate::state::quantity::floor_to;
 use crate::state::read_only::ReadOnly;
 use crate::state::reservations::StockNode;
 use crate::state::stock::Cell;
+use crate::state::supply::Supply;
 use crate::wire::facts::OversellPolicy;
 
 /// Claims that are explained one by one; further ones are one term.
@@ -140,12 +141,17 @@ fn base(state: &State, sku: SkuId, asking: &SaleContext, fall: &mut Waterfall) {
             StockNode::Hand(location) => hand(state, sku, location, fall),
             StockNode::Supply(id) => {
                 let supply = state.documents.supplies.get(id.0);
-                let (at, document) = (
-                    Some(supply.location),
-                    format!("supply {} {}", supply.key.1, supply.key.2),
-                );
+                let (at, document) = (Some(supply.location), document_of(supply));
                 let sequence = Some(supply.sequence);
-                fall.add("supply", supply.quantity, at, Some(document.clone()), sequence);
+                let presumed = supply.presumed;
+                fall.add(
+                    "supply",
+                    supply.quantity + presumed,
+                    at,
+                    Some(document.clone()),
+                    sequence,
+                );
+                fall.add("presumed_received", -presumed, at, Some(document.clone()), sequence);
                 fall.add("bound_to_supply", -supply.bound, at, Some(document.clone()), sequence);
                 fall.add(
                     "hole_filled",
@@ -159,6 +165,17 @@ fn base(state: &State, sku: SkuId, asking: &SaleContext, fall: &mut Waterfall) {
         }
     }
     claims_and_bounds(state, sku, asking, fall);
+}
+
+fn document_of(supply: &Supply) -> String {
+    let kind = if supply.transfer.is_some() {
+        "transfer"
+    } else {
+        "supply"
+    };
+    format!("{kind} {} {}", supply.key.1, supply.line())
+        .trim_end()
+        .to_owned()
 }
 
 fn hand(state: &State, sku: SkuId, location: LocationId, fall: &mut Waterfall) {

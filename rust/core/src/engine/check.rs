@@ -54,6 +54,12 @@ pub(super) fn statement<'m>(ahead: &mut Foreseen<'_, 'm>, statement: &Statement<
             moves(ahead, &f.sku, &f.location, quantity, None)
         }
         Fact::Supply(f) => in_unit(ahead, &f.sku, f.quantity, f.unit.as_deref()),
+        Fact::Receipt(f) => moves(ahead, &f.sku, &f.location, f.quantity, f.unit.as_deref()),
+        Fact::Transfer(f) => {
+            let unit = f.unit.as_deref();
+            moves(ahead, &f.sku, &f.from, -f.quantity, unit)?;
+            moves(ahead, &f.sku, &f.to, f.quantity, unit)
+        }
         Fact::Demand(f) => in_unit(ahead, &f.sku, f.quantity, f.unit.as_deref()),
         Fact::Shipment(f) => f.lines.iter().try_for_each(|line| match line.location.as_deref() {
             Some(location) => {
@@ -183,6 +189,8 @@ fn names_known(ahead: &Foreseen<'_, '_>, fact: &Fact<'_>) -> Checked {
         Fact::StockLevel(f) => base(&f.sku, &[&f.location]),
         Fact::StockDelta(f) => base(&f.sku, &[&f.location]),
         Fact::Supply(f) => base(&f.sku, &[&f.location]),
+        Fact::Receipt(f) => base(&f.sku, &[&f.location]),
+        Fact::Transfer(f) => base(&f.sku, &[&f.from, &f.to]),
         Fact::Return(f) => {
             known_location(ahead, &f.location)?;
             known_sku(ahead, &f.sku)
@@ -199,6 +207,8 @@ fn names_known(ahead: &Foreseen<'_, '_>, fact: &Fact<'_>) -> Checked {
         }
         Fact::Channel(f) => f.locations.iter().flatten().try_for_each(|l| known_location(ahead, l)),
         Fact::Safety(f) => f.location.as_deref().map_or(Ok(()), |l| known_location(ahead, l)),
+        Fact::SourceReset(f) => f.location.as_deref().map_or(Ok(()), |l| known_location(ahead, l)),
+        Fact::Ownership(f) => known_location(ahead, &f.location),
         _ => Ok(()),
     }
 }
@@ -223,13 +233,18 @@ fn clocks(ahead: &Foreseen<'_, '_>, source: &str, fact: &Fact<'_>) -> Checked {
         _ => Ok(()),
     };
     let comparable = |name: &str| match ahead.owner(name) {
-        Some(owner) if tells_time && ahead.clock_of(owner) == Some(true) => Ok(()),
+        // What a source that handed the levels over tells later is in the new owner's levels already.
+        Some(owner) if tells_time && ahead.clock_of(owner) == Some(true) && !ahead.is_former_owner(name, source) => {
+            Ok(())
+        }
         _ => owns(name),
     };
     match fact {
         Fact::StockLevel(f) => owns(&f.location),
         Fact::OrderAck(f) => f.lines.iter().try_for_each(|line| owns(&line.location)),
         Fact::StockDelta(f) => comparable(&f.location),
+        Fact::Receipt(f) => comparable(&f.location),
+        Fact::Transfer(f) => comparable(&f.from).and_then(|()| comparable(&f.to)),
         Fact::Return(f) => comparable(&f.location),
         Fact::Shipment(f) => f
             .lines

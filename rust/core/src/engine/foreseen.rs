@@ -12,7 +12,7 @@ use std::cell::OnceCell;
 use hashbrown::{HashMap, HashSet};
 
 use crate::state::State;
-use crate::state::ids::{LocationId, SkuId};
+use crate::state::ids::{LocationId, SkuId, SourceId};
 use crate::wire::facts::{AsOf, Fact, Statement, Text};
 use items::Declared;
 use phantoms::Named;
@@ -138,6 +138,16 @@ impl<'s, 'm> Foreseen<'s, 'm> {
         Some(self.state.catalogue.source_names.name(u32::from(owner.0)))
     }
 
+    /// Whether a source owned the levels of a location and handed them over.
+    pub(super) fn is_former_owner(&self, location: &str, source: &str) -> bool {
+        let catalogue = &self.state.catalogue;
+        let named = catalogue.location(location).zip(catalogue.source_names.get(source));
+        named.is_some_and(|(location, source)| {
+            let former = (location, SourceId(source as u16));
+            self.state.former_owners.contains(&former)
+        }) && self.owner(location) != Some(source)
+    }
+
     /// Whether a source sends times (or running numbers); None before its first fact.
     pub(super) fn clock_of(&self, source: &str) -> Option<bool> {
         if source == self.source {
@@ -195,6 +205,15 @@ impl<'s, 'm> Foreseen<'s, 'm> {
             }
             Fact::StockDelta(f) => self.moved(&f.sku, &f.location, f.quantity, f.unit.as_deref()),
             Fact::Return(f) => self.moved(&f.sku, &f.location, f.quantity, f.unit.as_deref()),
+            Fact::Receipt(f) => {
+                self.use_sku(&f.sku);
+                self.moved(&f.sku, &f.location, f.quantity, f.unit.as_deref());
+            }
+            Fact::Transfer(f) => {
+                self.use_sku(&f.sku);
+                self.moved(&f.sku, &f.from, -f.quantity, f.unit.as_deref());
+                self.moved(&f.sku, &f.to, f.quantity, f.unit.as_deref());
+            }
             Fact::Shipment(f) => {
                 for line in &f.lines {
                     match &line.location {
@@ -243,6 +262,14 @@ impl<'s, 'm> Foreseen<'s, 'm> {
                 f.location.iter().for_each(|location| self.name_location(location));
             }
             Fact::Freshness(f) => self.name_source(&f.source),
+            Fact::SourceReset(f) if f.source == self.source && f.location.is_none() && f.sku.is_none() => {
+                self.clock = None;
+            }
+            Fact::Ownership(f) => {
+                self.name_location(&f.location);
+                self.name_source(&f.source);
+                self.owners.insert(f.location.clone(), f.source.clone());
+            }
             _ => {}
         }
     }

@@ -12,8 +12,13 @@ use crate::state::supply::DocumentKey;
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Newness {
     Repeat,
+    /// A lower version.
     Stale,
+    /// An older `as_of`.
+    Older,
     Anomaly,
+    /// It would open a closed line again, and nothing shows that it is newer.
+    ClosedSupply,
     Replaces,
 }
 
@@ -32,7 +37,9 @@ pub(crate) fn is_to_apply(state: &mut State, newness: &Newness) -> bool {
     match newness {
         Newness::Repeat => state.note(Anomaly::Repeat),
         Newness::Stale => state.note(Anomaly::LowerVersion),
+        Newness::Older => state.note(Anomaly::Stale),
         Newness::Anomaly => state.note(Anomaly::ConflictingBody),
+        Newness::ClosedSupply => state.note(Anomaly::ClosedSupply),
         Newness::Replaces => return true,
     }
     false

@@ -5,7 +5,7 @@
 use crate::availability::safety;
 use crate::erp::coverage;
 use crate::erp::documents::in_base;
-use crate::erp::reconcile;
+use crate::erp::{presumption, reconcile};
 use crate::state::State;
 use crate::state::anomalies::Anomaly;
 use crate::state::ids::{LocationId, SkuId, SourceId};
@@ -38,11 +38,13 @@ pub(crate) fn level(state: &mut State, source: SourceId, fact: &StockLevel<'_>) 
     let held = state.cell(sku, location).copied();
     let stamp_before = held.as_ref().and_then(Cell::level);
     if let Some(old) = stamp_before
+        && is_comparable(state, held.as_ref(), stamp)
         && stamp.as_of < old.as_of
     {
         state.note(Anomaly::Stale);
         return;
     }
+    let counted_before = presumption::counted(state, sku, location);
     let moved = absorb(state, sku, location, stamp);
     let parts_before = state.conditions(sku, location);
     let gross = if fact.basis == facts::Basis::Gross {
@@ -53,7 +55,7 @@ pub(crate) fn level(state: &mut State, source: SourceId, fact: &StockLevel<'_>) 
     if let (Some(old), Some(cell)) = (stamp_before, held) {
         let same =
             old == stamp && cell.on_hand - moved.0 == on_hand && parts_before == parts && cell.allocated == gross;
-        if old.as_of == stamp.as_of {
+        if old.as_of == stamp.as_of && is_comparable(state, held.as_ref(), stamp) {
             if same {
                 state.note(Anomaly::Repeat);
                 return;
@@ -71,6 +73,13 @@ pub(crate) fn level(state: &mut State, source: SourceId, fact: &StockLevel<'_>) 
     safety::renew(state, sku, location);
     reconcile::level_changed(state, sku, location);
     coverage::renew_cell(state, sku, location);
+    presumption::level_came(state, (sku, location), stamp, stamp_before, counted_before);
+}
+
+/// Whether the level held and a new one are of one source's clock: not after a hand-over, nor after a reset.
+fn is_comparable(state: &State, held: Option<&Cell>, new: LevelStamp) -> bool {
+    !state.rules.is_second_edition()
+        || held.is_some_and(|cell| !cell.is_reset() && cell.level().is_some_and(|old| old.source == new.source))
 }
 
 /// Drops the movements that a level takes in; returns the sums of those that stay on top of it.
@@ -96,7 +105,8 @@ pub(crate) fn own_movement(state: &mut State, sku: SkuId, location: LocationId, 
 }
 
 fn is_covered(state: &State, sku: SkuId, location: LocationId, movement: &Movement) -> bool {
-    let level = state.cell(sku, location).and_then(Cell::level);
+    let cell = state.cell(sku, location).filter(|cell| !cell.is_reset());
+    let level = cell.and_then(Cell::level);
     level.is_some_and(|l| l.covers(movement.source, movement.as_of))
 }
 
@@ -105,7 +115,11 @@ pub(crate) fn movement(state: &mut State, sku: SkuId, location: LocationId, move
     let is_nothing = movement.on_hand == 0 && movement.unsellable == 0;
     // What a SKU moved whose name became an alias was dropped with its levels: taking it back moves nothing.
     let is_dropped = state.catalogue.passed_on.contains_key(&sku);
-    if is_nothing || is_dropped || is_covered(state, sku, location, &movement) {
+    if is_nothing || is_dropped {
+        return;
+    }
+    if is_covered(state, sku, location, &movement) {
+        presumption::moved_before_level(state, (sku, location), movement.as_of, movement.on_hand);
         return;
     }
     state.add_movement(sku, location, movement);

@@ -2,7 +2,7 @@
 
 use crate::erp::documents::in_base;
 use crate::erp::identity::{is_to_count, of_movement};
-use crate::erp::levels;
+use crate::erp::{levels, presumption};
 use crate::state::State;
 use crate::state::ids::SourceId;
 use crate::state::stock::Movement;
@@ -30,6 +30,7 @@ pub(crate) fn delta(state: &mut State, source: SourceId, statement: &Statement<'
         return;
     };
     let on_hand = quantity - before.iter().map(|(_, _, q)| q).sum::<i64>();
+    presumption::brought(state, (sku, location), on_hand);
     levels::own_movement(
         state,
         sku,
@@ -68,5 +69,6 @@ pub(crate) fn apply_return(state: &mut State, source: SourceId, statement: &Stat
         source,
         as_of: fact.as_of,
     };
+    presumption::brought(state, (sku, location), change.on_hand);
     levels::own_movement(state, sku, location, change);
 }

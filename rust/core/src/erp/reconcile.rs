@@ -3,21 +3,25 @@
 //! In: levels, acknowledgements, shipments and updates in any order. Out: which units are inside their cell's level, and
 //! from that the reservation's state. Always: recomputed from (level, ack, shipment), so the order of arrival does not matter.
 
-use crate::erp::coverage;
+use crate::erp::{coverage, presumption};
 use crate::state::State;
 use crate::state::ids::{LocationId, SkuId, Slot};
 use crate::state::reservations::{Portion, Reservation, ReservationState, StockNode};
 use crate::state::stock::{Cell, LevelStamp};
 use crate::units::{indexes, ledger};
+use crate::wire::facts::AsOf;
 
 /// Whether a unit with this evidence is counted by the level: shipped before it, or acknowledged and counted as owed.
 fn is_inside(level: Option<LevelStamp>, portion: &Portion) -> bool {
     let (Some(level), Some(evidence)) = (level, portion.evidence.as_deref()) else {
         return false;
     };
+    // Units that had left when the levels of their location were handed over are inside those of the new owner; until one
+    // of these comes, they stand as they were.
+    let waits = |(source, as_of)| as_of == AsOf::BEFORE && level.source != source;
     let shipped = evidence
         .shipped
-        .is_some_and(|(source, as_of)| level.covers(source, as_of));
+        .is_some_and(|(source, as_of)| level.covers(source, as_of) || waits((source, as_of)) && portion.in_erp_level);
     let acked = level.counts_orders()
         && evidence
             .ack_of(level.source)
@@ -34,6 +38,11 @@ fn is_settled(level: Option<LevelStamp>, portion: &Portion) -> bool {
 
 /// Renews which units of a confirmed reservation are inside their level, and its state with them.
 pub(crate) fn renew(state: &mut State, slot: Slot) {
+    renew_as(state, slot, true);
+}
+
+/// `is_late`: what is inside now came after the level that counts it.
+fn renew_as(state: &mut State, slot: Slot, is_late: bool) {
     // An index may still name a slot whose reservation has moved on.
     let is_order = |r: &Reservation| r.state.is_confirmed() || r.state == ReservationState::Cancelled;
     if !state.reservations.get_taken(slot).is_some_and(is_order) {
@@ -44,7 +53,11 @@ pub(crate) fn renew(state: &mut State, slot: Slot) {
         if let StockNode::Hand(location) = portion.node {
             let inside = is_inside(state.cell(portion.sku, location).and_then(Cell::level), portion);
             if inside != portion.in_erp_level {
+                let (sku, units) = (portion.sku, portion.quantity);
                 ledger::mark_in_erp_level(state, slot, n, inside);
+                if is_late {
+                    presumption::counted_late(state, (sku, location), if inside { units } else { -units });
+                }
             }
         }
         n += 1;
@@ -101,7 +114,7 @@ pub(crate) fn level_changed(state: &mut State, sku: SkuId, location: LocationId)
         return;
     };
     for &slot in &slots {
-        renew(state, slot);
+        renew_as(state, slot, false);
     }
     let level = state.cell(sku, location).and_then(Cell::level);
     slots.retain(|&mut slot| {

@@ -39,7 +39,7 @@ macro_rules! tables {
     };
 }
 
-/// The body, in order.
+/// The body, in order; newer formats add at the end.
 pub(super) const TABLES: &[Table] = tables![
     "sources" => names::sources,
     "regions" => names::regions,
@@ -70,12 +70,14 @@ pub(super) const TABLES: &[Table] = tables![
     "early" => memory::pending_orders,
     "counters" => memory::counters,
     "order_documents" => order_documents::of_orders,
+    "rises" => stock::rises,
+    "former_owners" => stock::former_owners,
 ];
 
 /// The tables of a file of this format.
 pub(super) fn tables_of(format: u32) -> &'static [Table] {
     match format {
-        1 => &TABLES[..TABLES.len() - 1],
+        1 => &TABLES[..TABLES.len() - 3],
         _ => TABLES,
     }
 }

@@ -83,12 +83,30 @@ fn fact(random: &mut Random, step: u64) -> String {
     }
 }
 
+/// What arrives now and then, and, late in a history, who owns a location from then on.
+fn arrival(number: u64) -> Option<String> {
+    let as_of = 100 + number;
+    let reference = format!("r{}", number % 9);
+    match number % 40 {
+        10 => Some(format!(
+            r#"{{"kind":"receipt","ref":"{reference}","line":"1","sku":"A","location":"paris","quantity":2,"as_of":{as_of}}}"#
+        )),
+        20 => Some(format!(
+            r#"{{"kind":"transfer","ref":"{reference}","sku":"A","from":"paris","to":"lyon","quantity":1,"status":"shipped","as_of":{as_of}}}"#
+        )),
+        30 => Some(r#"{"kind":"source.reset","source":"acme","sku":"B"}"#.to_owned()),
+        0 if number >= 120 => Some(r#"{"kind":"ownership","location":"nice","source":"wms"}"#.to_owned()),
+        _ => None,
+    }
+}
+
 /// What LOG gets, and what is answered.
 type Decided = (Option<Vec<u8>>, Vec<(u16, Vec<u8>)>);
 type Step = (Vec<String>, Vec<(Verb, String, String)>, i64);
 
 fn step(random: &mut Random, number: u64) -> Step {
-    let facts = (0..random.below(3)).map(|_| fact(random, number)).collect();
+    let mut facts: Vec<String> = (0..random.below(3)).map(|_| fact(random, number)).collect();
+    facts.extend(arrival(number));
     let asks = (0..random.below(4)).map(|_| {
         let id = format!("c{}", random.below(30));
         let (sku, quantity) = (random.one(&SKUS), 1 + random.below(3));

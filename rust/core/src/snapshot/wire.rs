@@ -88,6 +88,12 @@ impl<'a, 'b> Out<'a, 'b> {
         })
     }
 
+    pub(super) fn optional_stamp(&mut self, as_of: Option<AsOf>) -> &mut Self {
+        self.optional(as_of, |out, as_of| {
+            out.stamp(as_of);
+        })
+    }
+
     pub(super) fn optional_text(&mut self, text: Option<&str>) -> &mut Self {
         self.optional(text, |out, text| {
             out.text(text);

@@ -44,6 +44,8 @@ pub(in crate::state) enum Entity {
     PendingOrderFact,
     Answered,
     OrderDocument,
+    Rises,
+    FormerOwner,
 }
 
 impl Digest {

@@ -15,6 +15,7 @@ pub(crate) fn count(state: &State) -> Digest {
     symbols(&mut digest, &state.catalogue);
     catalogue(&mut digest, state, &mut scratch);
     stock(&mut digest, state, &mut scratch);
+    rises(&mut digest, state, &mut scratch);
     policies(&mut digest, state);
     for (_, supply) in state.documents.supplies.iter() {
         encodings::supply_bytes(supply, &mut scratch);
@@ -93,6 +94,9 @@ fn catalogue(digest: &mut Digest, state: &State, scratch: &mut Vec<u8>) {
             digest.add(Entity::Owner, &encodings::owner_bytes(LocationId(n as u16), *source));
         }
     }
+    for &(location, source) in state.former_owners.iter() {
+        digest.add(Entity::FormerOwner, &encodings::owner_bytes(location, source));
+    }
     for (n, clock) in state.source_clock.iter().enumerate() {
         if let Some(tells_time) = clock {
             digest.add(Entity::Clock, &encodings::clock_bytes(SourceId(n as u16), *tells_time));
@@ -115,6 +119,13 @@ fn stock(digest: &mut Digest, state: &State, scratch: &mut Vec<u8>) {
             encodings::movement_bytes(sku, location, movement, scratch);
             digest.add(Entity::Movement, scratch);
         }
+    }
+}
+
+fn rises(digest: &mut Digest, state: &State, scratch: &mut Vec<u8>) {
+    for ((sku, location), rises) in state.stock.rises.iter() {
+        encodings::rises_bytes(sku, location, rises, scratch);
+        digest.add(Entity::Rises, scratch);
     }
 }
 

@@ -8,6 +8,7 @@ use crate::state::digest::Encode;
 use crate::state::identities::Remembered;
 use crate::state::ids::{ChannelId, LocationId, SkuId, SourceId};
 use crate::state::policies::{Freshness, OversellRule, Quota, QuotaKind, Restriction, SafetyRule, Scope};
+use crate::state::rises::CellRises;
 use crate::state::stock::Movement;
 use crate::state::supply::{Demand, Supply};
 use crate::wire::facts;
@@ -141,6 +142,51 @@ pub(in crate::state) fn supply_bytes(s: &Supply, out: &mut Vec<u8>) {
         .number(s.due.into())
         .number(s.confidence.into());
     out.push(s.status as u8);
+    second_edition_of_supply(s, out);
+}
+
+/// What the second edition of the rules knows of a supply; nothing where it is as in the first.
+fn second_edition_of_supply(s: &Supply, out: &mut Vec<u8>) {
+    let same = s.stated == s.quantity && s.as_of.is_none() && s.since.is_none() && s.arrivals.is_empty();
+    if same && s.lowered == 0 && s.presumed == 0 && s.transfer.is_none() {
+        return;
+    }
+    out.number(s.stated).number(s.lowered).number(s.presumed);
+    for stamp in [s.as_of, s.since] {
+        out.push(u8::from(stamp.is_some()));
+        if let Some(stamp) = stamp {
+            out.stamp(stamp);
+        }
+    }
+    for arrival in &s.arrivals {
+        out.number(arrival.units).stamp(arrival.as_of);
+    }
+    if let Some(transfer) = &s.transfer {
+        out.number(transfer.from.0.into()).push(u8::from(transfer.is_shipped));
+        for leg in &transfer.legs {
+            out.number(leg.sku.0.into()).number(leg.location.0.into());
+            out.number(leg.units).stamp(leg.as_of);
+        }
+    }
+}
+
+pub(in crate::state) fn rises_bytes(sku: SkuId, location: LocationId, r: &CellRises, out: &mut Vec<u8>) {
+    out.clear();
+    out.number(sku.0.into()).number(location.0.into()).number(r.brought);
+    for rise in &r.rises {
+        out.push(1 + u8::from(rise.after.is_some()));
+        if let Some(after) = rise.after {
+            out.stamp(after);
+        }
+        out.stamp(rise.upto).number(rise.units);
+    }
+    for lowered in &r.lowered {
+        out.push(3 + u8::from(lowered.as_of.is_some()));
+        if let Some(as_of) = lowered.as_of {
+            out.stamp(as_of);
+        }
+        out.number(lowered.units);
+    }
 }
 
 pub(in crate::state) fn demand_bytes(d: &Demand, out: &mut Vec<u8>) {

@@ -41,6 +41,8 @@ pub struct Rules {
     pub confirm_deficit: ConfirmDeficit,
     /// A fact that says it was true later than this after its batch is rejected: it would hide every fact until then.
     pub clock_skew_ms: i64,
+    /// A level that rose by more than movements explain is taken to count open supply that arrived.
+    pub presume_receipts: bool,
     /// Supply below this confidence (per cent) is listed and not sold.
     pub supply_confidence_min: u8,
     /// Overdue supply still counts for so many days after its due day.
@@ -76,6 +78,7 @@ impl Default for Rules {
             undeclared_channels: UndeclaredChannels::Refuse,
             confirm_deficit: ConfirmDeficit::Accept,
             clock_skew_ms: 300_000,
+            presume_receipts: true,
             supply_confidence_min: 50,
             overdue_grace_days: 3,
             overdue_slip_days: 1,

@@ -7,6 +7,7 @@ use hashbrown::HashMap;
 
 use crate::state::ids::{LocationId, SkuId, SourceId};
 use crate::state::read_only::ReadOnly;
+use crate::state::rises::Rises;
 use crate::wire::facts::{AsOf, Basis, Unsellable};
 
 /// Flags of a cell.
@@ -17,6 +18,8 @@ pub(crate) mod flag {
     pub(crate) const ALLOCATED_GIVEN: u8 = 8;
     /// Its hash has left the digest's sum and must enter again.
     pub(crate) const DIRTY: u8 = 16;
+    /// The next level counts, whatever its `as_of`.
+    pub(crate) const RESET: u8 = 32;
 }
 
 /// The stock of one SKU at one location, in base units.
@@ -123,6 +126,18 @@ impl Cell {
         })
     }
 
+    /// The next level counts, whatever its `as_of`.
+    pub(crate) fn forget_watermark(&mut self) {
+        if self.flags & flag::LEVEL != 0 {
+            self.flags |= flag::RESET;
+        }
+    }
+
+    /// Whether the next level counts, whatever its `as_of`.
+    pub(crate) fn is_reset(&self) -> bool {
+        self.flags & flag::RESET != 0
+    }
+
     pub(crate) fn stamp(&mut self, stamp: LevelStamp) {
         let (time, raw) = match stamp.as_of {
             AsOf::Sequence(n) => (0, n),
@@ -163,6 +178,9 @@ pub(crate) struct LevelStamp {
 impl LevelStamp {
     /// Whether a statement of `source` as of `as_of` is before this level. Two sources compare only by time.
     pub(crate) fn covers(&self, source: SourceId, as_of: AsOf) -> bool {
+        if as_of == AsOf::BEFORE {
+            return self.source == source;
+        }
         match (self.as_of, as_of) {
             (AsOf::Time(level), AsOf::Time(t)) => t <= level,
             (AsOf::Sequence(level), AsOf::Sequence(n)) => self.source == source && n <= level,
@@ -173,6 +191,19 @@ impl LevelStamp {
     /// Whether the level leaves out, or gives, what the ERP owes for its open orders.
     pub(crate) fn counts_orders(&self) -> bool {
         self.basis == Basis::Net || self.allocated_given
+    }
+}
+
+impl AsOf {
+    /// Before whatever the levels of a source say from now on.
+    pub(crate) const BEFORE: AsOf = AsOf::Sequence(i64::MIN);
+
+    /// Whether it was at or before another moment; None where the two are on different kinds of clocks.
+    pub(crate) fn is_by(self, other: AsOf) -> Option<bool> {
+        match (self, other) {
+            (AsOf::Sequence(a), AsOf::Sequence(b)) | (AsOf::Time(a), AsOf::Time(b)) => Some(a <= b),
+            _ => None,
+        }
     }
 }
 
@@ -208,6 +239,8 @@ pub(crate) struct Stock {
     pub(crate) conditions: ReadOnly<HashMap<(SkuId, LocationId), Unsellable>>,
     /// Movements that no level has absorbed, in order of arrival.
     pub(crate) movements: ReadOnly<HashMap<(SkuId, LocationId), Vec<Movement>>>,
+    /// What levels rose by that no movement explains.
+    pub(crate) rises: ReadOnly<Rises>,
 }
 
 impl Stock {

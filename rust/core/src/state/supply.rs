@@ -13,14 +13,52 @@ use crate::wire::facts::{AsOf, Day, DemandClass, SupplyStatus};
 /// What names a document's line: its source, then ref and line.
 pub(crate) type DocumentKey = (SourceId, Box<str>, Box<str>);
 
+/// Units of a line that arrived, by a receipt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Arrival {
+    pub(crate) units: i64,
+    pub(crate) as_of: AsOf,
+}
+
+/// What a transfer changed on hand somewhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Leg {
+    pub(crate) sku: SkuId,
+    pub(crate) location: LocationId,
+    pub(crate) units: i64,
+    pub(crate) as_of: AsOf,
+}
+
+/// What a supply that is on its way from another location has beside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Transfer {
+    pub(crate) from: LocationId,
+    /// Whether a statement said when it left.
+    pub(crate) is_shipped: bool,
+    pub(crate) legs: Vec<Leg>,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Supply {
     pub(crate) key: DocumentKey,
     pub(crate) version: Option<i64>,
     pub(crate) sku: SkuId,
     pub(crate) location: LocationId,
-    /// Still open, in base units.
+    /// Still open, in base units: what was stated, less what arrived since and what is presumed to have.
     pub(crate) quantity: i64,
+    /// What its source stated to be open.
+    pub(crate) stated: i64,
+    /// When its source stated that, as it says itself.
+    pub(crate) as_of: Option<AsOf>,
+    /// Levels after this may show units of it that arrived; None: any level.
+    pub(crate) since: Option<AsOf>,
+    /// Receipts that the statement does not count yet.
+    pub(crate) arrivals: Vec<Arrival>,
+    /// Units that its statements were lowered by and no receipt tells of.
+    pub(crate) lowered: i64,
+    /// Units that a level is presumed to count already.
+    pub(crate) presumed: i64,
+    pub(crate) transfer: Option<Box<Transfer>>,
     pub(crate) due: Day,
     pub(crate) status: SupplyStatus,
     /// Per cent.
@@ -50,6 +88,48 @@ pub(crate) struct Demand {
     /// Units that reservations under the same `order_ref` cover.
     pub(crate) covered: i64,
     pub(crate) sequence: u64,
+}
+
+/// What a transfer's line begins with: no line that a source names does, so that it is no other supply's.
+const TRANSFER: char = '\u{1}';
+
+/// The line under which a transfer's supply is known.
+pub(crate) fn transfer_line(line: Option<&str>) -> String {
+    format!("{TRANSFER}{}", line.unwrap_or_default())
+}
+
+/// The due day of a line that nobody stated yet, of which units arrived.
+pub(crate) const UNSTATED: Day = Day::MIN;
+
+impl Supply {
+    /// What its source stated to be open, less what arrived since.
+    pub(crate) fn room(&self) -> i64 {
+        if self.status != SupplyStatus::Open {
+            return 0;
+        }
+        let arrived: i64 = self.arrivals.iter().map(|a| a.units).sum();
+        (self.stated - arrived).max(0)
+    }
+
+    /// Its line as its source names it; empty where a transfer names none.
+    pub(crate) fn line(&self) -> &str {
+        self.key.2.strip_prefix(TRANSFER).unwrap_or(&self.key.2)
+    }
+
+    /// Whether its statement was made after a receipt, and counts it.
+    pub(crate) fn counts_receipt(&self, receipt: AsOf) -> bool {
+        self.as_of.is_some_and(|since| receipt.is_by(since) == Some(true))
+    }
+
+    /// Whether only receipts are known of it.
+    pub(crate) fn is_unstated(&self) -> bool {
+        self.due == UNSTATED
+    }
+
+    /// Whether it is listed with its SKU: something of it is open, presumed to have arrived or not.
+    pub(crate) fn is_listed(&self) -> bool {
+        self.status == SupplyStatus::Open && (self.room() > 0 || self.quantity > 0)
+    }
 }
 
 impl Demand {

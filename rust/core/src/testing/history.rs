@@ -109,7 +109,10 @@ fn take(world: &mut World, number: usize, step: &Step) {
     match *step {
         Step::Level(sku, location, on_hand) => world.level(sku, location, on_hand),
         Step::Supply(document, sku, location, quantity, days, status) => {
-            world.supply_as(status, document, sku, location, quantity, days);
+            let due = world.day(days);
+            let fields = json!({"ref": document, "line": "1", "sku": sku, "location": location,
+                "quantity": quantity, "due": due, "status": status});
+            world.next("supply", fields);
         }
         Step::Demand(document, sku, location, quantity) => {
             let fields = json!({"ref": document, "line": "1", "sku": sku, "location": location,

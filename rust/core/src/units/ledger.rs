@@ -231,15 +231,15 @@ pub(crate) struct Move {
 
 /// Binds units to a node that can take them now; they take what is left of the own allocation.
 pub(crate) fn bind(state: &mut State, slot: Slot, units: Move) {
-    transfer(state, slot, units, true);
+    transfer(state, slot, units, true, |_| {});
 }
 
-/// Moves units as they are.
-pub(crate) fn shift(state: &mut State, slot: Slot, units: Move) {
-    transfer(state, slot, units, false);
+/// Moves units as they are, but for what `change` makes of them.
+pub(crate) fn shift(state: &mut State, slot: Slot, units: Move, change: impl FnOnce(&mut Portion)) {
+    transfer(state, slot, units, false, change);
 }
 
-fn transfer(state: &mut State, slot: Slot, units: Move, binds: bool) {
+fn transfer(state: &mut State, slot: Slot, units: Move, binds: bool, change: impl FnOnce(&mut Portion)) {
     let Move {
         sku,
         line,
@@ -267,6 +267,7 @@ fn transfer(state: &mut State, slot: Slot, units: Move, binds: bool) {
     if binds {
         take_own(state, slot, channel, &mut moved);
     }
+    change(&mut moved);
     occupy(state, sku, to, quantity, confirmed);
     put(state, slot, Loose(moved));
     indexes::renew(state, slot, sku, from);

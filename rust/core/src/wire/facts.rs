@@ -10,6 +10,7 @@ pub mod bounds;
 mod encode;
 mod envelope;
 pub(crate) mod fast_path;
+mod incoming_stock;
 pub(crate) mod names;
 mod orders;
 mod parse;
@@ -22,6 +23,7 @@ pub(crate) mod take;
 pub mod time;
 pub(crate) mod words;
 
+pub use incoming_stock::{Receipt, Transfer, TransferStatus};
 pub(crate) use orders::QuantityLines;
 pub use orders::{
     AckLine, Condition, Demand, DemandClass, OrderAck, OrderName, OrderUpdate, QuantityLine, Return, Shipment,
@@ -31,7 +33,7 @@ pub use parse::{FactError, parse_logged, parse_statement};
 pub(crate) use parse::{located, reason_of};
 pub use policies::{
     Allocation, Cap, Channel, Component, Freshness, FreshnessAction, Item, ItemStatus, Location, LocationType,
-    Oversell, OversellPolicy, Regional, Restriction, Safety, Sourcing,
+    Oversell, OversellPolicy, Ownership, Regional, Restriction, Safety, SourceReset, Sourcing,
 };
 pub use requests::{DigestRecounted, Outcome, RequestAnswered};
 pub use reservations::{HeldLine, ReservationConfirmed, ReservationExtended, ReservationFulfilled, ReservationHeld};
@@ -52,12 +54,14 @@ pub enum AsOf {
     Time(i64),
 }
 
-/// What happened. The first seventeen come from outside; the others are what commands became, and stand in LOG alone.
+/// What happened. The first twenty-one come from outside; the others are what commands became, and stand in LOG alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fact<'a> {
     StockLevel(StockLevel<'a>),
     StockDelta(StockDelta<'a>),
     Supply(Supply<'a>),
+    Receipt(Receipt<'a>),
+    Transfer(Transfer<'a>),
     Demand(Demand<'a>),
     OrderAck(OrderAck<'a>),
     OrderUpdate(OrderUpdate<'a>),
@@ -72,6 +76,8 @@ pub enum Fact<'a> {
     Oversell(Oversell<'a>),
     Freshness(Freshness<'a>),
     Restriction(Restriction<'a>),
+    SourceReset(SourceReset<'a>),
+    Ownership(Ownership<'a>),
     ReservationHeld(ReservationHeld<'a>),
     ReservationConfirmed(ReservationConfirmed<'a>),
     /// The reservation's id.
@@ -105,6 +111,8 @@ impl Fact<'_> {
             Self::StockLevel(_) => "stock.level",
             Self::StockDelta(_) => "stock.delta",
             Self::Supply(_) => "supply",
+            Self::Receipt(_) => "receipt",
+            Self::Transfer(_) => "transfer",
             Self::Demand(_) => "demand",
             Self::OrderAck(_) => "order.ack",
             Self::OrderUpdate(_) => "order.update",
@@ -119,6 +127,8 @@ impl Fact<'_> {
             Self::Oversell(_) => "oversell",
             Self::Freshness(_) => "freshness",
             Self::Restriction(_) => "restriction",
+            Self::SourceReset(_) => "source.reset",
+            Self::Ownership(_) => "ownership",
             Self::ReservationHeld(_) => "reservation.held",
             Self::ReservationConfirmed(_) => "reservation.confirmed",
             Self::ReservationReleased(_) => "reservation.released",
@@ -136,6 +146,9 @@ impl Fact<'_> {
         match self {
             Self::StockLevel(f) => Some(f.as_of),
             Self::StockDelta(f) => Some(f.as_of),
+            Self::Supply(f) => f.as_of,
+            Self::Receipt(f) => Some(f.as_of),
+            Self::Transfer(f) => Some(f.as_of),
             Self::Demand(f) => Some(f.as_of),
             Self::OrderAck(f) => Some(f.as_of),
             Self::OrderUpdate(f) => Some(f.as_of),
@@ -170,6 +183,8 @@ impl Fact<'_> {
                 | Self::Oversell(_)
                 | Self::Freshness(_)
                 | Self::Restriction(_)
+                | Self::SourceReset(_)
+                | Self::Ownership(_)
         )
     }
 }

@@ -27,7 +27,8 @@ pub(super) fn supplies(state: &State, asked: &Listing<'_>, as_of: &[u8]) -> Resu
         page.look(1);
         let Some(supply) = all.try_get(n as u32) else { return };
         page.look(RECORD);
-        if sku.is_none_or(|s| s == supply.sku)
+        if !supply.is_unstated()
+            && sku.is_none_or(|s| s == supply.sku)
             && place.is_none_or(|l| l == supply.location)
             && status.is_none_or(|s| s == supply.status)
         {
@@ -37,19 +38,23 @@ pub(super) fn supplies(state: &State, asked: &Listing<'_>, as_of: &[u8]) -> Resu
     Ok(page.end(next.as_deref(), as_of))
 }
 
-fn document(state: &State, key: &DocumentKey, version: Option<i64>, sku: SkuId, out: &mut Vec<u8>) {
+fn document(state: &State, (key, line): (&DocumentKey, &str), version: Option<i64>, sku: SkuId, out: &mut Vec<u8>) {
     open(out, "source", state.catalogue.source_names.name(u32::from(key.0.0)));
     text_field(out, "ref", Some(&key.1));
-    text_field(out, "line", Some(&key.2));
+    text_field(out, "line", Some(line));
     optional_int(out, "version", version);
     text_field(out, "sku", Some(state.catalogue.sku_name(sku)));
 }
 
 fn supply_fields(state: &State, supply: &Supply, out: &mut Vec<u8>) {
-    document(state, &supply.key, supply.version, supply.sku, out);
+    document(state, (&supply.key, supply.line()), supply.version, supply.sku, out);
     text_field(out, "location", Some(state.catalogue.location_name(supply.location)));
     int_field(out, "quantity", supply.quantity);
     int_field(out, "bound", supply.bound);
+    int_field(out, "presumed_received", supply.presumed);
+    let from = supply.transfer.as_ref().map(|t| state.catalogue.location_name(t.from));
+    text_field(out, "transfer_from", from);
+    as_of_field(out, "as_of", supply.as_of);
     field(out, "due");
     write_day(out, supply.due);
     text_field(out, "status", Some(supply.status.word()));
@@ -78,7 +83,7 @@ pub(super) fn demands(state: &State, asked: &Listing<'_>, as_of: &[u8]) -> Resul
 }
 
 fn demand_fields(state: &State, demand: &Demand, out: &mut Vec<u8>) {
-    document(state, &demand.key, demand.version, demand.sku, out);
+    document(state, (&demand.key, &demand.key.2), demand.version, demand.sku, out);
     field(out, "locations");
     list(out, &demand.locations, |out, location| {
         write_string(out, state.catalogue.location_name(*location));

@@ -4,7 +4,7 @@ use super::super::SnapshotError;
 use super::super::wire::{In, Out};
 use crate::state::catalogue::Detail;
 use crate::state::ids::{ChannelId, DemandId, LocationId, SkuId, SourceId, SupplyId};
-use crate::state::supply::{Demand, DocumentKey, Register, Supply};
+use crate::state::supply::{Arrival, Demand, DocumentKey, Leg, Register, Supply, Transfer};
 use crate::state::{Position, State};
 use crate::wire::facts::{DemandClass, SupplyStatus};
 
@@ -87,6 +87,50 @@ fn get_closed<T>(register: &mut Register<T>, count: u64, input: &mut In<'_, '_>)
 pub(super) mod supplies {
     use super::*;
 
+    fn put_transfer(out: &mut Out<'_, '_>, transfer: Option<&Transfer>) {
+        out.byte(u8::from(transfer.is_some()));
+        let Some(transfer) = transfer else { return };
+        out.uint(transfer.from.0).byte(u8::from(transfer.is_shipped));
+        out.size(transfer.legs.len());
+        for leg in &transfer.legs {
+            out.uint(leg.sku.0).uint(leg.location.0).int(leg.units).stamp(leg.as_of);
+        }
+    }
+
+    fn get_transfer((skus, places): (usize, usize), input: &mut In<'_, '_>) -> Result<Transfer, SnapshotError> {
+        Ok(Transfer {
+            from: LocationId(input.place(places)? as u16),
+            is_shipped: input.flag()?,
+            legs: input.list(|i| {
+                Ok(Leg {
+                    sku: SkuId(i.place(skus)? as u32),
+                    location: LocationId(i.place(places)? as u16),
+                    units: i.quantity()?,
+                    as_of: i.stamp()?,
+                })
+            })?,
+        })
+    }
+
+    /// What format 2 adds to an entry.
+    fn second_edition(supply: Supply, bounds: (usize, usize), input: &mut In<'_, '_>) -> Result<Supply, SnapshotError> {
+        Ok(Supply {
+            stated: input.quantity()?,
+            lowered: input.quantity()?,
+            presumed: input.quantity()?,
+            as_of: input.optional(In::stamp)?,
+            since: input.optional(In::stamp)?,
+            arrivals: input.list(|i| {
+                Ok(Arrival {
+                    units: i.quantity()?,
+                    as_of: i.stamp()?,
+                })
+            })?,
+            transfer: input.optional(|i| get_transfer(bounds, i).map(Box::new))?,
+            ..supply
+        })
+    }
+
     pub(crate) fn count(state: &State) -> u64 {
         state.documents.supplies.iter().count() as u64
     }
@@ -99,6 +143,13 @@ pub(super) mod supplies {
                 sku,
                 location,
                 quantity,
+                stated,
+                as_of,
+                since,
+                arrivals,
+                lowered,
+                presumed,
+                transfer,
                 due,
                 status,
                 confidence,
@@ -109,6 +160,16 @@ pub(super) mod supplies {
             put_key(out, key);
             out.optional_int(*version).uint(sku.0).uint(location.0).int(*quantity);
             out.int(*due).byte(*status as u8).byte(*confidence).uint(*sequence);
+            out.int(*stated)
+                .int(*lowered)
+                .int(*presumed)
+                .optional_stamp(*as_of)
+                .optional_stamp(*since);
+            out.size(arrivals.len());
+            for arrival in arrivals {
+                out.int(arrival.units).stamp(arrival.as_of);
+            }
+            put_transfer(out, transfer.as_deref());
         });
     }
 
@@ -124,6 +185,13 @@ pub(super) mod supplies {
                 sku: SkuId(input.place(skus)? as u32),
                 location: LocationId(input.place(places)? as u16),
                 quantity: input.quantity()?,
+                stated: 0,
+                as_of: None,
+                since: None,
+                arrivals: Vec::new(),
+                lowered: 0,
+                presumed: 0,
+                transfer: None,
                 due: input.narrow_int()?,
                 status: input.choice(&STATUSES)?,
                 confidence: input.byte()?,
@@ -131,7 +199,12 @@ pub(super) mod supplies {
                 holders: std::collections::BTreeSet::new(),
                 sequence: input.uint()?,
             };
-            Ok((key, supply))
+            let first = Supply {
+                stated: supply.quantity,
+                ..supply.clone()
+            };
+            let second = input.since(2, |input| second_edition(supply, (skus, places), input))?;
+            Ok((key, second.unwrap_or(first)))
         })
     }
 }

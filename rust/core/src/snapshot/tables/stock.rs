@@ -4,12 +4,15 @@ use super::super::SnapshotError;
 use super::super::wire::{In, Out};
 use crate::state::State;
 use crate::state::ids::{LocationId, SkuId, SourceId};
+use crate::state::rises::{CellRises, Lowered, Rise};
 use crate::state::stock::{CELLS_MAX, Cell, Movement, flag};
 use crate::wire::facts::Unsellable;
 
 /// The flags of a cell that are stored; above them one bit for each term that is not 0.
 const FLAGS: u16 = 15;
 const TERMS: u32 = 4;
+/// The bit of a cell whose next level counts, whatever its `as_of`. Since format 2.
+const RESET: u16 = 1 << (TERMS + 6);
 
 type Key = (SkuId, LocationId);
 
@@ -66,6 +69,9 @@ pub(super) mod cells {
         for (n, term) in terms(cell).into_iter().enumerate() {
             bits |= u16::from(term != 0) << (TERMS + n as u32);
         }
+        if cell.is_reset() {
+            bits |= RESET;
+        }
         out.uint(cell.location.0).uint(bits).int(cell.on_hand);
         let sequences = [cell.stock_sequence as i64, cell.owed_sequence as i64];
         for (now, before) in sequences.into_iter().zip(last.iter_mut()) {
@@ -108,7 +114,7 @@ pub(super) mod cells {
     fn get(places: usize, sources: usize, last: &mut [i64; 3], input: &mut In<'_, '_>) -> Result<Cell, SnapshotError> {
         let location = LocationId(input.place(places)? as u16);
         let bits: u16 = input.narrow()?;
-        if bits >> (TERMS + 6) != 0 {
+        if bits >> (TERMS + 7) != 0 {
             return Err(input.damaged("a cell has flags that this format does not know"));
         }
         let on_hand = input.quantity()?;
@@ -124,6 +130,9 @@ pub(super) mod cells {
         };
         let mut cell = Cell::restored(location, (bits & FLAGS) as u8, level);
         cell.on_hand = on_hand;
+        if bits & RESET != 0 {
+            cell.forget_watermark();
+        }
         (cell.stock_sequence, cell.owed_sequence) = (last[0] as u64, last[1] as u64);
         let Cell {
             unsellable,
@@ -223,6 +232,83 @@ pub(super) mod movements {
                 })
             })?;
             state.stock.movements.restoring().insert(key, of_cell);
+        }
+        Ok(())
+    }
+}
+
+/// What levels rose by, in the order in which the cells came to it. Since format 2.
+pub(super) mod rises {
+    use super::*;
+
+    pub(crate) fn count(state: &State) -> u64 {
+        state.stock.rises.len() as u64
+    }
+
+    pub(crate) fn write(state: &State, out: &mut Out<'_, '_>) {
+        for (key, of_cell) in state.stock.rises.iter() {
+            put_key(out, key);
+            out.int(of_cell.brought).size(of_cell.rises.len());
+            for rise in &of_cell.rises {
+                out.optional_stamp(rise.after).stamp(rise.upto).int(rise.units);
+            }
+            out.size(of_cell.lowered.len());
+            for lowered in &of_cell.lowered {
+                out.optional_stamp(lowered.as_of).int(lowered.units);
+            }
+            out.end_entry();
+        }
+    }
+
+    pub(crate) fn read(state: &mut State, input: &mut In<'_, '_>, count: u64) -> Result<(), SnapshotError> {
+        for _ in 0..count {
+            let sku = SkuId(input.place(state.catalogue.skus.len())? as u32);
+            let location = LocationId(input.place(state.catalogue.locations.len())? as u16);
+            let of_cell = CellRises {
+                brought: input.quantity()?,
+                rises: input.list(|i| {
+                    Ok(Rise {
+                        after: i.optional(In::stamp)?,
+                        upto: i.stamp()?,
+                        units: i.quantity()?,
+                    })
+                })?,
+                lowered: input.list(|i| {
+                    Ok(Lowered {
+                        as_of: i.optional(In::stamp)?,
+                        units: i.quantity()?,
+                    })
+                })?,
+            };
+            if of_cell.is_empty() || state.stock.rises.restoring().set((sku, location), of_cell).is_some() {
+                return Err(input.damaged("a cell's rises stand twice, or are none"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Who owned the levels of a location and handed them over. Since format 2.
+pub(super) mod former_owners {
+    use super::*;
+
+    pub(crate) fn count(state: &State) -> u64 {
+        state.former_owners.len() as u64
+    }
+
+    pub(crate) fn write(state: &State, out: &mut Out<'_, '_>) {
+        for (location, source) in state.former_owners.iter() {
+            out.uint(location.0).uint(source.0).end_entry();
+        }
+    }
+
+    pub(crate) fn read(state: &mut State, input: &mut In<'_, '_>, count: u64) -> Result<(), SnapshotError> {
+        for _ in 0..count {
+            let location = LocationId(input.place(state.catalogue.locations.len())? as u16);
+            let source = SourceId(input.place(state.catalogue.source_names.len())? as u16);
+            if !state.former_owners.restoring().insert((location, source)) {
+                return Err(input.damaged("a former owner stands twice"));
+            }
         }
         Ok(())
     }

@@ -2,9 +2,10 @@
 
 use crate::state::digest::Entity;
 use crate::state::ids::{LocationId, SkuId, SourceId};
+use crate::state::rises::CellRises;
 use crate::state::stock::{Cell, Movement};
 use crate::state::{State, encodings};
-use crate::wire::facts::Unsellable;
+use crate::wire::facts::{AsOf, Unsellable};
 
 /// Cells, and what stands behind their sums.
 impl State {
@@ -71,6 +72,26 @@ impl State {
         }
     }
 
+    /// What a cell's levels rose by; nothing is kept where there is nothing to say.
+    pub(crate) fn set_rises(&mut self, sku: SkuId, location: LocationId, new: CellRises) {
+        if self.stock.rises.get((sku, location)) == Some(&new) {
+            return;
+        }
+        if !new.is_empty() {
+            encodings::rises_bytes(sku, location, &new, &mut self.scratch);
+            self.digest.add(Entity::Rises, &self.scratch);
+        }
+        if let Some(old) = self.stock.rises.as_mut().set((sku, location), new) {
+            encodings::rises_bytes(sku, location, &old, &mut self.scratch);
+            self.digest.take(Entity::Rises, &self.scratch);
+        }
+    }
+
+    /// Has a cell be the last whose rises are forgotten.
+    pub(crate) fn keep_rises(&mut self, sku: SkuId, location: LocationId) {
+        self.stock.rises.as_mut().move_to_end((sku, location));
+    }
+
     /// The four parts of a level's unsellable stock; nothing is kept where all are 0.
     pub(crate) fn set_conditions(&mut self, sku: SkuId, location: LocationId, parts: Unsellable) {
         let all = self.stock.conditions.as_mut();
@@ -100,6 +121,41 @@ impl State {
         }
         self.digest
             .add(Entity::Owner, &encodings::owner_bytes(location, source));
+    }
+
+    /// The levels of a location come from another source from now on; those of the one before do not.
+    pub(crate) fn hand_over(&mut self, location: LocationId, source: SourceId) {
+        let old = self.location_owner[location.at()];
+        self.set_owner(location, source);
+        if self.former_owners.as_mut().remove(&(location, source)) {
+            self.digest
+                .take(Entity::FormerOwner, &encodings::owner_bytes(location, source));
+        }
+        if let Some(old) = old
+            && self.former_owners.as_mut().insert((location, old))
+        {
+            self.digest
+                .add(Entity::FormerOwner, &encodings::owner_bytes(location, old));
+        }
+    }
+
+    /// What a cell's level said of its time no longer counts; movements up to now are in the next level.
+    pub(crate) fn forget_watermark(&mut self, sku: SkuId, location: LocationId) {
+        let movements = self.movements(sku, location).to_vec();
+        self.retain_movements(sku, location, |_| false);
+        for movement in movements {
+            let as_of = AsOf::BEFORE;
+            self.add_movement(sku, location, Movement { as_of, ..movement });
+        }
+        self.change_cell(sku, location, Cell::forget_watermark);
+    }
+
+    /// A source may change from times to running numbers, or back.
+    pub(crate) fn forget_clock(&mut self, source: SourceId) {
+        if let Some(tells_time) = self.source_clock.as_mut()[source.at()].take() {
+            self.digest
+                .take(Entity::Clock, &encodings::clock_bytes(source, tells_time));
+        }
     }
 
     /// A source sends times or running numbers; its first fact decides.

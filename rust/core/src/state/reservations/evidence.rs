@@ -180,6 +180,16 @@ impl Evidence {
         }
     }
 
+    /// Units came to the shelf at their place: what a source acknowledged of them before is in its levels from then on.
+    pub(crate) fn arrive(&mut self, as_of: AsOf) {
+        let since = |ack: AsOf| if ack.is_by(as_of) == Some(true) { as_of } else { ack };
+        self.ack = self.ack.map(|(source, ack)| (source, since(ack)));
+        for reports in &mut self.reports {
+            reports.acks.iter_mut().for_each(|ack| *ack = since(*ack));
+            reports.acks.dedup();
+        }
+    }
+
     /// The first acknowledgement of this source at the place where the units are.
     pub(crate) fn ack_of(&self, source: SourceId) -> Option<AsOf> {
         let second = self.reports.iter().find(|r| r.source == source);

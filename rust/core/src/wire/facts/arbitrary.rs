@@ -9,6 +9,7 @@ use proptest::prelude::*;
 use super::bounds::{AMOUNT_MAX, HELD_MAX, ON_HAND_MAX, QUANTITY_MAX, REVISION_MAX, TTL_MS_MAX};
 use super::*;
 
+mod arrivals;
 mod policies;
 
 type Texts = BoxedStrategy<Text<'static>>;
@@ -150,10 +151,11 @@ fn movements() -> BoxedStrategy<Fact<'static>> {
         day(),
         status,
         0..=100_u8,
+        option::of(as_of()),
         maybe(),
     )
         .prop_map(
-            |((reference, line, version, sku, location), quantity, due, status, confidence, unit)| {
+            |((reference, line, version, sku, location), quantity, due, status, confidence, as_of, unit)| {
                 Fact::Supply(Supply {
                     reference,
                     line,
@@ -164,6 +166,7 @@ fn movements() -> BoxedStrategy<Fact<'static>> {
                     due,
                     status,
                     confidence,
+                    as_of,
                     unit,
                 })
             },
@@ -359,6 +362,7 @@ pub(crate) fn statement() -> impl Strategy<Value = Statement<'static>> {
     let fact = prop_oneof![
         levels(),
         movements(),
+        arrivals::facts(),
         orders(),
         parcels(),
         returns(),

@@ -5,7 +5,7 @@
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::parse::FRESHNESS_SOURCE_KEY;
+use super::parse::SENDER_KEY;
 use super::stock::certain;
 use super::{
     AsOf, Day, Demand, Fact, OrderAck, OrderName, OrderUpdate, Outcome, QuantityLine, RequestAnswered, ReservationHeld,
@@ -13,6 +13,7 @@ use super::{
 };
 use crate::wire::json;
 
+mod incoming_stock;
 mod policies;
 
 impl Statement<'_> {
@@ -23,9 +24,12 @@ impl Statement<'_> {
         out.extend_from_slice(kind.as_bytes());
         out.push(b'"');
         let mut members = Members { out };
-        let freshness = matches!(self.fact, Fact::Freshness(_));
+        let names_a_source = matches!(
+            self.fact,
+            Fact::Freshness(_) | Fact::SourceReset(_) | Fact::Ownership(_)
+        );
         if !self.source.is_empty() {
-            members.text(if freshness { FRESHNESS_SOURCE_KEY } else { "source" }, &self.source);
+            members.text(if names_a_source { SENDER_KEY } else { "source" }, &self.source);
         }
         members.opt_text("by", self.by.as_ref());
         members.opt_text("trace", self.trace.as_ref());
@@ -153,6 +157,8 @@ impl Members<'_> {
             Fact::StockLevel(level) => self.stock_level(level),
             Fact::StockDelta(delta) => self.stock_delta(delta),
             Fact::Supply(supply) => self.supply(supply),
+            Fact::Receipt(receipt) => self.receipt(receipt),
+            Fact::Transfer(transfer) => self.transfer(transfer),
             Fact::Demand(demand) => self.demand(demand),
             Fact::OrderAck(ack) => self.order_ack(ack),
             Fact::OrderUpdate(update) => self.order_update(update),
@@ -167,6 +173,11 @@ impl Members<'_> {
             Fact::Oversell(oversell) => self.oversell(oversell),
             Fact::Freshness(freshness) => self.freshness(freshness),
             Fact::Restriction(restriction) => self.restriction(restriction),
+            Fact::SourceReset(reset) => self.source_reset(reset),
+            Fact::Ownership(ownership) => {
+                self.text("location", &ownership.location);
+                self.text("source", &ownership.source);
+            }
             Fact::ReservationHeld(held) => self.held(held),
             Fact::ReservationConfirmed(confirmed) => {
                 self.text("id", &confirmed.id);
@@ -236,6 +247,9 @@ impl Members<'_> {
         self.day("due", supply.due);
         self.text("status", supply.status.word());
         self.int_unless(i64::from(certain()), "confidence", i64::from(supply.confidence));
+        if let Some(as_of) = supply.as_of {
+            self.as_of(as_of);
+        }
         self.opt_text("unit", supply.unit.as_ref());
     }
 

@@ -8,6 +8,7 @@ use serde::de::IgnoredAny;
 use serde_json::error::Category;
 
 use super::envelope::{Envelope, Opened, Origin};
+use super::incoming_stock::Transfer;
 use super::orders::{AckMessage, DemandMessage, ReturnMessage, ShipmentMessage, UpdateMessage};
 use super::policies::OversellMessage;
 use super::requests::AnsweredMessage;
@@ -66,9 +67,8 @@ pub fn parse_logged(raw: &str) -> Result<Statement<'_>, FactError> {
 /// As above, whatever the fact looks like.
 pub(super) fn parse_logged_slowly(raw: &str) -> Result<Statement<'_>, FactError> {
     let kind = kind_of(raw)?;
-    // A freshness fact has a field named `source`, so there its sender stands under another name.
-    let source_key = if kind == "freshness" {
-        FRESHNESS_SOURCE_KEY
+    let source_key = if NAME_A_SOURCE.contains(&&*kind) {
+        SENDER_KEY
     } else {
         "source"
     };
@@ -90,8 +90,11 @@ pub(super) fn parse_logged_slowly(raw: &str) -> Result<Statement<'_>, FactError>
     })
 }
 
-/// The member of a logged freshness fact that names its sender.
-pub(super) const FRESHNESS_SOURCE_KEY: &str = "from";
+/// Kinds that have a field named `source`, so that their sender stands under another name.
+const NAME_A_SOURCE: [&str; 3] = ["freshness", "source.reset", "ownership"];
+
+/// The member of such a logged fact that names its sender.
+pub(super) const SENDER_KEY: &str = "from";
 
 /// Finds the kind: at once where it is the first member, as in everything we write ourselves.
 fn kind_of(raw: &str) -> Result<Text<'_>, FactError> {
@@ -138,6 +141,8 @@ impl<'a> Reader<'a> {
             "stock.level" => Fact::StockLevel(self.read()?),
             "stock.delta" => Fact::StockDelta(self.read()?),
             "supply" => Fact::Supply(self.read()?),
+            "receipt" => Fact::Receipt(self.read()?),
+            "transfer" => Fact::Transfer(self.read::<Transfer<'a>>()?.check()?),
             "demand" => Fact::Demand(self.read::<DemandMessage<'a>>()?.check()?),
             "order.ack" => Fact::OrderAck(self.read::<AckMessage<'a>>()?.check()?),
             "order.update" => Fact::OrderUpdate(self.read::<UpdateMessage<'a>>()?.check()?),
@@ -152,6 +157,8 @@ impl<'a> Reader<'a> {
             "oversell" => Fact::Oversell(self.read::<OversellMessage<'a>>()?.check()?),
             "freshness" => Fact::Freshness(self.read()?),
             "restriction" => Fact::Restriction(self.read()?),
+            "source.reset" => Fact::SourceReset(self.read()?),
+            "ownership" => Fact::Ownership(self.read()?),
             _ => return Ok(None),
         }))
     }

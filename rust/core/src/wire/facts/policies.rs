@@ -298,6 +298,30 @@ pub struct Freshness<'a> {
     pub amount: Option<i64>,
 }
 
+/// The next level of a source counts, whatever its `as_of`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SourceReset<'a> {
+    #[serde(borrow, deserialize_with = "one::<_, Name>")]
+    pub source: Text<'a>,
+    /// None: everywhere, and the source may change its kind of clock.
+    #[serde(default, deserialize_with = "opt::<_, Name>")]
+    pub location: Option<Text<'a>>,
+    /// None: every SKU.
+    #[serde(default, deserialize_with = "opt::<_, Name>")]
+    pub sku: Option<Text<'a>>,
+}
+
+/// The levels of a location come from another source from now on.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ownership<'a> {
+    #[serde(borrow, deserialize_with = "one::<_, Name>")]
+    pub location: Text<'a>,
+    #[serde(deserialize_with = "one::<_, Name>")]
+    pub source: Text<'a>,
+}
+
 /// Something must not be sold.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]

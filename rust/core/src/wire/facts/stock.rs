@@ -114,6 +114,9 @@ pub struct Supply<'a> {
     /// Per cent.
     #[serde(default = "certain", deserialize_with = "int::<_, _, 0, 100>")]
     pub confidence: u8,
+    /// Orders the statements about one line where no version does.
+    #[serde(default)]
+    pub as_of: Option<AsOf>,
     #[serde(default, deserialize_with = "opt::<_, Name>")]
     pub unit: Option<Text<'a>>,
 }

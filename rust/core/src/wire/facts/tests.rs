@@ -67,7 +67,7 @@ fn every_kind_has_vectors() {
         .iter()
         .map(|vector| parse_logged(&vector.canonical).unwrap().fact.kind())
         .collect();
-    assert_eq!(kinds.len(), 17);
+    assert_eq!(kinds.len(), 21);
 }
 
 #[test]

@@ -154,5 +154,8 @@ pub(super) fn restrictions() -> BoxedStrategy<Fact<'static>> {
                 reason: reason.unwrap_or_default(),
             })
         });
-    prop_oneof![freshness, restriction].boxed()
+    let reset = (name(), maybe(), maybe())
+        .prop_map(|(source, location, sku)| Fact::SourceReset(SourceReset { source, location, sku }));
+    let ownership = (name(), name()).prop_map(|(location, source)| Fact::Ownership(Ownership { location, source }));
+    prop_oneof![freshness, restriction, reset, ownership].boxed()
 }

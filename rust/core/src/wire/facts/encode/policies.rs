@@ -4,7 +4,7 @@ use super::{Members, open};
 use crate::wire::facts::policies::{PolicyWord, middle};
 use crate::wire::facts::{
     Allocation, Cap, Channel, Freshness, Item, ItemStatus, Location, Oversell, OversellPolicy, Regional, Restriction,
-    Safety, Sourcing,
+    Safety, SourceReset, Sourcing,
 };
 use crate::wire::json;
 
@@ -126,5 +126,11 @@ impl Members<'_> {
         if !restriction.reason.is_empty() {
             self.text("reason", &restriction.reason);
         }
+    }
+
+    pub(super) fn source_reset(&mut self, reset: &SourceReset<'_>) {
+        self.text("source", &reset.source);
+        self.opt_text("location", reset.location.as_ref());
+        self.opt_text("sku", reset.sku.as_ref());
     }
 }

@@ -1,0 +1,102 @@
+//! Who states the levels of a location: `ownership` hands them over, `source.reset` has the next one count.
+//!
+//! In: policy facts. Out: owners, cells without a watermark, units that had left as inside the new owner's levels.
+//! Always: neither raises what can be sold by itself; the next level of the owner decides.
+
+use crate::state::State;
+use crate::state::ids::{LocationId, SkuId, Slot, SourceId, SupplyId};
+use crate::state::reservations::{Portion, StockNode};
+use crate::state::rises::CellRises;
+use crate::state::stock::Cell;
+use crate::units::ledger;
+use crate::wire::facts::{AsOf, Ownership, SourceReset};
+
+/// The levels of a location come from another source. What has left from there by now is in its levels already; what the
+/// source before acknowledged is not: orders that are still open need an acknowledgement of the new owner.
+pub(crate) fn hand_over(state: &mut State, fact: &Ownership<'_>) {
+    let location = state.location(&fact.location);
+    let source = state.source(&fact.source);
+    let old = state.location_owner[location.at()];
+    if old == Some(source) {
+        return;
+    }
+    state.hand_over(location, source);
+    if old.is_none() {
+        return;
+    }
+    let left = |p: &Portion| p.node == StockNode::Hand(location) && p.is_shipped();
+    let slots: Vec<Slot> = state
+        .reservations
+        .iter()
+        .filter(|(_, r)| r.portions.iter().any(left))
+        .map(|(slot, _)| slot)
+        .collect();
+    for slot in slots {
+        ledger::relocate_each(
+            state,
+            slot,
+            |_, p| Some(p.node),
+            |p| {
+                if left(p) {
+                    p.evidence_mut().shipped = Some((source, AsOf::BEFORE));
+                }
+            },
+        );
+    }
+    forget_rises(state, location);
+}
+
+/// What levels of the source before rose by says nothing of the supply of the new one.
+fn forget_rises(state: &mut State, location: LocationId) {
+    let here = state.stock.rises.iter().map(|(cell, _)| cell);
+    let cells: Vec<(SkuId, LocationId)> = here.filter(|(_, l)| *l == location).collect();
+    for (sku, location) in cells {
+        state.set_rises(sku, location, CellRises::default());
+    }
+}
+
+/// The next level of a source counts, whatever its `as_of`: at a location, of a SKU, or everywhere. Everywhere, the source may
+/// change its kind of clock too, and its statements of supply are compared with none before.
+pub(crate) fn reset(state: &mut State, fact: &SourceReset<'_>) {
+    let Some(source) = state
+        .catalogue
+        .source_names
+        .get(&fact.source)
+        .map(|n| SourceId(n as u16))
+    else {
+        return;
+    };
+    let location = fact.location.as_deref().map(|l| state.catalogue.location(l));
+    let sku = fact.sku.as_deref().map(|s| state.catalogue.sku(s));
+    let is_meant = |s: SkuId, cell: &Cell| {
+        sku.is_none_or(|sku| sku == Some(s))
+            && location.is_none_or(|location| location == Some(cell.location))
+            && cell.level().is_some_and(|level| level.source == source)
+    };
+    for sku in (0..state.catalogue.skus.len() as u32).map(SkuId) {
+        let cells = state.cells(sku).iter().filter(|cell| is_meant(sku, cell));
+        let locations: Vec<LocationId> = cells.map(|cell| cell.location).collect();
+        for location in locations {
+            state.forget_watermark(sku, location);
+        }
+    }
+    if fact.location.is_none() && fact.sku.is_none() {
+        state.forget_clock(source);
+        forget_moments_of_supply(state, source);
+    }
+}
+
+fn forget_moments_of_supply(state: &mut State, source: SourceId) {
+    let supplies = state.documents.supplies.iter();
+    let of_source = supplies.filter(|(_, s)| s.key.0 == source && s.as_of.is_some() && s.transfer.is_none());
+    let ids: Vec<SupplyId> = of_source.map(|(id, _)| SupplyId(id)).collect();
+    for id in ids {
+        state.change_supply(id.0, |line| {
+            line.as_of = None;
+            line.since = None;
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -57,7 +57,7 @@ def test_with_yes_the_new_owner_states_the_levels(shop: OwnGateway, capsys: pyte
 
     async def stated() -> int:
         async with Client(shop.url) as client:
-            with pytest.raises(InvalidError, match="every fact") as rejected:
+            with pytest.raises(InvalidError, match="Every fact") as rejected:
                 await client.facts("erp", [LEVEL | {"as_of": 2}])
             assert "levels of PAR come from source wms" in str(rejected.value.problem.rejected)
             ack = {"kind": "order.ack", "order_ref": "order-a", "as_of": 1}

@@ -41,6 +41,7 @@ COMPLETE: dict[str, list[str]] = {
         )
     },
     "get sku": ["MUG"],
+    "handover": ["PAR", "--to", "wms"],
     "nats-context": ["--data", "USED", "--output", "NEW"],
     "cluster": ["--data", "NEW"],
 }
@@ -124,7 +125,7 @@ OF_VERB: dict[tuple[str, str], list[str]] = {
     **{
         (verb, "--data"): [*DIRECTORIES, "EMPTY"]
         for verb in (
-            *("state", "explain", "import", "repair", "verify", "snapshots", "nats-context"),
+            *("state", "explain", "import", "repair", "verify", "snapshots", "nats-context", "handover"),
             *(name for name in COMPLETE if name.startswith("get ")),
         )
     },
@@ -133,7 +134,7 @@ OF_VERB: dict[tuple[str, str], list[str]] = {
 # Any text is right: it is looked up by the gateway or in the log, and is not there.
 ANY_TEXT = {
     *("--channel", "--region", "--no-goods", "--trust", "--after", "--sku", "--location", "--order-ref", "--owner"),
-    *("--status", "--state"),
+    *("--status", "--state", "--to"),
 }
 # Naming another data directory or gateway takes these out of the complete line.
 INSTEAD = {"--data": ("--gateway", "--data"), "--gateway": ("--gateway",), "--port": ("--port",), "--auth": ("--auth",)}

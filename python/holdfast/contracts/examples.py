@@ -354,7 +354,7 @@ _ARRIVING = (
         as_of=_LATER,
     ),
     _fact("The next level counts, whatever its time", kind="source.reset", source="erp", location="paris"),
-    _fact("Levels of the store come from its tills now", "policies", kind="ownership", location="lyon", source="pos"),
+    _fact("Levels of the store come from its tills now", kind="ownership", location="lyon", source="pos"),
 )
 STORY: tuple[Example, ...] = (
     *(*_CATALOGUE, *_STOCK, *_RULES, *_ASKING, *_HOLDING),

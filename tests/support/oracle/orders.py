@@ -15,7 +15,7 @@ from tests.support.oracle.edition import new
 from tests.support.oracle.order_facts import apply_waiting
 from tests.support.oracle.recipes import base_lines, factor_for
 from tests.support.oracle.sellable import cap_epoch, inside
-from tests.support.oracle.shipments import hand_over
+from tests.support.oracle.shipments import hand_over, take_up
 from tests.support.oracle.world import Reservation, Unit, World
 
 Outcome = tuple[int, str | None, list[Verdict] | None]
@@ -192,10 +192,13 @@ def confirm(world: World, reservation: Reservation, order_ref: str | None) -> Ou
         reservation.phase, reservation.lines, reservation.superseded_by = "confirmed", [], None
         reservation.dropped = []
         fill_lines(world, reservation, again, [])
+    is_news = state not in ("committed", "in_erp", "fulfilled")
     reservation.ordered = True
     if order_ref is not None and reservation.order_ref is None:
-        reservation.order_ref = order_ref
+        reservation.order_ref, is_news = order_ref, True
     apply_waiting(world, reservation)
+    if is_news:
+        take_up(world, [reservation])  # what was shipped before the order was known has left it
     return OK
 
 

@@ -129,8 +129,8 @@ fn move_surplus(state: &mut State, (sku, location): Cell, quantity: i64, (source
     }
 }
 
-/// Units that are open again are first taken by what other shipments named beyond the open ones.
-pub(super) fn take_up(state: &mut State, slots: &[Slot]) {
+/// Units that are open now are first taken by what shipments named beyond the open ones, before the order was known or since.
+pub(crate) fn take_up(state: &mut State, slots: &[Slot]) {
     let names = order_units::names_of(state, slots);
     for (order, document) in order_units::documents_of(state, &names) {
         if document.about != About::Shipment {

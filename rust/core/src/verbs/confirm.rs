@@ -2,7 +2,7 @@
 
 use crate::availability::deficits::Deficits;
 use crate::availability::pool::SaleContext;
-use crate::erp::{orders, reconcile, returns};
+use crate::erp::{orders, reconcile, returns, shipments};
 use crate::placement::cart::{self, AskedLine};
 use crate::placement::placing;
 use crate::reads::lines;
@@ -106,6 +106,7 @@ pub(crate) fn apply(state: &mut State, slot: Slot, order_ref: Option<&str>) {
     if let Some(order_ref) = order_ref {
         orders::name_order(state, slot, order_ref);
     }
+    shipments::take_up(state, &[slot]);
     returns::settle(state, &[slot]);
     reconcile::renew(state, slot);
 }

@@ -150,6 +150,10 @@ pub(crate) fn take_up(state: &mut State, slots: &[Slot]) {
             move_surplus(state, (sku, location), left - quantity, by);
         }
         state.put_order_document(&order, document);
+        for slot in bearers {
+            // Its units are at other cells now: their levels look at it.
+            reconcile::order_changed(state, slot);
+        }
     }
 }
 

@@ -30,12 +30,26 @@ def engines() -> dict[str, Engine]:
     beside = history.beside
     assert beside.engine is not None
     tell(beside.engine, 3 * DAY_MS, [], [])  # reservations that were closed are forgotten: free slots
+    rules = json.dumps({"presume_receipts": True}).encode()
+    assert beside.engine.apply(beside.engine.sequence + 1, beside.engine.lead_batch("n1", beside.engine.now_ms, rules))
     early = {"kind": "order.ack", "order_ref": "not yet known", "as_of": 10_000}
-    message = (beside.in_sequence + 1, "hf.main.in.erp.erp", json.dumps({"facts": [early]}).encode())
-    body = json.dumps({"channel": "web", "ttl_ms": 60_000, "lines": [{"sku": "A", "quantity": 1}]}).encode()
+    level = {"kind": "stock.level", "sku": "NEW", "location": "here", "basis": "net", "as_of": 1}
+    facts = [
+        early,
+        {"kind": "location", "location": "here", "type": "store"},
+        level | {"on_hand": 3},
+        level | {"on_hand": 9, "as_of": 2, "unsellable": {"damaged": 1}},
+        {"kind": "location", "location": "there", "type": "store"},
+        level | {"location": "there", "on_hand": 3},
+        level | {"location": "there", "on_hand": 9, "as_of": 2},
+        {"kind": "ownership", "location": "here", "source": "tills"},
+    ]
+    message = (beside.in_sequence + 1, "hf.main.in.erp.erp", json.dumps({"facts": facts}).encode())
+    body = json.dumps({"channel": "shop", "ttl_ms": 60_000, "lines": [{"sku": "NEW", "quantity": 1}]}).encode()
     keyed: Request = ("put", "keyed", body, None, "key", "idempotency-key")
     closed: list[Request] = [("put", "closed", body, None, None), ("release", "closed", b"{}", None, None)]
-    tell(beside.engine, 1, [keyed, *closed], [message])
+    tell(beside.engine, 1, [], [message])
+    tell(beside.engine, 1, [keyed, *closed], [])
     return {"empty": empty, "history": beside.engine}
 
 

@@ -41,8 +41,10 @@ def order_update(world: World, fact: Fact) -> None:
 
 
 def apply_waiting(world: World, reservation: Reservation) -> None:
-    """What came before this order was confirmed counts now, as it came; what is about others goes on waiting."""
-    for fact in list(world.waiting):
+    """What came before this order was confirmed counts now: what names the reservation as it came, then what names the
+    order; what is about others goes on waiting.
+    """
+    for fact in sorted(world.waiting, key=lambda one: one.get("reservation") is None):
         found = bearers(world, fact)
         if reservation in found:
             world.waiting.remove(fact)

@@ -38,7 +38,7 @@ pub(crate) fn apply(state: &mut State, source: SourceId, statement: &Statement<'
     if is_to_count(state, statement, key, fact.version, Vec::new()).is_none() {
         return;
     }
-    if let Some(About::Return(before)) = state.order_documents.find(&order, key).map(|d| &d.about) {
+    if let Some(About::Return(before)) = state.order_documents.held(key).map(|d| &d.about) {
         returned.counted.clone_from(&before.counted);
     }
     let document = OrderDocument {

@@ -31,7 +31,7 @@ pub(crate) fn apply(state: &mut State, source: SourceId, statement: &Statement<'
     }
     if state.rules.is_second_edition() {
         let order = named_order::waits_for(&fact.of).into_owned();
-        let document = remembered(state, source, statement, fact, (&order, key));
+        let document = remembered(state, source, statement, fact, key);
         let mut shipped = Shipped {
             order,
             document,
@@ -53,9 +53,9 @@ fn remembered(
     source: SourceId,
     statement: &Statement<'_>,
     fact: &Shipment<'_>,
-    (order, key): (&str, u128),
+    key: u128,
 ) -> OrderDocument {
-    let before = state.order_documents.find(order, key);
+    let before = state.order_documents.held(key);
     OrderDocument {
         name: order_units::name_of(statement, &fact.reference, fact.line.as_deref(), ("", "")),
         key,

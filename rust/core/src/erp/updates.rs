@@ -77,7 +77,7 @@ fn update(
 ) {
     let kits: Vec<Vec<i64>> = slots.iter().map(|&slot| kits::counted(state, slot)).collect();
     let order = named_order::waits_for(&fact.of).into_owned();
-    let held = state.order_documents.find(&order, key);
+    let held = state.order_documents.held(key);
     let was = match held.map(|d| &d.about) {
         Some(About::Update(status)) => *status,
         _ => fact.status,

@@ -90,6 +90,8 @@ impl OrderDocument {
 pub(crate) struct OrderDocuments {
     by_order: HashMap<Box<str>, Vec<OrderDocument>>,
     orders: VecDeque<Box<str>>,
+    /// Under which of them a document is: a newer version may name another.
+    under: HashMap<u128, Box<str>>,
 }
 
 impl OrderDocuments {
@@ -106,29 +108,36 @@ impl OrderDocuments {
         self.of(order).iter().find(|document| document.key == key)
     }
 
-    /// Puts a document in the place of its earlier version, which is returned; one that is not needed is forgotten.
-    pub(in crate::state) fn put(&mut self, order: &str, document: OrderDocument) -> Option<OrderDocument> {
-        let needed = document.is_needed();
-        if !needed && !self.by_order.contains_key(order) {
-            return None;
-        }
-        let is_new = !self.by_order.contains_key(order);
-        let documents = self.by_order.entry(order.into()).or_default();
-        let before = documents
-            .iter()
-            .position(|d| d.key == document.key)
-            .map(|at| documents.remove(at));
-        if needed {
-            let at = documents.partition_point(|d| d.name <= document.name);
-            documents.insert(at, document);
-        }
+    /// A document by its identity, whatever it names.
+    pub(crate) fn held(&self, key: u128) -> Option<&OrderDocument> {
+        self.find(self.under.get(&key)?, key)
+    }
+
+    /// Takes a document out; returns it with the order that it named.
+    pub(in crate::state) fn take(&mut self, key: u128) -> Option<(Box<str>, OrderDocument)> {
+        let order = self.under.remove(&key)?;
+        let documents = self.by_order.get_mut(&order)?;
+        let at = documents.iter().position(|d| d.key == key)?;
+        let document = documents.remove(at);
         if documents.is_empty() {
-            self.by_order.remove(order);
-            self.orders.retain(|name| &**name != order);
-        } else if is_new {
+            self.by_order.remove(&order);
+            self.orders.retain(|name| *name != order);
+        }
+        Some((order, document))
+    }
+
+    /// Puts a document in, unless it is not needed; its earlier version was taken out.
+    pub(in crate::state) fn put(&mut self, order: &str, document: OrderDocument) {
+        if !document.is_needed() {
+            return;
+        }
+        if !self.by_order.contains_key(order) {
             self.orders.push_back(order.into());
         }
-        before
+        self.under.insert(document.key, order.into());
+        let documents = self.by_order.entry(order.into()).or_default();
+        let at = documents.partition_point(|d| d.name <= document.name);
+        documents.insert(at, document);
     }
 
     /// Forgets those of the order that was named first, if there are more orders than `orders_max`.
@@ -138,11 +147,17 @@ impl OrderDocuments {
         }
         let order = self.orders.pop_front()?;
         let documents = self.by_order.remove(&order).unwrap_or_default();
+        for document in &documents {
+            self.under.remove(&document.key);
+        }
         Some((order, documents))
     }
 
     /// Puts back those of an order; orders come in the order of forgetting.
     pub(crate) fn restore(&mut self, order: Box<str>, documents: Vec<OrderDocument>) {
+        for document in &documents {
+            self.under.insert(document.key, order.clone());
+        }
         self.orders.push_back(order.clone());
         self.by_order.insert(order, documents);
     }

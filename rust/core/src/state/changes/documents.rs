@@ -91,9 +91,10 @@ impl State {
     /// Puts a document in the place of its earlier version.
     pub(crate) fn put_order_document(&mut self, order: &str, document: OrderDocument) {
         let key = document.key;
-        if let Some(before) = self.order_documents.as_mut().put(order, document) {
-            self.digest.take(Entity::OrderDocument, &before.bytes(order));
+        if let Some((named, before)) = self.order_documents.as_mut().take(key) {
+            self.digest.take(Entity::OrderDocument, &before.bytes(&named));
         }
+        self.order_documents.as_mut().put(order, document);
         if let Some(now) = self.order_documents.find(order, key) {
             self.digest.add(Entity::OrderDocument, &now.bytes(order));
         }

@@ -72,7 +72,7 @@ async def test_a_path_that_is_not_utf8_is_refused(target: str) -> None:
     [
         "//",
         "/v1",
-        "/v1/reservations",
+        "/v1/reservation",
         "/v1/reservations/",
         "/v1/reservations//confirm",
         "/v1/reservations/a/",

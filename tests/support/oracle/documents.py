@@ -68,7 +68,7 @@ def is_news(world: World, key: Key, fact: Fact) -> bool:
         world.ignore("lower-version", "stale_versions")
         return False
     newer = version is not None and (known.version is None or version > known.version)
-    if not newer and body == known.body:
+    if body == known.body and version == known.version:  # without its version it is another statement
         world.ignore("repeat", "repeats")
         return False
     versions = version is not None or known.version is not None

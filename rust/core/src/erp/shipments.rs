@@ -81,7 +81,8 @@ impl Shipped<'_> {
         for &(sku, location, quantity) in &fewer {
             let less = quantity.min(order_units::beyond_at(&self.document.beyond, (sku, location)));
             self.surplus(state, (sku, location), -less);
-            take_back(state, self.slots, self.document.key, (sku, location), quantity - less);
+            let document = (self.document.key, self.document.source);
+            take_back(state, self.slots, document, (sku, location), quantity - less);
         }
         for (sku, location, quantity) in more {
             let mut left = self.ship(state, (sku, location), quantity);
@@ -180,7 +181,13 @@ fn ship_units(
 }
 
 /// A document names fewer: the last of its units have not left, those at the named location first.
-pub(super) fn take_back(state: &mut State, slots: &[Slot], document: u128, (sku, location): Cell, mut left: i64) {
+pub(super) fn take_back(
+    state: &mut State,
+    slots: &[Slot],
+    (document, source): (u128, SourceId),
+    (sku, location): Cell,
+    mut left: i64,
+) {
     for named in [true, false] {
         for &slot in slots.iter().rev() {
             while left > 0 {
@@ -201,6 +208,8 @@ pub(super) fn take_back(state: &mut State, slots: &[Slot], document: u128, (sku,
             }
         }
     }
+    // What left by the first edition does not know its document.
+    unship(state, slots, (sku, location, left), source);
 }
 
 /// By the first edition a correction took back first, without remembering what was beyond the open units.
@@ -256,6 +265,7 @@ fn unship(state: &mut State, slots: &[Slot], what: (SkuId, Option<LocationId>, i
             let at = portions.iter().rposition(|p| {
                 p.sku == sku
                     && p.shipped().is_some_and(|(s, _)| s == source)
+                    && p.evidence.as_ref().is_some_and(|e| e.left.is_none())
                     && location.is_none_or(|l| p.node == StockNode::Hand(l))
             });
             let Some(at) = at else { break };

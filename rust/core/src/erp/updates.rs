@@ -100,7 +100,13 @@ fn update(
     for (sku, location, quantity) in fewer {
         let less = quantity.min(order_units::beyond_at(&document.beyond, (sku, location)));
         order_units::add_beyond(&mut document.beyond, (sku, location), -less);
-        open_again(state, slots, (key, is_short(was)), (sku, location), quantity - less);
+        open_again(
+            state,
+            slots,
+            ((key, source), is_short(was)),
+            (sku, location),
+            quantity - less,
+        );
     }
     for (sku, location, quantity) in more {
         let taken = if is_short(fact.status) {
@@ -125,12 +131,12 @@ fn update(
 fn open_again(
     state: &mut State,
     slots: &[Slot],
-    (document, is_short): (u128, bool),
+    ((document, source), is_short): ((u128, SourceId), bool),
     (sku, location): Cell,
     quantity: i64,
 ) {
     if is_short {
-        shipments::take_back(state, slots, document, (sku, location), quantity);
+        shipments::take_back(state, slots, (document, source), (sku, location), quantity);
         return;
     }
     let here = |d: &Dropped| d.document == document && location.is_none_or(|l| d.place == Some(l));

@@ -17,6 +17,8 @@ type SkuName = String;
 #[derive(Debug, Clone, Copy)]
 struct Said {
     version: Option<i64>,
+    /// Of the kinds whose statements are ordered by it where no version orders them.
+    as_of: Option<AsOf>,
     body: u64,
     at: usize,
 }
@@ -53,6 +55,7 @@ impl<'m> Documents<'m> {
         };
         let said = Said {
             version,
+            as_of: order_of(&statement.fact),
             body: statement.body(),
             at,
         };
@@ -62,7 +65,7 @@ impl<'m> Documents<'m> {
                  higher version",
                 earlier.at, identity.0, identity.1
             )),
-            Some(earlier) if said.version <= earlier.version => Ok(()),
+            Some(earlier) if (said.version, said.as_of) <= (earlier.version, earlier.as_of) => Ok(()),
             _ => {
                 self.said.insert(identity, said);
                 Ok(())
@@ -124,7 +127,8 @@ fn contradicts(earlier: &Said, now: &Said) -> bool {
         (None, Some(_)) => true,
         (_, None) => false,
     };
-    earlier.body != now.body && !other_version
+    let other_time = (earlier.version.is_none() || now.version.is_none()) && earlier.as_of != now.as_of;
+    earlier.body != now.body && !other_version && !other_time
 }
 
 fn name_of(ahead: &Foreseen<'_, '_>, sku: &str) -> SkuName {
@@ -157,9 +161,20 @@ fn identity_of<'m>(ahead: &Foreseen<'_, 'm>, fact: &Fact<'m>) -> Option<(Identit
         Fact::Return(f) => (&f.reference, f.line.as_ref(), cell(&f.sku, &f.location), f.version),
         Fact::Supply(f) => (&f.reference, Some(&f.line), None, f.version),
         Fact::Demand(f) => (&f.reference, Some(&f.line), None, f.version),
+        Fact::Receipt(f) => (&f.reference, Some(&f.line), cell(&f.sku, &f.location), f.version),
+        Fact::Transfer(f) => (&f.reference, f.line.as_ref(), None, f.version),
         Fact::Shipment(f) => (&f.reference, f.line.as_ref(), None, f.version),
         Fact::OrderUpdate(f) => (&f.reference, f.line.as_ref(), None, f.version),
         _ => return None,
     };
     Some(((fact.kind(), reference.clone(), line.cloned(), cell), version))
+}
+
+/// The `as_of` by which statements of a document are ordered where no version orders them.
+fn order_of(fact: &Fact<'_>) -> Option<AsOf> {
+    match fact {
+        Fact::Supply(f) => f.as_of,
+        Fact::Transfer(f) => Some(f.as_of),
+        _ => None,
+    }
 }

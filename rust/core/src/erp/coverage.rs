@@ -19,11 +19,10 @@ pub(crate) fn renew_of(state: &mut State, slot: Slot) {
     if state.documents.demands_of_order.is_empty() {
         return;
     }
-    let slots = match state.reservations.get(slot).order_ref.as_deref() {
-        Some(order) => state.reservations.of_order(order),
-        None => smallvec![slot],
-    };
     let order = state.reservations.get(slot).order_ref.clone();
+    let slots = order
+        .as_deref()
+        .map_or_else(|| smallvec![slot], |order| state.reservations.of_order(order));
     renew_together(state, order.as_deref(), &slots);
 }
 

@@ -36,11 +36,11 @@ pub(crate) fn names_of(state: &State, slots: &[Slot]) -> Vec<Box<str>> {
 
 /// Documents under these names, sorted by what they are called, each with the name that it is under.
 pub(crate) fn documents_of(state: &State, names: &[Box<str>]) -> Vec<(Box<str>, OrderDocument)> {
-    let under = |name: &Box<str>| {
+    let mut all: Vec<(Box<str>, OrderDocument)> = Vec::new();
+    for name in names {
         let documents = state.order_documents.of(name).iter();
-        documents.map(|d| (name.clone(), d.clone())).collect::<Vec<_>>()
-    };
-    let mut all: Vec<_> = names.iter().flat_map(under).collect();
+        all.extend(documents.map(|d| (name.clone(), d.clone())));
+    }
     all.sort_by(|(_, a), (_, b)| a.name.cmp(&b.name));
     all
 }

@@ -63,7 +63,7 @@ pub(crate) fn in_deficit(state: &State, r: &Reservation, deficits: &[Deficit]) -
             let missing = missing_of(
                 state,
                 (line, Made::line(r, n)),
-                deficits.iter().filter(|d| d.line as usize == n),
+                &deficits.iter().filter(|d| d.line as usize == n),
             );
             out.extend_from_slice(b"{\"sku\":");
             write_string(out, state.catalogue.sku_name(line.sku));
@@ -85,7 +85,7 @@ pub(crate) fn in_deficit(state: &State, r: &Reservation, deficits: &[Deficit]) -
 fn missing_of<'a>(
     state: &State,
     (line, made): (&Line, Made<'_>),
-    deficits: impl Iterator<Item = &'a Deficit> + Clone,
+    deficits: &(impl Iterator<Item = &'a Deficit> + Clone),
 ) -> i64 {
     let mut missing = 0;
     made.for_each_part(&state.catalogue, line.sku, |sku, per| {

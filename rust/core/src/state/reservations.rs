@@ -86,10 +86,16 @@ pub(crate) struct Reservation {
     pub(crate) lines: Lines,
     pub(crate) portions: Portions,
     /// Of the lines that need one.
+    #[allow(
+        clippy::box_collection,
+        reason = "most reservations have none, and a box is a third of a list"
+    )]
     pub(crate) recipes: Option<Box<Vec<Recipe>>>,
     /// What documents took off its open units.
+    #[allow(clippy::box_collection, reason = "as above")]
     pub(crate) dropped: Option<Box<Vec<Dropped>>>,
     /// Base units that came back, by SKU.
+    #[allow(clippy::box_collection, reason = "as above")]
     pub(crate) returned: Option<Box<Vec<(SkuId, i64)>>>,
     /// It was no order when it was cancelled: it may be confirmed late.
     pub(crate) cancelled_while_held: bool,

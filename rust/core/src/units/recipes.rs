@@ -64,10 +64,11 @@ impl<'a> Made<'a> {
 
 /// The recipes of lines that are about to be held: of kits, and of lines that name a unit (with base units in one).
 pub(crate) fn of_lines(state: &State, lines: &[Line], units: &[Option<(&str, i64)>]) -> Vec<Recipe> {
-    let recipe = |(n, (line, unit)): (usize, (&Line, &Option<(&str, i64)>))| {
+    let mut recipes = Vec::new();
+    for (n, (line, unit)) in lines.iter().zip(units).enumerate() {
         let is_kit = state.catalogue.is_kit(line.sku);
         if !is_kit && unit.is_none() {
-            return None;
+            continue;
         }
         let mut recipe = Recipe {
             line: n as u16,
@@ -85,9 +86,9 @@ pub(crate) fn of_lines(state: &State, lines: &[Line], units: &[Option<(&str, i64
                 }
             });
         }
-        Some(recipe)
-    };
-    lines.iter().zip(units).enumerate().filter_map(recipe).collect()
+        recipes.push(recipe);
+    }
+    recipes
 }
 
 /// Base units of a quantity of a SKU that names a unit, as the reservations were sold it, else as the catalogue has it.

@@ -122,7 +122,7 @@ proptest! {
                         world.confirm(&id, &id);
                     }
                 }
-                2 => { world.cancel(&format!("o{}", quantity)); }
+                2 => { world.cancel(&format!("o{quantity}")); }
                 _ => world.level("S", "A", quantity),
             }
         }

@@ -7,6 +7,7 @@ use crate::testing::World;
 
 type Stated = (&'static str, Value);
 
+#[allow(clippy::needless_pass_by_value, reason = "json! at each call")]
 fn receipt(quantity: i64, as_of: i64, more: Value) -> Stated {
     let mut fields =
         json!({"ref": "PO", "line": "1", "sku": "S", "location": "A", "quantity": quantity, "as_of": as_of});

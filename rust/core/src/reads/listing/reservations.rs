@@ -85,7 +85,7 @@ pub(super) fn page(
         next
     } else {
         page.numbered(from, state.reservations.slots_total(), |page, n| {
-            look(page, Slot(n as u32))
+            look(page, Slot(n as u32));
         })
     };
     Ok(page.end(next.as_deref(), as_of))

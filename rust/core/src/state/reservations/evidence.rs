@@ -194,7 +194,7 @@ impl Evidence {
     pub(crate) fn ack_of(&self, source: SourceId) -> Option<AsOf> {
         let second = self.reports.iter().find(|r| r.source == source);
         let first = self.ack.filter(|(by, _)| *by == source).map(|(_, as_of)| as_of);
-        second.map_or(first, |reports| reports.first_ack())
+        second.map_or(first, Reports::first_ack)
     }
 
     fn reports_of(&mut self, source: SourceId, at: Option<LocationId>) -> &mut Reports {

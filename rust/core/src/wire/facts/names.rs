@@ -45,6 +45,21 @@ pub(crate) fn check(fact: &Fact<'_>) -> Found {
             (Field("ref"), &f.reference),
             (Field("line"), &f.line),
         ]),
+        Fact::Receipt(f) => all(&[
+            (Field("sku"), &f.sku),
+            (Field("location"), &f.location),
+            (Field("ref"), &f.reference),
+            (Field("line"), &f.line),
+        ]),
+        Fact::Transfer(f) => {
+            maybe(Field("line"), f.line.as_ref())?;
+            all(&[
+                (Field("sku"), &f.sku),
+                (Field("from"), &f.from),
+                (Field("to"), &f.to),
+                (Field("ref"), &f.reference),
+            ])
+        }
         Fact::Demand(f) => {
             order(&f.of)?;
             list("locations", &f.locations)?;
@@ -99,6 +114,12 @@ pub(crate) fn check(fact: &Fact<'_>) -> Found {
             places.try_for_each(|(n, place)| name(Entry("locations", n), place))
         }
         Fact::Freshness(f) => name(Field("source"), &f.source),
+        Fact::Ownership(f) => all(&[(Field("location"), &f.location), (Field("source"), &f.source)]),
+        Fact::SourceReset(f) => {
+            maybe(Field("location"), f.location.as_ref())?;
+            maybe(Field("sku"), f.sku.as_ref())?;
+            name(Field("source"), &f.source)
+        }
         _ => rule(fact),
     }
 }

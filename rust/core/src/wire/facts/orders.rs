@@ -195,7 +195,7 @@ pub(crate) type QuantityLines<'a> = List<Object<QuantityLine<'a>>, 1, LINES_MAX>
 type LinesOrNone<'a> = List<Object<QuantityLine<'a>>, 0, LINES_MAX>;
 
 /// Only a newer version can withdraw a document, so a document without lines has one.
-fn lines_of<'a>(lines: Vec<QuantityLine<'a>>, version: Option<i64>) -> Result<Vec<QuantityLine<'a>>, FieldError> {
+fn lines_of(lines: Vec<QuantityLine<'_>>, version: Option<i64>) -> Result<Vec<QuantityLine<'_>>, FieldError> {
     if lines.is_empty() && version.is_none() {
         let why = "must have at least 1 entry; a version is needed to withdraw a document by an empty list";
         return Err(FieldError::new("lines", why));

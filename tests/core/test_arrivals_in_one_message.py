@@ -33,9 +33,10 @@ def taken(*facts: dict[str, Any]) -> list[tuple[int, str]]:
         (RECEIPT | {"version": 1}, RECEIPT | {"quantity": 4, "version": 2}, []),
         (RECEIPT, RECEIPT | {"quantity": 4, "line": "2"}, []),
         (TRANSFER | {"as_of": 5}, TRANSFER | {"as_of": 5, "quantity": 3}, [(1, "same-identity")]),
-        (TRANSFER | {"as_of": 5}, TRANSFER | {"as_of": 6, "status": "received"}, []),
+        (TRANSFER | {"as_of": 5}, TRANSFER | {"as_of": 6, "status": "received"}, [(1, "same-identity")]),
+        (TRANSFER | {"as_of": 5, "version": 1}, TRANSFER | {"as_of": 6, "status": "received", "version": 2}, []),
         (SUPPLY | {"quantity": 3}, SUPPLY | {"quantity": 4}, [(1, "same-identity")]),
-        (SUPPLY | {"quantity": 3, "as_of": 1}, SUPPLY | {"quantity": 4, "as_of": 2}, []),
+        (SUPPLY | {"quantity": 3, "version": 1}, SUPPLY | {"quantity": 4, "version": 2}, []),
     ],
 )
 def test_a_second_body_of_one_document_is_refused_unless_it_is_newer(

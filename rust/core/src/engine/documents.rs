@@ -17,8 +17,6 @@ type SkuName = String;
 #[derive(Debug, Clone, Copy)]
 struct Said {
     version: Option<i64>,
-    /// Of the kinds whose statements are ordered by it where no version orders them.
-    as_of: Option<AsOf>,
     body: u64,
     at: usize,
 }
@@ -55,7 +53,6 @@ impl<'m> Documents<'m> {
         };
         let said = Said {
             version,
-            as_of: order_of(&statement.fact),
             body: statement.body(),
             at,
         };
@@ -65,7 +62,7 @@ impl<'m> Documents<'m> {
                  higher version",
                 earlier.at, identity.0, identity.1
             )),
-            Some(earlier) if (said.version, said.as_of) <= (earlier.version, earlier.as_of) => Ok(()),
+            Some(earlier) if said.version <= earlier.version => Ok(()),
             _ => {
                 self.said.insert(identity, said);
                 Ok(())
@@ -127,8 +124,7 @@ fn contradicts(earlier: &Said, now: &Said) -> bool {
         (None, Some(_)) => true,
         (_, None) => false,
     };
-    let other_time = (earlier.version.is_none() || now.version.is_none()) && earlier.as_of != now.as_of;
-    earlier.body != now.body && !other_version && !other_time
+    earlier.body != now.body && !other_version
 }
 
 fn name_of(ahead: &Foreseen<'_, '_>, sku: &str) -> SkuName {
@@ -168,13 +164,4 @@ fn identity_of<'m>(ahead: &Foreseen<'_, 'm>, fact: &Fact<'m>) -> Option<(Identit
         _ => return None,
     };
     Some(((fact.kind(), reference.clone(), line.cloned(), cell), version))
-}
-
-/// The `as_of` by which statements of a document are ordered where no version orders them.
-fn order_of(fact: &Fact<'_>) -> Option<AsOf> {
-    match fact {
-        Fact::Supply(f) => f.as_of,
-        Fact::Transfer(f) => Some(f.as_of),
-        _ => None,
-    }
 }

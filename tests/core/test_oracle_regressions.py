@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from tests.support.oracle import first_edition
 from tests.support.oracle.beside import Beside
 
 
@@ -117,8 +116,8 @@ def test_a_fulfilled_unit_that_waited_for_supply_came_off_the_orders_shelf(story
     story.accept("supply", due="2026-01-05", **supply)
     story.buy("r", ("A", 2), order_ref="o")
     story.command("fulfil", "r", lines=[{"sku": "A", "quantity": 2}])
-    second_edition = not first_edition.stands()  # it leaves from the shelf to which its supply comes
-    assert story.allocations("r") == ({("lyon",): 1, ("paris",): 1} if second_edition else {("paris",): 2})
+    # It leaves from the shelf to which its supply comes.
+    assert story.allocations("r") == {("lyon",): 1, ("paris",): 1}
 
 
 def test_a_promise_leaves_the_supply_to_those_who_bought_before(story: Beside) -> None:

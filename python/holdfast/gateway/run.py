@@ -154,14 +154,16 @@ def owner_key(directory: Path) -> bytes:
     if not path.exists():
         # Several workers start at once: the file appears whole, and the first one's is everybody's.
         written = path.with_name(f".{path.name}.{os.getpid()}")
-        descriptor = os.open(written, os.O_CREAT | os.O_TRUNC | os.O_WRONLY | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(secrets.token_hex(OWNER_KEY_BYTES).encode() + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
-        with contextlib.suppress(FileExistsError):
-            os.link(written, path)
-        written.unlink()
+        try:
+            descriptor = os.open(written, os.O_CREAT | os.O_TRUNC | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(secrets.token_hex(OWNER_KEY_BYTES).encode() + b"\n")
+                file.flush()
+                os.fsync(file.fileno())
+            with contextlib.suppress(FileExistsError):
+                os.link(written, path)
+        finally:
+            written.unlink(missing_ok=True)
     text = path.read_text().strip()
     if len(text) != 2 * OWNER_KEY_BYTES:
         raise OSError(f"{path} is not an owner key; restore it from a copy (a new one makes every owner a new one)")

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.support.oracle import first_edition
 from tests.support.oracle.documents import is_news, key_of
 from tests.support.oracle.edition import new
 from tests.support.oracle.places import acknowledge_unit, leave, place_of, shelf_order
@@ -58,9 +57,6 @@ def apply_waiting(world: World, reservation: Reservation) -> None:
 
 def acknowledge(world: World, found: list[Reservation], fact: Fact) -> None:
     """Without lines: every unit at a location of the source. With lines: every unit of their SKUs, at their places."""
-    if first_edition.stands():
-        first_edition.acknowledge(world, found, fact)
-        return
     source, as_of = fact["source"], fact["as_of"]
     for reservation in found:
         named: dict[str, list[str]] = {}

@@ -49,7 +49,7 @@ def inside(world: World, unit: Unit) -> bool:
         return False
     if unit.shipped is not None and (unit.known_to == level.source or covers(level, *unit.shipped)):
         return True
-    seen = acks_here(unit, level.source) + [as_of for source, as_of in unit.acks if source == level.source]
+    seen = acks_here(unit, level.source)
     acked = any(covers(level, level.source, as_of) for as_of in seen)
     there = unit.arrived is None or covers(level, *unit.arrived)
     return acked and there and counts_open_orders(level)

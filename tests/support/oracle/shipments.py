@@ -9,10 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tests.support.oracle import first_edition
 from tests.support.oracle.cart import bind_all, take_own
 from tests.support.oracle.documents import is_news, key_of
-from tests.support.oracle.edition import new
 from tests.support.oracle.places import acknowledge_unit, place_of, put_at, shelf_order, ship_unit
 from tests.support.oracle.recipes import base_lines
 from tests.support.oracle.sellable import cap_epoch, unbound
@@ -55,16 +53,13 @@ def shipment(world: World, fact: dict[str, Any]) -> None:
     source, as_of = fact["source"], fact["as_of"]
     fewer = {place: -count for place, count in change.items() if count < 0}
     for (sku, location), quantity in fewer.items():  # first what goes back: a later line may take it elsewhere
-        if new("documents are withdrawn"):
-            less = min(quantity, document.beyond.get((sku, location), 0))
-            surplus(world, document, (sku, location), -less, source, as_of)
-            unship(world, found, key, sku, location, quantity - less)
-        else:
-            first_edition.unship(world, found, sku, location, quantity, source, as_of)
+        less = min(quantity, document.beyond.get((sku, location), 0))
+        surplus(world, document, (sku, location), -less, source, as_of)
+        unship(world, found, key, sku, location, quantity - less)
     for (sku, location), quantity in change.items():
         if quantity > 0:
             ship(world, found, key, (sku, location), quantity, source, as_of)
-    if fewer and new("documents are withdrawn"):
+    if fewer:
         take_up(world, found)
 
 
@@ -104,8 +99,6 @@ def leaving(
 
 def hand_over(world: World, reservation: Reservation, sku: str, location: str | None, quantity: int) -> list[Unit]:
     """The open units that the shop says it handed over."""
-    if first_edition.stands():
-        return first_edition.take(world, [reservation], sku, location, quantity, lambda unit: unit.open, anywhere=True)
     chosen = leaving(world, [reservation], sku, location, quantity, lambda unit: unit.open)
     for unit, shelf in chosen:
         put_at(unit, Node(shelf) if shelf is not None else None)
@@ -117,15 +110,12 @@ def ship(
 ) -> None:
     """Units fulfilled over HTTP first, then open ones, then those that a return took off; the rest is a movement."""
     sku, location = cell
-    if first_edition.stands():
-        quantity = first_edition.ship(world, found, sku, location, quantity, source, at)
-    else:
+    quantity = ship_units(world, found, key, cell, quantity, source, at)
+    if back := returned_units(found, sku)[:quantity]:
+        put_back(world, found, back)
+        if location is None:
+            bind_all(world)  # it leaves from where it is bound now
         quantity = ship_units(world, found, key, cell, quantity, source, at)
-        if (back := returned_units(found, sku)[:quantity]) and new("returns are bounded"):
-            put_back(world, found, back)
-            if location is None:
-                bind_all(world)  # it leaves from where it is bound now
-            quantity = ship_units(world, found, key, cell, quantity, source, at)
     surplus(world, world.identities[key], cell, quantity, source, at)
 
 
@@ -151,8 +141,8 @@ def surplus(
     document.beyond[cell] = document.beyond.get(cell, 0) + quantity
     if quantity and location is not None:
         world.move(Movement(sku, location, source, as_of, -quantity))
-    elif quantity > 0 or (quantity and not new("documents are withdrawn")):
-        world.count("unlocated", abs(quantity))
+    elif quantity > 0:
+        world.count("unlocated", quantity)
 
 
 def take_up(world: World, found: list[Reservation]) -> None:

@@ -66,7 +66,6 @@ def tell(world: World, told: Supply) -> None:
     kept = world.still_open(told) if same_goods and told.status == "open" else 0
     excess = max(0, len(bound) - kept)
     for unit in bound[:excess]:  # the oldest first: they are the first to bind again
-        unit.acks = []  # what the ERP saw of it was at that location
         put_at(unit, None)
     for unit in bound[excess:]:
         put_at(unit, Node(told.location, key))

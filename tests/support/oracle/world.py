@@ -163,7 +163,6 @@ class Unit:
     node: Node | None = None  # None: unsourced
     own: int | None = None  # epoch of the allocation that it was sold on
     cap: int | None = None  # epoch of the cap that it used
-    acks: list[tuple[str, AsOf]] = field(default_factory=list)  # first edition
     watches: dict[str, Watch] = field(default_factory=dict)  # by source
     set_aside: list[tuple[str, AsOf, list[str]]] = field(default_factory=list)  # acks of other places, while shipped
     shipped: tuple[str, AsOf] | None = None

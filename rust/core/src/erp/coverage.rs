@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 use smallvec::smallvec;
 
 use crate::availability::pool::{counts_in_cell, demand_inside};
-use crate::erp::named_order;
 use crate::state::State;
 use crate::state::ids::{DemandId, LocationId, SkuId, Slot};
+use crate::state::order_documents;
 use crate::state::reservations::{Reservation, ReservationState};
 use crate::state::supply::Demand;
 
@@ -26,9 +26,9 @@ pub(crate) fn renew_of(state: &mut State, slot: Slot) {
     renew_together(state, order.as_deref(), &slots);
 }
 
-/// Renews how much the demand under one name is covered: an order's, or a reservation's ([`named_order::waits_for`]).
+/// Renews how much the demand under one name is covered: an order's, or a reservation's ([`crate::erp::named_order::waits_for`]).
 pub(crate) fn renew(state: &mut State, name: &str) {
-    let Some(id) = named_order::reservation_waited_for(name) else {
+    let Some(id) = order_documents::reservation_of(name) else {
         let slots = state.reservations.of_order(name);
         renew_together(state, Some(name), &slots);
         return;
@@ -42,7 +42,7 @@ pub(crate) fn renew(state: &mut State, name: &str) {
 /// Demand of an order and demand of its single reservations share what these cover.
 fn renew_together(state: &mut State, order: Option<&str>, slots: &[Slot]) {
     let ids = slots.iter().map(|&slot| &*state.reservations.get(slot).id);
-    let of_each = ids.map(|id| named_order::waiting_for_reservation(id).into());
+    let of_each = ids.map(|id| order_documents::name_of_reservation(id).into());
     let names: Vec<Box<str>> = order.map(Into::into).into_iter().chain(of_each).collect();
     cover(state, &names, slots);
 }

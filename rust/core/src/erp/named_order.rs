@@ -7,6 +7,7 @@ use std::borrow::Cow;
 
 use crate::state::State;
 use crate::state::ids::Slot;
+use crate::state::order_documents::{name_of_reservation, reservation_of};
 use crate::state::reservations::{ByAge, ReservationState};
 use crate::wire::facts::OrderName;
 
@@ -39,7 +40,7 @@ fn is_order(state: &State, slot: Slot) -> bool {
 /// The reservations that a document under this name means ([`waits_for`]), of a channel if it names one.
 pub(super) fn bearers(state: &State, name: &str, channel: Option<&str>) -> ByAge {
     let channel = channel.map(Into::into);
-    let of = match reservation_waited_for(name) {
+    let of = match reservation_of(name) {
         Some(id) => OrderName {
             reservation: Some(id.into()),
             channel,
@@ -61,20 +62,10 @@ pub(super) fn is_of_channel(state: &State, slot: Slot, of: &OrderName<'_>) -> bo
         .is_none_or(|name| name == state.catalogue.channel_name(channel))
 }
 
-/// What a fact waits for: its reservation, else its order. No name of an order begins like that of a reservation here.
+/// The name under which a fact waits and is listed: its reservation's, else its order's.
 pub(super) fn waits_for<'a>(of: &'a OrderName<'_>) -> Cow<'a, str> {
     match (&of.reservation, &of.order_ref) {
-        (Some(id), _) => Cow::Owned(waiting_for_reservation(id)),
+        (Some(id), _) => Cow::Owned(name_of_reservation(id)),
         (None, order) => Cow::Borrowed(order.as_deref().unwrap_or_default()),
     }
-}
-
-/// The reservation that a name stands for, if it stands for one.
-pub(super) fn reservation_waited_for(name: &str) -> Option<&str> {
-    name.strip_prefix('\u{1}')
-}
-
-/// Names from outside hold no control characters.
-pub(super) fn waiting_for_reservation(id: &str) -> String {
-    format!("\u{1}{id}")
 }

@@ -4,11 +4,10 @@
 //! document counts what its newest version names, whatever came before it (docs/rules.md, "Documents").
 
 use crate::erp::leaving::{self, Taking};
-use crate::erp::named_order;
 use crate::state::State;
 use crate::state::identities::Moves;
 use crate::state::ids::{LocationId, SkuId, Slot};
-use crate::state::order_documents::OrderDocument;
+use crate::state::order_documents::{self, OrderDocument};
 use crate::state::reservations::{Dropped, ReservationState};
 use crate::units::ledger;
 use crate::wire::facts::Statement;
@@ -24,7 +23,7 @@ pub(crate) fn names_of(state: &State, slots: &[Slot]) -> Vec<Box<str>> {
     let mut names: Vec<Box<str>> = Vec::new();
     for &slot in slots {
         let reservation = state.reservations.get(slot);
-        let own = named_order::waiting_for_reservation(&reservation.id);
+        let own = order_documents::name_of_reservation(&reservation.id);
         for name in reservation.order_ref.iter().cloned().chain([own.into()]) {
             if !names.contains(&name) {
                 names.push(name);
@@ -107,7 +106,7 @@ pub(crate) fn put_back(
 }
 
 /// Puts at most `most` units of one entry back; returns how many.
-pub(crate) fn put_back_one(state: &mut State, slot: Slot, at: usize, most: i64) -> i64 {
+fn put_back_one(state: &mut State, slot: Slot, at: usize, most: i64) -> i64 {
     let reservation = state.edit(slot);
     let all = reservation.dropped.as_mut().expect("an entry was found in it");
     let entry = &mut all[at];

@@ -6,6 +6,7 @@ use crate::erp::identity::encoded;
 use crate::erp::{named_order, pending, reconcile, updates};
 use crate::state::State;
 use crate::state::ids::{LocationId, SkuId, Slot, SourceId};
+use crate::state::order_documents;
 use crate::state::reservations::{Portion, StockNode};
 use crate::units::{ledger, recipes};
 use crate::wire::facts::{Fact, OrderAck, Statement, parse_logged};
@@ -24,7 +25,7 @@ pub(crate) fn confirmed(state: &mut State, slot: Slot) {
     if state.reservations.pending_orders.is_empty() {
         return;
     }
-    let name = named_order::waiting_for_reservation(&state.reservations.get(slot).id);
+    let name = order_documents::name_of_reservation(&state.reservations.get(slot).id);
     catch_up(state, slot, &name);
 }
 

@@ -13,6 +13,18 @@ use crate::state::identities::Moves;
 use crate::state::ids::{LocationId, SkuId, SourceId};
 use crate::wire::facts::{AsOf, Condition, UpdateStatus};
 
+/// The name under which is listed what means one reservation. Names of orders, from outside, hold no control characters.
+pub(crate) fn name_of_reservation(id: &str) -> String {
+    format!("{OF_RESERVATION}{id}")
+}
+
+/// The reservation that a name stands for, if it stands for one.
+pub(crate) fn reservation_of(name: &str) -> Option<&str> {
+    name.strip_prefix(OF_RESERVATION)
+}
+
+const OF_RESERVATION: char = '\u{1}';
+
 /// What kind of document it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum About {

@@ -97,7 +97,6 @@ impl Default for Rules {
 
 impl Rules {
     /// Whether batches are applied by the second edition of the rules (docs/rules.md, "Editions").
-    #[allow(dead_code, reason = "rules that ask it follow")]
     pub(crate) fn is_second_edition(&self) -> bool {
         self.edition >= 2
     }

@@ -7,6 +7,7 @@ use std::collections::{BTreeSet, VecDeque};
 use hashbrown::HashMap;
 
 use crate::state::ids::{ChannelId, DemandId, LocationId, SkuId, SourceId, SupplyId};
+use crate::state::order_documents::name_of_reservation;
 use crate::state::policies::AgeKey;
 use crate::wire::facts::{AsOf, Day, DemandClass, SupplyStatus};
 
@@ -138,10 +139,10 @@ impl Demand {
         (self.quantity - self.covered).max(0)
     }
 
-    /// The name that it is listed under: its reservation's ([`crate::erp`] says how), else its order's.
+    /// The name that it is listed under: its reservation's, else its order's.
     pub(crate) fn listed_under(&self) -> Option<Box<str>> {
         match &self.reservation {
-            Some(id) => Some(format!("\u{1}{id}").into()),
+            Some(id) => Some(name_of_reservation(id).into()),
             None => self.order_ref.clone(),
         }
     }

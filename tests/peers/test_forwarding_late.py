@@ -1,6 +1,7 @@
-"""A forwarded command that was long on its way: its time is over by the leader's clock, as heartbeats report it."""
+"""Forwarded commands that come late, by the leader's clock as heartbeats report it; or twice."""
 
 import asyncio
+from typing import Any
 
 from nats.aio.msg import Msg
 
@@ -33,3 +34,31 @@ async def test_what_was_too_long_on_its_way_is_not_done(server: EmbeddedServer) 
         await connection.publish(subject, wire.encode(wire.Commands(900, asked, now_ms)), inbox)
         await until(lambda: len(replies) == 2)
         assert replies[1].answers[0].status == 201
+
+
+async def test_what_comes_again_gets_no_answer_not_even_from_one_that_leads_no_more(server: EmbeddedServer) -> None:
+    """The first one may be under way: "not-done" would be a guess."""
+    async with together(server.endpoint) as (leader, follower), connected(server.endpoint) as connection:
+        await stocked(leader)
+        node, epoch = leader.state()["node"], leader.state()["epoch"]
+        asked = [wire.ForwardedCommand("put", "twice", put_body(("S1", 1)), None, None)]
+        replies: list[wire.Reply] = []
+
+        async def note(message: Msg) -> None:
+            replies.append(wire.decode_reply(message.data))
+
+        inbox = connection.new_inbox()
+        await connection.listen(f"{inbox}.>", note)
+        question = wire.encode(wire.Commands(900, asked, 0, "n9.1", 7))
+        await connection.publish(f"hf.main.lead.{node}.{epoch}", question, inbox)
+        await until(lambda: len(replies) == 1)
+        assert replies[0].answers[0].status == 201
+        client: Any = connection
+        handler: Any = leader.cluster._command_server._on_message
+        for subject in (f"hf.main.lead.{node}.{epoch}", f"hf.main.lead.{node}.{epoch + 1}"):
+            await handler(Msg(client._client, subject, inbox, question))
+        await connection.publish(f"hf.main.lead.{node}.{epoch}", b"\xc1", inbox)
+        await until(lambda: len(replies) == 2)
+        assert replies[1].problem == "no-leader", "that is the answer to what cannot be read, not to the two before it"
+        assert leader.counters()["questions_again_total"] == 2
+        assert read(follower, "twice")[0] == 200

@@ -164,6 +164,9 @@ NODE: dict[str, Figure] = {
     "commands_too_late_total": _node(
         "commands_too_late", "counter", "Writes of other processes that came after their deadline.", "grows"
     ),
+    "questions_again_total": _node(
+        "questions_again", "counter", "Messages of other processes that came a second time, and were dropped.", "grows"
+    ),
     "forwards_in_flight": _node("forwards_in_flight", "gauge", "Writes at the leader whose answer is awaited."),
     "forwards_waiting": _node("forwards_waiting", "gauge", "Writes that wait to be sent to the leader."),
     "facts_waiting": _node("facts_waiting", "gauge", "Requests with facts that wait for LOG to have them."),

@@ -59,7 +59,9 @@ class ClusterMember:
         self.freshness = Freshness(node)
         self.receipts = Receipts(node)
         self._rpc = Rpc(connection, node)
-        self.forwarder = Forwarder(connection, self._rpc, self.applied_index, self._leader, self._leader_clock, node)
+        self.forwarder = Forwarder(
+            connection, self._rpc, self.applied_index, self._leader, self._leader_clock, protocol.boot, node
+        )
         self._command_server = CommandServer(connection, names, self._rpc, protocol, self.receipts, wake, node)
         publisher = FactPublisher(connection, names.incoming, settings.log)
         self.facts = FactSubmitter(
@@ -209,6 +211,7 @@ class ClusterMember:
             "commands_forwarded_unknown_total": self.forwarder.unknown_total,
             "commands_taken_from_others_total": self._command_server.commands_total,
             "commands_too_late_total": self._command_server.late_total,
+            "questions_again_total": self._command_server.again_total,
             "forwards_in_flight": self.forwarder.in_flight,
             "forwards_waiting": self.forwarder.waiting,
             "facts_waiting": len(self.facts),

@@ -2,8 +2,8 @@
 
 Role: listen on the subject of the own epoch while leading; have forwarded commands decided like local ones; answer the
 outcome of IN messages. In: questions of `holdfast.peers.wire`. Out: replies. Always: nothing is accepted for another
-epoch, and nothing while not leading: that is answered not-done; each command of a question gets its own answer, and the
-reply goes out when all have one.
+epoch, and nothing while not leading: that is answered not-done; a question that comes a second time gets no answer, for
+the first one has the true one; each command gets its own answer, and the reply goes out when all have one.
 """
 
 import asyncio
@@ -21,7 +21,6 @@ from holdfast.peers.receipts import Receipts
 from holdfast.peers.rpc import Rpc
 from holdfast.peers.wire import (
     STILL_WAITING,
-    CommandAnswer,
     Commands,
     FactsReceipt,
     Reply,
@@ -30,6 +29,7 @@ from holdfast.peers.wire import (
     encode,
 )
 from holdfast.protocol.errors import Unavailable
+from holdfast.protocol.forwarding import Admission, CommandAnswer, Group, NotTaken
 from holdfast.protocol.machine import Protocol
 from holdfast.protocol.messages import Command, Outcome, Problem, Role
 from holdfast.settings import NodeSettings
@@ -40,28 +40,12 @@ log = structlog.get_logger(__name__)
 _NOT_LEADING = Reply("no-leader", "not-done")
 
 
-class _Group:
-    """The commands of one question."""
-
-    def __init__(self, size: int, done: Callable[[list[CommandAnswer]], None]) -> None:
-        self.answers: list[CommandAnswer] = [CommandAnswer(0, b"", 0, "no-leader", "unknown")] * size
-        self._left = size
-        self._done = done
-
-    def answer(self, at: int, answer: CommandAnswer) -> None:
-        """The answer to the command at that index."""
-        self.answers[at] = answer
-        self._left -= 1
-        if not self._left:
-            self._done(self.answers)
-
-
 class _Waiter:
     """Takes the place of a local command's future: the same three methods."""
 
     __slots__ = ("_answered", "_at", "_group")
 
-    def __init__(self, group: _Group, at: int) -> None:
+    def __init__(self, group: Group, at: int) -> None:
         self._group = group
         self._at = at
         self._answered = False
@@ -101,12 +85,14 @@ class CommandServer:
         self._receipts = receipts
         self._wake = wake
         self._settings = settings
+        self._admission = Admission(settings)
         self._epoch: int | None = None
         self._subscription: Subscription | None = None
         self._changing: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self.commands_total = 0
         self.late_total = 0
+        self.again_total = 0
 
     def begin(self, epoch: int) -> None:
         """The process leads `epoch`: listen."""
@@ -160,33 +146,34 @@ class CommandServer:
             self._reply(message, _NOT_LEADING)
             return
         core = self._protocol.core
-        if self._protocol.role is not Role.LEADING or core is None or core.epoch != epoch:
-            self._reply(message, _NOT_LEADING)
-        elif isinstance(question, Commands):
-            self._decide(message, question)
-        else:
+        leads = self._protocol.role is Role.LEADING and core is not None and core.epoch == epoch
+        if isinstance(question, Commands):
+            self._decide(message, question, leads=leads)
+        elif leads:
             self._spawn(self._answer_taken(message, question))
+        else:
+            self._reply(message, _NOT_LEADING)
 
-    def _decide(self, message: Msg, question: Commands) -> None:
-        settings = self._settings
+    def _decide(self, message: Msg, question: Commands, *, leads: bool) -> None:
         now_ms = int(asyncio.get_running_loop().time() * 1000)
-        left_ms = min(max(1, question.left_ms), settings.command_deadline_ms)
-        if question.asked_ms:
-            left_ms -= max(0, now_ms - question.asked_ms)
-            if left_ms <= 0:
-                # The sender has given up, and may have asked again and been refused: a command that it regards as
-                # not done must not be done now.
-                self.late_total += len(question.requests)
-                self._reply(message, _NOT_LEADING)
-                return
-        deadline_ms = now_ms + left_ms
-        group = _Group(len(question.requests), lambda answers: self._reply(message, Reply(answers=answers)))
+        deadline_ms = self._admission.deadline_ms(
+            question.sender, question.number, question.left_ms, question.asked_ms, now_ms
+        )
+        if deadline_ms is NotTaken.AGAIN:
+            self.again_total += 1
+            log.warning("question-came-again", sender=question.sender, number=question.number)
+            return
+        if not leads or isinstance(deadline_ms, NotTaken):
+            self.late_total += len(question.requests) if leads else 0
+            self._reply(message, _NOT_LEADING)
+            return
+        group = Group(len(question.requests), lambda answers: self._reply(message, Reply(answers=answers)))
         self.commands_total += len(question.requests)
         for at, asked in enumerate(question.requests):
             waiter = _Waiter(group, at)
             refused: tuple[Problem, Outcome] | None = self._protocol.submit(Command(asked.request, waiter, deadline_ms))
             if refused is not None:
-                waiter.set_exception(Unavailable.of(*refused, settings.retry_after_s))
+                waiter.set_exception(Unavailable.of(*refused, self._settings.retry_after_s))
         self._wake()
 
     async def _answer_taken(self, message: Msg, question: Taken) -> None:

@@ -11,6 +11,7 @@ from typing import TypeAlias
 import msgspec
 
 from holdfast.protocol.core import Request
+from holdfast.protocol.forwarding import CommandAnswer
 from holdfast.protocol.membership import PeerState
 
 STILL_WAITING = "still-waiting"
@@ -38,12 +39,15 @@ class Commands(msgspec.Struct, frozen=True, array_like=True, tag="commands"):
     """Commands in order of arrival; the sender waits `left_ms` more.
 
     `asked_ms`: the time, by the leader's own clock as its heartbeats report it, or a little earlier; 0: not known. By
-    it the leader finds a question that arrived late, whose sender has given up and may have asked again.
+    it the leader finds a question that arrived late, whose sender has given up and may have asked again. `sender` (a
+    run of a process) and `number` (it counts that one's questions) show a question that arrives a second time.
     """
 
     left_ms: int
     requests: list[ForwardedCommand]
     asked_ms: int = 0
+    sender: str = ""
+    number: int = 0
 
 
 class Taken(msgspec.Struct, frozen=True, array_like=True, tag="taken"):
@@ -54,16 +58,6 @@ class Taken(msgspec.Struct, frozen=True, array_like=True, tag="taken"):
 
 
 Question: TypeAlias = Commands | Taken
-
-
-class CommandAnswer(msgspec.Struct, frozen=True, array_like=True):
-    """One command's answer: (status, body, LOG sequence), or `problem` and `outcome` where there is none."""
-
-    status: int
-    body: bytes
-    sequence: int
-    problem: str = ""
-    outcome: str = ""
 
 
 class FactsReceipt(msgspec.Struct, frozen=True, array_like=True):

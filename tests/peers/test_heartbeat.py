@@ -11,7 +11,7 @@ from holdfast.node.node import Node
 from holdfast.peers.heartbeat import Heartbeats
 from holdfast.peers.wire import decode_peer_state, encode_peer_state
 from holdfast.protocol.errors import Unavailable
-from holdfast.protocol.membership import PeerState
+from holdfast.protocol.membership import Lifted, PeerState, Quarantined
 from holdfast.settings import NodeSettings
 from tests.support.servers import OWNER_KEY, put, quick_settings, stocked, together, until
 
@@ -99,7 +99,7 @@ class Settled:
     def __init__(self) -> None:
         self.sequence = 0
         self.epoch = 1
-        self.node = "n1"
+        self.node = "n-b2"
         self.value = "own"
 
     def digest(self) -> str:
@@ -111,7 +111,7 @@ class Listener:
 
     def __init__(self, **settings: int) -> None:
         self.alarms: list[tuple[str, str]] = []
-        self.verdicts: list[str | None] = []
+        self.verdicts: list[Quarantined | Lifted] = []
         self.heartbeats = Heartbeats(
             "n1", "b1", NodeSettings(**settings), lambda *told: self.alarms.append(told), self.verdicts.append
         )
@@ -123,8 +123,11 @@ class Listener:
             self.core.sequence += 1
             self.heartbeats.reached(self.core)
 
-    def hear(self, boot: str, role: str, *digests: tuple[int, str], settled: bool = True) -> None:
-        state = PeerState(f"n-{boot}", boot, role, 1, digests[-1][0] if digests else 0, digests=digests)
+    def hear(
+        self, boot: str, role: str, *digests: tuple[int, str], settled: bool = True, epoch: int = 1, clock_ms: int = 0
+    ) -> None:
+        sequence = digests[-1][0] if digests else 0
+        state = PeerState(f"n-{boot}", boot, role, epoch, sequence, digests=digests, clock_ms=clock_ms)
         self.heartbeats.receive(encode_peer_state(state), self.now_s, self.core, settled=settled)
 
 
@@ -158,7 +161,7 @@ def test_who_differs_from_the_leader_counts_itself_wrong_until_it_agrees_again()
     one.hear("b3", "following", (192, "own-192"))
     assert len(one.verdicts) == 1, "another that follows is no proof"
     one.hear("b2", "leading", (192, "own-192"))
-    assert one.verdicts[1:] == [None]
+    assert one.verdicts[1:] == [Lifted("digest-differs")]
 
 
 def test_a_leader_counts_itself_wrong_only_when_two_others_agree_against_it() -> None:
@@ -173,11 +176,56 @@ def test_a_leader_counts_itself_wrong_only_when_two_others_agree_against_it() ->
     assert len(one.verdicts) == 1
 
 
+def test_only_the_node_and_the_epoch_that_the_log_names_are_believed_to_lead() -> None:
+    one = Listener()
+    one.go_to(64)
+    one.hear("b3", "leading", (64, "other"))
+    assert (len(one.alarms), one.verdicts) == (1, []), "alarmed, but the log names another"
+    one.hear("b2", "leading", (64, "third"), epoch=2)
+    assert (len(one.alarms), one.verdicts) == (2, [])
+    one.go_to(128)
+    one.hear("b2", "leading", (128, "third"))
+    assert len(one.verdicts) == 1
+    alone = Listener()
+    alone.core.node = "n1"  # this process leads
+    alone.go_to(64)
+    alone.hear("b9", "leading", (64, "other"))
+    assert (len(alone.alarms), alone.verdicts) == (1, [])
+
+
+def test_a_doubt_ends_with_a_replay_once_nobody_is_left_who_could_confirm_it() -> None:
+    one = Listener(heartbeat_silent_ms=2_000)
+    one.go_to(64)
+    one.hear("b2", "leading", (64, "other"), clock_ms=10)
+    assert one.verdicts == [Quarantined("digest-differs", one.heartbeats.differs)]
+    one.heartbeats.sweep(1.9)
+    assert len(one.verdicts) == 1
+    one.heartbeats.sweep(2.1)
+    assert one.verdicts[1:] == [Lifted("digest-differs", replay=True)]
+    one.now_s = 3.0
+    one.hear("b2", "leading", (64, "other"), clock_ms=10)
+    assert len(one.verdicts) == 2, "what is sent again does not begin it anew"
+    assert one.heartbeats.peers == {}
+
+
+def test_a_heartbeat_that_is_not_newer_counts_for_nothing() -> None:
+    one = Listener()
+    one.go_to(64)
+    for at in range(1, 20):
+        one.now_s = float(at)
+        one.hear("b2", "leading", clock_ms=50_000 + 1_000 * at)
+        for old in range(1, at):
+            one.hear("b2", "following", clock_ms=50_000 + 1_000 * old)
+        assert one.heartbeats.clock_of("n-b2", 1, one.now_s) == 50_000 + 1_000 * at
+    assert one.heartbeats.clock_of("n-b2", 2, one.now_s) == 0, "another epoch may be another run, with another clock"
+    assert one.heartbeats.peers["b2"].state.role == "leading"
+
+
 def test_what_is_kept_of_others_is_bounded_and_forgotten() -> None:
     one = Listener(heartbeat_peers_max=3, digests_kept_max=4, digests_sent_max=2)
     for at in range(2, 9):
         one.hear(f"b{at}", "following", *((64 * n, "x") for n in range(1, 30)))
-    assert len(one.heartbeats.peers) == 3
+    assert len(one.heartbeats.peers) == len(one.heartbeats._clocks) == 3
     assert all(len(peer.open) <= 4 for peer in one.heartbeats.peers.values())
     one.go_to(64 * 20)
     assert len(one.heartbeats.digests.newest(100)) == 4

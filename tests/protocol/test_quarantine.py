@@ -171,3 +171,12 @@ def test_a_log_that_lost_what_was_acknowledged_is_read_stale_and_never_led(leade
     assert appended(passing(leader, 20_000)) == []
     assert "acknowledged" in leader.protocol.quarantine["log-shorter"]
     assert leader.core.sequence == 1
+
+
+def test_a_doubt_that_nobody_is_left_to_confirm_ends_with_a_replay() -> None:
+    driver = Driver().caught_up().store()
+    driver.handle(e.Quarantined("digest-differs", "n2 has another digest at 1"))
+    assert driver.role == "following"
+    driver.handle(e.Lifted("digest-differs", replay=True))
+    assert (driver.role, driver.one(e.Rebuild).reason) == ("rebuilding", "doubted")
+    assert driver.protocol.quarantine == {}

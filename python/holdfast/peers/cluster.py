@@ -21,7 +21,7 @@ from holdfast.peers.command_server import CommandServer
 from holdfast.peers.fact_submitter import FactSubmitter
 from holdfast.peers.forwarding import Forwarder
 from holdfast.peers.freshness import AppliedIndex, Freshness
-from holdfast.peers.heartbeat import CAUSE, Heartbeats, Peer
+from holdfast.peers.heartbeat import Heartbeats, Peer
 from holdfast.peers.receipts import Receipts
 from holdfast.peers.rpc import Rpc
 from holdfast.protocol.errors import Unavailable
@@ -103,6 +103,7 @@ class ClusterMember:
         """Time passed."""
         loop = asyncio.get_running_loop()
         self.forwarder.sweep(int(loop.time() * 1000))
+        self.heartbeats.sweep(loop.time())
         if loop.time() >= self.heartbeats.next_s and (self._beating is None or self._beating.done()):
             self.heartbeats.next_s = loop.time() + self._settings.heartbeat_ms / 1000
             self._beating = loop.create_task(self._beat())
@@ -242,7 +243,9 @@ class ClusterMember:
     def _leader_clock(self) -> int:
         """The leader's own clock now, or a little earlier; 0 where that is not known. Milliseconds."""
         core = self._protocol.core
-        return self.heartbeats.clock_of(core.node, asyncio.get_running_loop().time()) if core is not None else 0
+        if core is None:
+            return 0
+        return self.heartbeats.clock_of(core.node, core.epoch, asyncio.get_running_loop().time())
 
     def peer_state(self) -> bytes:
         """The state of this process, for a heartbeat and when it is asked."""
@@ -267,6 +270,5 @@ class ClusterMember:
         if (state.node, state.epoch) == (core.node, core.epoch) and state.sequence <= core.sequence:
             self.freshness.complete(now_s)
 
-    def _judge(self, detail: str | None) -> None:
-        event = Lifted(CAUSE) if detail is None else Quarantined(CAUSE, detail)
+    def _judge(self, event: Quarantined | Lifted) -> None:
         asyncio.get_running_loop().call_soon(self._drive, event)  # not while another event's effects are carried out

@@ -6,7 +6,10 @@ taken only of a settled core (never ahead of LOG) and compared only with one at 
 sequence) is compared once; the number of digests and of peers is bounded.
 
 Which is wrong? Two digests cannot show it. A process whose state differs from the leader's regards itself as wrong; a
-leader does when two others agree with each other and not with it. Both raise an alarm.
+leader does when two others agree with each other and not with it. Both raise an alarm. Only the node and the epoch that
+LOG names are believed to lead. A heartbeat that is not newer than the newest of its process is one that was delayed, or
+that somebody sends again: it counts for nothing. When all whose digests differ have fallen silent, nobody is left to
+agree with: the doubt ends, and this process replays LOG.
 """
 
 from collections import OrderedDict, deque
@@ -19,7 +22,7 @@ import structlog
 
 from holdfast.peers.wire import decode_peer_state, encode_peer_state
 from holdfast.protocol.core import Core
-from holdfast.protocol.messages import PeerState, Role
+from holdfast.protocol.messages import Lifted, PeerState, Quarantined, Role
 from holdfast.settings import NodeSettings
 
 log = structlog.get_logger(__name__)
@@ -84,8 +87,9 @@ class Heartbeats:
         boot: str,
         settings: NodeSettings,
         alarm: Callable[[str, str], None],
-        judge: Callable[[str | None], None],
+        judge: Callable[[Quarantined | Lifted], None],
     ) -> None:
+        """`judge`: called as this process begins and ceases to regard itself as wrong."""
         self._node = node
         self._boot = boot
         self._settings = settings
@@ -93,6 +97,7 @@ class Heartbeats:
         self._judge = judge
         self._against: dict[str, str] = {}  # boot -> the digest it has instead of ours, at `_against_at`
         self._against_at = 0
+        self._clocks: OrderedDict[str, int] = OrderedDict()  # boot: of its newest heartbeat, kept when it is silent
         self.digests = Digests(settings)
         self.peers: dict[str, Peer] = {}
         self.next_s = 0.0
@@ -108,19 +113,18 @@ class Heartbeats:
             digests.append((core.sequence, core.digest()))
         return encode_peer_state(replace(state, digests=tuple(digests), clock_ms=int(now_s * 1000)))
 
-    def clock_of(self, node: str, now_s: float) -> int:
-        """Another process's monotonic clock now, or a little earlier (a heartbeat takes a while); ms.
+    def clock_of(self, node: str, epoch: int, now_s: float) -> int:
+        """The monotonic clock of the process that leads that epoch, or a little earlier (a heartbeat takes a while).
 
-        0 where that is not known.
+        Milliseconds; 0 where that is not known: an earlier run of that process may have had another clock.
         """
-        peers = [peer for peer in self.peers.values() if peer.state.node == node and peer.clock_offsets]
-        if not peers:
-            return 0
-        peer = max(peers, key=lambda one: one.received_s)
-        return max(0, int(now_s * 1000) + max(peer.clock_offsets))
+        for peer in self.peers.values():
+            if _leads(peer.state, node, epoch) and peer.clock_offsets:
+                return max(0, int(now_s * 1000) + max(peer.clock_offsets))
+        return 0
 
     def receive(self, payload: bytes, now_s: float, core: Core | None, *, settled: bool) -> PeerState | None:
-        """The state of another process; None when the payload is unreadable, or this process's own."""
+        """The state of another process; None when the payload is unreadable, not new, or this process's own."""
         try:
             state = decode_peer_state(payload)
         except msgspec.MsgspecError as fault:
@@ -129,7 +133,9 @@ class Heartbeats:
         if state.boot == self._boot:
             return None
         self.received_total += 1
-        self._forget_silent(now_s)
+        self.sweep(now_s)
+        if not self._is_new(state):
+            return None
         if state.role == Role.HALTED.value:
             self._forget(state.boot)
             return None
@@ -165,7 +171,7 @@ class Heartbeats:
 
     def seen(self, now_s: float) -> list[dict[str, Any]]:
         """The others, by name."""
-        self._forget_silent(now_s)
+        self.sweep(now_s)
         peers = sorted(self.peers.values(), key=lambda peer: (peer.state.node, peer.state.boot))
         return [
             {
@@ -192,17 +198,16 @@ class Heartbeats:
             if own is not None and sequence > peer.compared_upto:
                 peer.compared_upto = sequence
                 self.comparisons_total += 1
-                self._note(peer, sequence, own, theirs)
+                self._note(peer, sequence, own, theirs, leads=_leads(peer.state, core.node, core.epoch))
 
-    def _note(self, peer: Peer, sequence: int, own: str, theirs: str) -> None:
+    def _note(self, peer: Peer, sequence: int, own: str, theirs: str, *, leads: bool) -> None:
         peer.digest = "same" if own == theirs else "differs"
-        leads = peer.state.role == Role.LEADING.value
         if own == theirs:
             peer.alarmed = False
             self._against.pop(peer.state.boot, None)
             if self.differs and (leads or not self._against):
                 self.differs = ""
-                self._judge(None)
+                self._judge(Lifted(CAUSE))
             return
         self.differences_total += 1
         detail = f"at {sequence} this process has {own}, {peer.state.node} ({peer.state.role}) has {theirs}"
@@ -216,9 +221,17 @@ class Heartbeats:
         agreeing = sum(other == theirs for other in self._against.values())
         if not self.differs and (leads or agreeing >= _AGREEING_MIN):
             self.differs = detail
-            self._judge(detail)
+            self._judge(Quarantined(CAUSE, detail))
 
-    def _forget_silent(self, now_s: float) -> None:
+    def _is_new(self, state: PeerState) -> bool:
+        newest_ms = self._clocks.pop(state.boot, 0)
+        self._clocks[state.boot] = max(newest_ms, state.clock_ms)
+        if len(self._clocks) > self._settings.heartbeat_peers_max:
+            self._clocks.popitem(last=False)
+        return state.clock_ms == 0 or state.clock_ms > newest_ms
+
+    def sweep(self, now_s: float) -> None:
+        """Forget who is silent, and what rests on them alone."""
         silent = self._settings.heartbeat_silent_ms / 1000
         for boot in [boot for boot, peer in self.peers.items() if now_s - peer.received_s > silent]:
             self._forget(boot)
@@ -226,3 +239,11 @@ class Heartbeats:
     def _forget(self, boot: str) -> None:
         self.peers.pop(boot, None)
         self._against.pop(boot, None)
+        if self.differs and not self._against:
+            self.differs = ""
+            self._judge(Lifted(CAUSE, replay=True))
+
+
+def _leads(state: PeerState, node: str, epoch: int) -> bool:
+    """Whether it says that it leads, and is the process and the epoch that LOG names."""
+    return state.role == Role.LEADING.value and (state.node, state.epoch) == (node, epoch)

@@ -270,7 +270,10 @@ class Protocol:
         self._review(effects)
 
     def _on_lifted(self, event: e.Lifted, effects: list[Effect]) -> None:
-        self.state.quarantine.on_lifted(event)
+        state = self.state
+        state.quarantine.on_lifted(event)
+        if event.replay and state.role is Role.FOLLOWING:
+            state.start_anew(f"nobody is left who could confirm {event.cause}", "doubted", effects)
         self._review(effects)
 
     def _on_lease_read(self, event: e.LeaseRead, effects: list[Effect]) -> None:

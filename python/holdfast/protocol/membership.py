@@ -99,9 +99,13 @@ class Quarantined:
 
 @dataclass(frozen=True, slots=True)
 class Lifted:
-    """The finding that Quarantined reported for this cause is over."""
+    """The finding that Quarantined reported for this cause is over.
+
+    `replay`: because nobody is left who could confirm it; so the core is made again from LOG.
+    """
 
     cause: str
+    replay: bool = False
 
 
 MembershipEvent: TypeAlias = (

@@ -33,6 +33,11 @@ class Faults:
             "wall_jump": self._wall_jump,
             "slow_spell": self._slow_spell,
             "erp_burst": self._erp_burst,
+            "forge_pulse": self.world.network.forge_pulse,
+            "replay_pulse": self.world.network.replay_pulse,
+            "forge_question": self.world.network.forge_question,
+            "replay_question": self.world.network.replay_question,
+            "forge_reply": self.world.network.forge_reply,
             "foreign_garbage": self._foreign_garbage,
             "foreign_replay": self._foreign_replay,
         }

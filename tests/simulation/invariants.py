@@ -21,6 +21,7 @@ from tests.simulation.ledger import Ledger
 from tests.support.digests import assert_digest
 
 if TYPE_CHECKING:
+    from tests.simulation.network import Sent
     from tests.simulation.process import Process
     from tests.simulation.world import World
 
@@ -178,6 +179,8 @@ class Invariants:
             self.world.wrong("IN once", f"IN message {numbers[-1]} was taken and in_upto is {batch['in_upto']}")
 
     def _check_fact(self, fact: str, name: str, sequence: int) -> None:
+        if ("put", name) not in self._operations:
+            self.world.wrong("forged", f"nobody asked for {name}, and it was {fact} at {sequence}")
         where = self.ledger.where[fact, name]
         keyed = any(f == fact and self._is_keyed(v, name) for v, f in FACT.items())
         if (fact in ONCE or keyed) and len(where) > 1:
@@ -246,6 +249,18 @@ class Invariants:
         if operation.may <= 0 and fact in self.ledger.where:
             where = self.ledger.where[fact]
             self.world.wrong("I1 not done", f"{operation} is answered not-done, and is in LOG at {where}")
+
+    def on_taken(self, process: Process, sent: Sent) -> None:
+        """A leader takes commands of another process: not when that one has given up, and may have asked again."""
+        asked = sent.question
+        if asked.asked_ms and self.world.now_ms >= sent.sent_ms + asked.left_ms:
+            late_ms = self.world.now_ms - sent.sent_ms - asked.left_ms
+            self.world.wrong("forwarded late", f"{process.name} takes commands {late_ms} ms after their sender gave up")
+
+    def on_differs(self, process: Process, detail: str) -> None:
+        """A process doubts its state, or that of another: only a LOG that has changed gives a reason for that."""
+        if self.history.cut_ms < 0:
+            self.world.wrong("peers", f"{process.name}: {detail}")
 
     def on_received(self, process: Process, received: e.Received) -> None:
         """The answer to a sender of facts is true by LOG."""

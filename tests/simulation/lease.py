@@ -112,7 +112,7 @@ class Neighbours:
         world = self.world
         if not process.connected or not world.server.up:
             return  # asked again when it is due
-        heard: list[e.PeerState] = []
+        heard = [state for state, sealed in world.network.gathered(process) if sealed or world.cast.credulous]
         gather_ms = world.plan.settings.peers_gather_ms
         for other in world.processes:
             there_ms, back_ms = world.transit_ms(), world.transit_ms()
@@ -122,7 +122,9 @@ class Neighbours:
 
     def _answer(self, other: Process, heard: list[e.PeerState]) -> None:
         if other.protocol is not None and not other.paused and other.connected:
-            heard.append(other.protocol.peer_state(other.journal.end))
+            state = other.protocol.peer_state(other.journal.end)
+            self.world.network.overhear(state)
+            heard.append(state)
 
     def read_ends(self, process: Process, effect: e.ReadEnds) -> None:
         """STREAM.INFO of both streams, from a server that may be behind."""

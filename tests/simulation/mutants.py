@@ -14,6 +14,7 @@ from typing import Any
 
 from holdfast.protocol.core import Core
 from holdfast.protocol.follower import Follower
+from holdfast.protocol.forwarding import Admission
 from holdfast.protocol.leader import Leader
 from holdfast.protocol.machine import Protocol
 from tests.simulation import wrong_appends as appends
@@ -73,6 +74,11 @@ def _cut(protocol: Callable[..., Protocol], what: str) -> Mutant:
     return Mutant(f"{what} (In histories in which LOG loses its tail.)", Cast(protocol=protocol, plan=_cutting))
 
 
+def _admitting(kind: type[Admission]) -> Mutant:
+    """The real protocol, whose leader takes other questions."""
+    return Mutant(" ".join((kind.__doc__ or "").split()), Cast(admission=kind))
+
+
 def _but_for_stale_answers(kind: type[Leader]) -> Mutant:
     return Mutant(f"{kind.__doc__} (Stale refusals apart.)", Cast(protocol=partial(Protocol, leader=kind), fresh=False))
 
@@ -101,6 +107,9 @@ MUTANTS = {
     "take-the-lease-from-others": _mutant(roles.TakesTheLease, roles.TakesTheLease.__doc__),
     "ignore-peers": _cut(_ignoring_peers, roles.IgnoresPeers.__doc__ or ""),
     "ignore-its-journal": _cut(roles.IgnoresItsJournal, roles.IgnoresItsJournal.__doc__ or ""),
+    "take-questions-again": _admitting(roles.TakesAgain),
+    "take-late-questions": _admitting(roles.TakesLate),
+    "believe-any-peer": Mutant("Believes what no gateway has sealed, of peers and of leaders.", Cast(credulous=True)),
     "forget-in": _mutant(_with("queues", roles.ForgetsIn), roles.ForgetsIn.__doc__),
 }
 

@@ -16,6 +16,7 @@ from holdfast.protocol import messages as e
 from holdfast.protocol.machine import Protocol
 from tests.simulation.feeds import InFeed, LogFeed
 from tests.simulation.journal import Journal
+from tests.simulation.member import Member
 
 if TYPE_CHECKING:
     from tests.simulation.clients import Attempt
@@ -43,7 +44,8 @@ class Process:
         self.in_feed = InFeed(self)
         self.reachable_ms = 0  # since when it can be reached, when it can
         self.waiting: dict[int, Attempt] = {}
-        self._mono_offset_ms = world.random.randint(0, 1_000_000)
+        self._mono_offset_ms = 0
+        self.member = Member(self)
         self._turn_scheduled = False
         self._inbox: list[tuple[Callable[..., None], tuple[Any, ...]]] = []
         self._hands: dict[type[Any], Callable[[Any], None]] = {
@@ -79,7 +81,9 @@ class Process:
         self.life += 1
         self.boot = f"{self.name}.{self.life}"
         self.reachable_ms = world.now_ms
+        self._mono_offset_ms = world.random.randint(0, 1_000_000)  # perhaps on another machine
         self.journal.begin()
+        self.member.begin()
         jitter = Random(world.random.getrandbits(32))
         self.protocol = world.cast.protocol(self.name, RULES, world.plan.settings, boot=self.boot, random=jitter)
         world.say(self.name, "starts, life {}", self.life)
@@ -114,6 +118,7 @@ class Process:
             self.world.later(1, self.run, self.life, self._stopped, by_ms)
             return
         self._reject(e.Reject(self.protocol.abandon(), e.Problem.NO_LEADER, e.Outcome.UNKNOWN))
+        self.member.close()
         self.world.say(self.name, "has stopped")
         self._end()
 
@@ -124,6 +129,7 @@ class Process:
         self._inbox.clear()
         self._turn_scheduled = False
         self._stop_following()
+        self.member.begin()
         for attempt in list(self.waiting.values()):
             attempt.process_died()
         self.waiting.clear()
@@ -188,6 +194,7 @@ class Process:
         else:
             self.world.say(self.name, "hears {}", event)
         self._perform(protocol.handle(event))
+        self.member.settled()
         if not self._turn_scheduled and protocol.wants_turn:
             if isinstance(event, e.AppendStored):
                 self._turn()
@@ -205,25 +212,38 @@ class Process:
     def _tick(self) -> None:
         self._tick_later()
         self.drive(self._clock(e.Tick))
+        if self.protocol is not None:
+            self.member.tick()
 
     def _tick_later(self) -> None:
         self.world.later(self.world.plan.settings.tick_ms, self.run, self.life, self._tick)
 
     def _clock(self, kind: type[e.Tick | e.Turn]) -> e.Tick | e.Turn:
-        now_ms = self.world.now_ms
-        return kind(now_ms + self._mono_offset_ms, now_ms + self.wall_offset_ms)
+        return kind(self.mono_ms, self.world.now_ms + self.wall_offset_ms)
+
+    @property
+    def mono_ms(self) -> int:
+        """Its monotonic clock."""
+        return self.world.now_ms + self._mono_offset_ms
 
     def submit(self, attempt: Attempt) -> None:
         """A request has reached this process."""
         protocol = self.protocol
         assert protocol is not None
-        deadline_ms = self.world.now_ms + self._mono_offset_ms + self.world.plan.settings.command_deadline_ms
-        refused = protocol.submit(e.Command(attempt.operation.request, attempt, deadline_ms))
-        if refused is not None:
-            attempt.refused(refused[1])
-            return
+        deadline_ms = self.mono_ms + self.world.plan.settings.command_deadline_ms
+        command = e.Command(attempt.operation.request, attempt, deadline_ms)
+        refused = protocol.submit(command)
         self.waiting[attempt.number] = attempt
-        if not self._turn_scheduled and protocol.wants_turn:
+        if refused is None:
+            self.wake()
+        elif refused[0] is e.Problem.NO_LEADER and self.world.plan.forwards and not protocol.state.stopping:
+            self.member.forward(command)
+        else:
+            self.refuse(command, refused[1])
+
+    def wake(self) -> None:
+        """There may be something to decide."""
+        if not self._turn_scheduled and self.protocol is not None and self.protocol.wants_turn:
             self._turn_soon()
 
     # ---- doing what it wants
@@ -246,13 +266,21 @@ class Process:
 
     def _answer(self, effect: e.Answer) -> None:
         for command, (status, body) in zip(effect.commands, effect.answers, strict=True):
-            self.waiting.pop(command.waiter.number, None)
-            command.waiter.answered(status, body, effect.sequence)
+            self.answer(command, status, body, effect.sequence)
 
     def _reject(self, effect: e.Reject) -> None:
         for command in effect.commands:
-            self.waiting.pop(command.waiter.number, None)
-            command.waiter.refused(effect.outcome)
+            self.refuse(command, effect.outcome)
+
+    def answer(self, command: e.Command, status: int, body: bytes, sequence: int) -> None:
+        """A command has its answer."""
+        self.waiting.pop(command.waiter.number, None)
+        command.waiter.answered(status, body, sequence)
+
+    def refuse(self, command: e.Command, outcome: e.Outcome) -> None:
+        """It gets none, but what is known."""
+        self.waiting.pop(command.waiter.number, None)
+        command.waiter.refused(outcome)
 
     def _stop_following(self) -> None:
         self.log_feed.stop()
@@ -272,12 +300,14 @@ class Process:
         messages = world.server.log[: world.server.said_end(self)]
         core.apply_many(1, messages)
         self.journal.rebuilt(messages)
+        self.member.rebuilt()
         self.drive(e.Rebuilt(core, self.journal.end))
 
     def _role_changed(self, effect: e.RoleChanged) -> None:
         self.world.say(self.name, "is {}: {}", effect.role.value, effect.reason)
         self.world.met[f"role {effect.role.value}"] += 1
         self.world.invariants.on_role(self, effect.role)
+        self.member.role_changed(effect.role)
 
     def _alarm(self, effect: e.Alarm) -> None:
         self.world.say(self.name, "alarm {}: {}", effect.name, effect.detail)

@@ -11,7 +11,7 @@ import pytest
 from tests.simulation.mutants import HARMLESS, MUTANTS
 from tests.simulation.mutation import hunt
 from tests.simulation.run import Result, play, play_many
-from tests.simulation.weather import FAULTS, FOREIGN
+from tests.simulation.weather import ATTACKS, FAULTS, FOREIGN
 
 SEEDS = range(1, 1_001)
 # What a thousand histories must have come across, at least so often: fewer, and they no longer test what they should.
@@ -31,7 +31,14 @@ MET_AT_LEAST = {
     "release 200": 2_000,
     "extend 200": 500,
     "cancel 200": 200,
+    "forwarded and answered": 3_000,
+    "forwarded not-done": 2_000,
+    "forwarded unknown": 1_000,
+    "question again": 300,
+    "question late": 150,
+    "forged answer": 500,
     **dict.fromkeys(FAULTS, 100),
+    **dict.fromkeys(ATTACKS, 100),
     **dict.fromkeys(FOREIGN, 50),
 }
 

@@ -34,6 +34,10 @@ class Weather:
     lease_lost: float = 0.0
     lease_late_ms: int = 10  # how late the bucket is with ending what is too old, at most
     peer_silent: float = 0.0
+    peer_replayed: float = 0.0  # among the answers of peers is one that a process once gave
+    peer_forged: float = 0.0  # ... or one that no process gave
+    message_lost: float = 0.0  # between processes
+    message_twice: float = 0.0
     request_lost: float = 0.0
     request_twice: float = 0.0
     answer_lost: float = 0.0
@@ -50,6 +54,7 @@ class Plan:
     weather: Weather
     faults: dict[str, int]  # what happens to processes and servers: mean time between two of a kind, in ms
     journals: bool  # whether processes keep one
+    forwards: bool  # whether a process that follows hands commands to the one that leads
     storm_ms: int  # when the faults end
     calm_ms: int  # by when everything must work again
 
@@ -68,6 +73,14 @@ FAULTS = {
     "wall_jump": 1_500,
     "slow_spell": 2_500,
     "erp_burst": 3_000,
+}
+# What somebody does who may publish between the processes, but has no seal.
+ATTACKS = {
+    "forge_pulse": 1_000,
+    "replay_pulse": 600,
+    "forge_question": 2_000,
+    "replay_question": 500,
+    "forge_reply": 600,
 }
 # These make void batches, so they are rare.
 CUT = {"cut": 3_000}
@@ -98,11 +111,16 @@ def plan(random: Random) -> Plan:
         lease_lost=chance(0.4),
         lease_late_ms=random.choice((10, 10, 500)),
         peer_silent=chance(0.3),
+        peer_replayed=chance(0.5),
+        peer_forged=chance(0.5),
+        message_lost=chance(0.15),
+        message_twice=chance(0.2),
         request_lost=chance(0.1),
         request_twice=chance(0.15),
         answer_lost=chance(0.1),
     )
     faults = {name: _mean_ms(random, least_ms) for name, least_ms in FAULTS.items() if random.random() < 0.5}
+    faults |= {name: _mean_ms(random, least_ms) for name, least_ms in ATTACKS.items() if random.random() < 0.2}
     if random.random() < 0.2:
         name = random.choice(sorted(FOREIGN))
         faults[name] = _mean_ms(random, FOREIGN[name])
@@ -120,6 +138,7 @@ def plan(random: Random) -> Plan:
         weather=weather,
         faults=faults,
         journals="cut" in faults or random.random() < 0.7,
+        forwards=random.random() < 0.7,
         storm_ms=random.choice((3_000, 5_000, 8_000)),
         calm_ms=20_000,
     )
@@ -144,6 +163,14 @@ def _settings(random: Random) -> NodeSettings:
         append_full_retry_ms=random.choice((100, 300)),
         read_back_retry_ms=random.choice((10, 40)),
         command_deadline_ms=random.choice((150, 400, 1_000)),
+        forward_queued_max=random.choice((3, 20)),
+        forward_commands_max=random.choice((1, 3, 500)),
+        forwards_in_flight_max=random.choice((1, 4)),
+        forward_margin_ms=random.choice((10, 50)),
+        heartbeat_ms=random.choice((200, 400)),
+        heartbeat_silent_ms=2_000,
+        digest_every=random.choice((2, 8)),
+        digests_sent_max=4,
         lead_step_ms_max=random.choice((200, 1_000)),
         wall_jump_ms=1_000,
         lead_retry_first_ms=random.choice((10, 50)),

@@ -17,11 +17,13 @@ from typing import Any
 
 from holdfast._core import Engine
 from holdfast.protocol.core import Core
+from holdfast.protocol.forwarding import Admission
 from holdfast.protocol.machine import Protocol
 from tests.simulation.clients import Erp, Shopper
 from tests.simulation.faults import Faults
 from tests.simulation.invariants import Invariants
 from tests.simulation.lease import LeaseBucket, Neighbours
+from tests.simulation.network import Network
 from tests.simulation.process import Process
 from tests.simulation.server import Server
 from tests.simulation.weather import Plan, Weather, plan
@@ -48,6 +50,8 @@ class Cast:
     protocol: Callable[..., Protocol] = Protocol
     core: Callable[[], Core] = lambda: Engine(SCOPE)
     plan: Callable[[Random], Plan] = plan
+    admission: Callable[..., Admission] = Admission
+    credulous: bool = False  # whether processes believe what no gateway sealed
     fresh: bool = True  # whether answers must reflect what was acknowledged before they were asked for (I7)
 
 
@@ -71,6 +75,7 @@ class World:
         self.server = Server(self)
         self.lease = LeaseBucket(self)
         self.neighbours = Neighbours(self)
+        self.network = Network(self)
         self.processes = [Process(self, f"n{number}") for number in range(1, self.plan.processes + 1)]
         self.erp = Erp(self)
         self.shoppers = [Shopper(self, number) for number in range(1, self.plan.shoppers + 1)]

@@ -14,6 +14,7 @@ from holdfast.protocol import messages as e
 from holdfast.protocol.clocks import Clocks
 from holdfast.protocol.core import Incoming
 from holdfast.protocol.follower import Follower
+from holdfast.protocol.forwarding import Admission, NotTaken
 from holdfast.protocol.leader import Leader
 from holdfast.protocol.log_types import Lease
 from holdfast.protocol.machine import Protocol
@@ -110,6 +111,22 @@ class ClaimsAnywhere(Leader):
     def claim_if_due(self, effects: list[e.Effect]) -> None:
         self.state.election.caught_up = True
         super().claim_if_due(effects)
+
+
+class TakesAgain(Admission):
+    """Takes a question as often as it comes."""
+
+    def _is_new(self, sender: str, number: int) -> bool:
+        super()._is_new(sender, number)
+        return True
+
+
+class TakesLate(Admission):
+    """Takes a question however long it was on its way."""
+
+    def deadline_ms(self, sender: str, number: int, left_ms: int, asked_ms: int, now_ms: int) -> int | NotTaken:
+        del asked_ms
+        return super().deadline_ms(sender, number, left_ms, 0, now_ms)
 
 
 class AlwaysRunning(Clocks):

@@ -147,7 +147,7 @@ class Network:
             self._spread(self.world.random.choice(self._pulses), sealed=True)
 
     def forge_question(self) -> None:
-        """Commands of nobody, to whoever leads."""
+        """Commands that nobody asked for, to the process that leads."""
         for address in list(self._listening):
             asked = ForwardedCommand("put", f"forged-{self.world.now_ms}", FORGED_BODY, None, None)
             question = Commands(1_000, [asked], 0, "forged", self.world.now_ms)

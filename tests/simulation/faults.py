@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from tests.simulation.snapshots import foreign
+
 if TYPE_CHECKING:
     from tests.simulation.process import Process
     from tests.simulation.world import World
@@ -33,6 +35,8 @@ class Faults:
             "wall_jump": self._wall_jump,
             "slow_spell": self._slow_spell,
             "erp_burst": self._erp_burst,
+            "snapshot": self._snapshot,
+            "foreign_snapshot": self._foreign_snapshot,
             "forge_pulse": self.world.network.forge_pulse,
             "replay_pulse": self.world.network.replay_pulse,
             "forge_question": self.world.network.forge_question,
@@ -97,6 +101,9 @@ class Faults:
 
     def _reconnect(self, process: Process) -> None:
         process.connect(connected=True)
+
+    def _snapshot(self) -> None:
+        self._victim().snapshots.take()
 
     def _wall_jump(self) -> None:
         victim = self._victim()
@@ -176,6 +183,9 @@ class Faults:
     def _erp_burst(self) -> None:
         for _ in range(self.world.random.randint(3, 12)):
             self.world.erp.movement()
+
+    def _foreign_snapshot(self) -> None:
+        self.world.snapshots.put(foreign(self.world))
 
     def _foreign_garbage(self) -> None:
         self._foreign(b'{"version":1,"scope":"main","kind":"facts","facts":[]}')

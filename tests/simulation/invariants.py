@@ -134,6 +134,10 @@ class Invariants:
             if fact["kind"].startswith("reservation."):
                 self._check_fact(fact["kind"][12:], fact["id"], sequence)
 
+    def chain_at(self, sequence: int) -> str:
+        """What LOG gives."""
+        return self._chains[sequence]
+
     def on_cut(self, kept: int, lost: list[bytes]) -> None:
         """LOG lost its tail: what it has now is replayed, without the checks that it has passed."""
         marks = list(zip(self._digests, self._chains, self._voids, strict=True))

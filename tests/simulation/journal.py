@@ -88,14 +88,19 @@ class Journal:
                 self.kept.append(message)
                 self._position = advance(self._position, "main", message)
 
-    def rebuilt(self, messages: Sequence[bytes]) -> None:
-        """LOG was read up to what it was said to hold."""
+    def rebuilt(self, after: int, messages: Sequence[bytes]) -> None:
+        """LOG was read from where a snapshot ends, up to what it was said to hold."""
         if not self._world.plan.journals:
             return
         self._found.clear()
-        self._take(1, messages)
-        if len(self.kept) > len(messages) and not self._found:
-            self._found["log-shorter"] = f"LOG ends at {len(messages)}, the journal at {len(self.kept)}"
+        if after <= len(self.kept):
+            self._take(after + 1, messages)
+        else:  # what lies between is read from LOG, as if it had just come
+            self._queue.append(e.Keep(after + 1, messages))
+            self._write_soon(RETRY_MS)
+        end = after + len(messages)
+        if len(self.kept) > end and not self._found:
+            self._found["log-shorter"] = f"LOG ends at {end}, the journal at {len(self.kept)}"
         self._tell()
 
     def _tell(self) -> None:

@@ -50,7 +50,9 @@ class Mutant:
 
 def _mutant(protocol: Callable[..., Protocol], what: str | None, core: Callable[[], Core] | None = None) -> Mutant:
     said = (what or "").strip()
-    return Mutant(said, Cast(protocol=protocol, core=core) if core is not None else Cast(protocol=protocol))
+    return Mutant(
+        said, Cast(protocol=protocol, core=core, restore=None) if core is not None else Cast(protocol=protocol)
+    )
 
 
 def _leading(kind: type[Leader], core: Callable[[], Core] | None = None) -> Mutant:
@@ -110,6 +112,10 @@ MUTANTS = {
     "take-questions-again": _admitting(roles.TakesAgain),
     "take-late-questions": _admitting(roles.TakesLate),
     "believe-any-peer": Mutant("Believes what no gateway has sealed, of peers and of leaders.", Cast(credulous=True)),
+    "take-any-snapshot": Mutant(
+        "Begins with any snapshot, of this LOG or of another. (In histories in which LOG loses its tail.)",
+        Cast(any_snapshot=True, plan=_cutting),
+    ),
     "forget-in": _mutant(_with("queues", roles.ForgetsIn), roles.ForgetsIn.__doc__),
 }
 

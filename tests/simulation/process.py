@@ -17,6 +17,7 @@ from holdfast.protocol.machine import Protocol
 from tests.simulation.feeds import InFeed, LogFeed
 from tests.simulation.journal import Journal
 from tests.simulation.member import Member
+from tests.simulation.snapshots import Snapshots
 
 if TYPE_CHECKING:
     from tests.simulation.clients import Attempt
@@ -46,6 +47,7 @@ class Process:
         self.waiting: dict[int, Attempt] = {}
         self._mono_offset_ms = 0
         self.member = Member(self)
+        self.snapshots = Snapshots(self)
         self._turn_scheduled = False
         self._inbox: list[tuple[Callable[..., None], tuple[Any, ...]]] = []
         self._hands: dict[type[Any], Callable[[Any], None]] = {
@@ -296,10 +298,12 @@ class Process:
         if not (self.connected and world.server.up) or world.chance(world.weather.rebuild_fails):
             self.drive(e.RebuildFailed("no answer"))
             return
-        core = world.cast.core()
-        messages = world.server.log[: world.server.said_end(self)]
-        core.apply_many(1, messages)
-        self.journal.rebuilt(messages)
+        end = world.server.said_end(self)
+        core = self.snapshots.core(end)
+        after = core.sequence
+        messages = world.server.log[after:end]
+        core.apply_many(after + 1, messages)
+        self.journal.rebuilt(after, messages)
         self.member.rebuilt()
         self.drive(e.Rebuilt(core, self.journal.end))
 

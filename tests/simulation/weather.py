@@ -38,6 +38,7 @@ class Weather:
     peer_forged: float = 0.0  # ... or one that no process gave
     message_lost: float = 0.0  # between processes
     message_twice: float = 0.0
+    snapshot_damaged: float = 0.0  # torn, or a bit of it flipped
     request_lost: float = 0.0
     request_twice: float = 0.0
     answer_lost: float = 0.0
@@ -73,6 +74,7 @@ FAULTS = {
     "wall_jump": 1_500,
     "slow_spell": 2_500,
     "erp_burst": 3_000,
+    "snapshot": 1_000,
 }
 # What somebody does who may publish between the processes, but has no seal.
 ATTACKS = {
@@ -81,6 +83,7 @@ ATTACKS = {
     "forge_question": 2_000,
     "replay_question": 500,
     "forge_reply": 600,
+    "foreign_snapshot": 1_500,
 }
 # These make void batches, so they are rare.
 CUT = {"cut": 3_000}
@@ -115,6 +118,7 @@ def plan(random: Random) -> Plan:
         peer_forged=chance(0.5),
         message_lost=chance(0.15),
         message_twice=chance(0.2),
+        snapshot_damaged=chance(0.3),
         request_lost=chance(0.1),
         request_twice=chance(0.15),
         answer_lost=chance(0.1),

@@ -26,6 +26,7 @@ from tests.simulation.lease import LeaseBucket, Neighbours
 from tests.simulation.network import Network
 from tests.simulation.process import Process
 from tests.simulation.server import Server
+from tests.simulation.snapshots import Bucket
 from tests.simulation.weather import Plan, Weather, plan
 from tests.simulation.words import brief
 
@@ -51,6 +52,9 @@ class Cast:
     core: Callable[[], Core] = lambda: Engine(SCOPE)
     plan: Callable[[Random], Plan] = plan
     admission: Callable[..., Admission] = Admission
+    # A core from a snapshot; None: from LOG alone.
+    restore: Callable[[str], Core] | None = lambda path: Engine.restore(SCOPE, None, path)
+    any_snapshot: bool = False  # whether processes begin with any snapshot, of this LOG or of another
     credulous: bool = False  # whether processes believe what no gateway sealed
     fresh: bool = True  # whether answers must reflect what was acknowledged before they were asked for (I7)
 
@@ -76,6 +80,7 @@ class World:
         self.lease = LeaseBucket(self)
         self.neighbours = Neighbours(self)
         self.network = Network(self)
+        self.snapshots = Bucket()
         self.processes = [Process(self, f"n{number}") for number in range(1, self.plan.processes + 1)]
         self.erp = Erp(self)
         self.shoppers = [Shopper(self, number) for number in range(1, self.plan.shoppers + 1)]

@@ -8,7 +8,6 @@ alarmed and skipped, down to the empty state, from which LOG alone gives the sam
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -29,8 +28,8 @@ from holdfast.nats.streams import Names, StreamState, stream_state
 from holdfast.protocol.core import Core
 from holdfast.protocol.messages import Alarm
 from holdfast.settings import Settings
-from holdfast.storage.chain import chain_hash
 from holdfast.storage.snapshot_files import Snapshot, SnapshotHeader, SnapshotStore, read_header
+from holdfast.storage.snapshot_fit import Mismatch, estranged, misplaced
 
 log = structlog.get_logger(__name__)
 
@@ -42,14 +41,6 @@ DRIFTED = (
     "from there on snapshots and `holdfast verify` succeed. Please report it with this line."
 )
 UNUSABLE = (SnapshotStoreError, SnapshotError, OSError)
-
-
-@dataclass(frozen=True, slots=True)
-class Mismatch:
-    """Why a snapshot does not belong to this LOG, and whether it never will."""
-
-    why: str
-    permanent: bool
 
 
 async def prove(core: Core, alarm: Callable[[Alarm], None]) -> None:
@@ -167,19 +158,10 @@ class Bootstrap(Generic[CoreT]):
     async def _mismatch(self, connection: Connection, header: SnapshotHeader, state: StreamState) -> Mismatch | None:
         """Why this snapshot does not belong to this LOG; None when it does. Raises UnreachableError."""
         sequence = header.sequence
-        if header.scope != self._names.scope:
-            return Mismatch(f"it is of scope {header.scope}", permanent=True)
-        if sequence > state.last_sequence:
-            why = f"the log ends at {state.last_sequence}, before its sequence {sequence}: did the log lose its end?"
-            return Mismatch(why, permanent=False)
-        if state.first_sequence > sequence + 1:
-            return Mismatch(f"the log begins at {state.first_sequence}, after its sequence {sequence}", permanent=True)
-        if state.first_sequence > sequence:
-            return None
+        mismatch = misplaced(header, self._names.scope, state.first_sequence, state.last_sequence)
+        if mismatch is not None or state.first_sequence > sequence:
+            return mismatch
         message = await get_message(connection, self._names.log, sequence)
         if message is None:
             raise UnreachableError(f"{self._names.log}: message {sequence} cannot be read now")
-        if chain_hash(message) != header.chain:
-            why = f"the log has another message at {sequence} than the one that the snapshot was made after"
-            return Mismatch(why, permanent=True)
-        return None
+        return estranged(header, message)

@@ -17,6 +17,7 @@ from holdfast._core import Engine, SnapshotError
 from holdfast.protocol import messages as e
 from tests.simulation.clients import SKUS, Attempt, Operation
 from tests.simulation.history import History
+from tests.simulation.lead_time import LeadTime
 from tests.simulation.ledger import Ledger
 from tests.support.digests import assert_digest
 
@@ -28,38 +29,6 @@ if TYPE_CHECKING:
 # The fact that a command's success leaves in LOG, and that no reservation can have twice.
 FACT = {"put": "held", "confirm": "confirmed", "release": "released", "cancel": "cancelled", "extend": "extended"}
 ONCE = {"held", "confirmed", "released", "cancelled"}
-
-
-class LeadTime:
-    """How far one process's lead time may have moved since it leads, by what happened to it."""
-
-    def __init__(self, world: World, began_lead_ms: int) -> None:
-        self._world = world
-        self._began_lead_ms = began_lead_ms
-        self._allowed_ms = 0
-        self._seen_ms = world.now_ms
-        self._upto_ms: int | None = None  # while an append is unanswered
-
-    def run(self) -> None:
-        """The process reads its clocks: it notices the time that has passed, but not all of a pause."""
-        step_ms = min(self._world.now_ms - self._seen_ms, self._world.plan.settings.lead_step_ms_max)
-        self._seen_ms = self._world.now_ms
-        self._allowed_ms += step_ms
-        if self._upto_ms is not None:
-            self._allowed_ms = min(self._allowed_ms, self._upto_ms)
-
-    def append(self) -> None:
-        """An append begins: until it is answered, lead time moves by one step at most."""
-        self._upto_ms = self._allowed_ms + self._world.plan.settings.lead_step_ms_max
-
-    def answered(self) -> None:
-        """It is answered."""
-        self._upto_ms = None
-
-    @property
-    def latest_ms(self) -> int:
-        """The latest lead time that the process can know."""
-        return self._began_lead_ms + self._allowed_ms
 
 
 class Invariants:

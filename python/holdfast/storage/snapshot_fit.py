@@ -20,7 +20,7 @@ class Mismatch:
 
 
 def misplaced(header: SnapshotHeader, scope: str, first_sequence: int, last_sequence: int) -> Mismatch | None:
-    """By where LOG begins and ends, as reported. None: nothing speaks against it."""
+    """By where LOG begins and ends, as reported. None: it may belong there."""
     sequence = header.sequence
     if header.scope != scope:
         return Mismatch(f"it is of scope {header.scope}", permanent=True)

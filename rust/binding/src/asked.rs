@@ -1,5 +1,7 @@
-//! A command, as Python has it. In: a tuple. Out: the command that the core decides. Always: it borrows what Python owns.
+//! A command and a message of IN, as Python has them. In: tuples. Out: what the core decides. Always: it borrows what
+//! Python owns.
 
+use holdfast_core::engine::Incoming;
 use holdfast_core::{Command, Verb};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -49,4 +51,43 @@ pub(crate) fn command(asked: &Asked) -> PyResult<Command<'_>> {
         by: asked.by.as_deref(),
         key: asked.key.as_deref(),
     })
+}
+
+/// `(IN sequence, subject, payload)`, and perhaps whether a gateway sealed it.
+pub(crate) struct Arrived {
+    sequence: u64,
+    subject: PyBackedStr,
+    payload: PyBackedBytes,
+    sealed: bool,
+}
+
+impl<'py> FromPyObject<'_, 'py> for Arrived {
+    type Error = PyErr;
+
+    fn extract(arrived: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        let (sequence, subject, payload, sealed) = match arrived.cast::<PyTuple>()?.len() {
+            4 => arrived.extract()?,
+            _ => {
+                let (sequence, subject, payload) = arrived.extract()?;
+                (sequence, subject, payload, true)
+            }
+        };
+        Ok(Self {
+            sequence,
+            subject,
+            payload,
+            sealed,
+        })
+    }
+}
+
+impl Arrived {
+    pub(crate) fn as_incoming(&self) -> Incoming<'_> {
+        Incoming {
+            sequence: self.sequence,
+            subject: &self.subject,
+            payload: &self.payload,
+            sealed: self.sealed,
+        }
+    }
 }

@@ -1,7 +1,11 @@
 //! Bodies that the gateway takes apart before the engine sees them.
 
+use std::collections::HashSet;
+
+use holdfast_core::commands::{Lack, Rights};
 use holdfast_core::{commands, engine};
 use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::PyBytes;
 
 use crate::errors::request_error;
@@ -38,4 +42,23 @@ pub(crate) fn split_facts<'py>(
 #[pyfunction]
 pub(crate) fn well_formed(message: &[u8]) -> (usize, Vec<(i64, String)>) {
     engine::well_formed(message)
+}
+
+/// The first fact of a body's IN messages that its sender may not send: `(index, right, what)`, `right` being `policies`,
+/// `location` or `locations`. `locations`: those that the sender may speak of; None: all.
+#[pyfunction]
+#[pyo3(signature = (messages: "Sequence[bytes]", policies: "bool", locations: "frozenset[str] | None") -> "tuple[int, str, str] | None")]
+pub(crate) fn first_beyond(
+    messages: Vec<PyBackedBytes>,
+    policies: bool,
+    locations: Option<HashSet<String>>,
+) -> Option<(usize, &'static str, String)> {
+    let messages: Vec<&[u8]> = messages.iter().map(|message| &message[..]).collect();
+    let locations = locations.as_ref();
+    let (at, lack) = commands::first_beyond(&messages, Rights { policies, locations })?;
+    Some(match lack {
+        Lack::Policies(kind) => (at, "policies", kind),
+        Lack::Location(location) => (at, "location", location),
+        Lack::AllLocations(kind) => (at, "locations", kind),
+    })
 }

@@ -4,19 +4,17 @@ use std::fs::File;
 use std::io::BufReader;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use holdfast_core::engine::{self, Engine as Core, EngineError, Incoming, Listing, Sale};
+use holdfast_core::engine::{self, Engine as Core, EngineError, Listing, Sale};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::pybacked::{PyBackedBytes, PyBackedStr};
 use pyo3::types::PyBytes;
 
-use crate::asked::{Asked, command};
+use crate::asked::{Arrived, Asked, command};
 use crate::decision::Decision;
 use crate::errors::{log_error, snapshot_error};
 use crate::paced::Paced;
 
-/// `(IN sequence, subject, payload)`.
-type Arrived = (u64, PyBackedStr, PyBackedBytes);
 /// `(HTTP status, JSON body)`.
 type Answered<'py> = (u16, Bound<'py, PyBytes>);
 
@@ -148,17 +146,11 @@ impl Engine {
     }
 
     /// Decides incoming facts, then commands, until the batch is full; changes the state ahead of LOG. Raises `PendingError`.
-    #[pyo3(signature = (now_ms: "int", lead_ms: "int", commands: "Sequence[tuple[str, str, bytes, tuple[str, ...] | None, str | None] | tuple[str, str, bytes, tuple[str, ...] | None, str | None, str | None]]", incoming: "list[tuple[int, str, bytes]]") -> "Decision")]
+    /// An incoming message is `(IN sequence, subject, payload)`, and perhaps whether a gateway sealed it; without that, yes.
+    #[pyo3(signature = (now_ms: "int", lead_ms: "int", commands: "Sequence[tuple[str, str, bytes, tuple[str, ...] | None, str | None] | tuple[str, str, bytes, tuple[str, ...] | None, str | None, str | None]]", incoming: "Sequence[tuple[int, str, bytes] | tuple[int, str, bytes, bool]]") -> "Decision")]
     fn decide(&self, now_ms: i64, lead_ms: i64, commands: Vec<Asked>, incoming: Vec<Arrived>) -> PyResult<Decision> {
         let asked = commands.iter().map(command).collect::<PyResult<Vec<_>>>()?;
-        let arrived: Vec<_> = incoming
-            .iter()
-            .map(|(sequence, subject, payload)| Incoming {
-                sequence: *sequence,
-                subject,
-                payload,
-            })
-            .collect();
+        let arrived: Vec<_> = incoming.iter().map(Arrived::as_incoming).collect();
         let decided = self.core().decide(now_ms, lead_ms, &asked, &arrived);
         decided.map(Decision::new).map_err(|error| log_error(&error))
     }

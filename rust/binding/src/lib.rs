@@ -18,7 +18,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 #[pymodule(gil_used = true)]
 mod _core {
     #[pymodule_export]
-    use crate::bodies::{split_batch, split_facts, well_formed};
+    use crate::bodies::{first_beyond, split_batch, split_facts, well_formed};
     #[pymodule_export]
     use crate::decision::Decision;
     #[pymodule_export]

@@ -127,6 +127,7 @@ impl World {
             sequence: self.in_sequence,
             subject: &subject,
             payload: payload.as_bytes(),
+            sealed: true,
         };
         let mut decision = self.decide(&[], &[message]);
         match decision.received.remove(0).outcome.rejected.pop() {

@@ -104,6 +104,7 @@ impl Shop {
                 sequence: self.in_sequence,
                 subject,
                 payload,
+                sealed: true,
             }],
         );
         assert!(

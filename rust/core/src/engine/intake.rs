@@ -30,6 +30,9 @@ pub struct Incoming<'a> {
     pub sequence: u64,
     pub subject: &'a str,
     pub payload: &'a [u8],
+    /// A gateway sent it, and has checked what its sender may say: only then what the message states of the sender is
+    /// believed (`by`, the idempotency key), and kinds that need a right of their own are taken from any subject.
+    pub sealed: bool,
 }
 
 /// A fact that was taken and came to nothing: its index, and why.
@@ -144,7 +147,11 @@ pub fn well_formed(message: &[u8]) -> (usize, Vec<Rejected>) {
 
 /// What would become of a body's messages if they came now; nothing is taken, and what would be ignored is not known.
 pub(crate) fn dry_run(state: &State, now_ms: i64, source: &str, policies_only: bool, messages: &[&[u8]]) -> Outcome {
-    let sender = Sender { source, policies_only };
+    let sender = Sender {
+        source,
+        policies_only,
+        sealed: true,
+    };
     let parsed: Result<Vec<_>, _> = messages.iter().map(|message| parse_in_message(message)).collect();
     match parsed {
         Ok(parsed) => Outcome::of(&mut judged::body(state, now_ms, sender, &parsed)),
@@ -153,16 +160,19 @@ pub(crate) fn dry_run(state: &State, now_ms: i64, source: &str, policies_only: b
 }
 
 /// Who sent it: the right to publish is granted by subject, so the subject identifies the source. None: nobody may.
-fn sender_of(subject: &str) -> Option<Sender<'_>> {
-    let mut tokens = subject.split('.').skip(2);
+fn sender_of<'m>(message: &Incoming<'m>) -> Option<Sender<'m>> {
+    let sealed = message.sealed;
+    let mut tokens = message.subject.split('.').skip(2);
     let found = match (tokens.next()?, tokens.next()?, tokens.next()) {
         ("in", "policy", None) => Sender {
             source: POLICY_SOURCE,
             policies_only: true,
+            sealed,
         },
         ("in", "erp" | "woo", Some(source)) => Sender {
             source,
             policies_only: false,
+            sealed,
         },
         _ => return None,
     };
@@ -171,7 +181,7 @@ fn sender_of(subject: &str) -> Option<Sender<'_>> {
 
 /// Takes one message of IN.
 pub(crate) fn take_in(state: &mut State, message: &Incoming<'_>, writer: &mut BatchWriter, decision: &mut Decision) {
-    let Some(sender) = sender_of(message.subject) else {
+    let Some(sender) = sender_of(message) else {
         let reason = format!("{UNKNOWN_SUBJECT}: nothing is read from {}", message.subject);
         decision.dead.push(Dead {
             sequence: message.sequence,
@@ -185,7 +195,9 @@ pub(crate) fn take_in(state: &mut State, message: &Incoming<'_>, writer: &mut Ba
         });
     };
     let source = sender.source;
-    let parsed = parse_in_message(message.payload).map_err(|error| error.to_string());
+    let parsed = parse_in_message(message.payload)
+        .map(|parsed| sender.believed(parsed))
+        .map_err(|error| error.to_string());
     let is_foreign = |parsed: &InMessage<'_>| parsed.source.as_deref().is_some_and(|stated| stated != source);
     let outcome = match &parsed {
         Err(reason) => Outcome::refused(reason.clone()),

@@ -14,11 +14,30 @@ use crate::state::likeness::Likeness;
 use crate::wire::commands::{ATOMIC_FACTS_MAX, InMessage};
 use crate::wire::facts::{FactError, Statement, Text, names, parse_statement};
 
+/// Why a fact is rejected that sets rules and came over NATS by a source's own subject.
+const NOT_ALLOWED: &str = "not-allowed";
+
 /// Which subject a message came by.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Sender<'m> {
     pub(super) source: &'m str,
     pub(super) policies_only: bool,
+    /// See [`Incoming::sealed`](super::intake::Incoming::sealed).
+    pub(super) sealed: bool,
+}
+
+impl Sender<'_> {
+    /// A message without what it may not state of its sender: who it is, and idempotency keys of other sources.
+    pub(super) fn believed<'m>(&self, message: InMessage<'m>) -> InMessage<'m> {
+        if self.sealed {
+            return message;
+        }
+        InMessage {
+            by: None,
+            idempotency: message.idempotency.map(|key| key.of_source(self.source)),
+            ..message
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -81,6 +100,9 @@ fn one<'m>(
     let statement = parse_statement(raw, Some(sender.source), by).map_err(|error| error.to_string())?;
     if sender.policies_only && !statement.fact.is_policy() {
         return Err("not-a-policy".to_owned());
+    }
+    if !sender.sealed && !sender.policies_only && statement.fact.is_rule() {
+        return Err(format!("{NOT_ALLOWED}: {} is a kind of rules", statement.fact.kind()));
     }
     names::check(&statement.fact).map_err(|flaw| FactError::from(flaw).to_string())?;
     check::statement(ahead, &statement)?;

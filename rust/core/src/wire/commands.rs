@@ -17,10 +17,12 @@ use crate::wire::facts::{QuantityLine, QuantityLines, located, names};
 mod fast_path;
 mod flaws;
 mod incoming;
+mod rights;
 mod split;
 
 use flaws::Field;
 pub use incoming::{ATOMIC_FACTS_MAX, InMessage, POLICY_SOURCE, parse_in_message, split_facts};
+pub use rights::{Lack, Rights, first_beyond};
 pub use split::split_batch;
 
 /// One line of a PUT, in the unit it names.

@@ -17,6 +17,7 @@ mod parse;
 mod policies;
 mod requests;
 mod reservations;
+pub(crate) mod rights;
 mod shapes;
 mod stock;
 pub(crate) mod take;

@@ -59,6 +59,7 @@ impl Node {
             sequence: self.in_sequence,
             subject: "hf.main.in.erp.acme",
             payload: payload.as_bytes(),
+            sealed: true,
         };
         let lead = self.engine.position().lead_ms;
         let decision = self.engine.decide(self.now_ms, lead, &[], &[message]).unwrap();

@@ -1,6 +1,7 @@
 //! A message judged as a whole is judged as if its facts came one by one; trial, atomic and plain messages agree.
 
 mod names;
+mod senders;
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -32,6 +33,7 @@ impl Talk {
             sequence: self.in_sequence,
             subject: &subject,
             payload: payload.as_bytes(),
+            sealed: true,
         };
         let decision = self.engine.decide(NOW_MS, 0, &[], &[incoming]).unwrap();
         if decision.message.is_some() {
@@ -344,6 +346,7 @@ fn a_message_on_a_subject_of_no_family_is_dead_and_says_why() {
             sequence: talk.in_sequence,
             subject,
             payload: message.as_bytes(),
+            sealed: true,
         };
         let decision = talk.engine.decide(NOW_MS, 0, &[], &[incoming]).unwrap();
         assert_eq!(decision.dead.len(), 1, "{subject}");

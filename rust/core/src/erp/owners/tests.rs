@@ -92,6 +92,7 @@ fn levels_acks_and_the_hand_over_in_one_body_leave_no_dip() {
             sequence: 100,
             subject: "hf.main.in.erp.wms",
             payload: payload.as_bytes(),
+            sealed: true,
         };
         let decision = world.decide(&[], &[message]);
         assert!(

@@ -152,6 +152,7 @@ impl Process {
                 sequence,
                 subject: &subject,
                 payload: payload.as_bytes(),
+                sealed: true,
             })
             .collect();
         self.in_sequence += incoming.len() as u64;

@@ -58,6 +58,18 @@ pub(crate) struct InKey {
     request: u128,
 }
 
+impl InKey {
+    /// The key as one of this source alone, whatever another source names its own.
+    pub(crate) fn of_source(self, source: &str) -> Self {
+        let own = |key: u128| hash(&[b"source", source.as_bytes(), &key.to_le_bytes()]);
+        InKey {
+            root: own(self.root),
+            key: own(self.key),
+            request: self.request,
+        }
+    }
+}
+
 fn hexadecimal<'de, D: serde::Deserializer<'de>>(from: D) -> Result<u128, D::Error> {
     use serde::de::Error;
     let digits = one::<_, Name<'_>>(from)?;

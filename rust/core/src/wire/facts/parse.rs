@@ -97,7 +97,7 @@ const NAME_A_SOURCE: [&str; 3] = ["freshness", "source.reset", "ownership"];
 pub(super) const SENDER_KEY: &str = "from";
 
 /// Finds the kind: at once where it is the first member, as in everything we write ourselves.
-fn kind_of(raw: &str) -> Result<Text<'_>, FactError> {
+pub(super) fn kind_of(raw: &str) -> Result<Text<'_>, FactError> {
     #[derive(Deserialize)]
     struct OnlyKind<'a> {
         #[serde(borrow, default)]

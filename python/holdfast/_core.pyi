@@ -96,9 +96,10 @@ class Engine:
         """
         The pending message is stored at `sequence`. Raises `GapError`, `PendingError`.
         """
-    def decide(self, /, now_ms: "int", lead_ms: "int", commands: "Sequence[tuple[str, str, bytes, tuple[str, ...] | None, str | None] | tuple[str, str, bytes, tuple[str, ...] | None, str | None, str | None]]", incoming: "list[tuple[int, str, bytes]]") -> "Decision":
+    def decide(self, /, now_ms: "int", lead_ms: "int", commands: "Sequence[tuple[str, str, bytes, tuple[str, ...] | None, str | None] | tuple[str, str, bytes, tuple[str, ...] | None, str | None, str | None]]", incoming: "Sequence[tuple[int, str, bytes] | tuple[int, str, bytes, bool]]") -> "Decision":
         """
         Decides incoming facts, then commands, until the batch is full; changes the state ahead of LOG. Raises `PendingError`.
+        An incoming message is `(IN sequence, subject, payload)`, and perhaps whether a gateway sealed it; without that, yes.
         """
     def digest(self, /) -> str:
         """
@@ -215,6 +216,12 @@ class Engine:
         Whether a batch without facts is needed because the day changed.
         """
 
+def first_beyond(messages: "Sequence[bytes]", policies: "bool", locations: "frozenset[str] | None") -> "tuple[int, str, str] | None":
+    """
+    The first fact of a body's IN messages that its sender may not send: `(index, right, what)`, `right` being `policies`,
+    `location` or `locations`. `locations`: those that the sender may speak of; None: all.
+    """
+
 def split_batch(body: bytes) -> list[tuple[str, bytes]]:
     """
     `(id, PUT body)` for each request of a POST /v1/reservations:batch. Raises `RequestError`.
@@ -261,5 +268,5 @@ class PendingError(LogError):
     A batch is pending, or none is where one should be.
     """
 
-__all__ = ['Decision', 'Engine', 'GapError', 'HoldfastError', 'LogError', 'PendingError', 'RequestError', 'SnapshotError', 'build_profile', 'debug_build', 'split_batch', 'split_facts', 'well_formed']
+__all__ = ['Decision', 'Engine', 'GapError', 'HoldfastError', 'LogError', 'PendingError', 'RequestError', 'SnapshotError', 'build_profile', 'debug_build', 'first_beyond', 'split_batch', 'split_facts', 'well_formed']
 

@@ -14,6 +14,8 @@ from typing import Any, TextIO, cast
 import orjson
 import structlog
 
+from holdfast.visible import visible
+
 _SECRET = re.compile(r"(hf_[a-z2-9]{10}_)[A-Za-z0-9_-]+|((?:nats|tls)://[^:@/\s]*:)[^@/\s]+(?=@)")
 _BARE = re.compile(r"[!#-<>-~]+")
 _SECRET_NAMES = frozenset({"authorization", "password", "secret", "token"})
@@ -88,4 +90,4 @@ def _plain(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> str:
     bare = {key: isinstance(value, str) and _BARE.fullmatch(value) for key, value in event.items()}
     fields = " ".join(f"{key}={value if bare[key] else _dump(value)}" for key, value in event.items())
     name = name if name.isprintable() else _dump(name)
-    return f"{moment[11:19]}Z {level} {name} {fields}".rstrip() + (f"\n{trace}" if trace else "")
+    return visible(f"{moment[11:19]}Z {level} {name} {fields}".rstrip() + (f"\n{trace}" if trace else ""))

@@ -89,7 +89,7 @@ def test_machines_get_one_document(keys: Keys) -> None:
 
 def test_a_list_for_people_names_each_key(keys: Keys) -> None:
     keys("add", "shop", "--operations", "read")
-    keys("add", "erp", "--operations", "facts")
+    keys("add", "erp", "--operations", "facts", "--source", "acme")
     keys("revoke", "erp")
     status, out, _ = keys("list")
     assert status == 0
@@ -157,11 +157,52 @@ def test_rotating_gives_a_new_secret_and_ends_the_old_one_later(tmp_path: Path, 
     assert found(tmp_path, newest.strip()).ends_at == float("inf")
 
 
+def test_who_sends_facts_says_in_whose_name(tmp_path: Path, keys: Keys) -> None:
+    status, _, err = keys("add", "erp", "--operations", "facts")
+    assert (status, (tmp_path / "store").exists()) == (2, False)
+    assert "--source" in err
+    _, out, _ = keys("add", "pos", "--operations", "facts", "--source", "pos", "till", "--location", "store-7")
+    key = found(tmp_path, out.strip())
+    assert (key.sources, key.locations) == ({"pos", "till"}, {"store-7"})
+    _, listed, _ = keys("list")
+    assert "pos till" in listed
+    assert "store-7" in listed
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        (("--operations", "read", "--source", "acme"), "facts"),
+        (("--operations", "read", "--location", "W1"), "facts"),
+        (("--operations", "facts", "policies", "--source", "acme", "--location", "W1"), "all locations"),
+        (("--operations", "facts", "--source", "a.b"), "letters"),
+        (("--operations", "facts", "--source", "acme", "--channels", "web"), "all channels"),
+    ],
+)
+def test_bounds_that_bind_nothing_are_refused(tmp_path: Path, keys: Keys, options: tuple[str, ...], why: str) -> None:
+    status, _, err = keys("add", "one", *options)
+    assert (status, (tmp_path / "store").exists()) == (2, False)
+    assert why in err
+
+
+def test_a_key_gets_other_rights_and_keeps_its_secret(tmp_path: Path, keys: Keys) -> None:
+    _, out, _ = keys("add", "erp", "--operations", "facts", "--source", "*")
+    status, said, _ = keys("change", "erp", "--source", "acme", "--rate-per-s", "7")
+    assert (status, "sources acme" in said) == (0, True)
+    key = found(tmp_path, out.strip())
+    assert key.sources == {"acme"}
+    assert keys("change", "erp")[0] == 2
+    assert keys("change", "nobody", "--source", "acme")[0] == 2
+    keys("change", "erp", "--operations", "read")
+    key = found(tmp_path, out.strip())
+    assert (key.operations, key.sources) == ({Operation.READ}, None)
+
+
 def test_a_damaged_file_is_not_overwritten(tmp_path: Path, keys: Keys) -> None:
     keys("add", "shop", "--operations", "read")
     file = tmp_path / "store" / "keys.json"
     file.write_text("{")
-    status, _, err = keys("add", "erp", "--operations", "facts")
+    status, _, err = keys("add", "erp", "--operations", "facts", "--source", "acme")
     assert status == 2
     assert "restore" in err
     assert file.read_text() == "{"

@@ -21,6 +21,7 @@ COMPLETE: dict[str, list[str]] = {
     "demo": [],
     "serve": ["--data", "NEW", "--auth", "off", "--port", "0"],
     "keys add": ["shop", "--data", "NEW"],
+    "keys change": ["shop", "--source", "acme", "--data", "EMPTY"],
     "keys list": ["--data", "EMPTY"],
     "keys revoke": ["shop", "--data", "EMPTY"],
     "keys rotate": ["shop", "--data", "EMPTY"],

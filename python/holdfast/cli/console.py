@@ -7,14 +7,18 @@ else there; an expected failure is a CouldNotRunError with what to do next, neve
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import orjson
 from cyclopts import Parameter, Token
-from rich.console import Console, RenderableType
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.segment import Segment
+from rich.text import Text
+
+from holdfast.visible import visible
 
 DONE, FOUND_WRONG, COULD_NOT_RUN, INTERRUPTED = 0, 1, 2, 130
 
@@ -36,8 +40,29 @@ PATH = Parameter(converter=_path_of)
 UNBROKEN = 100_000
 """Columns that no table reaches."""
 
-results = Console(highlight=False, soft_wrap=True)
-remarks = Console(stderr=True, highlight=False, soft_wrap=True)
+
+class PlainConsole(Console):
+    """Prints text as it is: nothing in it is markup, and what a terminal would act on is shown as an escape.
+
+    Names come from everybody who may send facts. Styles are given beside the text, never in it.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(markup=False, emoji=False, highlight=False, **options)
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """See Console. Escaped here, a cell is as wide as what is shown."""
+        return super().render_str(visible(text), **options)
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """See Console. Whatever made the text, no part of it but the console's own codes moves the cursor."""
+        for segment in super().render(renderable, options):
+            text, style, control = segment
+            yield segment if control or text.isprintable() else Segment(visible(text), style, control)
+
+
+results = PlainConsole(soft_wrap=True)
+remarks = PlainConsole(stderr=True, soft_wrap=True)
 
 
 class CouldNotRunError(Exception):
@@ -75,23 +100,23 @@ def usable_directory(directory: Path) -> None:
 def write_json(value: Any) -> None:
     """Writes the result as JSON."""
     text = orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS)
-    results.file.write(text.decode())
+    results.file.write(visible(text.decode()))
     results.file.flush()
 
 
 def print_whole(part: RenderableType) -> None:
     """Prints a table. Its lines are broken for a terminal only: what reads a pipe wants an entry on one line."""
-    console = results if results.is_terminal else Console(file=results.file, highlight=False, width=UNBROKEN)
+    console = results if results.is_terminal else PlainConsole(file=results.file, width=UNBROKEN)
     console.print(part)
 
 
 def progress(unit: str) -> Progress:
     """A live line on stderr: done of total, rate, time left. Where stderr is not a terminal it writes nothing."""
     return Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn(unit),
+        TextColumn(unit, markup=False),
         TextColumn("{task.fields[rate]}"),
         TimeElapsedColumn(),
         TextColumn("left"),

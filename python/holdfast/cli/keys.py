@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from cyclopts import App, Parameter
@@ -20,23 +20,23 @@ from holdfast.cli.console import (
     CouldNotRunError,
     Json,
     existing_directory,
+    print_whole,
     remarks,
     results,
     usable_directory,
     write_json,
 )
 from holdfast.cli.settings_options import Data, settings_from, text_of
-from holdfast.gateway.keyring import (
+from holdfast.gateway.key_file import (
     DURATION_S_MAX,
     OPERATION_MEANINGS,
     RATE_PER_S_MAX,
     RATE_PER_S_MIN,
     KeyringError,
-    KeyStore,
     Operation,
     StoredKey,
-    checked_choice,
 )
+from holdfast.gateway.key_store import KeyStore, Names, Rights, check_name
 
 _MEANINGS = "; ".join(f"{operation}: {meaning}" for operation, meaning in OPERATION_MEANINGS.items())
 SHOP = (Operation.READ, Operation.RESERVE, Operation.ORDER)
@@ -55,6 +55,31 @@ Channels = Annotated[
     list[str] | None,
     Parameter(consume_multiple=True, negative="", help="The channels that the key is for; without it, all."),
 ]
+Sources = Annotated[
+    list[str] | None,
+    Parameter(
+        name="--source",
+        consume_multiple=True,
+        negative="",
+        help="In whose name the key may send facts, such as `acme`; `*` for every source. A key with `facts` needs it.",
+    ),
+]
+Locations = Annotated[
+    list[str] | None,
+    Parameter(
+        name="--location",
+        consume_multiple=True,
+        negative="",
+        help="The locations that its facts may be about; without it, all. For the key of one store or warehouse.",
+    ),
+]
+Rate = Annotated[
+    float | None,
+    Parameter(
+        help=f"Most requests a second, {RATE_PER_S_MIN} to {RATE_PER_S_MAX:,.0f}; beyond: 429. Each reservation of a "
+        "batch, fact of a body and SKU of a list counts. No limit without."
+    ),
+]
 Expires = Annotated[
     str | None, Parameter(help="When it ends: a time such as 2027-01-31T00:00:00Z, or a duration such as 90d.")
 ]
@@ -70,31 +95,77 @@ def add(
     data: Data = None,
     operations: Operations = None,
     channels: Channels = None,
+    source: Sources = None,
+    location: Locations = None,
     expires: Expires = None,
-    rate_per_s: Annotated[
-        float | None,
-        Parameter(
-            help=f"Most requests a second, {RATE_PER_S_MIN} to {RATE_PER_S_MAX:,.0f}; beyond: 429. No limit without."
-        ),
-    ] = None,
+    rate_per_s: Rate = None,
     json: Json = False,
 ) -> int:
     """Make a key and print its secret, which is not shown again.
 
     ```
     holdfast keys add shop-fr --operations read reserve order --channels web --data DIR
-    holdfast keys add erp --operations facts --expires 365d --data DIR
+    holdfast keys add erp --operations facts --source acme --expires 365d --data DIR
+    holdfast keys add store-7 --operations facts --source pos --location store-7 --data DIR
     ```
     """
     ends = _moment(expires) if expires is not None else None
-    chosen, names = _operations(operations or list(SHOP)), _channels(channels)
+    chosen = _operations(operations or list(SHOP))
+    if source is None and Operation.FACTS in chosen and "all" not in (operations or ()):
+        raise CouldNotRunError(
+            "a key that sends facts needs the sources in whose name it sends",
+            "Name them with --source, as in its bodies and subjects; --source '*' allows every source.",
+        )
+    rights = Rights(chosen, _names(channels), _names(source), _names(location), ends, rate_per_s)
     directory = _directory(data)
     with _could_not_run():
-        checked_choice(name, chosen, names, ends, rate_per_s)
+        check_name(name)
+        rights = rights.checked()
         usable_directory(directory)
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        key, token = KeyStore(directory).add(name, chosen, names, expires=ends, rate_per_s=rate_per_s)
+        key, token = KeyStore(directory).add(name, **rights.stored())
     return _show_new(key, token, as_json=json)
+
+
+@app.command
+def change(
+    which: Which,
+    /,
+    *,
+    data: Data = None,
+    operations: Operations = None,
+    channels: Channels = None,
+    source: Sources = None,
+    location: Locations = None,
+    expires: Expires = None,
+    rate_per_s: Rate = None,
+    json: Json = False,
+) -> int:
+    """Give a key other rights. Its secret stays; what no option names stays, too.
+
+    ```
+    holdfast keys change erp --source acme --data DIR
+    holdfast keys change erp --operations facts policies --source acme --data DIR
+    ```
+    """
+    given: dict[str, Any] = {
+        "operations": None if operations is None else _operations(operations),
+        "channels": None if channels is None else _names(channels),
+        "sources": None if source is None else _names(source),
+        "locations": None if location is None else _names(location),
+        "expires": None if expires is None else _moment(expires),
+        "rate_per_s": rate_per_s,
+    }
+    changes = {name: value for name, value in given.items() if value is not None}
+    if not changes:
+        raise CouldNotRunError("nothing to change", "Name what the key may do from now on; see --help.")
+    with _could_not_run():
+        key = KeyStore(existing_directory(_directory(data))).change(which, changes)
+    if json:
+        write_json(_described(key, datetime.now(UTC)))
+    else:
+        results.print(f"{key.id} {key.name}: {_rights_of(key)}", markup=False)
+    return DONE
 
 
 @app.command(name="list")
@@ -107,7 +178,7 @@ def list_keys(*, data: Data = None, json: Json = False) -> int:
     if json:
         write_json([_described(key, now) for key in keys])
         return DONE
-    table = Table("id", "name", "state", "operations", "channels", "made", "ends")
+    table = Table("id", "name", "state", "operations", "channels", "sources", "locations", "rate", "made", "ends")
     for key in keys:
         ends = key.revoked or key.expires
         table.add_row(
@@ -115,11 +186,13 @@ def list_keys(*, data: Data = None, json: Json = False) -> int:
             key.name,
             key.state(now),
             " ".join(key.operations),
-            key.channels if isinstance(key.channels, str) else " ".join(key.channels),
+            _listed(key.channels),
+            *((_listed(key.sources), _listed(key.locations)) if Operation.FACTS in key.operations else ("", "")),
+            f"{key.rate_per_s:g}/s" if key.rate_per_s is not None else "",
             f"{key.created:%Y-%m-%d %H:%M}",
             f"{ends:%Y-%m-%d %H:%M}" if ends is not None else "",
         )
-    results.print(table)
+    print_whole(table)
     if not keys:
         remarks.print(
             f"No keys yet. Make one: holdfast keys add NAME --operations all --data {directory}", markup=False
@@ -187,7 +260,18 @@ def _operations(given: Sequence[str]) -> list[Operation]:
         raise CouldNotRunError(f"{error}", f"The operations are: {', '.join(Operation)}, or all.") from error
 
 
-def _channels(given: list[str] | None) -> str | list[str]:
+def _listed(names: Names) -> str:
+    return names if isinstance(names, str) else " ".join(names)
+
+
+def _rights_of(key: StoredKey) -> str:
+    said = f"{' '.join(key.operations)}; channels {_listed(key.channels)}"
+    if Operation.FACTS in key.operations:
+        said += f"; sources {_listed(key.sources)}; locations {_listed(key.locations)}"
+    return said
+
+
+def _names(given: list[str] | None) -> Names:
     names = [name for part in given or ["*"] for name in part.split(",") if name]
     return "*" if "*" in names else names
 
@@ -218,7 +302,8 @@ def _duration(text: str) -> timedelta | None:
 def _described(key: StoredKey, now: datetime) -> dict[str, object]:
     shown: dict[str, object] = msgspec.to_builtins(key)
     del shown["secret_sha256"]
-    return {**shown, "channels": key.channels, "state": key.state(now)}
+    bounds = {"channels": key.channels, "sources": key.sources, "locations": key.locations}
+    return {**shown, **bounds, "state": key.state(now)}
 
 
 def _show_new(key: StoredKey, token: str, *, as_json: bool) -> int:

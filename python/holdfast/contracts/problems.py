@@ -161,6 +161,8 @@ class Problem(Answer, frozen=True, kw_only=True):
     order_ref: str | UnsetType = UNSET
     operation: str | UnsetType = UNSET
     channel: str | UnsetType = UNSET
+    source: str | UnsetType = UNSET
+    location: str | UnsetType = UNSET
     sku: str | UnsetType = UNSET
     incident: str | UnsetType = UNSET
     accepted: int | UnsetType = UNSET

@@ -22,13 +22,12 @@ from holdfast.gateway.gate import Gate
 from holdfast.gateway.idempotency import HEADER, parse_key
 from holdfast.gateway.keyring import Key
 from holdfast.gateway.queries import MIN_SEQUENCE, min_sequence
-from holdfast.gateway.refusals import Refusal, effective_problem, overloaded
+from holdfast.gateway.refusals import Refusal, effective_problem, overloaded, rate_limited
 from holdfast.gateway.replies import Reply
 from holdfast.gateway.router import Route, Router
 from holdfast.protocol.errors import Unavailable
 from holdfast.settings import GatewaySettings
 
-RATE_BURST_S = 1.0
 Reach: TypeAlias = Callable[[int], Awaitable[None]]
 
 log = structlog.get_logger()
@@ -109,8 +108,8 @@ class Dispatcher:
             key = admitted if type(admitted) is Key else await admitted  # type: ignore[misc]
             if route.operation not in key.operations:
                 raise _operation_missing(route.operation, key)
-            if key.spacing_s:
-                _within_rate(key)
+            if key.pace is not None and not key.pace.admit(1):
+                raise rate_limited(key.pace.wait_s())
         else:
             self._screen(request)
             key = NOBODY
@@ -158,12 +157,3 @@ def _operation_missing(operation: str, key: Key) -> Refusal:
         "operator of the gateway makes one (`holdfast keys add`)."
     )
     return Refusal("forbidden", detail, operation=str(operation))
-
-
-def _within_rate(key: Key) -> None:
-    now = perf_counter()
-    due_at = max(key.due_at, now)
-    if due_at - now > RATE_BURST_S:
-        wait_s = int(due_at - now - RATE_BURST_S) + 1
-        raise Refusal("rate-limited", headers=b"Retry-After: %d\r\n" % wait_s)
-    key.due_at = due_at + key.spacing_s

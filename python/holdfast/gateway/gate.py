@@ -57,9 +57,10 @@ class KeyGate:
 
     def admit(self, request: web.BaseRequest) -> Key | Awaitable[Key]:
         """See Gate. A token that is not known yet may be new: the file is read again before it is refused."""
-        header = request.headers.get(AUTHORIZATION)
-        if header is None:
-            raise Refusal("unauthenticated", headers=CHALLENGE)
+        given = request.headers.getall(AUTHORIZATION, ())
+        if len(given) != 1:
+            raise _not_one(len(given))
+        header = given[0]
         key = self._verified.get(header)
         if key is None:
             return self._verify(header)
@@ -119,6 +120,12 @@ class KeyGate:
         while True:
             await asyncio.sleep(RELOAD_S)
             await self.reload()
+
+
+def _not_one(given: int) -> Refusal:
+    if given:
+        return Refusal("malformed-request", "Send the header Authorization once.")
+    return Refusal("unauthenticated", headers=CHALLENGE)
 
 
 def _ended() -> Refusal:

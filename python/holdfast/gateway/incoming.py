@@ -11,10 +11,10 @@ from typing import Any
 import msgspec
 import orjson
 
-from holdfast._core import Engine, split_facts
+from holdfast._core import Engine, first_beyond, split_facts
 from holdfast.gateway.counters import Counters
 from holdfast.gateway.idempotency import CONFLICT_REASON
-from holdfast.gateway.keyring import Key
+from holdfast.gateway.keyring import Key, Operation
 from holdfast.gateway.ports import Answer, Family, Node
 from holdfast.gateway.queries import fields
 from holdfast.gateway.refusals import Refusal, invalid
@@ -28,6 +28,10 @@ POLICY_SOURCE = "policy"
 ALL_REJECTED = "Every fact was rejected, and nothing was taken. Correct what `errors` lists and send the request again."
 ERRORS_MAX = 100
 """Entries of `errors`; `rejected` has every fact."""
+
+
+class _Counted(msgspec.Struct):
+    facts: list[msgspec.Raw]
 
 
 def receive(node: Node, settings: GatewaySettings, counters: Counters, family: Family) -> CommandHandler:
@@ -45,6 +49,9 @@ def receive(node: Node, settings: GatewaySettings, counters: Counters, family: F
         source, messages = split_facts(body, message_bytes_max, key.id, name)
         if (source == POLICY_SOURCE) != (family == "policy"):
             raise invalid("source", "is missing" if source == POLICY_SOURCE else "is unknown")
+        check_rights(source, messages, key, policies=family == "policy" or Operation.POLICIES in key.operations)
+        if key.pace is not None:  # it was counted as one when it came; each fact counts
+            key.pace.charge(len(msgspec.json.decode(body, type=_Counted).facts) - 1)
         if dry_run == "true":
             return await node.read(lambda engine, _: (200, _tried(engine, source, family == "policy", messages)))
         outcome = await node.facts(family, source, messages, "received" if wait == "received" else "log")
@@ -57,6 +64,36 @@ def receive(node: Node, settings: GatewaySettings, counters: Counters, family: F
         return 202, orjson.dumps(_answer(outcome)), outcome.sequence if wait == "log" else 0
 
     return handle
+
+
+def check_rights(source: str, messages: list[bytes], key: Key, *, policies: bool) -> None:
+    """That the key may say this in this name. Raises Refusal 403, which names what it lacks."""
+    if source != POLICY_SOURCE and key.sources is not None and source not in key.sources:
+        detail = (
+            f"This key may not send facts in the name of {source!r}. Use a key of that source; the operator of the "
+            "gateway makes one (`holdfast keys add`), or changes this one (`holdfast keys change`)."
+        )
+        raise Refusal("forbidden", detail, source=source)
+    if policies and key.locations is None:
+        return
+    beyond = first_beyond(messages, policies, key.locations)
+    if beyond is None:
+        return
+    index, lack, what = beyond
+    if lack == "policies":
+        detail = (
+            f"facts[{index}] is of the kind {what!r}, which needs a key with the operation `policies`. Use one "
+            "that has it; the operator of the gateway makes one (`holdfast keys add`)."
+        )
+        raise Refusal("forbidden", detail, operation=str(Operation.POLICIES))
+    if lack == "location":
+        detail = f"facts[{index}] is about the location {what!r}, which is not among this key's. Use a key that may."
+        raise Refusal("forbidden", detail, location=what)
+    detail = (
+        f"facts[{index}], of the kind {what!r}, names no location, so it may concern any; this key is for some "
+        "locations. Name the location in each line, or use a key for all."
+    )
+    raise Refusal("forbidden", detail)
 
 
 def _answer(outcome: FactsOutcome) -> dict[str, Any]:

@@ -39,6 +39,11 @@ def overloaded(detail: str, *, retry_after_s: int, close: bool = False) -> Refus
     )
 
 
+def rate_limited(wait_s: float) -> Refusal:
+    """429 because the key has asked for more than its rate; it may ask again `wait_s` from now."""
+    return Refusal("rate-limited", headers=b"Retry-After: %d\r\n" % (int(wait_s) + 1))
+
+
 def effective_problem(problem: str, *, log_unwritable: bool) -> str:
     """While the log accepts no append nobody can lead: `log-unavailable` names the cause to remove."""
     return "log-unavailable" if problem == "no-leader" and log_unwritable else problem

@@ -25,6 +25,7 @@ from holdfast._core import Engine
 from holdfast.gateway.app import Gateway
 from holdfast.gateway.gate import KeyGate, LoopbackGate
 from holdfast.gateway.keyring import Keyring
+from holdfast.gateway.paces import SharedPaces
 from holdfast.nats.connection import endpoint_of
 from holdfast.nats.streams import Names
 from holdfast.node.bootstrap import Bootstrap
@@ -87,9 +88,11 @@ async def _serving(assignment: Assignment) -> AsyncIterator[Serving]:
     gate: KeyGate | LoopbackGate = LoopbackGate()
     keys = 0
     if assignment.auth:
-        gate = KeyGate(Keyring(directory))
+        gate = KeyGate(Keyring(directory, await asyncio.to_thread(SharedPaces, directory)))
         await gate.open()
         keys = gate.keyring.in_force()
+        if unbound := gate.keyring.of_any_source():
+            log.warning("keys_of_any_source", keys=unbound, detail="bind them: holdfast keys change ID --source NAME")
     scope = assignment.scope
     bootstrap = Bootstrap(
         directory,

@@ -90,7 +90,10 @@ def _many(node: Node) -> Handler:
         def call(engine: Engine, as_of: bytes) -> tuple[int, bytes]:
             return engine.availabilities(body, channels, as_of)
 
-        return read_now(call) or await read(call)
+        answer = read_now(call) or await read(call)
+        if key.pace is not None:  # it was counted as one when it came; each SKU counts
+            key.pace.charge(max(0, answer[1].count(b'{"sku":') - 1))
+        return answer
 
     return many
 

@@ -31,7 +31,7 @@ pub struct Incoming<'a> {
     pub subject: &'a str,
     pub payload: &'a [u8],
     /// A gateway sent it, and has checked what its sender may say: only then what the message states of the sender is
-    /// believed (`by`, the idempotency key), and kinds that need a right of their own are taken from any subject.
+    /// believed (`by`, the idempotency key), and kinds that need a separate right are taken from any subject.
     pub sealed: bool,
 }
 

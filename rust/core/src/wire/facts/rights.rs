@@ -1,7 +1,7 @@
 //! What a fact reaches: whether its kind needs the right to set rules, and which locations it is about.
 //!
 //! In: a fact, or the word of its kind. Out: what a sender must be allowed. Always: items and locations, the master data of
-//! an ERP, need no right of their own; every other policy kind does.
+//! an ERP, need no separate right; every other policy kind does.
 
 use super::parse::kind_of;
 use super::{Fact, Text};

@@ -1,4 +1,4 @@
-//! Who says it: what came over NATS by a source's own subject, without a gateway's seal, speaks for that source alone.
+//! Who sent it: what came over NATS by a source's own subject, without a gateway's seal, counts for that source alone.
 
 use proptest::prelude::*;
 use serde_json::{Value, json};

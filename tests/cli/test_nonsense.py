@@ -44,6 +44,9 @@ COMPLETE: dict[str, list[str]] = {
     "get sku": ["MUG"],
     "handover": ["PAR", "--to", "wms"],
     "nats-context": ["--data", "USED", "--output", "NEW"],
+    "nats-user add": ["operator-anna", "--data", "USED"],
+    "nats-user list": ["--data", "USED"],
+    "nats-user remove": ["operator-anna", "--data", "USED"],
     "cluster": ["--data", "NEW"],
 }
 URLS = [
@@ -116,13 +119,20 @@ NONSENSE: dict[str, list[str]] = {
     "--invoice-column": ["nonsense"],
     "--sku-column": ["nonsense"],
     "--quantity-column": ["nonsense"],
+    "--user": ["", "erp", "erp.", "erp.a b", "ERP.acme", "gateway", "../operator", "operator.x", "x" * 65, "caf\u00e9"],
     "--workers": [*NUMBERS, "0", "65"],
 }
 # By verb, where an option means something else.
 OF_VERB: dict[tuple[str, str], list[str]] = {
     ("config check", "--config"): ["", "missing.csv", "EMPTY", "FILE/below"],
-    **{(verb, "--data"): NEW_DIRECTORIES for verb in ("serve", "demo", "cluster", "rehearse", "keys add")},
-    **{(verb, "--data"): DIRECTORIES for verb in ("keys list", "keys revoke", "keys rotate")},
+    **{
+        (verb, "--data"): NEW_DIRECTORIES
+        for verb in ("serve", "demo", "cluster", "rehearse", "keys add", "nats-user add")
+    },
+    **{
+        (verb, "--data"): DIRECTORIES
+        for verb in ("keys list", "keys revoke", "keys rotate", "nats-user list", "nats-user remove")
+    },
     **{
         (verb, "--data"): [*DIRECTORIES, "EMPTY"]
         for verb in (

@@ -42,7 +42,8 @@ async def test_every_command_of_the_page_works(nats_cli: Path, tmp_path: Path) -
         done = played(text, tmp_path, {"/var/lib/holdfast": str(served.directory / "store")})
         assert done.returncode == 0, done.stdout + done.stderr
         assert "HF_main_LOG" in done.stdout
-        assert "Holdfast-Reason: unknown-subject: nothing is read from hf.main.in.shop.acme" in done.stdout
+        assert "Holdfast-Subject: hf.main.in.erp.acme" in done.stdout
+        assert "stock.guess" in done.stdout
         answer = await ask(served.port, "GET", "/v1/availability/MUG?channel=web")
         assert answer.json["sellable"] == 15
 
@@ -57,10 +58,12 @@ def test_a_context_is_private_written_again_and_replaces_no_other(tmp_path: Path
         done = context(served, "--output", str(file))
         assert (done.returncode, done.stderr) == (0, "")
         found = json.loads(file.read_text())
-        assert found["password"] not in done.stdout, "the secret is in the file alone"
-        runtime = json.loads((served.directory / "store" / "nats" / "runtime.json").read_text())
-        assert (found["url"], found["user"]) == (f"nats://127.0.0.1:{runtime['port']}", runtime["user"])
-        assert found["password"] == runtime["password"]
+        nats = served.directory / "store" / "nats"
+        runtime = json.loads((nats / "runtime.json").read_text())
+        assert found["url"] == f"nats://127.0.0.1:{runtime['port']}"
+        assert found["nkey"] == str(nats / "users" / "operator.nk"), "never a gateway's"
+        assert found["inbox_prefix"] == "_INBOX_operator"
+        assert Path(found["nkey"]).read_text().strip() not in done.stdout + file.read_text()
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
         assert context(served, "--output", str(file)).returncode == 0, "its own context is renewed"
         for text in ('{"description": "production", "url": "nats://prod"}', "not JSON", "[]", ""):
@@ -73,6 +76,8 @@ def test_a_context_is_private_written_again_and_replaces_no_other(tmp_path: Path
         assert json.loads(file.read_text()) == found
         for name in ("../escape", "", ".hidden", "a b"):
             assert context(served, "--name", name).returncode == 2
+        for name in ("erp.acme", "gateway", "../operator", ""):
+            assert context(served, "--output", str(file), "--user", name).returncode == 2
     stopped = context(served, "--output", str(file))
     assert (stopped.returncode, stopped.stderr.count("\n")) == (2, 1)
     assert "no nats-server runs" in stopped.stderr
@@ -93,8 +98,40 @@ def test_servers_that_run_elsewhere_are_named_with_their_user_and_files(tmp_path
         "url": "tls://nats-1:4222,tls://nats-2:4222",
         "user": "operator",
         "password": "s/ecret",
+        "inbox_prefix": "_INBOX_operator",
         "ca": str(authority),
     }
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_reader_views_a_stream_on_a_terminal(nats_cli: Path, tmp_path: Path) -> None:
+    with serving(tmp_path) as served:
+        assert context(served, "--output", str(tmp_path / "reader.json"), "--user", "reader").returncode == 0
+        command = f"{nats_cli} --context {tmp_path / 'reader.json'} stream view HF_main_LOG"
+        done = subprocess.run(  # in a terminal: the tool views on nothing else
+            ["script", "--quiet", "--command", command, "/dev/null"], stdout=subprocess.PIPE, timeout=60, check=True
+        )
+        assert b'"kind":"lead"' in done.stdout
+        assert b"Reached apparent end of data" in done.stdout
+
+
+def test_users_are_made_listed_and_ended(tmp_path: Path) -> None:
+    data = ("--data", str(tmp_path / "data"))
+    added = holdfast("nats-user", "add", "erp.acme", *data)
+    file = tmp_path / "data" / "nats" / "users" / "erp.acme.nk"
+    assert (added.returncode, added.stdout.strip()) == (0, str(file))
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert file.read_text().strip() not in added.stdout + added.stderr
+    assert holdfast("nats-user", "add", "erp.acme", *data).returncode == 2, "it is there"
+    for name in ("erp", "erp.a.b", "../x", "policy", "gateway"):
+        refused = holdfast("nats-user", "add", name, *data)
+        assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
+    listed = json.loads(holdfast("nats-user", "list", "--json", *data).stdout)
+    assert [(one["name"], one["role"]) for one in listed] == [("erp.acme", "source")]
+    assert holdfast("nats-user", "remove", "erp.acme", *data).returncode == 0
+    assert holdfast("nats-user", "remove", "erp.acme", *data).returncode == 2
+    assert not file.exists()
 
 
 def test_the_port_can_be_one_that_stays(tmp_path: Path) -> None:

@@ -124,7 +124,7 @@ class Service:
             return self.nats
         runtime = runtime_of(self.directory)
         assert runtime is not None, "the log does not run"
-        return Endpoint((f"nats://127.0.0.1:{runtime.port}",), runtime.user, runtime.password)
+        return runtime.endpoint
 
     @contextlib.asynccontextmanager
     async def log(self) -> AsyncIterator[Connection]:

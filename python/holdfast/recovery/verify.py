@@ -82,7 +82,7 @@ async def endpoint_at(source: Path | Endpoint, settings: Settings) -> AsyncItera
         return
     runtime = await asyncio.to_thread(runtime_of, source)
     if runtime is not None:
-        yield Endpoint((f"nats://127.0.0.1:{runtime.port}",), runtime.user, runtime.password)
+        yield runtime.endpoint
         return
     if not (source / "nats" / "store").is_dir():
         raise StreamMismatchError(f"there is no log under {source}; give the directory that `serve --data` was given")

@@ -98,8 +98,7 @@ class LogSettings:
     )
 
     # What a NATS server must be.
-    server_version_min: tuple[int, int] = (2, 10)
-    server_version_replicas_min: tuple[int, int] = (2, 11)  # before: two fenced writers could both be acknowledged
+    server_version_min: tuple[int, int] = (2, 12)  # before: an acknowledgement could be made an API call
     server_version_wanted: tuple[int, int] = (2, 14)
 
     # The connection. Short pings find a dead server; reconnecting never gives up.

@@ -137,6 +137,7 @@ class Supervisor:
             child = Child(spec, self._plan.settings.supervisor, self._on_change, self._on_snapshot_tried)
             child.start()
             self._children.append(child)
+        viewing: asyncio.Task[None] | None = None
         stopping = asyncio.create_task(stop.wait())
         starting = asyncio.create_task(self._start_log())
         try:
@@ -146,9 +147,10 @@ class Supervisor:
             nats = starting.result()
             for child in self._children:
                 child.assign(self._assignment(child.spec.name, nats))
+            viewing = asyncio.create_task(self._serve_views(nats))
             return await self._until_over(stopping)
         finally:
-            await cancel_and_wait(stopping, starting)
+            await cancel_and_wait(stopping, starting, viewing)
 
     async def _start_log(self) -> str:
         """The address of NATS, with its secret."""
@@ -157,10 +159,16 @@ class Supervisor:
         # Only now: the NATS client that it imports takes longer to load than everything else here.
         from holdfast.nats_server.server import EmbeddedServer
 
-        self._server = EmbeddedServer(self._plan.directory, self._plan.settings.log)
+        self._server = EmbeddedServer(self._plan.directory, self._plan.settings.log, scope=self._plan.scope)
         self._server.watch(self._on_fault)
         await self._server.start()
         return self._server.url
+
+    async def _serve_views(self, nats: str) -> None:
+        """For people with the nats tool. Here, and not in a worker, so that many who ask stall nobody's checkout."""
+        from holdfast.nats_server.view_service import serve_views
+
+        await serve_views(nats, self._plan.scope, self._plan.settings.log)
 
     async def _until_over(self, stopping: asyncio.Task[bool]) -> str:
         ends: set[asyncio.Future[bool] | asyncio.Future[str]] = {stopping, self._no_start}

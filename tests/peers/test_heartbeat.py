@@ -242,7 +242,14 @@ def test_what_is_kept_of_others_is_bounded_and_forgotten() -> None:
 
 def test_an_unreadable_heartbeat_and_an_own_one_are_passed_over() -> None:
     one = Listener()
-    for payload in (b"", b"{}", b"[1]", b'{"node":1}', encode_peer_state(PeerState("n1", "b1", "leading", 1, 5))):
+    for payload in (
+        b"",
+        b"{}",
+        b"[1]",
+        b'{"node":1}',
+        b'{"node":"\xee"}',
+        encode_peer_state(PeerState("n1", "b1", "leading", 1, 5)),
+    ):
         assert one.heartbeats.receive(payload, 0.0, one.core, settled=True) is None
     assert one.heartbeats.peers == {}
 

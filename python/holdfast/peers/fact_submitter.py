@@ -108,7 +108,7 @@ class FactSubmitter:
         question = Taken(max(1, int(patience_s * 1000) - self._settings.forward_margin_ms), sequences)
         try:
             reply = decode_reply(await self._rpc.ask(subject, encode(question), patience_s))
-        except (LogError, msgspec.MsgspecError) as fault:
+        except (LogError, msgspec.MsgspecError, UnicodeDecodeError) as fault:
             raise self._unavailable("no-leader", "unknown") from fault
         if reply.problem == STILL_WAITING:
             raise TimeoutError

@@ -121,7 +121,7 @@ class Forwarder:
             log.info("not-forwarded", subject=subject, commands=len(commands), why=str(fault))
             self._unanswered(commands, received=False)
             return
-        except (UnreachableError, msgspec.MsgspecError) as fault:
+        except (UnreachableError, msgspec.MsgspecError, UnicodeDecodeError) as fault:
             log.warning("forward-unanswered", subject=subject, commands=len(commands), why=str(fault))
             self._unanswered(commands, received=True)
             return

@@ -127,7 +127,7 @@ class Heartbeats:
         """The state of another process; None when the payload is unreadable, not new, or this process's own."""
         try:
             state = decode_peer_state(payload)
-        except msgspec.MsgspecError as fault:
+        except (msgspec.MsgspecError, UnicodeDecodeError) as fault:
             log.warning("heartbeat-unreadable", why=str(fault))
             return None
         if state.boot == self._boot:

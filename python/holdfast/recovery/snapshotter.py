@@ -59,7 +59,7 @@ class Digests:
         """A heartbeat."""
         try:
             state = decode_peer_state(message.data)
-        except msgspec.MsgspecError as fault:
+        except (msgspec.MsgspecError, UnicodeDecodeError) as fault:
             log.warning("heartbeat-unreadable", why=str(fault))
             return
         for sequence, digest in state.digests:

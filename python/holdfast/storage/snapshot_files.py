@@ -76,7 +76,7 @@ def read_header(path: Path, bytes_max: int) -> SnapshotHeader:
             raise SnapshotUnreadableError(f"{path}: its header would be {length} bytes long")
         try:
             return _decode(file.read(length))
-        except msgspec.DecodeError as fault:
+        except (msgspec.DecodeError, UnicodeDecodeError) as fault:
             raise SnapshotUnreadableError(f"{path}: its header is damaged: {fault}") from fault
 
 

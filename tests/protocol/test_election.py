@@ -3,7 +3,7 @@
 from holdfast.protocol import messages as e
 from holdfast.protocol.log_types import Refusal
 from holdfast.settings import NodeSettings
-from tests.support.driver import BOUNDS, Driver, appended, holder, passing
+from tests.support.driver import BOUNDS, Driver, appended, holder, passing, peer
 from tests.support.fake_core import replayed
 from tests.support.neighbours import LeaseStore
 
@@ -167,14 +167,30 @@ def test_a_paused_leader_whose_append_was_under_way_is_fenced_and_says_so(leader
     append = leader.turn().one(e.Append)
     leader.mono_ms += 2 * TTL_MS
     someone_else_leads(leader)
-    repeated = leader.pass_ms(25).one(e.Append)
-    assert repeated == append
-    leader.handle(e.AppendRefused(append.append_id, Refusal.WRONG_SEQUENCE, ""))
+    read = leader.pass_ms(25).one(e.ReadMessage)
+    assert (read.sequence, leader.all_of(e.Append)) == (append.expected + 1, []), "it looks first"
     leader.handle(e.MessageRead(2, leader.log[1]))
     told = {command.waiter: reject.outcome for reject in leader.all_of(e.Reject) for command in reject.commands}
     assert told["r1"] is e.Outcome.NOT_DONE
     assert leader.protocol.core is None
     leader.one(e.Rebuild)
+
+
+def test_an_append_is_sent_again_after_a_break_of_the_lease_only_once_the_others_were_asked(leader: Driver) -> None:
+    """LOG lost all that a later leader wrote, and the place of this append is free again; b still holds it."""
+    leader.ask("r1", patience_ms=60_000)
+    append = leader.turn().one(e.Append)
+    leader.mono_ms += 2 * TTL_MS
+    leader.neighbours.peers = [peer(append.expected + 1, "c" * 64)]
+    assert appended(passing(leader, NodeSettings().append_deadline_ms)) == []
+    assert leader.role == "rebuilding", "without evidence it gives up at the deadline, as ever"
+
+
+def test_an_append_is_sent_again_after_a_break_of_the_lease_when_nobody_knows_better(leader: Driver) -> None:
+    leader.ask("r1", patience_ms=60_000)
+    append = leader.turn().one(e.Append)
+    leader.mono_ms += 2 * TTL_MS
+    assert appended(passing(leader, 2_000))[0] == append
 
 
 def test_a_leader_whose_lease_vanished_proves_by_a_new_epoch_that_nobody_led(leader: Driver) -> None:

@@ -30,6 +30,7 @@ class Election:
         self._revision = 0
         self._good_until_ms = 0
         self._since_ms = 0  # held since, or leading until
+        self.tenure = 0  # counts how often it was taken: within one, nobody else held it
         self._seen: Lease | None = None  # while not held: what the key holds
         self._seen_ms = 0
         self._dead: str | None = None  # a process that has ended; its hold on the key is read next
@@ -185,6 +186,7 @@ class Election:
         settings = self._settings
         if not self.held:
             self._since_ms = mono_ms
+            self.tenure += 1
         self.held = True
         self._seen = None
         self._take_ms = None
@@ -212,6 +214,7 @@ class Election:
         """Our put was stored, and its answer lost. The time is not known: renew at once."""
         if not self.held:
             self._since_ms = mono_ms
+            self.tenure += 1
         self.held = True
         self._doubt = False
         self._revision = revision

@@ -176,6 +176,7 @@ class Leader:
             began_ms=now_ms,
             deadline_ms=now_ms + settings.append_deadline_ms,
             lead_limit_ms=state.clocks.lead_ms + settings.lead_step_ms_max,
+            tenure=state.election.tenure,
             resend_ms=now_ms + settings.append_timeout_ms,
         )
         effects.append(e.Append(self.append_id, message, expected))
@@ -251,7 +252,24 @@ class Leader:
         if isinstance(step, Verdict):
             self.judge(pending, step, effects)
         elif step is not None:
-            effects.append(step)
+            effects.append(step if self.may_send_again(pending) else e.ReadMessage(pending.expected + 1))
+
+    def may_send_again(self, pending: PendingAppend) -> bool:
+        """Whether the append under way may be sent once more.
+
+        Its place may be free again because LOG lost its tail, with batches of a later leader. While the lease is held
+        without a break there is no later leader; after a break the others must have been asked, as for a claim.
+        """
+        state, mono_ms = self.state, self.state.clocks.mono_ms
+        if not state.election.good(mono_ms):
+            return False
+        return state.election.tenure == pending.tenure or state.quarantine.clear(mono_ms)
+
+    @property
+    def asks_peers(self) -> bool:
+        """Whether the append under way waits for what the other processes hold."""
+        pending = self.state.pending
+        return pending is not None and not pending.claim and self.state.election.tenure != pending.tenure
 
     def judge(self, pending: PendingAppend, verdict: Verdict, effects: list[Effect]) -> None:
         """Act on what is known about the append under way."""

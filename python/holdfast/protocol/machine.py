@@ -248,7 +248,8 @@ class Protocol:
         state.note_quarantine(effects)
         election.pursue(mono_ms, self._wants_lease(mono_ms), effects)
         follows = state.role in {Role.REBUILDING, Role.FOLLOWING} and not state.stopping
-        quarantine.pursue(mono_ms, state.core, candidate=follows and election.open(mono_ms), effects=effects)
+        asks = (follows and election.open(mono_ms)) or self.leader.asks_peers
+        quarantine.pursue(mono_ms, state.core, candidate=asks, effects=effects)
         self.leader.yield_if_due(effects)
         self.leader.claim_if_due(effects)
 

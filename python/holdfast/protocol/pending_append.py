@@ -36,6 +36,7 @@ class PendingAppend:
     began_ms: int
     deadline_ms: int
     lead_limit_ms: int
+    tenure: int  # of the lease, in which it was decided
     resend_ms: int
     commands: Sequence[Command] = ()
     answers: Sequence[tuple[int, bytes]] = ()

@@ -119,7 +119,7 @@ NONSENSE: dict[str, list[str]] = {
     "--invoice-column": ["nonsense"],
     "--sku-column": ["nonsense"],
     "--quantity-column": ["nonsense"],
-    "--user": ["", "erp", "erp.", "erp.a b", "ERP.acme", "gateway", "../operator", "operator.x", "x" * 65, "caf\u00e9"],
+    "--user": ["", "erp", "erp.", "erp.a b", "ERP.acme", "Gateway", "../operator", "operator.x", "x" * 65, "caf\u00e9"],
     "--workers": [*NUMBERS, "0", "65"],
 }
 # By verb, where an option means something else.

@@ -76,7 +76,11 @@ def test_a_context_is_private_written_again_and_replaces_no_other(tmp_path: Path
         assert json.loads(file.read_text()) == found
         for name in ("../escape", "", ".hidden", "a b"):
             assert context(served, "--name", name).returncode == 2
-        for name in ("erp.acme", "gateway", "../operator", ""):
+        assert context(served, "--output", str(tmp_path / "g.json"), "--user", "gateway").returncode == 0
+        seed = Path(json.loads((tmp_path / "g.json").read_text())["nkey"])
+        assert stat.S_IMODE(seed.stat().st_mode) == 0o600
+        assert seed.read_text().strip() == runtime["seed"]
+        for name in ("erp.acme", "gateways", "../operator", ""):
             assert context(served, "--output", str(file), "--user", name).returncode == 2
     stopped = context(served, "--output", str(file))
     assert (stopped.returncode, stopped.stderr.count("\n")) == (2, 1)

@@ -42,7 +42,8 @@ async def test_streams_are_made_as_designed_and_found_again(connection: Connecti
     assert incoming["subjects"] == ["hf.main.in.>"]
     assert incoming["max_msg_size"] == 512 * 1024
     assert incoming["deny_delete"] is True
-    assert incoming["duplicate_window"] == 600 * 10**9
+    assert incoming["duplicate_window"] == 120 * 10**9
+    assert (incoming["max_msgs_per_subject"], incoming["discard_new_per_subject"]) == (16_384, True)
     dead = (await connection.api("STREAM.INFO.HF_main_DLQ"))["config"]
     assert dead["deny_delete"] is False
     assert dead["max_age"] == 30 * 86_400 * 10**9

@@ -2,7 +2,7 @@
 
 In: a data directory whose gateway runs, or the --nats that `serve` was given. Out: a context file, 0600, and its use.
 Always: a context that this command did not write for the same directory is replaced only with --force; no secret is
-shown; it is never a gateway's.
+shown; a gateway's only when asked for.
 """
 
 import os
@@ -19,9 +19,11 @@ from holdfast.cli.console import DONE, PATH, CouldNotRunError, results
 from holdfast.cli.settings_options import Config, Data, Nats, TlsOptions, settings_of_data, text_of
 from holdfast.nats_server.accounts import Role, inbox_of
 from holdfast.nats_server.server import runtime_of
+from holdfast.nats_server.store import StoreDirectory
 from holdfast.nats_server.users import users_of
 from holdfast.settings.resolve import Resolved
 
+GATEWAY = "gateway"
 PRIVATE = 0o600
 NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,63}")
 
@@ -35,7 +37,7 @@ def nats_context(
         Path | None, PATH, Parameter(help="The file to write; default: NAME.json among the CLI's own contexts.")
     ] = None,
     user: Annotated[
-        str, Parameter(help="Of the own nats-server: operator, reader, or one that `holdfast nats-user add` made.")
+        str, Parameter(help="Of the own nats-server: operator, reader, one that `nats-user add` made, or gateway.")
     ] = Role.OPERATOR.value,
     force: Annotated[bool, Parameter(negative="", help="Replace a context that is something else.")] = False,
     tls: TlsOptions | None = None,
@@ -44,8 +46,8 @@ def nats_context(
     """Write a context for the official nats CLI, so that it reaches this log.
 
     An operator views every stream, sends policies and clears dead letters; a reader views; a source sends its own
-    facts. The port of the embedded nats-server is a new one after each start of `serve`, unless `log.server_port` says
-    which: run this again then.
+    facts; a gateway may do everything, such as editing a stream, until the next start of `serve`. The port of the
+    embedded nats-server is a new one after each start, unless `log.server_port` says which: run this again then.
 
     ```
     holdfast nats-context --data DIR
@@ -86,7 +88,7 @@ def _context(directory: Path, loaded: Resolved, user: str) -> dict[str, Any]:
             "Start `holdfast serve` there; or, where serve has --nats, give the same --nats here.",
         )
     try:
-        seed = users_of(directory).file(user)
+        seed = StoreDirectory(directory / "nats").gateway_file if user == GATEWAY else users_of(directory).file(user)
     except ValueError as fault:
         raise CouldNotRunError(str(fault), "") from fault
     if not seed.is_file():

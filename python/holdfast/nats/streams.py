@@ -115,6 +115,9 @@ def configurations(names: Names, settings: LogSettings) -> list[dict[str, Any]]:
             "duplicate_window": settings.in_duplicate_window_ms * _MS_IN_NS,
             "deny_delete": True,
             "allow_direct": False,
+            # A source that floods fills its own part. Without the second, what is older would be dropped for the new.
+            "max_msgs_per_subject": settings.in_messages_per_source_max,
+            "discard_new_per_subject": True,
         },
         common
         | {
@@ -150,7 +153,6 @@ _MUST_BE_OFF: dict[str, tuple[Any, ...]] = {
     "allow_msg_ttl": (None, False),
     "allow_msg_counter": (None, False),
     "allow_msg_schedules": (None, False),
-    "discard_new_per_subject": (None, False),
     "no_ack": (None, False),
     "sealed": (None, False),
     "mirror": (None,),
@@ -159,8 +161,8 @@ _MUST_BE_OFF: dict[str, tuple[Any, ...]] = {
     "subject_transform": (None,),
     "persist_mode": (None, "", "default"),
     "max_msgs": (None, -1, 0),
-    "max_msgs_per_subject": (None, -1, 0),
 }
+_NO_QUOTA = (None, -1, 0)
 
 
 def contradictions(wanted: dict[str, Any], found: dict[str, Any]) -> list[str]:
@@ -174,6 +176,13 @@ def contradictions(wanted: dict[str, Any], found: dict[str, Any]) -> list[str]:
     wrong += [
         f"{name} is {found[name]!r}, must be off" for name, off in _MUST_BE_OFF.items() if found.get(name) not in off
     ]
+    if has_quota(found) != bool(found.get("discard_new_per_subject")) or (
+        has_quota(found) and "max_msgs_per_subject" not in wanted
+    ):
+        wrong.append(
+            f"max_msgs_per_subject is {found.get('max_msgs_per_subject')!r} and discard_new_per_subject "
+            f"{found.get('discard_new_per_subject')!r}: both are for IN, and only together"
+        )
     if sorted(found.get("subjects") or []) != sorted(wanted["subjects"]):
         wrong.append(f"subjects are {found.get('subjects')}, must be {wanted['subjects']}")
     size = found.get("max_msg_size", -1)
@@ -182,6 +191,11 @@ def contradictions(wanted: dict[str, Any], found: dict[str, Any]) -> list[str]:
     if found.get("num_replicas", 1) < wanted["num_replicas"]:
         wrong.append(f"num_replicas is {found.get('num_replicas')}, must be at least {wanted['num_replicas']}")
     return wrong
+
+
+def has_quota(config: dict[str, Any]) -> bool:
+    """Whether a stream bounds the messages of each subject."""
+    return config.get("max_msgs_per_subject") not in _NO_QUOTA
 
 
 async def ensure_streams(connection: Connection, names: Names, settings: LogSettings, *, create: bool = True) -> None:
@@ -201,6 +215,8 @@ async def ensure_streams(connection: Connection, names: Names, settings: LogSett
             log.info("stream-made", stream=wanted["name"])
         elif sorted(found["subjects"]) == _subjects_before(names):
             found = await _widened(connection, wanted, found) if create else found | {"subjects": wanted["subjects"]}
+        if create and "max_msgs_per_subject" in wanted and not has_quota(found):
+            found = await _bounded(connection, wanted, found)
         wrong = contradictions(wanted, found)
         if wrong:
             raise StreamMismatchError(
@@ -235,6 +251,38 @@ async def _widened(connection: Connection, wanted: dict[str, Any], found: dict[s
     )["config"]
     log.info("stream-widened", stream=wanted["name"], subjects=changed["subjects"])
     return changed
+
+
+async def _bounded(connection: Connection, wanted: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:
+    """IN as an older version made it, with the bound of now for each source.
+
+    JetStream would delete what a subject has beyond the bound: while one has as much as half of it, IN stays as it is.
+    """
+    quota = wanted["max_msgs_per_subject"]
+    most = max((await messages_by_subject(connection, wanted["name"])).values(), default=0)
+    if most * 2 > quota:
+        log.warning("stream-not-bounded", stream=wanted["name"], most_of_one_source=most, bound=quota)
+        return found
+    changed: dict[str, Any] = (
+        await connection.api(
+            f"STREAM.UPDATE.{wanted['name']}",
+            found | {"max_msgs_per_subject": quota, "discard_new_per_subject": True},
+        )
+    )["config"]
+    log.info("stream-bounded", stream=wanted["name"], messages_per_source=quota)
+    return changed
+
+
+async def messages_by_subject(connection: Connection, stream: str) -> dict[str, int]:
+    """How many messages a stream has of each subject."""
+    counts: dict[str, int] = {}
+    while True:
+        asked = {"subjects_filter": ">", "offset": len(counts)}
+        answer = await connection.api(f"STREAM.INFO.{stream}", asked)
+        page: dict[str, int] = answer["state"].get("subjects") or {}
+        counts |= page
+        if not page or len(counts) >= answer.get("total", 0):
+            return counts
 
 
 async def _configuration(connection: Connection, stream: str, patience_ms: int) -> dict[str, Any] | None:

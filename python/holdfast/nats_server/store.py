@@ -62,6 +62,7 @@ class StoreDirectory:
         self.pid_file = self.path / "nats-server.pid"
         self.log_file = self.path / "nats-server.log"
         self.runtime_file = self.path / RUNTIME_FILE
+        self.gateway_file = self.path / "gateway.nk"
         self._owner_lock = -1
         self.child_lock = -1
 
@@ -147,7 +148,7 @@ class StoreDirectory:
 
     def release(self) -> None:
         """Release the directory. The child must have ended."""
-        for file in (self.runtime_file, self.pid_file):
+        for file in (self.runtime_file, self.gateway_file, self.pid_file):
             if self._owner_lock >= 0:
                 file.unlink(missing_ok=True)
         for lock in (self.child_lock, self._owner_lock):
@@ -157,6 +158,7 @@ class StoreDirectory:
 
     def write_runtime(self, runtime: Runtime) -> None:
         """Write how other processes join."""
+        write_private(self.gateway_file, runtime.seed + "\n")
         write_private(self.runtime_file, msgspec.json.encode(runtime).decode() + "\n")
 
     def last_error(self) -> str:

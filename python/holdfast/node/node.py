@@ -21,6 +21,7 @@ from holdfast.nats.dead_letters import DeadLetters
 from holdfast.nats.streams import Names, ensure_streams
 from holdfast.node.bootstrap import Bootstrap
 from holdfast.node.feeds import Feeds
+from holdfast.node.in_room import InRoom
 from holdfast.node.journal_writer import JournalWriter
 from holdfast.node.reads import Answer, CoreT, Reads
 from holdfast.node.rebuilder import Rebuilder
@@ -93,6 +94,7 @@ class Node(Generic[CoreT]):
             self._drive,
             self._spawn,
         )
+        self._in_room = InRoom(feed_connection, self.names, self.settings.log)
         self._tasks: set[asyncio.Task[None]] = set()
         self._ticker: asyncio.TimerHandle | None = None
         self._turn_scheduled = False
@@ -138,6 +140,7 @@ class Node(Generic[CoreT]):
         await self._membership_io.open()
         self._connection.watch(self._on_connection)
         self._feeds.watch()
+        self._spawn(self._in_room.run())
         self._drive(self._clock(e.Tick))
         self._perform(self._protocol.start())
         self._ticker = self._loop.call_later(self.settings.node.tick_ms / 1000, self._tick)
@@ -344,8 +347,11 @@ class Node(Generic[CoreT]):
     def _committed(self, effect: e.Committed) -> None:
         self.counted.batches += 1
         self.cluster.settled()
-        if self._reads and self._protocol.core is not None:
-            self._reads.run_all(cast("CoreT", self._protocol.core), self.cluster.as_of(effect.sequence))
+        core = self._protocol.core
+        if core is not None:
+            self._in_room.note(core.in_upto)
+            if self._reads:
+                self._reads.run_all(cast("CoreT", core), self.cluster.as_of(effect.sequence))
 
     def _spawn(self, work: Any) -> None:
         task = self._loop.create_task(work)

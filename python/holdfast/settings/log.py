@@ -52,9 +52,20 @@ class LogSettings:
         lowest=MINUTE_MS,
         highest=3650 * DAY_MS,
     )
+    in_messages_per_source_max: int = public(
+        16_384,
+        "Messages of one source that IN holds; beyond, it refuses those of that source. With the default sizes one "
+        "source fills half of IN at most. An existing IN that has no such bound gets it at the next start.",
+        lowest=100,
+        highest=10_000_000,
+        unit="messages",
+    )
+    in_room_check_ms: int = 1 * SECOND_MS
+    in_kept_ms: int = 6 * SECOND_MS  # longer than a publish is repeated: what is repeated has to be there still
     in_duplicate_window_ms: int = public(
-        10 * MINUTE_MS,
-        "How long IN remembers message ids when it is made: the same message sent again within this time is dropped.",
+        2 * MINUTE_MS,
+        "How long IN remembers message ids when it is made: a message of the same id within this time is dropped, "
+        "also when another source sent it.",
         lowest=SECOND_MS,
         highest=DAY_MS,
     )

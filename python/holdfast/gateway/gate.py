@@ -7,11 +7,10 @@ is served.
 """
 
 import asyncio
+import re
 from collections.abc import Awaitable
-from ipaddress import ip_address
 from time import monotonic, time
 from typing import Protocol
-from urllib.parse import urlsplit
 
 import structlog
 from aiohttp import web
@@ -141,8 +140,8 @@ class LoopbackGate:
     def admit(self, request: web.BaseRequest) -> Key:
         """See Gate."""
         headers = request.headers
-        host = headers.get(HOST)
-        local = self._hosts.get(host) if host is not None else request.version.minor == 0
+        host, *more = headers.getall(HOST, (None,))
+        local = self._hosts.get(host) if host is not None and not more else host is None and request.version.minor == 0
         if local is None:
             local = self._remember(host or "")
         if not local or not request.raw_path.startswith("/"):
@@ -153,7 +152,7 @@ class LoopbackGate:
                     "forbidden", "Authentication is off: requests that came through a proxy are not served; use keys."
                 )
         origin = headers.get(ORIGIN)
-        if origin is not None and not is_loopback(urlsplit(origin).netloc):
+        if origin is not None and not is_loopback_origin(origin):
             raise Refusal("forbidden", "Authentication is off: pages of other sites are not served; use keys.")
         return EVERYTHING
 
@@ -171,12 +170,20 @@ class LoopbackGate:
         """Nothing to do."""
 
 
+_OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
+_PORT = "(?::(?:6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5][0-9]{4}|[1-9][0-9]{0,3}))?"
+_LOOPBACK = re.compile(rf"(?:localhost|127(?:\.{_OCTET}){{3}}|\[::1\]){_PORT}", re.IGNORECASE)
+
+
 def is_loopback(authority: str) -> bool:
-    """Whether `host`, `host:port` or `[v6]:port` names this machine's loopback."""
-    try:
-        host = urlsplit(f"//{authority}").hostname
-        if host is None:
-            return False
-        return host == "localhost" or host.endswith(".localhost") or ip_address(host).is_loopback
-    except ValueError:
-        return False
+    """Whether it is `localhost`, an address of 127.0.0.0/8 with four decimal numbers, or `[::1]`, perhaps with a port.
+
+    Nothing else: no user part, no dot at the end, no name below `localhost`, no other way to write an address.
+    """
+    return _LOOPBACK.fullmatch(authority) is not None
+
+
+def is_loopback_origin(origin: str) -> bool:
+    """Whether a page of this origin came from this machine."""
+    scheme, separator, authority = origin.partition("://")
+    return bool(separator) and scheme in {"http", "https"} and is_loopback(authority)

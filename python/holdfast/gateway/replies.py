@@ -36,13 +36,10 @@ class _Heads:
         """The first lines for `status`, cached where the content type is the usual one."""
         usual = PROBLEM if status >= 400 else JSON
         date = strftime("%a, %d %b %Y %H:%M:%S GMT", gmtime(self.second)).encode()
-        head = b"HTTP/1.1 %d %b\r\nContent-Type: %b\r\nDate: %b\r\nCache-Control: %b\r\nContent-Length: " % (
-            status,
-            HTTPStatus(status).phrase.encode(),
-            content_type or usual,
-            date,
-            b"no-store" if content_type is None else b"no-cache",
-        )
+        kind, cache = content_type or usual, b"no-store" if content_type is None else b"no-cache"
+        head = b"HTTP/1.1 %d %b\r\nContent-Type: %b\r\n" % (status, HTTPStatus(status).phrase.encode(), kind)
+        head += b"X-Content-Type-Options: nosniff\r\nDate: %b\r\nCache-Control: %b\r\n" % (date, cache)
+        head += b"Content-Length: "
         if content_type is None:
             self.by_status[status] = head
         return head

@@ -70,6 +70,11 @@ class GatewayProtocol(web.RequestHandler):
         if status == 400:
             log.debug("malformed_request", peer=request.remote, error=message)
             code, body = render_problem("malformed-request")
+        elif isinstance(
+            exc, ConnectionError
+        ):  # the client has gone: there is nobody to answer, and nothing is wrong here
+            log.debug("client_hung_up", peer=request.remote)
+            code, body = render_problem("malformed-request")
         else:
             log.error("fault_below_dispatcher", peer=request.remote, exc_info=exc)
             code, body = render_problem("internal")

@@ -1,5 +1,6 @@
 """Operations: is the process alive, should it get requests, and its figures."""
 
+import re
 from collections.abc import Callable
 
 from prometheus_client import CONTENT_TYPE_LATEST
@@ -12,6 +13,9 @@ from holdfast.gateway.refusals import Refusal
 from holdfast.gateway.replies import Reply
 from holdfast.gateway.router import Handled, Handler, Route
 from holdfast.gateway.specification import Specification
+
+_PATH = re.compile(r"(?<![\w/:.])/[^\s/:;,'\"()]+(?:/[^\s:;,'\"()]*)*")
+"""A path of this machine: everybody may ask, and only the log of this process has it."""
 
 
 def routes(
@@ -64,7 +68,8 @@ async def _livez(parameter: str, query: str, body: bytes, key: Key) -> Handled: 
 def _readyz(node: Node, draining: Callable[[], bool]) -> Handler:
     async def readyz(parameter: str, query: str, body: bytes, key: Key) -> Handled:  # noqa: ARG001
         reject_query(query)
-        reasons = [*node.ready(), *(["draining: this process is about to stop"] if draining() else [])]
+        reasons = [_PATH.sub("(a file)", reason) for reason in node.ready()]
+        reasons += ["draining: this process is about to stop"] if draining() else []
         if not reasons:
             return 200, b'{"ready":true,"reasons":[]}', 0
         log_unwritable = any("the log" in reason for reason in reasons)

@@ -96,7 +96,7 @@ async def test_two_keys_are_none(tmp_path: Path) -> None:
     [
         "the log cannot be used: /var/lib/holdfast/nats/jetstream: no space left",
         "quarantined, x: see `holdfast repair --data /srv/data`; reads go on",
-        "open '/home/shop/data/keys.json' failed",
+        "open '/srv/shop/data/keys.json' failed",
     ],
 )
 async def test_readiness_tells_no_paths(reason: str) -> None:

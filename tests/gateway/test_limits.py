@@ -93,7 +93,7 @@ async def test_connections_beyond_the_bound_are_told_so() -> None:
             await connection.send(raw("GET", "/livez"))
             assert (await connection.receive()).status == 200
         async with connected(port) as refused:
-            await refused.send(raw("GET", "/livez"))
+            await refused.send(raw("GET", "/docs"))
             answer = await refused.receive()
             assert (answer.status, answer.problem) == (503, "overloaded")
             assert answer.json["outcome"] == "not-done"

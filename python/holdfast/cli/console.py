@@ -18,6 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.segment import Segment
 from rich.text import Text
 
+from holdfast.guarded import OpenToOthersError, require_guarded
 from holdfast.visible import visible
 
 DONE, FOUND_WRONG, COULD_NOT_RUN, INTERRUPTED = 0, 1, 2, 130
@@ -85,7 +86,16 @@ def existing_directory(directory: Path) -> Path:
         raise CouldNotRunError(f"{directory} is not a directory", "Give the one that `serve --data` was given.")
     if not os.access(directory, os.R_OK | os.X_OK, effective_ids=True):
         raise CouldNotRunError(f"{directory} cannot be read", "Run this as the user that `serve` runs as.")
+    guarded(directory)
     return directory
+
+
+def guarded(directory: Path) -> None:
+    """That no other user can change what is in it. Raises CouldNotRunError."""
+    try:
+        require_guarded(directory)
+    except OpenToOthersError as error:
+        raise CouldNotRunError(str(error)) from error
 
 
 def usable_directory(directory: Path) -> None:
@@ -95,6 +105,8 @@ def usable_directory(directory: Path) -> None:
         raise CouldNotRunError(f"{nearest} is not a directory", "Name another one with --data.")
     if not os.access(nearest, os.W_OK | os.X_OK, effective_ids=True):
         raise CouldNotRunError(f"{nearest} cannot be written to", "Name another one with --data.")
+    if directory.exists():
+        guarded(directory)
 
 
 def write_json(value: Any) -> None:

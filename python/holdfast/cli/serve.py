@@ -82,7 +82,14 @@ def _plan(found: Resolved) -> "Plan":
         "warning" if quiet else serve.log_level,
         serve.loop,
         found.settings,
+        probes=_place(serve.probes),
     )
+
+
+def _place(text: str) -> tuple[str, int] | None:
+    """`[::1]:8081` as an address and a port."""
+    host, _, port = text.rpartition(":")
+    return (host.strip("[]"), int(port)) if text else None
 
 
 def _supervised(plan: "Plan", found: Resolved) -> str:
@@ -120,15 +127,18 @@ def _check(plan: "Plan") -> None:
     from holdfast.gateway.keyring import Keyring
     from holdfast.supervisor.address import reserve
 
-    try:
-        found = socket.getaddrinfo(plan.host, plan.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    except (OSError, UnicodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is no host name"
-        raise CouldNotRunError(f"--host {plan.host}: {why}", "Name an address of this machine.") from error
-    if not plan.auth:
+    for option, host, port in (
+        ("--host", plan.host, plan.port),
+        *((("--probes", *plan.probes),) if plan.probes else ()),
+    ):
+        try:
+            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        except (OSError, UnicodeError) as error:
+            why = error.strerror if isinstance(error, OSError) else "it is no host name"
+            raise CouldNotRunError(f"{option} {host}: {why}", "Name an address of this machine.") from error
         for _, _, _, _, address in found:
-            if not ip_address(address[0]).is_loopback:
-                raise _not_loopback(plan.host if plan.host == address[0] else f"{plan.host} ({address[0]})")
+            if not plan.auth and not ip_address(address[0]).is_loopback:
+                raise _not_loopback(host if host == address[0] else f"{host} ({address[0]})")
     usable_directory(plan.directory)
     if plan.auth:
         Keyring(plan.directory).reload()

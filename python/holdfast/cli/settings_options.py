@@ -82,6 +82,7 @@ class ServeOptions:
     host: Annotated[str | None, setting("serve.host")] = None
     auth: Annotated[Literal["on", "off"] | None, setting("serve.auth")] = None
     workers: Annotated[int | None, setting("serve.workers")] = None
+    probes: Annotated[str | None, setting("serve.probes")] = None
     nats: Nats = None
     replicas: Annotated[int | None, setting("log.replicas")] = None
     scope: Scope = None
@@ -98,6 +99,7 @@ class ServeOptions:
             "serve.host": self.host,
             "serve.auth": self.auth,
             "serve.workers": self.workers,
+            "serve.probes": self.probes,
             "serve.nats": self.nats,
             "log.replicas": self.replicas,
             "serve.scope": self.scope,

@@ -22,6 +22,8 @@ from holdfast.gateway.routes import availability, carts, documentation, facts, l
 from holdfast.gateway.server import GatewayServer
 from holdfast.settings import GatewaySettings
 
+PROBES = ("livez", "readyz", "metrics")
+
 
 @dataclass(slots=True)
 class _Late:
@@ -64,7 +66,16 @@ class Gateway:
         self.dispatcher = late.dispatcher = Dispatcher(
             Router(self.routes), gate, self.counters, settings, node.reach, node.log_unwritable
         )
+        self._probes = Dispatcher(
+            Router(route for route in self.routes if route.name in PROBES),
+            gate,
+            Counters(PROBES),
+            settings,
+            node.reach,
+            node.log_unwritable,
+        )
         self._runner: web.ServerRunner | None = None
+        self._probing: web.ServerRunner | None = None
         self._beside: asyncio.Task[None] | None = None
 
     async def start(self, host: str, port: int, *, shared: bool = False) -> tuple[str, int]:
@@ -79,6 +90,16 @@ class Gateway:
         address = await self.listen(host, port, shared=shared)
         self._beside = asyncio.create_task(self._gate.run(), name="gate")
         return address
+
+    async def listen_for_probes(self, host: str, port: int, *, shared: bool = False) -> tuple[str, int]:
+        """An address at which only the probes and the metrics are answered, whatever is going on elsewhere."""
+        server = GatewayServer(self._probes, Counters(()), self.settings)
+        self._probing = web.ServerRunner(server, shutdown_timeout=0)
+        await self._probing.setup()
+        site = web.TCPSite(self._probing, host, port, reuse_address=True, reuse_port=shared)
+        await site.start()
+        address = self._probing.addresses[0]
+        return str(address[0]), int(address[1])
 
     async def listen(self, host: str, port: int, *, shared: bool = False) -> tuple[str, int]:
         """A further address, once started."""
@@ -101,3 +122,5 @@ class Gateway:
                 await self._beside
         if self._runner is not None:
             await self._runner.cleanup()
+        if self._probing is not None:
+            await self._probing.cleanup()

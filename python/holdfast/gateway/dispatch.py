@@ -51,6 +51,7 @@ class Dispatcher:
         self._screen = gate.screen
         self._counters = counters
         self._retry_after_s = settings.retry_after_s
+        self._requests_per_key_max = settings.requests_per_key_max
         self._bodies = BodyReader(settings.bodies_bytes_max, settings.retry_after_s)
         self._reach = reach
         self._log_unwritable = log_unwritable
@@ -112,7 +113,17 @@ class Dispatcher:
                 raise rate_limited(key.pace.wait_s())
         else:
             self._screen(request)
-            key = NOBODY
+            return await self._handle(request, route, parameter, query, NOBODY)
+        if key.requests >= self._requests_per_key_max:
+            self._counters.shed += 1
+            raise overloaded("Too many requests of this key are under way.", retry_after_s=self._retry_after_s)
+        key.requests += 1
+        try:
+            return await self._handle(request, route, parameter, query, key)
+        finally:
+            key.requests -= 1
+
+    async def _handle(self, request: web.BaseRequest, route: Route, parameter: str, query: str, key: Key) -> Reply:
         body = b""
         if route.body_bytes_max:
             body = await self._bodies.read(request, route.body_bytes_max, route.body_timeout_s)

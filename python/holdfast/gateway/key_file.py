@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Meta
 
 from holdfast.contracts.fields import Name
+from holdfast.guarded import OpenToOthersError, require_guarded
 
 KEYS_FILE = "keys.json"
 KEYS_MAX = 10_000
@@ -97,9 +98,12 @@ class _KeysFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 def load(path: Path) -> list[StoredKey]:
     """Raises FileNotFoundError where there is no file, KeyringError for one that cannot be used."""
     try:
+        require_guarded(path)
         return _keys_of(path.read_bytes())
     except FileNotFoundError:
         raise
+    except OpenToOthersError as error:
+        raise KeyringError(str(error)) from error
     except (OSError, msgspec.DecodeError) as error:
         raise KeyringError(f"{path} cannot be read as keys ({error}); correct it, or restore it from a copy") from error
 

@@ -26,6 +26,7 @@ from holdfast.gateway.app import Gateway
 from holdfast.gateway.gate import KeyGate, LoopbackGate
 from holdfast.gateway.keyring import Keyring
 from holdfast.gateway.paces import SharedPaces
+from holdfast.guarded import SECRET, require_guarded
 from holdfast.nats.connection import endpoint_of
 from holdfast.nats.streams import Names
 from holdfast.node.bootstrap import Bootstrap
@@ -118,6 +119,8 @@ async def _serving(assignment: Assignment) -> AsyncIterator[Serving]:
     try:
         await gateway.start(assignment.host, assignment.port, shared=True)
         host, port = await gateway.listen(OWN_HOST, assignment.own_port, shared=True)
+        if assignment.probes is not None:
+            await gateway.listen_for_probes(*assignment.probes, shared=True)
         drain = True
         # The objects made so far stay for ever: the garbage collector need not visit them again.
         gc.collect()
@@ -167,6 +170,7 @@ def owner_key(directory: Path) -> bytes:
                 os.link(written, path)
         finally:
             written.unlink(missing_ok=True)
+    require_guarded(path, SECRET)
     text = path.read_text().strip()
     if len(text) != 2 * OWNER_KEY_BYTES:
         raise OSError(f"{path} is not an owner key; restore it from a copy (a new one makes every owner a new one)")

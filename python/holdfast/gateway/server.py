@@ -1,7 +1,7 @@
 """The server: connections, and what goes wrong below a request.
 
 In: connections. Out: requests to the dispatcher; problems for bytes that are not a request.
-Always: no more connections are kept than the bound; one that brings no whole request in time gets a 408 and is closed.
+Always: no more connections are kept than the bounds; one that brings no whole request in time gets a 408 and is closed.
 """
 
 import asyncio
@@ -12,12 +12,14 @@ import structlog
 from aiohttp import web
 
 from holdfast.contracts.problems import render_problem
+from holdfast.gateway.connections import NOWHERE, Connections, address_of
 from holdfast.gateway.counters import Counters
 from holdfast.gateway.dispatch import Dispatcher
 from holdfast.gateway.replies import Reply
 from holdfast.settings import GatewaySettings
 
 REFUSED_LINGER_S = 2.0
+PROBES = [[method, path] for method in (b"GET", b"HEAD") for path in (b"/livez", b"/readyz")]
 
 log = structlog.get_logger()
 
@@ -25,12 +27,36 @@ log = structlog.get_logger()
 class GatewayProtocol(web.RequestHandler):
     """aiohttp's connection, with this project's problems, and an answer to headers that never end."""
 
-    __slots__ = ("_partial_request", "_sequence")
+    __slots__ = ("_address", "_bounds", "_partial_request", "_sequence")
 
-    def __init__(self, manager: web.Server, *, sequence: Callable[[], int], **kwargs: Any) -> None:
+    def __init__(
+        self, manager: web.Server, *, sequence: Callable[[], int], bounds: "GatewayServer | None", **kwargs: Any
+    ) -> None:
         super().__init__(manager, **kwargs)
+        self._bounds = bounds
+        self._address = NOWHERE
         self._partial_request = 0
         self._sequence = sequence
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Stay, if there is room."""
+        given = cast("asyncio.Transport", transport)  # uvloop's transport does not inherit from it
+        if self._bounds is not None:
+            self._address = address_of(given.get_extra_info("peername"))
+            if not self._bounds.open.add(self._address, self):
+                self._bounds.refuse(given)
+                return
+        super().connection_made(given)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Give the place back."""
+        if self._bounds is not None:
+            self._bounds.open.remove(self._address, self)
+        super().connection_lost(exc)
+
+    def is_idle(self) -> bool:
+        """Whether no whole request is under way; one whose headers never end holds no place either."""
+        return self._current_request is None and not self._messages
 
     def data_received(self, data: bytes) -> None:
         """Note that something came since the last whole request."""
@@ -82,10 +108,15 @@ class GatewayProtocol(web.RequestHandler):
 
 
 class _Refusing(asyncio.Protocol):
-    """A connection beyond the bound: answered 503 once it has sent something, or after a moment, and closed."""
+    """A connection beyond a bound: answered 503 once it has sent something, or after a moment, and closed.
 
-    def __init__(self, answer: bytes, done: Callable[[], None]) -> None:
+    One that asks whether the process lives or is ready gets `probe`, a protocol that answers that one request: it must
+    not seem dead because somebody else has taken all connections.
+    """
+
+    def __init__(self, answer: bytes, probe: Callable[[], asyncio.Protocol], done: Callable[[], None]) -> None:
         self._answer = answer
+        self._probe = probe
         self._done = done
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -94,11 +125,23 @@ class _Refusing(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)  # uvloop's transport does not inherit from it
         self._timer = asyncio.get_running_loop().call_later(REFUSED_LINGER_S, self._transport.abort)
 
-    def data_received(self, data: bytes) -> None:  # noqa: ARG002 - the request makes no difference
+    def data_received(self, data: bytes) -> None:
         answer, self._answer = self._answer, b""
-        if self._transport is not None and answer:
-            self._transport.write(answer)
-            self._transport.write_eof()
+        if self._transport is None or not answer:
+            return
+        head, end, _ = data.partition(b"\r\n\r\n")
+        if end and head.split(b" ", 2)[:2] in PROBES:
+            self._answer_probe(self._transport, head + b"\r\nConnection: close" + end)
+            return
+        self._transport.write(answer)
+        self._transport.write_eof()
+
+    def _answer_probe(self, transport: asyncio.Transport, request: bytes) -> None:
+        self.connection_lost(None)
+        protocol = self._probe()
+        transport.set_protocol(protocol)
+        protocol.connection_made(transport)
+        protocol.data_received(request)
 
     def connection_lost(self, exc: BaseException | None) -> None:  # noqa: ARG002
         if self._timer is not None:
@@ -107,7 +150,7 @@ class _Refusing(asyncio.Protocol):
 
 
 class GatewayServer(web.Server):
-    """Makes a protocol for each connection, up to the bound."""
+    """Makes a protocol for each connection, up to the bounds."""
 
     def __init__(self, dispatcher: Dispatcher, counters: Counters, settings: GatewaySettings) -> None:
         super().__init__(dispatcher)
@@ -115,6 +158,7 @@ class GatewayServer(web.Server):
         self._settings = settings
         self._dispatcher = dispatcher
         self._refusing = 0
+        self.open = Connections(settings.connections_max, settings.connections_per_address_max)
 
     def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
         """See web.Server."""
@@ -131,12 +175,14 @@ class GatewayServer(web.Server):
 
     def __call__(self) -> web.RequestHandler:
         """A protocol for a new connection."""
+        return self._protocol(bounded=True)
+
+    def _protocol(self, *, bounded: bool) -> "GatewayProtocol":
         settings = self._settings
-        if self._counters.connections >= settings.connections_max:
-            return self._refuse()  # type: ignore[return-value] # the loop asks for any protocol
         return GatewayProtocol(
             self,
             sequence=self._dispatcher.answered_sequence,
+            bounds=self if bounded else None,
             loop=self._loop,
             keepalive_timeout=settings.keepalive_ms / 1000,
             max_line_size=settings.header_line_bytes_max,
@@ -147,7 +193,8 @@ class GatewayServer(web.Server):
             auto_decompress=False,
         )
 
-    def _refuse(self) -> asyncio.Protocol:
+    def refuse(self, transport: asyncio.Transport) -> None:
+        """What a connection beyond a bound gets."""
         self._counters.connections_refused += 1
         self._refusing += 1
         answer = b""
@@ -158,4 +205,6 @@ class GatewayServer(web.Server):
                 b"Retry-After: %d\r\nHoldfast-Sequence: %d\r\nConnection: close\r\n\r\n%b"
                 % (len(body), self._settings.retry_after_s, self._dispatcher.answered_sequence(), body)
             )
-        return _Refusing(answer, self._refused)
+        refusing = _Refusing(answer, lambda: self._protocol(bounded=False), self._refused)
+        transport.set_protocol(refusing)
+        refusing.connection_made(transport)

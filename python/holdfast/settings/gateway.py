@@ -36,6 +36,15 @@ class ServeSettings:
         choices=("on", "off"),
         flag="--auth",
     )
+    probes: str = public(
+        "",
+        "Address and port of a separate listener for `/livez`, `/readyz` and `/metrics`, such as `127.0.0.1:8081`: no "
+        "number of connections or requests elsewhere keeps it from answering. The main port has them, too.",
+        pattern=rf"([A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\]):{_PORT}",
+        form="an address and a port, such as 127.0.0.1:8081 or [::1]:8081",
+        unset="none",
+        flag="--probes",
+    )
     workers: int = public(
         1,
         "Processes that share the port. Each holds the whole state; one leads.",
@@ -109,12 +118,36 @@ class GatewaySettings:
         unit="connections",
         flag="--connections-max",
     )
+    connections_per_address_max: int = public(
+        1_024,
+        "Connections of one address (of IPv6: one /64 network) with one worker. Beyond it, new ones are answered 503. "
+        "A proxy in front is one address.",
+        lowest=1,
+        highest=1_000_000,
+        unit="connections",
+    )
     connections_refused_max: int = 256  # beyond `connections_max`: answered 503; beyond these, closed without an answer
     requests_in_flight_max: int = public(
         8_192,
         "Requests under way in one worker. Beyond it: 503 `overloaded`, background calls first, checkout last.",
         lowest=1,
         highest=1_000_000,
+        unit="requests",
+    )
+    requests_per_key_max: int = public(
+        4_096,
+        "Requests of one key under way in one worker. Beyond it: 503 `overloaded`.",
+        lowest=1,
+        highest=1_000_000,
+        unit="requests",
+    )
+    batches_at_once_max: int = 2
+    batch_step_max: int = 100
+    batches_waiting_per_key_max: int = public(
+        64,
+        "Bodies of `reservations:batch` of one key that wait for their turn in a worker. Beyond it: 503 `overloaded`.",
+        lowest=1,
+        highest=100_000,
         unit="requests",
     )
     retry_after_s: int = 1

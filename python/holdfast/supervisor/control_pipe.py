@@ -37,6 +37,7 @@ class Assignment(msgspec.Struct, frozen=True):
     host: str = "127.0.0.1"
     port: int = 8080
     own_port: int = 0
+    probes: tuple[str, int] | None = None
     auth: bool = True
     log_level: str = "info"
     loop: str = "uvloop"

@@ -38,7 +38,10 @@ SNAPSHOTS_MODULE = "holdfast.recovery.snapshot_process"
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to run. `nats` None: an own nats-server under `directory`. `node`: the machine's name in the log."""
+    """What to run. `nats` None: an own nats-server under `directory`. `node`: the machine's name in the log.
+
+    `probes`: where the probes are answered, too.
+    """
 
     directory: Path
     host: str = "127.0.0.1"
@@ -51,6 +54,7 @@ class Plan:
     log_level: str = "info"
     loop: str = "uvloop"
     settings: Settings = field(default_factory=Settings)
+    probes: tuple[str, int] | None = None
 
     def nodes(self) -> list[str]:
         """The workers' names: n1-1, n1-2 ...; n1 when it is alone."""
@@ -105,6 +109,8 @@ async def supervise(
             log.warning("worker-orphan-ended", child=orphan.node, pid=orphan.pid)
         shared = reserve(plan.host, plan.port)
         stack.callback(shared.release)
+        if plan.probes is not None:
+            stack.callback(reserve(*plan.probes).release)
         owned()
         supervisor = Supervisor(plan, shared, announce)
         stack.push_async_callback(supervisor.stop)
@@ -198,6 +204,7 @@ class Supervisor:
             host=plan.host,
             port=self._shared.port,
             own_port=self._own[name].port if name in self._own else 0,
+            probes=plan.probes if name in self._nodes else None,
             auth=plan.auth,
             log_level=plan.log_level,
             loop=plan.loop,

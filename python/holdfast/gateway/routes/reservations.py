@@ -10,7 +10,7 @@ from holdfast.contracts.requests import (
     FulfilRequest,
     ReservationRequest,
 )
-from holdfast.gateway.batches import answer_batch
+from holdfast.gateway.batches import Batches
 from holdfast.gateway.keyring import Key, Operation
 from holdfast.gateway.ports import Answer, Node
 from holdfast.gateway.queries import check_name, reject_query
@@ -70,7 +70,7 @@ def _makers(node: Node, settings: GatewaySettings) -> list[Route]:
         request=BatchRequest,
         answers={200: BatchResults},
     )
-    put_one, put_many = _command(node, "put"), _batch(node)
+    put_one, put_many = _command(node, "put"), _batch(Batches(node, settings))
     return [
         Route(
             name=name,
@@ -151,7 +151,7 @@ def _read(node: Node) -> Handler:
     return get
 
 
-def _batch(node: Node) -> CommandHandler:
+def _batch(batches: Batches) -> CommandHandler:
     async def batch(
         parameter: str,  # noqa: ARG001
         query: str,
@@ -161,6 +161,6 @@ def _batch(node: Node) -> CommandHandler:
         /,
     ) -> Answer:
         reject_query(query)
-        return await answer_batch(node, body, key, idempotency_key)
+        return await batches.answer(body, key, idempotency_key)
 
     return batch

@@ -1,0 +1,25 @@
+"""Files that nobody else may change, as ssh wants it of its keys.
+
+In: a path. Out: nothing, or an error that says how to put it right. Always: what belongs to another user than this
+process's, or root's, is refused, and so is what others may write; of a secret, also what others may read.
+"""
+
+import os
+from pathlib import Path
+
+WRITABLE, SECRET = 0o022, 0o077
+
+
+class OpenToOthersError(OSError):
+    """Others could change the file or directory, or read its secret."""
+
+
+def require_guarded(path: Path, forbidden: int = WRITABLE) -> None:
+    """That no other user has any of the `forbidden` rights. Raises OpenToOthersError; FileNotFoundError."""
+    status = path.stat()
+    if status.st_uid not in {os.geteuid(), 0}:
+        raise OpenToOthersError(f"{path} belongs to another user; chown it to the user that runs holdfast")
+    if found := status.st_mode & forbidden:
+        may = "change" if found & WRITABLE else "read"
+        rights = "go-rwx" if forbidden == SECRET else "go-w"
+        raise OpenToOthersError(f"other users may {may} {path}; chmod {rights} {path}")

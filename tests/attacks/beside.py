@@ -75,8 +75,7 @@ async def checkouts(found: Stage, seconds: float) -> Phase:
 
 async def _attacked(found: Stage, kind: str, key: str, seconds: float) -> Phase:
     command = [sys.executable, "-m", "tests.attacks.hostile", kind, str(found.store), str(found.port), key]
-    with Path(found.store, "hostile.log").open("ab") as output:
-        child = spawned([*command, str(seconds + 1)], output, dict(os.environ))
+    child = spawned([*command, str(seconds + 1)], None, dict(os.environ))
     await asyncio.sleep(1)
     phase = await checkouts(found, seconds)
     try:

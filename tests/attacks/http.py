@@ -162,11 +162,11 @@ async def probes_tell_nothing(arena: Arena) -> Seen:
         os.kill(pid, signal.SIGSTOP)
         try:
             told: set[str] = set()
-            for _ in range(arena.size(200, 120)):
+            for _ in range(arena.size(200, 80)):
                 for target in ("/readyz", "/livez"):
                     with contextlib.suppress(OSError, asyncio.IncompleteReadError):
                         told.add((await ask(found.port, "GET", target)).body.decode())
-                if not arena.full and any("reasons" in body for body in told):
+                if any(str(found.store) in body for body in told):
                     break
                 await asyncio.sleep(0.1)
         finally:

@@ -198,7 +198,7 @@ async def _until_elected(deployed: Deployed) -> None:
     raise AssertionError("the servers did not elect a leader")
 
 
-def spawned(command: Sequence[str], output: IO[bytes], variables: dict[str, str]) -> subprocess.Popen[bytes]:
+def spawned(command: Sequence[str], output: IO[bytes] | None, variables: dict[str, str]) -> subprocess.Popen[bytes]:
     """A child that writes there."""
     return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=variables)
 

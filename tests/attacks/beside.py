@@ -20,7 +20,7 @@ from pathlib import Path
 import aiohttp
 import orjson
 
-from holdfast.gateway.keyring import Operation
+from holdfast.gateway.key_file import Operation
 from tests.attacks.attack import Arena
 from tests.attacks.hostile import KINDS
 from tests.attacks.stage import Stage, cart, spawned, stage

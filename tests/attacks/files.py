@@ -12,7 +12,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from holdfast.gateway.keyring import KeyStore, Operation
+from holdfast.gateway.key_file import Operation
+from holdfast.gateway.key_store import KeyStore
 from tests.attacks.attack import Arena, Seen, attack
 from tests.attacks.stage import stage
 from tests.support.ports import free_port

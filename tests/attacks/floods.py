@@ -15,7 +15,7 @@ import aiohttp
 import orjson
 import psutil
 
-from holdfast.gateway.keyring import Operation
+from holdfast.gateway.key_file import Operation
 from tests.attacks.attack import Arena, Seen, attack
 from tests.attacks.nats_boundary import ADAPTER_SUBJECT, try_request
 from tests.attacks.stage import SKU, Shoppers, Stage, cart, level, stage
@@ -266,7 +266,7 @@ async def unreachable_log(arena: Arena) -> Seen:
     right="counted by item, over rotation and workers",
 )
 async def rate_limit_by_batch(arena: Arena) -> Seen:
-    from holdfast.gateway.keyring import KeyStore
+    from holdfast.gateway.key_store import KeyStore
 
     async with stage(arena, "--workers", "2") as found:
         keys = KeyStore(found.store)

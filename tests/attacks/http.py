@@ -10,7 +10,7 @@ import signal
 import socket
 import struct
 
-from holdfast.gateway.keyring import Operation
+from holdfast.gateway.key_file import Operation
 from tests.attacks.attack import Arena, Seen, attack
 from tests.attacks.stage import SKU, cart, stage
 from tests.support.gateway import Response, ask, connected, raw

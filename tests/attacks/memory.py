@@ -10,7 +10,7 @@ import time
 import aiohttp
 import orjson
 
-from holdfast.gateway.keyring import Operation
+from holdfast.gateway.key_file import Operation
 from tests.attacks.attack import Arena, Seen, attack
 from tests.attacks.stage import LOCATION, SKU, UNITS, Stage, cart, level, stage
 

@@ -24,7 +24,10 @@ import psutil
 from nats.aio.client import Client
 
 from holdfast.errors import ApiError, LogError
-from holdfast.gateway.keyring import KeyStore, Operation
+from holdfast.gateway.key_file import Operation
+from holdfast.gateway.key_store import KeyStore
+from holdfast.nats_server.accounts import inbox_of
+from holdfast.nats_server.users import users_of
 from holdfast.settings import LogSettings, Settings
 from tests.attacks.attack import Arena
 from tests.support.deployed import Deployed, deployed_cluster
@@ -34,6 +37,8 @@ from tests.support.servers import ROOT, connected, running
 
 READY_S, STOP_S = 60.0, 30.0
 SKU, LOCATION, UNITS = "MUG", "w1", 1_000_000
+USERS = {"erp": "erp.erp", "shop": "woo.shop", "operator": "operator", "reader": "reader"}
+"""Roles, and what their users are called on the gateway's own nats-server; `node` is a gateway itself."""
 _names = itertools.count(1)
 
 
@@ -87,13 +92,11 @@ class Stage:
             self.faults.append(fault)
 
         runtime = running(self.store)
-        return await nats.connect(
-            f"nats://127.0.0.1:{runtime.port}",
-            user=runtime.user,
-            password=runtime.password,
-            inbox_prefix=f"_INBOX_{role}",
-            error_cb=note,
-        )
+        own = users_of(self.store)
+        name = USERS.get(role, "")
+        who = {"nkeys_seed": str(own.file(name))} if name else {"nkeys_seed_str": runtime.seed}
+        inbox = inbox_of(name) if name else "_INBOX"
+        return await nats.connect(f"nats://127.0.0.1:{runtime.port}", inbox_prefix=inbox, error_cb=note, **who)
 
     def processes(self) -> list[psutil.Process]:
         """The supervisor and all below it."""
@@ -125,6 +128,8 @@ async def stage(
         store.mkdir(mode=0o700)
         found = Stage(store, free_port(), arena.directory / "serve.log", deployed)
         found.admin = found.key(*Operation)
+        for name in USERS.values() if deployed is None else ():
+            users_of(store).add(name)
         command = [sys.executable, "-m", "holdfast", "serve", "--data", str(store), "--port", str(found.port), *options]
         for change in changes:
             command += ["--set", change]

@@ -14,7 +14,8 @@ import sys
 import time
 from pathlib import Path
 
-from holdfast.gateway.keyring import KeyringError, KeyStore, Operation
+from holdfast.gateway.key_file import KeyringError, Operation
+from holdfast.gateway.key_store import KeyStore
 from tests.attacks.attack import Arena, Seen, attack
 from tests.attacks.stage import Stage, cart, level, stage
 from tests.support.servers import ROOT

@@ -21,7 +21,9 @@ from tests.attacks.stage import LOCATION, SKU, Stage, cart, level, stage
 LOG, IN, LOG_SUBJECT = "HF_main_LOG", "HF_main_IN", "hf.main.log"
 ADAPTER_SUBJECT = "hf.main.in.erp.erp"
 FORGED_UNITS = 77_777_777
-ANSWERED_S = 1.0  # an idle gateway answers a checkout within milliseconds; a rebuild takes longer
+# An idle gateway answers within milliseconds, and a lease that was lost costs seconds. A machine that does other things
+# too is slower, and no attack is to be seen in that.
+ANSWERED_S, PATIENCE_S = 2.5, 15.0
 
 
 @dataclass
@@ -46,8 +48,11 @@ class Standing:
             began = time.monotonic()
             name = f"/v1/reservations/after-{time.monotonic_ns()}"
             answer = await self.found.ask("PUT", name, cart())
+            while answer.status == 503 and time.monotonic() - began < PATIENCE_S:  # the same again, as clients do
+                await asyncio.sleep(0.1)
+                answer = await self.found.ask("PUT", name, cart())
             self.worst_s = max(self.worst_s, time.monotonic() - began)
-            if answer.status == 201:
+            if answer.status in {200, 201}:
                 self.sold += 1
             else:
                 self.refused.append(f"a checkout was answered {answer.status} {answer.problem}")

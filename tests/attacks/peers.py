@@ -116,7 +116,7 @@ async def forged_lease(arena: Arena) -> Seen:
         standing = await Standing.of(found)
         for role in FORGERS:
             forger = await found.client(role)
-            for _ in range(arena.size(20, 3)):
+            for _ in range(arena.size(40, 12)):
                 await try_request(forger, LEASE, orjson.dumps({"node": "evil", "boot": "evil"}), 0.3)
                 await asyncio.sleep(0.3)
                 await standing.shop(1)

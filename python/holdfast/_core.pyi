@@ -1,5 +1,5 @@
 """
-The compiled core of holdfast: one class, `Engine`, its decisions, its errors. JSON is always bytes.
+The compiled core of holdfast: the class `Engine`, its decisions, its errors, and the scope's keys. JSON is always bytes.
 """
 
 from collections.abc import Sequence
@@ -55,9 +55,10 @@ class Decision:
 @final
 class Engine:
     """
-    The state machine of one scope. `owner_key`: a secret under which owners are hashed; it is no part of the state.
+    The state machine of one scope. `owner_key`: a secret under which owners are hashed; `scope_keys`: what batches are signed
+    with. Neither is part of the state.
     """
-    def __new__(cls, /, scope: str, owner_key: bytes | None = None) -> Engine: ...
+    def __new__(cls, /, scope: str, owner_key: bytes | None = None, scope_keys: ScopeKeys | None = None) -> Engine: ...
     def apply(self, /, sequence: SupportsIndex, message: bytes) -> bool:
         """
         Applies a stored message; False: it is void, skipped and counted. Raises `GapError`, `LogError`.
@@ -124,6 +125,10 @@ class Engine:
         """
         The last IN sequence taken.
         """
+    def lacks_code(self, /, message: bytes) -> bool:
+        """
+        Whether no process of the scope can have written a message of LOG, by its code. Raises `LogError`.
+        """
     def lead_batch(self, /, node: str, now_ms: SupportsIndex, rules: bytes | None = None) -> bytes:
         """
         The bytes of a `lead` batch (epoch + 1) on the present state, which stays as it is. `rules`: the settings to change.
@@ -170,7 +175,7 @@ class Engine:
         GET /v1/reservations/{id}.
         """
     @staticmethod
-    def restore(scope: "str", owner_key: "bytes | None", path: "str") -> "Engine":
+    def restore(scope: "str", owner_key: "bytes | None", path: "str", scope_keys: "ScopeKeys | None" = None) -> "Engine":
         """
         The engine that a snapshot of `scope` was written from, proven by its digest; other threads run meanwhile.
         Raises `SnapshotError`, `OSError`.
@@ -188,6 +193,16 @@ class Engine:
     def sequence(self, /) -> int:
         """
         Of the newest LOG message that was applied or committed.
+        """
+    @property
+    def signed(self, /) -> bool:
+        """
+        Whether batches of LOG are signed from here on.
+        """
+    def skip_unsigned(self, /, sequence: SupportsIndex, message: bytes) -> bool:
+        """
+        Whether a message where the pending batch should stand has no right code; if so it is skipped and counted, and the
+        pending batch follows it. Raises `GapError`, `LogError`.
         """
     def sku(self, /, sku: "str", channels: "tuple[str, ...] | None", as_of: "bytes") -> "tuple[int, bytes]":
         """
@@ -216,10 +231,38 @@ class Engine:
         Whether a batch without facts is needed because the day changed.
         """
 
+@final
+class ScopeKeys:
+    """
+    The secrets of the scope key file: the first signs, all are believed. Raises `ValueError` without a secret.
+    """
+    def __new__(cls, /, secrets: "list[bytes]") -> ScopeKeys: ...
+    def ids(self, /) -> list[str]:
+        """
+        The names of the keys; they say nothing about the secrets.
+        """
+    def key_of_json(self, /, purpose: str, context: bytes, message: bytes) -> tuple[str, bool] | None:
+        """
+        Which key signed a JSON object: `(its name, True)`; `(name, False)` where that key is not known here; None: it has no
+        code, or a wrong one.
+        """
+    def open(self, /, purpose: str, context: bytes, signed: bytes) -> bytes | None:
+        """
+        The message behind its code; None: the code is not right.
+        """
+    def sign(self, /, purpose: str, context: bytes, message: bytes) -> bytes:
+        """
+        Any message, behind its code.
+        """
+    def sign_json(self, /, purpose: str, context: bytes, message: bytes) -> bytes:
+        """
+        A JSON object with its code as the last member. Raises `ValueError` for anything but an object with a member.
+        """
+
 def first_beyond(messages: "Sequence[bytes]", policies: "bool", locations: "frozenset[str] | None") -> "tuple[int, str, str] | None":
     """
     The first fact of a body's IN messages that its sender may not send: `(index, right, what)`, `right` being `policies`,
-    `location` or `locations`. `locations`: those that the sender may speak of; None: all.
+    `location` or `locations`. `locations`: those that its facts may be about; None: all.
     """
 
 def split_batch(body: bytes) -> list[tuple[str, bytes]]:
@@ -268,5 +311,10 @@ class PendingError(LogError):
     A batch is pending, or none is where one should be.
     """
 
-__all__ = ['Decision', 'Engine', 'GapError', 'HoldfastError', 'LogError', 'PendingError', 'RequestError', 'SnapshotError', 'build_profile', 'debug_build', 'first_beyond', 'split_batch', 'split_facts', 'well_formed']
+class ScopeKeyError(LogError):
+    """
+    Batches are signed with a key that is not known here.
+    """
+
+__all__ = ['Decision', 'Engine', 'GapError', 'HoldfastError', 'LogError', 'PendingError', 'RequestError', 'ScopeKeyError', 'ScopeKeys', 'SnapshotError', 'build_profile', 'debug_build', 'first_beyond', 'split_batch', 'split_facts', 'well_formed']
 

@@ -44,6 +44,16 @@ class GapError(LogError):
         self.found = found
 
 
+class KeyMissingError(LogError):
+    """The scope key file lacks a key that batches of this log are signed with."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(
+            f"batches of this log are signed with the scope key {key}, which the scope key file does not hold: copy "
+            "the file `scope.key` from the data directory of a gateway of this scope"
+        )
+
+
 class StreamMismatchError(LogError):
     """A stream of that name exists and is not what the log needs."""
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from holdfast.cli import run
 from holdfast.gateway.keyring import Keyring, KeyringError, KeyStore, Operation
-from holdfast.gateway.run import owner_key
 from holdfast.guarded import SECRET, WRITABLE, OpenToOthersError, require_guarded
+from holdfast.secret_files import owner_key
 
 
 @pytest.mark.parametrize("mode", [0o777, 0o775, 0o722, 0o1777])

@@ -21,6 +21,7 @@ import orjson
 
 from holdfast.errors import LogError
 from holdfast.nats_server.cluster import LocalCluster
+from holdfast.secret_files import scope_macs
 from holdfast.settings import NodeSettings
 from tests.faults.service import Service
 from tests.support.servers import ROOT
@@ -57,9 +58,11 @@ async def force_takeover(service: Service, chance: random.Random) -> None:
     """Give the lease to another process while the leader is alive and appends."""
     leader = await service.leader()
     other = chance.choice([worker for worker in service.workers() if worker.node != leader.node])
+    macs = scope_macs(service.directory)
+    given = macs.sign_json("lease", b"main", orjson.dumps({"node": other.node, "boot": "0" * 16}))
     async with service.log() as connection:
         with contextlib.suppress(LogError):
-            await connection.request(LEASE_SUBJECT, orjson.dumps({"node": other.node, "boot": "0" * 16}), 2_000)
+            await connection.request(LEASE_SUBJECT, given, 2_000)
     async with asyncio.timeout(10 * TTL_S):
         while (await service.leader()).node == leader.node:  # noqa: ASYNC110 - another process is waited for
             await asyncio.sleep(0.05)

@@ -244,7 +244,10 @@ def test_who_holds_the_lease_and_cannot_lead_lets_another_try() -> None:
 def test_an_idle_leader_that_hears_of_messages_not_its_own_follows_them_before_it_leads_on(leader: Driver) -> None:
     """The simulation found it: after the lease itself was lost two held one, and the idle one never looked at LOG."""
     leader.log.append(b"another one's")
-    assert appended(passing(leader, BOUNDS.evidence_every_ms)) == []
+    effects = passing(leader, BOUNDS.evidence_every_ms)
+    assert appended(effects) == []
+    assert e.ReadMessage(2) in effects, "what stands there may be nobody's"
+    leader.handle(e.MessageRead(2, leader.log[1]))
     assert leader.role == "following"
     leader.handle(e.Followed(2, leader.log[1:])).handle(e.CaughtUp(2))
     passing(leader, BOUNDS.evidence_every_ms)

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from holdfast._core import Engine
+from holdfast._core import Engine, ScopeKeys
 from holdfast.client import Client
 from holdfast.demonstration import catalogue
+from holdfast.errors import SnapshotStoreError
+from holdfast.macs import Macs
 from holdfast.nats.connection import Endpoint
 from holdfast.nats.shared_snapshots import SharedSnapshots
 from holdfast.nats.streams import Names
@@ -258,6 +260,22 @@ async def test_a_new_node_on_an_empty_disk_starts_from_a_shared_one(server: Embe
     assert alarms == []
     local = SnapshotStore(tmp_path / "new" / "snapshots", "main", SETTINGS.snapshots)
     assert local.sequences() == [newest.snapshot.header.sequence], "and has it of its own now"
+
+
+@pytest.mark.parametrize("other", [Macs(), Macs(ScopeKeys([b"g" * 32]))], ids=["unsigned", "of another key"])
+async def test_only_a_gateway_of_the_scope_can_share_one(server: EmbeddedServer, tmp_path: Path, other: Macs) -> None:
+    gateway = Macs(ScopeKeys([b"s" * 32]))
+    ours, theirs = (f"main-{number:020d}" for number in range(2))
+    async with connected(server.endpoint) as connection:
+        for name, macs in ((ours, gateway), (theirs, other)):
+            (tmp_path / name).write_bytes(b"of " + name.encode())
+            await SharedSnapshots(connection, NAMES, SETTINGS.snapshots, SETTINGS.log, macs).put(tmp_path / name)
+        shared = SharedSnapshots(connection, NAMES, SETTINGS.snapshots, SETTINGS.log, gateway)
+        into = tmp_path / "fetched"
+        with pytest.raises(SnapshotStoreError, match="was not put there by a gateway"):
+            await shared.fetch(theirs, into)
+        await shared.fetch(ours, into)
+        assert into.read_bytes() == b"of " + ours.encode()
 
 
 async def test_without_any_shared_one_a_new_node_starts_from_the_log(server: EmbeddedServer, tmp_path: Path) -> None:

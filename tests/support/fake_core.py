@@ -87,6 +87,21 @@ class FakeCore:
         self._settle(sequence, self._pending)
         self._pending = None
 
+    @property
+    def signed(self) -> bool:
+        return True
+
+    def lacks_code(self, message: bytes) -> bool:
+        return message.startswith(b"unsigned")
+
+    def skip_unsigned(self, sequence: int, message: bytes) -> bool:
+        assert sequence == self.sequence + 1, f"gap: {sequence} after {self.sequence}"
+        if not self.lacks_code(message):
+            return False
+        self.sequence = sequence
+        self.void_total += 1
+        return True
+
     def apply(self, sequence: int, message: bytes) -> bool:
         assert self._pending is None, "apply while a batch is pending"
         assert sequence == self.sequence + 1, f"gap: {sequence} after {self.sequence}"

@@ -11,12 +11,14 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import orjson
 
 from holdfast._core import Engine
+from holdfast.macs import Macs
 from holdfast.nats.connection import Connection, Endpoint
 from holdfast.nats_server.server import EmbeddedServer, runtime_of
 from holdfast.nats_server.store import Runtime
@@ -63,10 +65,13 @@ async def leading(
     name: str = "n1",
     scope: str = "main",
     rules: Mapping[str, Any] | None = None,
+    macs: Macs | None = None,
 ) -> AsyncIterator[Node[Engine]]:
     """A node that leads, with these settings of the rules, stopped afterwards."""
     encoded = orjson.dumps(rules or {})
-    node = Node(scope, endpoint, lambda: Engine(scope, OWNER_KEY), settings, name=name, rules=encoded)
+    macs = macs or Macs()
+    make = partial(Engine, scope, OWNER_KEY, macs.keys)
+    node = Node(scope, endpoint, make, settings, name=name, rules=encoded, macs=macs)
     await node.start()
     try:
         await until(lambda: node.state()["role"] == "leader" and node.ready() == [], 30)
@@ -82,13 +87,15 @@ async def together(
     names: Sequence[str] = ("n1", "n2"),
     *,
     cores: Mapping[str, Callable[[], Any]] | None = None,
+    macs: Callable[[], Macs] = Macs,
 ) -> AsyncIterator[list[Node[Engine]]]:
     """Nodes of one scope, each of which is ready: one leads and comes first, the others follow it."""
     nodes: list[Node[Engine]] = []
     async with AsyncExitStack() as stack:
         for name in names:
-            make = (cores or {}).get(name, lambda: Engine("main", OWNER_KEY))
-            node: Node[Engine] = Node("main", endpoint, make, settings, name=name)
+            own = macs()
+            make = (cores or {}).get(name, partial(Engine, "main", OWNER_KEY, own.keys))
+            node: Node[Engine] = Node("main", endpoint, make, settings, name=name, macs=own)
             await node.start()
             stack.push_async_callback(node.stop, drain=False)
             await until(lambda node=node: node.state()["sequence"] > 0, 30)  # type: ignore[misc]

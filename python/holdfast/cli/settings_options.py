@@ -17,7 +17,13 @@ from holdfast.settings.definition import Value
 from holdfast.settings.resolve import InvalidSettingsError, Resolved, resolve
 from holdfast.settings.sources import Fault, UnreadableError
 
-PARTS = ("nats", "journal", "snapshots", "owner.key")  # of a data directory; each gateway leaves one of them
+PARTS = (
+    "nats",
+    "journal",
+    "snapshots",
+    "owner.key",
+    "scope.key",
+)  # of a data directory; each gateway leaves one of them
 ADVICE = "`holdfast config show --defaults` lists every setting with its bounds; docs/settings.md explains them."
 
 

@@ -13,6 +13,7 @@ from holdfast.nats.connection import Connection
 from holdfast.nats.streams import Names
 from holdfast.nats_server.server import runtime_of
 from holdfast.node.replay import Replay
+from holdfast.secret_files import scope_macs
 from holdfast.settings import Settings
 
 
@@ -27,7 +28,7 @@ async def checkpoints(
     endpoint = runtime.endpoint
     connection = Connection(endpoint, settings.log, f"holdfast {scope} checkpoints")
     await connection.open()
-    core = Engine(scope)
+    core = Engine(scope, None, scope_macs(directory).keys)
     replay = Replay(connection, Names(scope).log, core, settings)
     digests: dict[int, str] = {}
     try:

@@ -89,6 +89,13 @@ TALLIES: dict[str, Figure] = {
         ("kind",),
         "`conflicting-body` or `level-conflict` grows: a source sends two figures for one document or one moment",
     ),
+    "unproven_messages": Figure(
+        "holdfast_unproven_messages",
+        "counter",
+        "Messages that no process of the scope wrote (no right code under the scope key), ignored, by kind.",
+        ("kind",),
+        "grows: somebody writes where only gateways should, or a gateway has another scope key",
+    ),
     "dead_letters": Figure(
         "holdfast_dead_letters",
         "counter",

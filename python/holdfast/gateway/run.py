@@ -6,10 +6,8 @@ finish; the process ends when its node must not go on, and when the supervisor e
 """
 
 import asyncio
-import contextlib
 import gc
 import os
-import secrets
 import signal
 import time
 from collections.abc import AsyncIterator
@@ -26,17 +24,15 @@ from holdfast.gateway.app import Gateway
 from holdfast.gateway.gate import KeyGate, LoopbackGate
 from holdfast.gateway.keyring import Keyring
 from holdfast.gateway.paces import SharedPaces
-from holdfast.guarded import SECRET, require_guarded
 from holdfast.nats.connection import endpoint_of
 from holdfast.nats.streams import Names
 from holdfast.node.bootstrap import Bootstrap
 from holdfast.node.node import Node
+from holdfast.secret_files import SCOPE_KEY_FILE, owner_key, scope_macs
 from holdfast.supervisor.control_pipe import Assignment, ControlPipe, Listening, LogState, SnapshotCounts, WorkerDied
 
 OWN_HOST = "127.0.0.1"
 GONE = 3
-OWNER_KEY_FILE = "owner.key"
-OWNER_KEY_BYTES = 32
 
 log = structlog.get_logger(__name__)
 
@@ -86,6 +82,9 @@ async def _serving(assignment: Assignment) -> AsyncIterator[Serving]:
     if http_parser.HttpRequestParser is http_parser.HttpRequestParserPy:
         log.warning("slow_parser", detail="aiohttp lacks its C parser; install a wheel of it")
     secret = await asyncio.to_thread(owner_key, directory)
+    macs = await asyncio.to_thread(scope_macs, directory)
+    if macs.keys is None:
+        log.warning("no-scope-key", detail=f"{directory} has no {SCOPE_KEY_FILE}: what gateways write is not signed")
     gate: KeyGate | LoopbackGate = LoopbackGate()
     keys = 0
     if assignment.auth:
@@ -99,19 +98,21 @@ async def _serving(assignment: Assignment) -> AsyncIterator[Serving]:
         directory,
         Names(scope),
         settings,
-        lambda: Engine(scope, secret),
-        lambda path: Engine.restore(scope, secret, path),
+        lambda: Engine(scope, secret, macs.keys),
+        lambda path: Engine.restore(scope, secret, path, macs.keys),
         shared=assignment.shares_snapshots,
+        macs=macs,
     )
     node: Node[Engine] = Node(
         scope,
         endpoint_of(assignment.nats, settings.log),
-        lambda: Engine(scope, secret),
+        lambda: Engine(scope, secret, macs.keys),
         settings,
         bootstrap=bootstrap,
         name=assignment.node,
         directory=directory,
         rules=orjson.dumps(asdict(settings.rules)),
+        macs=macs,
     )
     await node.start()
     gateway = Gateway(node, settings.gateway, gate, name=assignment.node)
@@ -152,26 +153,3 @@ async def _report_ready(serving: Serving) -> None:
     sequence = serving.node.state()["sequence"]
     serving.gateway.dispatcher.raise_answered(sequence)
     log.info("ready", sequence=sequence, after_ms=int((time.monotonic() - began) * 1000))
-
-
-def owner_key(directory: Path) -> bytes:
-    """The secret under which owners are hashed; made on first use, mode 0600. Without it every owner is a new one."""
-    path = directory / OWNER_KEY_FILE
-    if not path.exists():
-        # Several workers start at once: the file appears whole, and the first one's is everybody's.
-        written = path.with_name(f".{path.name}.{os.getpid()}")
-        try:
-            descriptor = os.open(written, os.O_CREAT | os.O_TRUNC | os.O_WRONLY | os.O_CLOEXEC, 0o600)
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(secrets.token_hex(OWNER_KEY_BYTES).encode() + b"\n")
-                file.flush()
-                os.fsync(file.fileno())
-            with contextlib.suppress(FileExistsError):
-                os.link(written, path)
-        finally:
-            written.unlink(missing_ok=True)
-    require_guarded(path, SECRET)
-    text = path.read_text().strip()
-    if len(text) != 2 * OWNER_KEY_BYTES:
-        raise OSError(f"{path} is not an owner key; restore it from a copy (a new one makes every owner a new one)")
-    return bytes.fromhex(text)

@@ -12,6 +12,7 @@ import uuid
 import msgspec
 
 from holdfast.errors import LogError, UnreachableError
+from holdfast.macs import Macs
 from holdfast.nats.appender import Refused, is_duplicate, parse_reply
 from holdfast.nats.connection import Connection
 from holdfast.protocol.log_types import Refusal
@@ -31,7 +32,8 @@ class _Ack(msgspec.Struct):
 class FactPublisher:
     """Publishes to one scope's IN."""
 
-    def __init__(self, connection: Connection, stream: str, settings: LogSettings) -> None:
+    def __init__(self, connection: Connection, stream: str, settings: LogSettings, macs: Macs | None = None) -> None:
+        self._macs = macs or Macs()
         self._connection = connection
         self._stream = stream
         self._settings = settings
@@ -42,6 +44,7 @@ class FactPublisher:
         `message_id` names the document (never a hash of its body): the same id within the duplicate window is stored
         once. Raises InFullError (not stored) or UnreachableError (not known).
         """
+        payload = self._macs.sign_json("incoming", subject.encode(), payload)
         headers = {"Nats-Msg-Id": message_id or uuid.uuid4().hex, "Nats-Expected-Stream": self._stream}
         deadline = time.monotonic() + self._settings.in_publish_deadline_ms / 1000
         while True:

@@ -7,6 +7,7 @@ means no more than a lost lease: safety does not depend on it.
 """
 
 import base64
+import contextlib
 import time
 from typing import Any
 
@@ -14,6 +15,7 @@ import msgspec
 import structlog
 
 from holdfast.errors import ApiError, ConflictError, LogError, StreamMismatchError, UnreachableError
+from holdfast.macs import Macs
 from holdfast.nats.appender import Stored, parse_reply
 from holdfast.nats.connection import Connection
 from holdfast.nats.streams import Names
@@ -47,11 +49,14 @@ class LeaseStore:
         settings: LogSettings,
         ttl_ms: int,
         call_ms: int,
+        macs: Macs | None = None,
     ) -> None:
+        self._macs = macs or Macs()
+        self._scope = names.scope.encode()
         self._connection = connection
         self._bucket = names.lease
         self._key = names.lease_subject
-        self._held = msgspec.json.encode(_Value(node, boot))
+        self._held = self._signed(_Value(node, boot))
         self._settings = settings
         self._ttl_ms = ttl_ms
         self._call_ms = call_ms
@@ -96,10 +101,11 @@ class LeaseStore:
                 raise
             return None
         message = answer["message"]
-        try:
-            value = msgspec.json.decode(base64.b64decode(message.get("data", "")), type=_Value)
-        except msgspec.DecodeError:
-            value = _Value()  # a deletion, or an edit by an operator: no holder
+        content = base64.b64decode(message.get("data", ""))
+        value = _Value()  # a deletion, or not from a process of the scope: no holder
+        with contextlib.suppress(msgspec.DecodeError):
+            if not content or self._macs.proves_json("lease", self._scope, content):
+                value = msgspec.json.decode(content, type=_Value)
         return Lease(value.node or None, value.boot, message["seq"])
 
     async def put(self, expected: int) -> int:
@@ -108,7 +114,10 @@ class LeaseStore:
 
     async def release(self, expected: int) -> int:
         """Put an empty holder, likewise."""
-        return await self._put(msgspec.json.encode(_Value()), expected)
+        return await self._put(self._signed(_Value()), expected)
+
+    def _signed(self, value: _Value) -> bytes:
+        return self._macs.sign_json("lease", self._scope, msgspec.json.encode(value))
 
     async def _put(self, value: bytes, expected: int) -> int:
         headers = {"Nats-Expected-Last-Subject-Sequence": str(expected)}

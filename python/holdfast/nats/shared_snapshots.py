@@ -2,10 +2,13 @@
 
 Role: put a proven snapshot where a new node finds it, and fetch one. In: files. Out: files. Always: bounded (how many,
 and the bucket's bytes); parts are uploaded one at a time, with pauses, because the log has priority; what is fetched
-has the SHA-256 that was put, and is proven by a restore like any other before it is used.
+has the SHA-256 that was put, under a code of the scope (docs/log.md, "MACs"), and is proven by a restore like any
+other before it is used.
 """
 
 import asyncio
+import contextlib
+import hashlib
 import io
 import time
 from pathlib import Path
@@ -18,6 +21,7 @@ from nats.js.errors import BucketNotFoundError, Error, NotFoundError
 from nats.js.object_store import ObjectStore
 
 from holdfast.errors import SnapshotStoreError
+from holdfast.macs import Macs
 from holdfast.nats.connection import Connection
 from holdfast.nats.streams import Names
 from holdfast.settings import LogSettings, SnapshotSettings
@@ -26,6 +30,15 @@ if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 log = structlog.get_logger(__name__)
+
+
+async def _hashed(path: Path) -> bytes:
+    def hashed() -> bytes:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").digest()
+
+    return await asyncio.to_thread(hashed)
+
 
 _FAULTS = (Error, nats.errors.Error, TimeoutError, OSError)
 
@@ -44,8 +57,14 @@ class SharedSnapshots:
     """The bucket HF_<scope>_SNAP; an object is named as the file is."""
 
     def __init__(
-        self, connection: Connection, names: Names, settings: SnapshotSettings, log_settings: LogSettings
+        self,
+        connection: Connection,
+        names: Names,
+        settings: SnapshotSettings,
+        log_settings: LogSettings,
+        macs: Macs | None = None,
     ) -> None:
+        self._macs = macs or Macs()
         self._connection = connection
         self._bucket_name = names.snapshots
         self._settings = settings
@@ -70,7 +89,8 @@ class SharedSnapshots:
                 options = ObjectMetaOptions(max_chunk_size=self._settings.shared_part_bytes)
                 with _Paced(io.FileIO(path)) as file:
                     file.pause_s = self._settings.shared_part_pause_ms / 1000
-                    await bucket.put(path.name, file, ObjectMeta(name=path.name, options=options))
+                    meta = ObjectMeta(name=path.name, description=await self._proof(path.name, path), options=options)
+                    await bucket.put(path.name, file, meta)
                 for old in (await self._names(bucket))[self._settings.shared_retained :]:
                     await bucket.delete(old)
         except _FAULTS as fault:
@@ -84,9 +104,23 @@ class SharedSnapshots:
                 if bucket is None:
                     raise SnapshotStoreError(f"{self._bucket_name} does not exist")
                 with into.open("xb") as file:
-                    await bucket.get(name, file)
+                    found = await bucket.get(name, file)
+            if self._macs.keys is not None and not self._is_proven(name, found.info.description, await _hashed(into)):
+                await asyncio.to_thread(into.unlink)
+                raise SnapshotStoreError(f"{name} in {self._bucket_name} was not put there by a gateway of this scope")
         except _FAULTS as fault:
             raise self._failed(f"gave no whole {name}", fault) from fault
+
+    async def _proof(self, name: str, path: Path) -> str:
+        """What proves that a gateway put it: a code over its name and content."""
+        if self._macs.keys is None:
+            return ""
+        return self._macs.sign("snapshot", name.encode(), await _hashed(path)).hex()
+
+    def _is_proven(self, name: str, proof: str | None, content: bytes) -> bool:
+        with contextlib.suppress(ValueError):
+            return self._macs.open("snapshot", name.encode(), bytes.fromhex(proof or "")) == content
+        return False
 
     async def _bucket(self, *, create: bool) -> ObjectStore | None:
         stream = self._connection.jetstream()

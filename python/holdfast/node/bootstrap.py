@@ -21,6 +21,7 @@ from holdfast.errors import (
     SnapshotUnreadableError,
     UnreachableError,
 )
+from holdfast.macs import Macs
 from holdfast.nats.appender import get_message
 from holdfast.nats.connection import Connection
 from holdfast.nats.shared_snapshots import SharedSnapshots
@@ -61,7 +62,9 @@ class Bootstrap(Generic[CoreT]):
         restore: Callable[[str], CoreT],
         *,
         shared: bool,
+        macs: Macs | None = None,
     ) -> None:
+        self._macs = macs
         self.store = SnapshotStore(directory / "snapshots", names.scope, settings.snapshots)
         self._names = names
         self._settings = settings
@@ -118,7 +121,7 @@ class Bootstrap(Generic[CoreT]):
     async def _from_shared(
         self, connection: Connection, state: StreamState, alarm: Callable[[Alarm], None]
     ) -> CoreT | None:
-        shared = SharedSnapshots(connection, self._names, self._settings.snapshots, self._settings.log)
+        shared = SharedSnapshots(connection, self._names, self._settings.snapshots, self._settings.log, self._macs)
         try:
             for name in await shared.names():
                 core = await self._one_shared(shared, name, connection, state, alarm)

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 import structlog
 
+from holdfast._core import ScopeKeys
 from holdfast.errors import (
     JournalDamagedError,
     JournalDiffersError,
@@ -53,7 +54,9 @@ class JournalWriter:
         settings: Settings,
         drive: Callable[[Event], None],
         alarm: Callable[[Alarm], None],
+        keys: ScopeKeys | None = None,
     ) -> None:
+        self._keys = keys
         self.directory = directory
         self._connection = connection
         self._names = names
@@ -82,7 +85,9 @@ class JournalWriter:
         if self.directory is None:
             return
         try:
-            journal = await self._do(Journal.open, self.directory, self._names.scope, self._settings.journal)
+            journal = await self._do(
+                Journal.open, self.directory, self._names.scope, self._settings.journal, self._keys
+            )
         except JournalDamagedError as fault:
             self._note(fault)
             return
@@ -232,7 +237,7 @@ class JournalWriter:
             return
         self._looked_s = now_s
         assert self.directory is not None, "Invariant: with a journal there is a directory"
-        archive = Archive(self.directory.parent.parent / "archive", self._names.scope)
+        archive = Archive(self.directory.parent.parent / "archive", self._names.scope, self._keys)
         for path in await self._do(journal.drop_below, await self._do(lambda: archive.upto)):
             log.info("journal-segment-archived", segment=path.name)
 

@@ -15,6 +15,7 @@ from typing import Any, Generic, Literal, cast
 
 import structlog
 
+from holdfast.macs import Macs
 from holdfast.nats.appender import Appender, Refused, Stored, get_message
 from holdfast.nats.connection import Connection, Endpoint
 from holdfast.nats.dead_letters import DeadLetters
@@ -55,7 +56,10 @@ class Node(Generic[CoreT]):
         directory: Path | None = None,
         bootstrap: Bootstrap[CoreT] | None = None,
         on_progress: Progress | None = None,
+        macs: Macs | None = None,
     ) -> None:
+        self._macs = macs = macs or Macs()
+        macs.alarm = lambda detail: self._alarm(e.Alarm("unproven-message", detail))
         self.names = Names(scope)
         self.settings = settings or Settings()
         self.counted = Counters()
@@ -69,30 +73,20 @@ class Node(Generic[CoreT]):
         self._feeds = Feeds(feed_connection, self.names, self.settings, self._from_log, self._drive)
         journal = None if directory is None else directory / "journal" / name
         self.journal_writer = JournalWriter(
-            journal, feed_connection, self.names, self.settings, self._drive, self._alarm
+            journal, feed_connection, self.names, self.settings, self._drive, self._alarm, macs.keys
         )
         self._rebuilder: Rebuilder[CoreT] = Rebuilder(
             feed_connection, self.journal_writer, new_core, bootstrap, on_progress, self._drive, self._alarm
         )
         self._reads: Reads[CoreT] = Reads(self.settings.node)
         self.cluster = ClusterMember(
-            self._connection,
-            self.names,
-            self._protocol,
-            self.settings,
-            self._wake,
-            self._drive,
-            self._alarm,
+            *(self._connection, self.names, self._protocol, self.settings, self._wake, self._drive, self._alarm),
             lambda: self.journal_writer.end,
+            macs,
         )
         self._membership_io = MembershipIo(
-            self._connection,
-            self.names,
-            self.settings,
-            self._protocol,
-            self.cluster.peer_state,
-            self._drive,
-            self._spawn,
+            *(self._connection, self.names, self.settings, self._protocol, self.cluster.peer_state),
+            *(self._drive, self._spawn, macs),
         )
         self._in_room = InRoom(feed_connection, self.names, self.settings.log)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -280,7 +274,8 @@ class Node(Generic[CoreT]):
 
     def tallies(self) -> Mapping[str, Mapping[str, float]]:
         """Figures by state, kind or reason: each set of these is bounded."""
-        return self.counted.tallies(self._protocol.core, self._dead)
+        unproven = {"unproven_messages": dict(self._macs.refused)}
+        return {**self.counted.tallies(self._protocol.core, self._dead), **unproven}
 
     # ---- driving the protocol
 

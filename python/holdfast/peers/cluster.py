@@ -14,6 +14,7 @@ import structlog
 from nats.aio.msg import Msg
 
 from holdfast.errors import UnreachableError
+from holdfast.macs import Macs
 from holdfast.nats.connection import Connection
 from holdfast.nats.fact_publisher import FactPublisher
 from holdfast.nats.streams import Names
@@ -47,6 +48,7 @@ class ClusterMember:
         drive: Callable[[Event], None],
         alarm: Callable[[Alarm], None],
         journal_end: Callable[[], tuple[int, str] | None],
+        macs: Macs,
     ) -> None:
         node = settings.node
         self._connection = connection
@@ -58,12 +60,13 @@ class ClusterMember:
         self.applied_index = AppliedIndex(node)
         self.freshness = Freshness(node)
         self.receipts = Receipts(node)
-        self._rpc = Rpc(connection, node)
+        self._macs = macs
+        self._rpc = Rpc(connection, node, macs)
         self.forwarder = Forwarder(
             connection, self._rpc, self.applied_index, self._leader, self._leader_clock, protocol.boot, node
         )
         self._command_server = CommandServer(connection, names, self._rpc, protocol, self.receipts, wake, node)
-        publisher = FactPublisher(connection, names.incoming, settings.log)
+        publisher = FactPublisher(connection, names.incoming, settings.log, macs)
         self.facts = FactSubmitter(
             publisher, self.receipts, self._rpc, self.applied_index, self._leads, self._leader, node
         )
@@ -252,7 +255,8 @@ class ClusterMember:
         protocol = self._protocol
         now_s = asyncio.get_running_loop().time()
         state = protocol.peer_state(self._journal_end())
-        return self.heartbeats.encode(state, protocol.core, now_s, settled=not protocol.speculating)
+        encoded = self.heartbeats.encode(state, protocol.core, now_s, settled=not protocol.speculating)
+        return self._macs.sign_json("peer", self._names.scope.encode(), encoded)
 
     async def _beat(self) -> None:
         try:
@@ -261,6 +265,8 @@ class ClusterMember:
             log.debug("heartbeat-not-sent", why=str(fault))
 
     async def _on_heartbeat(self, message: Msg) -> None:
+        if not self._macs.proves_json("peer", self._names.scope.encode(), message.data):
+            return
         protocol = self._protocol
         core = protocol.core
         now_s = asyncio.get_running_loop().time()

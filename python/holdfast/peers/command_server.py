@@ -18,7 +18,7 @@ from nats.aio.subscription import Subscription
 from holdfast.nats.connection import Connection
 from holdfast.nats.streams import Names
 from holdfast.peers.receipts import Receipts
-from holdfast.peers.rpc import Rpc
+from holdfast.peers.rpc import Asked, Rpc
 from holdfast.peers.wire import (
     STILL_WAITING,
     Commands,
@@ -139,22 +139,25 @@ class CommandServer:
 
     async def _on_message(self, message: Msg) -> None:
         epoch = int(message.subject.rpartition(".")[2])
+        asked = self._rpc.question(message)
+        if asked is None:
+            return
         try:
-            question = decode_question(message.data)
+            question = decode_question(asked.payload)
         except msgspec.MsgspecError as fault:
             log.error("unreadable-question", why=str(fault))
-            self._reply(message, _NOT_LEADING)
+            self._reply(asked, _NOT_LEADING)
             return
         core = self._protocol.core
         leads = self._protocol.role is Role.LEADING and core is not None and core.epoch == epoch
         if isinstance(question, Commands):
-            self._decide(message, question, leads=leads)
+            self._decide(asked, question, leads=leads)
         elif leads:
-            self._spawn(self._answer_taken(message, question))
+            self._spawn(self._answer_taken(asked, question))
         else:
-            self._reply(message, _NOT_LEADING)
+            self._reply(asked, _NOT_LEADING)
 
-    def _decide(self, message: Msg, question: Commands, *, leads: bool) -> None:
+    def _decide(self, to: Asked, question: Commands, *, leads: bool) -> None:
         now_ms = int(asyncio.get_running_loop().time() * 1000)
         deadline_ms = self._admission.deadline_ms(
             question.sender, question.number, question.left_ms, question.asked_ms, now_ms
@@ -165,18 +168,18 @@ class CommandServer:
             return
         if not leads or isinstance(deadline_ms, NotTaken):
             self.late_total += len(question.requests) if leads else 0
-            self._reply(message, _NOT_LEADING)
+            self._reply(to, _NOT_LEADING)
             return
-        group = Group(len(question.requests), lambda answers: self._reply(message, Reply(answers=answers)))
+        group = Group(len(question.requests), lambda answers: self._reply(to, Reply(answers=answers)))
         self.commands_total += len(question.requests)
-        for at, asked in enumerate(question.requests):
+        for at, one in enumerate(question.requests):
             waiter = _Waiter(group, at)
-            refused: tuple[Problem, Outcome] | None = self._protocol.submit(Command(asked.request, waiter, deadline_ms))
+            refused: tuple[Problem, Outcome] | None = self._protocol.submit(Command(one.request, waiter, deadline_ms))
             if refused is not None:
                 waiter.set_exception(Unavailable.of(*refused, self._settings.retry_after_s))
         self._wake()
 
-    async def _answer_taken(self, message: Msg, question: Taken) -> None:
+    async def _answer_taken(self, to: Asked, question: Taken) -> None:
         within_s = min(question.left_ms, self._settings.facts_deadline_ms) / 1000
         try:
             found = await self._receipts.taken(question.sequences, within_s)
@@ -187,8 +190,8 @@ class CommandServer:
         else:
             stored = [FactsReceipt(accepted, rejected, at, report) for (_, accepted, rejected, report), at in found]
             reply = Reply(receipts=stored)
-        self._reply(message, reply)
+        self._reply(to, reply)
 
-    def _reply(self, message: Msg, reply: Reply) -> None:
-        if message.reply:
-            self._spawn(self._rpc.answer(message.reply, encode(reply)))
+    def _reply(self, to: Asked, reply: Reply) -> None:
+        if to.reply:
+            self._spawn(self._rpc.answer(to, encode(reply)))

@@ -16,6 +16,7 @@ import structlog
 from nats.aio.msg import Msg
 
 from holdfast.errors import ConflictError, LogError, UnreachableError
+from holdfast.macs import Macs
 from holdfast.nats.connection import Connection
 from holdfast.nats.lease_store import LeaseStore
 from holdfast.nats.streams import Names, stream_state
@@ -42,7 +43,9 @@ class MembershipIo:
         peer_state: Callable[[], bytes],
         drive: Callable[[e.Event], None],
         spawn: Callable[[Coroutine[Any, Any, None]], None],
+        macs: Macs,
     ) -> None:
+        self._macs = macs
         self._connection = connection
         self._names = names
         self._settings = settings.node
@@ -51,7 +54,7 @@ class MembershipIo:
         self._drive = drive
         node = settings.node
         self._key = LeaseStore(
-            connection, names, protocol.node, protocol.boot, settings.log, node.lease_ttl_ms, node.lease_call_ms
+            connection, names, protocol.node, protocol.boot, settings.log, node.lease_ttl_ms, node.lease_call_ms, macs
         )
         self._inbox = ""
         self._listens = False
@@ -133,7 +136,11 @@ class MembershipIo:
             return
         if message.headers and message.headers.get("Status") == "503":
             self._alone.set()
-        elif len(message.data) <= _PEER_STATE_BYTES_MAX and len(self._answers) < self._settings.peers_max:
+        elif (
+            len(message.data) <= _PEER_STATE_BYTES_MAX
+            and len(self._answers) < self._settings.peers_max
+            and self._macs.proves_json("peer", self._names.scope.encode(), message.data)
+        ):
             try:
                 self._answers.append(decode_peer_state(message.data))
             except msgspec.DecodeError as fault:

@@ -2,7 +2,9 @@
 
 Role: send one message and wait for its whole answer; send an answer, in parts where it is too large for one message.
 In: a subject and bytes. Out: bytes, or an exception that states what is known. Always: a question is sent once; only
-"nobody listens there" and "it was not sent" count as not delivered, all else is unknown; an answer in parts is bounded.
+"nobody listens there" and "it was not sent" count as not delivered, all else is unknown; an answer in parts is bounded;
+questions and answers carry a code of the scope (docs/log.md, "MACs"), an answer that of its question: what has none is
+ignored.
 """
 
 import asyncio
@@ -14,14 +16,28 @@ from dataclasses import dataclass, field
 from nats.aio.msg import Msg
 
 from holdfast.errors import NotDeliveredError, UnreachableError
+from holdfast.macs import Macs
 from holdfast.nats.connection import Connection
 from holdfast.settings import NodeSettings
 
 _NO_RESPONDERS = "503"
 
 
+_CODE_BYTES = 40  # what names a signed question in its answer
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A question that came, by a process of the scope."""
+
+    payload: bytes
+    reply: str
+    code: bytes
+
+
 @dataclass(slots=True)
 class _Answer:
+    code: bytes
     future: asyncio.Future[bytes]
     parts: list[bytes] = field(default_factory=list)
     size: int = 0
@@ -30,8 +46,9 @@ class _Answer:
 class Rpc:
     """One process's own inbox for answers."""
 
-    def __init__(self, connection: Connection, settings: NodeSettings) -> None:
+    def __init__(self, connection: Connection, settings: NodeSettings, macs: Macs) -> None:
         self._connection = connection
+        self._macs = macs
         self._settings = settings
         self._inbox = ""
         self._numbers = itertools.count(1)
@@ -50,10 +67,11 @@ class Rpc:
 
     async def ask(self, subject: str, payload: bytes, timeout_s: float) -> bytes:
         """The whole answer. Raises NotDeliveredError (certainly not received) or UnreachableError (not known)."""
+        payload = self._macs.sign("question", subject.encode(), payload)
         if len(payload) > self._connection.payload_bytes_max:
             raise NotDeliveredError(f"{subject}: {len(payload)} bytes are more than NATS takes in one message")
         number = next(self._numbers)
-        answer = _Answer(asyncio.get_running_loop().create_future())
+        answer = _Answer(payload[:_CODE_BYTES], asyncio.get_running_loop().create_future())
         self._waiting[number] = answer
         try:
             try:
@@ -67,12 +85,18 @@ class Rpc:
         finally:
             del self._waiting[number]
 
-    async def answer(self, reply: str, payload: bytes) -> None:
+    def question(self, message: Msg) -> Asked | None:
+        """A question that came; None: no process of the scope asked it."""
+        payload = self._macs.open("question", message.subject.encode(), message.data)
+        return None if payload is None else Asked(payload, message.reply, message.data[:_CODE_BYTES])
+
+    async def answer(self, asked: Asked, payload: bytes) -> None:
         """Answer a question, in as many messages as needed. An answer that cannot be sent is dropped."""
         parts = list(_cut(payload, self._settings.answer_part_bytes_max))
         with contextlib.suppress(UnreachableError):
             for at, part in enumerate(parts, start=1):
-                await self._connection.publish(f"{reply}.{at}.{len(parts)}", part)
+                signed = self._macs.sign("answer", _context(asked.code, at, len(parts)), part)
+                await self._connection.publish(f"{asked.reply}.{at}.{len(parts)}", signed)
 
     async def _on_message(self, message: Msg) -> None:
         number, *place = message.subject.removeprefix(self._inbox + ".").split(".")
@@ -86,12 +110,20 @@ class Rpc:
             answer.future.set_exception(nobody if status == _NO_RESPONDERS else unfit)
             return
         at, parts = int(place[0]), int(place[1])
-        answer.parts.append(message.data)
-        answer.size += len(message.data)
+        part = self._macs.open("answer", _context(answer.code, at, parts), message.data)
+        if part is None:
+            return
+        answer.parts.append(part)
+        answer.size += len(part)
         if at != len(answer.parts) or answer.size > self._settings.answer_bytes_max:
             answer.future.set_exception(UnreachableError(f"part {at} of {parts} of an answer does not fit"))
         elif at == parts:
             answer.future.set_result(b"".join(answer.parts))
+
+
+def _context(code: bytes, at: int, parts: int) -> bytes:
+    """An answer's part belongs to one question, and to one place in the answer."""
+    return code + b"%d/%d" % (at, parts)
 
 
 def _cut(payload: bytes, size: int) -> Iterator[bytes]:

@@ -97,6 +97,16 @@ class Core(Protocol):
     def apply(self, sequence: int, message: bytes) -> bool:
         """Apply a batch that LOG has; False when it is void."""
 
+    @property
+    def signed(self) -> bool:
+        """Whether batches of LOG are signed from here on."""
+
+    def lacks_code(self, message: bytes) -> bool:
+        """Whether no process of the scope can have written a message of LOG, by its code."""
+
+    def skip_unsigned(self, sequence: int, message: bytes) -> bool:
+        """Whether a message in the pending batch's place has no right code; if so it is skipped, the batch follows."""
+
     def apply_many(self, first_sequence: int, messages: Sequence[bytes]) -> int:
         """Apply consecutive batches; how many were void."""
 

@@ -22,6 +22,10 @@ class Leader:
         self.state = state
         self.append_id = 0
         self._overtaken = False  # another process has appended, though our lease seems valid
+        self._end = 0  # LOG's, as last reported
+        # The sequence of our newest message whose presence was asked for, and proven, because of what stands behind it.
+        self._tail_asked = 0
+        self._tail_proven = 0
 
     # ---- queries
 
@@ -69,11 +73,18 @@ class Leader:
         state.become(Role.LEADING, f"epoch {core.epoch}", effects)
         effects.append(e.StopFollowing())
 
-    def note_log_end(self, log_end: int | None) -> None:
-        """LOG's end as reported: perhaps old, but never ahead. Messages there that are not ours are another's."""
+    def note_log_end(self, log_end: int | None, effects: list[Effect]) -> None:
+        """LOG's end as reported: perhaps old, but never ahead. Messages there are another process's, or void."""
         state = self.state
         if state.role is Role.LEADING and state.pending is None and state.core is not None:
-            self._overtaken = log_end is not None and log_end > state.core.sequence
+            self._end = log_end or 0
+            self._overtaken = self._end > state.core.sequence and not state.core.signed
+            self._look_behind(state.core, effects)
+
+    def _look_behind(self, core: Core, effects: list[Effect]) -> None:
+        """With nothing under way: read what LOG has behind our newest batch, where it is said to have something."""
+        if core.signed and self._end > core.sequence:
+            effects.append(e.ReadMessage(core.sequence + 1))
 
     def yield_if_due(self, effects: list[Effect]) -> None:
         """Give up the lead, once nothing is under way: the core is what LOG holds, and follows."""
@@ -208,15 +219,64 @@ class Leader:
         reading = state.tail_check.on_read(event)
         if reading is TailReading.OTHER:
             self._lose_tail(event.sequence, effects)
-        elif reading is TailReading.SAME and pending is not None:
-            pending.resend_ms = state.clocks.mono_ms
-            self.repeat(pending, effects)
-        if pending is None or event.sequence != pending.expected + 1:
+        elif reading is TailReading.SAME:
+            self._tail_is_there(effects)
+        if pending is None:
+            self._judge_behind(event, effects)
+        elif event.sequence == pending.expected + 1:
+            if event.message is None:
+                pending.on_unread(state.clocks.mono_ms, state.settings)
+            elif event.message == pending.message or not self._step_over(event.message, effects):
+                self.judge(pending, pending.on_bytes(event.message), effects)
+
+    def _judge_behind(self, event: e.MessageRead, effects: list[Effect]) -> None:
+        """With nothing under way: a message behind our newest batch."""
+        state, core = self.state, self.state.core
+        if state.role is not Role.LEADING or core is None or event.message is None:
             return
-        if event.message is None:
-            pending.on_unread(state.clocks.mono_ms, state.settings)
+        if event.sequence == core.sequence + 1 and not self._step_over(event.message, effects):
+            self._overtaken = True
+            self.yield_if_due(effects)
+
+    def _step_over(self, message: bytes, effects: list[Effect]) -> bool:
+        """A message without a right code stands behind our newest batch: it is void, and our next one follows it.
+
+        First our newest one is read back: had LOG lost its tail, what is there could have the place of messages that
+        count.
+        """
+        state, core = self.state, self.state.core
+        if core is None or state.tail_check.doubtful or state.tail_check.sequence != core.sequence:
+            return False
+        if not core.signed or not core.lacks_code(message):
+            return False
+        if self._tail_proven != core.sequence:
+            self._tail_asked = core.sequence
+            state.tail_check.suspect(state.clocks.mono_ms)
+            self.check_tail(effects)
+            return True
+        core.skip_unsigned(core.sequence + 1, message)
+        effects.append(e.Alarm("void-batch", f"LOG message {core.sequence} has no right code and is skipped"))
+        effects.append(e.Keep(core.sequence, (message,)))
+        state.quarantine.took(core)
+        state.tail_check.record(core.sequence, message)
+        if state.pending is not None:
+            self.append_id += 1
+            state.pending.move_behind(self.append_id, state.clocks.mono_ms)
+            self.repeat(state.pending, effects)
         else:
-            self.judge(pending, pending.on_bytes(event.message), effects)
+            self._look_behind(core, effects)
+        return True
+
+    def _tail_is_there(self, effects: list[Effect]) -> None:
+        """LOG still has our newest message."""
+        state, core = self.state, self.state.core
+        if core is not None and self._tail_asked == core.sequence:
+            self._tail_proven = core.sequence
+        if state.pending is not None:
+            state.pending.resend_ms = state.clocks.mono_ms
+            self.repeat(state.pending, effects)
+        elif core is not None:
+            self._look_behind(core, effects)
 
     def connected(self, effects: list[Effect]) -> None:
         """Connected to NATS (again): LOG may have another end by now."""

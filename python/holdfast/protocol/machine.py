@@ -299,7 +299,7 @@ class Protocol:
 
     def _on_ends_read(self, event: e.EndsRead, effects: list[Effect]) -> None:
         self.state.quarantine.on_ends(event, self.state.clocks.mono_ms)
-        self.leader.note_log_end(event.log_end)
+        self.leader.note_log_end(event.log_end, effects)
         self._review(effects)
 
     # ---- the rest

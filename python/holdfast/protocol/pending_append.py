@@ -66,6 +66,13 @@ class PendingAppend:
         """Message E+1 was read."""
         return Verdict.STORED if message == self.message else Verdict.FENCED
 
+    def move_behind(self, append_id: int, mono_ms: int) -> None:
+        """Message E+1 is void for every process: the same batch is to follow it."""
+        self.append_id = append_id
+        self.expected += 1
+        self.resend_ms = mono_ms
+        self.reading = False
+
     def on_refused(self, refusal: Refusal, mono_ms: int, settings: NodeSettings) -> ReadMessage | None:
         """A failure. Read E+1, or wait and repeat."""
         self.refusal = refusal

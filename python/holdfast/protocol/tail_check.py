@@ -30,6 +30,11 @@ class TailCheck:
         self._read_ms = 0
         self.doubtful = False
 
+    @property
+    def sequence(self) -> int:
+        """Of the newest message; 0 when there is none to compare with."""
+        return self._sequence if self._message is not None else 0
+
     def clear(self) -> None:
         """A new core: it has what LOG gave."""
         self._sequence = 0

@@ -24,6 +24,7 @@ from holdfast.nats.stream_reader import StreamReader
 from holdfast.nats.streams import Names, ensure_streams, stream_state
 from holdfast.node.replay import Replay
 from holdfast.recovery.repair_plan import Plan, ReportPhase
+from holdfast.secret_files import scope_macs
 from holdfast.settings import Settings
 from holdfast.storage.chain import advance
 from holdfast.storage.journal import take_lock
@@ -190,7 +191,7 @@ class Repairer:
         state = await stream_state(self._connection, names.log)
         if state.first_sequence > 1 or (journal is not None and journal.first > 1):
             return await self._prove_chain(journal, state.first_sequence)
-        core = Engine(names.scope)
+        core = Engine(names.scope, None, scope_macs(self._data).keys)
         replay = Replay(self._connection, names.log, core, self._settings)
         await replay.open()
         try:
@@ -217,13 +218,13 @@ class Repairer:
             there = await get_message(self._connection, self._names.log, sequence) if sequence >= first else message
             if there != message:
                 raise RepairError(f"the log still has other bytes at {sequence}")
-            position = advance(position, journal.scope, message)
+            position = advance(position, journal.scope, message, journal.keys)
         return Proof(position.sequence, position.chain, "", position.in_upto)
 
 
 def _prove_equal(core: Engine, journal: JournalView) -> None:
     """The journal, replayed in a fresh core, gives the same history; and, when LOG has no more, the same state."""
-    other = Engine(journal.scope)
+    other = Engine(journal.scope, None, journal.keys)
     messages = journal.messages()
     while chunk := _take(messages):
         other.apply_many(chunk[0][0], [message for _, message in chunk])
@@ -250,7 +251,7 @@ def _continuing(backup: Path, journal: JournalView) -> Iterator[tuple[int, bytes
         for sequence, message in read_copied(file):
             if sequence <= position.sequence:
                 continue
-            following = advance(position, journal.scope, message)
+            following = advance(position, journal.scope, message, journal.keys)
             if sequence != following.sequence or following.batch == position.batch:
                 return
             position = following

@@ -12,9 +12,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from holdfast._core import ScopeKeys
 from holdfast.nats.connection import Connection
 from holdfast.nats.stream_reader import Entry, StreamReader
 from holdfast.nats.streams import Names, StreamState, stream_state
+from holdfast.secret_files import scope_macs
 from holdfast.settings import Settings
 from holdfast.storage.chain import START, Position, advance
 from holdfast.storage.journal_reader import JournalView, find_journals
@@ -50,13 +52,13 @@ class Comparison:
                 continue
             if message != entry.payload:
                 self.differs_at = sequence
-                self.log_fits = before is None or _continues(before, journal.scope, entry.payload)
-                self.journal_fits = before is None or _continues(before, journal.scope, message)
+                self.log_fits = before is None or _continues(before, journal, entry.payload)
+                self.journal_fits = before is None or _continues(before, journal, message)
             return
 
 
-def _continues(before: Position, scope: str, message: bytes) -> bool:
-    return advance(before, scope, message).batch > before.batch
+def _continues(before: Position, journal: JournalView, message: bytes) -> bool:
+    return advance(before, journal.scope, message, journal.keys).batch > before.batch
 
 
 @dataclass(slots=True)
@@ -71,6 +73,7 @@ class Examination:
     holes: list[tuple[int, int]] = field(default_factory=list)  # first and last of sequences that LOG lacks inside
     position: Position | None = None  # LOG's, at its end or before its first hole; None where its beginning is unknown
     voids: int = 0
+    keys: ScopeKeys | None = None  # of the scope
 
 
 @dataclass(slots=True)
@@ -97,14 +100,15 @@ async def examine(
 ) -> Examination:
     """Read LOG and every journal, whole. Raises LogError when LOG cannot be read at all."""
     names = Names(scope)
-    journals = await asyncio.to_thread(find_journals, data, scope)
+    keys = scope_macs(data).keys
+    journals = await asyncio.to_thread(find_journals, data, scope, keys)
     log = await stream_state(connection, names.log)
     incoming = await stream_state(connection, names.incoming)
     first = log.first_sequence if log.messages else log.last_sequence + 1
     journals_from = min((journal.first for journal in journals), default=first)
     cut = any((data / "snapshots").glob(f"{scope}-*"))
     begins = first if cut else min(first, journals_from)
-    found = Examination(scope, log, incoming, [Comparison(journal) for journal in journals], begins)
+    found = Examination(scope, log, incoming, [Comparison(journal) for journal in journals], begins, keys=keys)
     found.position = await asyncio.to_thread(_position_before, begins, journals)
     if log.messages:
         await _read_log(connection, names, found, settings, report_phase)
@@ -123,7 +127,7 @@ def _position_before(first: int, journals: list[JournalView]) -> Position | None
             for sequence, message in journal.messages():
                 if sequence >= first:
                     break
-                position = advance(position, journal.scope, message)
+                position = advance(position, journal.scope, message, journal.keys)
             return position
     return None
 
@@ -156,7 +160,7 @@ def _look(found: Examination, entries: list[Entry], wanted: int) -> int:
         for comparison in found.comparisons:
             comparison.compare(entry, before)
         if before is not None:
-            found.position = advance(before, found.scope, entry.payload)
+            found.position = advance(before, found.scope, entry.payload, found.keys)
             found.voids += found.position.batch == before.batch
         wanted = entry.sequence + 1
     return wanted

@@ -17,6 +17,7 @@ from nats.aio.msg import Msg
 
 from holdfast._core import Engine
 from holdfast.errors import SnapshotStoreError
+from holdfast.macs import Macs
 from holdfast.nats.appender import get_message
 from holdfast.nats.connection import Connection, Endpoint
 from holdfast.nats.shared_snapshots import SharedSnapshots
@@ -26,6 +27,7 @@ from holdfast.node.replay import Replay
 from holdfast.peers.wire import decode_peer_state
 from holdfast.protocol.messages import Alarm
 from holdfast.recovery.trim import Trimmed, trim
+from holdfast.secret_files import scope_macs
 from holdfast.settings import Settings
 from holdfast.storage.chain import chain_hash
 from holdfast.storage.snapshot_files import Snapshot
@@ -51,12 +53,16 @@ class Taken:
 class Digests:
     """Digests that other processes report, by LOG sequence and by process."""
 
-    def __init__(self, kept_max: int) -> None:
+    def __init__(self, kept_max: int, macs: Macs | None = None, scope: str = "main") -> None:
+        self._macs = macs or Macs()
+        self._scope = scope.encode()
         self._kept_max = kept_max
         self._reported: OrderedDict[int, dict[str, str]] = OrderedDict()
 
     async def receive(self, message: Msg) -> None:
         """A heartbeat."""
+        if not self._macs.proves_json("peer", self._scope, message.data):
+            return
         try:
             state = decode_peer_state(message.data)
         except (msgspec.MsgspecError, UnicodeDecodeError) as fault:
@@ -84,14 +90,16 @@ class Snapshotter:
         self._settings = settings
         self._shared = shared
         self._connection = Connection(endpoint, settings.log, f"holdfast {scope} snapshots")
-        self._digests = Digests(settings.node.digests_kept_max)
+        self._macs = macs = scope_macs(directory)
+        self._digests = Digests(settings.node.digests_kept_max, macs, scope)
         self.bootstrap: Bootstrap[Engine] = Bootstrap(
             directory,
             self.names,
             settings,
-            lambda: Engine(scope),
-            lambda path: Engine.restore(scope, None, path),
+            lambda: Engine(scope, None, macs.keys),
+            lambda path: Engine.restore(scope, None, path, macs.keys),
             shared=shared,
+            macs=macs,
         )
 
     async def open(self) -> None:
@@ -219,7 +227,7 @@ class Snapshotter:
         return await trim(self._connection, data, self.names.scope, header.sequence, header.in_upto, self._settings)
 
     async def _share(self, snapshot: Snapshot) -> None:
-        shared = SharedSnapshots(self._connection, self.names, self._settings.snapshots, self._settings.log)
+        shared = SharedSnapshots(self._connection, self.names, self._settings.snapshots, self._settings.log, self._macs)
         try:
             await shared.put(snapshot.path)
         except SnapshotStoreError as fault:

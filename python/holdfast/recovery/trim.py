@@ -15,6 +15,7 @@ from holdfast.errors import ArchiveError
 from holdfast.nats.appender import get_message
 from holdfast.nats.connection import Connection
 from holdfast.nats.streams import Names, stream_state
+from holdfast.secret_files import scope_macs
 from holdfast.settings import Settings
 from holdfast.storage.archive import Archive
 from holdfast.storage.chain import START, Position
@@ -37,10 +38,11 @@ def archive_upto(data: Path, scope: str, sequence: int, settings: Settings) -> P
 
     Raises ArchiveError where no sound journal has it, JournalDamagedError, OSError.
     """
-    archive = Archive(data / "archive", scope)
+    keys = scope_macs(data).keys
+    archive = Archive(data / "archive", scope, keys)
     position = archive.end() or START
     while position.sequence < sequence:
-        journal = _with(find_journals(data, scope), position, sequence)
+        journal = _with(find_journals(data, scope, keys), position, sequence)
         messages = ((at, message) for at, message in journal.messages(position.sequence) if at <= sequence)
         position = archive.add(position, messages, settings.journal.archive_bytes_max)
         log.info("archived", upto=position.sequence)

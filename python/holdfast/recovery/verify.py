@@ -13,12 +13,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from holdfast._core import Engine
+from holdfast._core import Engine, ScopeKeys
 from holdfast.errors import GapError, StreamMismatchError
 from holdfast.nats.connection import Connection, Endpoint
 from holdfast.nats.streams import Names, ensure_streams, stream_state
 from holdfast.nats_server.server import EmbeddedServer, runtime_of
 from holdfast.node.replay import Progress, Replay, ReplayProgress
+from holdfast.secret_files import scope_macs
 from holdfast.settings import Settings
 from holdfast.storage.archive import Archive
 from holdfast.storage.snapshot_files import Snapshot, SnapshotStore
@@ -58,15 +59,20 @@ async def verify(
     *,
     ask_gateway: AskGateway | None = None,
     report_progress: Progress | None = None,
+    keys: ScopeKeys | None = None,
 ) -> VerifyReport:
-    """Rebuild and compare. Raises LogError when LOG cannot be read at all."""
+    """Rebuild and compare. `keys`: the scope's, where `source` is not a directory that has them.
+
+    Raises LogError when LOG cannot be read at all.
+    """
     settings = settings or Settings()
     async with endpoint_at(source, settings) as endpoint:
         connection = Connection(endpoint, settings.log, f"holdfast {scope} verify")
         await connection.open()
         try:
             data = source if isinstance(source, Path) else None
-            return await _verify(connection, data, scope, settings, ask_gateway, report_progress)
+            keys = keys if data is None else scope_macs(data).keys
+            return await _verify(connection, data, scope, settings, ask_gateway, report_progress, keys)
         finally:
             await connection.close()
 
@@ -101,12 +107,13 @@ async def _verify(
     settings: Settings,
     ask_gateway: AskGateway | None,
     report_progress: Progress | None,
+    keys: ScopeKeys | None,
 ) -> VerifyReport:
     names = Names(scope)
     await ensure_streams(connection, names, settings.log, create=False)
-    core = Engine(scope)
+    core = Engine(scope, None, keys)
     if data is not None and (await stream_state(connection, names.log)).first_sequence > 1:
-        await asyncio.to_thread(_from_archive, core, Archive(data / "archive", scope), settings)
+        await asyncio.to_thread(_from_archive, core, Archive(data / "archive", scope, keys), settings)
     replay = Replay(connection, names.log, core, settings)
     differences: list[str] = []
     compared_at: int | None = None

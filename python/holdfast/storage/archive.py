@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
 
+from holdfast._core import ScopeKeys
 from holdfast.errors import ArchiveError, JournalDamagedError
 from holdfast.storage.chain import START, Position, advance
 from holdfast.storage.segments import Segment, Stop, encode_header, encode_record, parse_header, read_records
@@ -38,9 +39,10 @@ class Archived:
 class Archive:
     """One scope's archive in one directory. Blocking: call it from a thread."""
 
-    def __init__(self, directory: Path, scope: str) -> None:
+    def __init__(self, directory: Path, scope: str, keys: ScopeKeys | None = None) -> None:
         self.directory = directory
         self.scope = scope
+        self._keys = keys
         self._named = re.compile(rf"{re.escape(scope)}-(\d{{{_DIGITS}}})-(\d{{{_DIGITS}}}){re.escape(SUFFIX)}")
 
     def files(self) -> list[Archived]:
@@ -87,7 +89,7 @@ class Archive:
                         if sequence != position.sequence + 1:
                             raise ArchiveError(f"message {position.sequence + 1} is missing, {sequence} is there")
                         file.write(encode_record(sequence, message))
-                        position = advance(position, self.scope, message)
+                        position = advance(position, self.scope, message, self._keys)
                         size += len(message)
                         if size >= bytes_max:
                             break
@@ -133,7 +135,7 @@ class Archive:
     def _prove(self, path: Path, first: int) -> Position:
         position = self._header(path).before
         for _, message in self._read(path, first, None):
-            position = advance(position, self.scope, message)
+            position = advance(position, self.scope, message, self._keys)
         return position
 
     def _read(self, path: Path, first: int, last: int | None) -> Iterator[tuple[int, bytes]]:

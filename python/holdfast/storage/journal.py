@@ -16,6 +16,7 @@ from pathlib import Path
 
 import structlog
 
+from holdfast._core import ScopeKeys
 from holdfast.errors import (
     JournalDamagedError,
     JournalDiffersError,
@@ -57,9 +58,12 @@ class Cut:
 class Journal:
     """One scope's journal in one directory. Blocking: call it from a thread, and from one at a time."""
 
-    def __init__(self, directory: Path, scope: str, settings: JournalSettings, lock: int) -> None:
+    def __init__(
+        self, directory: Path, scope: str, settings: JournalSettings, lock: int, keys: ScopeKeys | None = None
+    ) -> None:
         self.directory = directory
         self.scope = scope
+        self._keys = keys
         self.cut: Cut | None = None
         self._settings = settings
         self._lock = lock
@@ -74,14 +78,14 @@ class Journal:
     # ---- life
 
     @classmethod
-    def open(cls, directory: Path, scope: str, settings: JournalSettings) -> "Journal":
+    def open(cls, directory: Path, scope: str, settings: JournalSettings, keys: ScopeKeys | None = None) -> "Journal":
         """Lock and check: every header, and the whole newest segment.
 
         Raises JournalInUseError, JournalDamagedError, OSError.
         """
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = take_lock(directory, "give each process its own --node name")
-        journal = cls(directory, scope, settings, lock)
+        journal = cls(directory, scope, settings, lock, keys)
         try:
             journal._recover()
         except BaseException:
@@ -113,7 +117,7 @@ class Journal:
         with newest.path.open("rb", buffering=_READ_BYTES) as file:
             try:
                 for record in read_records(newest, file):
-                    position = advance(position, self.scope, record.payload)
+                    position = advance(position, self.scope, record.payload, self._keys)
             except Stop as stop:
                 if stop.why:
                     later = last_record_after(file, stop.offset, position.sequence + 1)
@@ -186,7 +190,7 @@ class Journal:
             position = segment.before
             ends_at = self._ends_at(segment)
             for _, payload in _read_segment(segment, 0, ends_at):
-                position = advance(position, self.scope, payload)
+                position = advance(position, self.scope, payload, self._keys)
         if position != self._position:
             raise JournalDamagedError(self._segments[-1].path.name, 0, "it changed while it was open")
         return position
@@ -284,7 +288,7 @@ class Journal:
                     "check that snapshots and the archive are made, or raise `journal.bytes_max`"
                 )
             group += record
-            position = advance(position, self.scope, message)
+            position = advance(position, self.scope, message, self._keys)
         self._write(group, position)
 
     def _write(self, group: bytearray, position: Position) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from holdfast._core import ScopeKeys
 from holdfast.errors import JournalDamagedError
 from holdfast.storage.chain import Position, advance
 from holdfast.storage.segments import (
@@ -37,6 +38,7 @@ class JournalView:
     end: Position  # the position after the newest good message
     known_upto: int  # the highest sequence that it is known to have had; beyond `end` where it is damaged
     damage: str  # "" when there is none
+    keys: ScopeKeys | None = None  # the scope's, by which messages are judged
 
     def messages(self, after_sequence: int = 0) -> Iterator[tuple[int, bytes]]:
         """(sequence, bytes) after a sequence, up to `end`. Raises JournalDamagedError."""
@@ -72,36 +74,36 @@ def _segments(directory: Path, scope: str) -> tuple[list[Segment], str]:
         return good, f"{fault.segment} at byte {fault.offset}: {fault.why}"
 
 
-def read_journal_view(directory: Path, scope: str) -> JournalView | None:
+def read_journal_view(directory: Path, scope: str, keys: ScopeKeys | None = None) -> JournalView | None:
     """Read a whole journal; None where there is none. Blocking, for as long as reading its bytes takes."""
     segments, damage = _segments(directory, scope)
     newest = max((int(path.stem[-20:]) for path in list_paths(directory, scope)), default=1) - 1
     if not segments:
         if not damage:
             return None
-        return JournalView(directory.name, directory, scope, 1, Position(), Position(), newest, damage)
+        return JournalView(directory.name, directory, scope, 1, Position(), Position(), newest, damage, keys)
     position = segments[0].before
     for segment in segments:
         if segment.before != position:
             damage = damage or f"{segment.path.name} does not continue where the one before ends ({position.sequence})"
             break
-        position, why, later = _follow(segment, scope, last=segment is segments[-1])
+        position, why, later = _follow(segment, scope, keys, last=segment is segments[-1])
         newest = max(newest, later, position.sequence)
         if why:
             damage = f"{segment.path.name}: {why}"
             break
     first = segments[0]
     known = newest if damage else position.sequence
-    return JournalView(directory.name, directory, scope, first.first, first.before, position, known, damage)
+    return JournalView(directory.name, directory, scope, first.first, first.before, position, known, damage, keys)
 
 
-def _follow(segment: Segment, scope: str, *, last: bool) -> tuple[Position, str, int]:
+def _follow(segment: Segment, scope: str, keys: ScopeKeys | None, *, last: bool) -> tuple[Position, str, int]:
     """(the position of the history after the segment, damage, the sequence of a whole record behind the damage)."""
     position = segment.before
     with segment.path.open("rb", buffering=_READ_BYTES) as file:
         try:
             for record in read_records(segment, file):
-                position = advance(position, scope, record.payload)
+                position = advance(position, scope, record.payload, keys)
         except Stop as stop:
             if not stop.why:
                 return position, "", 0
@@ -112,7 +114,7 @@ def _follow(segment: Segment, scope: str, *, last: bool) -> tuple[Position, str,
     raise AssertionError("Invariant: reading records ends with Stop")
 
 
-def find_journals(data: Path, scope: str) -> list[JournalView]:
+def find_journals(data: Path, scope: str, keys: ScopeKeys | None = None) -> list[JournalView]:
     """Every journal of a scope under a data directory."""
-    found = [read_journal_view(path, scope) for path in sorted((data / "journal").glob("*")) if path.is_dir()]
+    found = [read_journal_view(path, scope, keys) for path in sorted((data / "journal").glob("*")) if path.is_dir()]
     return [journal for journal in found if journal is not None]

@@ -18,11 +18,13 @@ from holdfast.storage.chain import Position
 
 MAGIC = b"HFJOURN\n"
 VERSION = 1
+_SIGNED_VERSION = 2  # the names of the declared keys follow those of scope and node
 SUFFIX = ".hfjournal"
 PAYLOAD_BYTES_MAX = 64 << 20
 
 # magic, version, header length, first sequence, chain, batch, epoch, IN taken, lengths of scope and node
 _FIXED = struct.Struct("<8sHHQ32sQQQHH")
+_KEYS_BYTES = struct.Struct("<H")
 _CHECKSUM = struct.Struct("<I")
 # payload length, sequence, checksum of the payload; then the checksum of these
 _HEAD = struct.Struct("<IQI")
@@ -73,9 +75,12 @@ def segment_name(scope: str, first: int) -> str:
 def encode_header(scope: str, before: Position) -> bytes:
     """The header of a segment that continues after `before`."""
     names = scope.encode() + before.node.encode()
+    if before.mac_keys:
+        keys = ",".join(before.mac_keys).encode()
+        names += keys + _KEYS_BYTES.pack(len(keys))
     fixed = _FIXED.pack(
         MAGIC,
-        VERSION,
+        _SIGNED_VERSION if before.mac_keys else VERSION,
         _FIXED.size + _CHECKSUM.size + len(names) + _CHECKSUM.size,
         before.sequence + 1,
         bytes.fromhex(before.chain),
@@ -130,16 +135,21 @@ def parse_header(file: BinaryIO, path: Path) -> Segment:
     magic, version, length, first, chain, batch, epoch, in_upto, scope_bytes, node_bytes = _FIXED.unpack(fixed)
     if magic != MAGIC:
         raise JournalDamagedError(path.name, 0, "this is not a journal segment")
-    if version != VERSION:
-        raise JournalDamagedError(path.name, 8, f"format version {version} is not {VERSION}; a newer holdfast wrote it")
-    names = file.read(scope_bytes + node_bytes)
+    if version not in {VERSION, _SIGNED_VERSION}:
+        raise JournalDamagedError(
+            path.name, 8, f"format version {version} is above {_SIGNED_VERSION}; a newer holdfast wrote it"
+        )
+    names_bytes = length - _FIXED.size - 2 * _CHECKSUM.size
+    names = file.read(names_bytes)
     checksum = file.read(_CHECKSUM.size)
     if len(checksum) < _CHECKSUM.size:
         raise EOFError("the header is cut off")
     if _checksum(names) != checksum:
         raise JournalDamagedError(path.name, len(start), "the checksum of the names in the header does not match")
-    scope, node = names[:scope_bytes].decode(), names[scope_bytes:].decode()
-    return Segment(path, scope, Position(first - 1, chain.hex(), batch, epoch, node, in_upto), length)
+    scope, node = names[:scope_bytes].decode(), names[scope_bytes : scope_bytes + node_bytes].decode()
+    keys = names[scope_bytes + node_bytes : -_KEYS_BYTES.size].decode() if version == _SIGNED_VERSION else ""
+    mac_keys = tuple(keys.split(",")) if keys else ()
+    return Segment(path, scope, Position(first - 1, chain.hex(), batch, epoch, node, in_upto, mac_keys), length)
 
 
 def list_paths(directory: Path, scope: str) -> list[Path]:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from holdfast.secret_files import make_scope_key
 from holdfast.settings import Settings
 from holdfast.supervisor import record
 from holdfast.supervisor.address import Reserved, reserve
@@ -112,6 +113,8 @@ async def supervise(
         if plan.probes is not None:
             stack.callback(reserve(*plan.probes).release)
         owned()
+        if plan.nats is None:
+            make_scope_key(plan.directory)  # with --nats the gateways of other machines need the same one
         supervisor = Supervisor(plan, shared, announce)
         stack.push_async_callback(supervisor.stop)
         why = await supervisor.run(stop)

@@ -65,12 +65,11 @@ impl<'py> FromPyObject<'_, 'py> for Arrived {
     type Error = PyErr;
 
     fn extract(arrived: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
-        let (sequence, subject, payload, sealed) = match arrived.cast::<PyTuple>()?.len() {
-            4 => arrived.extract()?,
-            _ => {
-                let (sequence, subject, payload) = arrived.extract()?;
-                (sequence, subject, payload, true)
-            }
+        let (sequence, subject, payload, sealed) = if arrived.cast::<PyTuple>()?.len() == 4 {
+            arrived.extract()?
+        } else {
+            let (sequence, subject, payload) = arrived.extract()?;
+            (sequence, subject, payload, true)
         };
         Ok(Self {
             sequence,

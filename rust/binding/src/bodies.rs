@@ -46,6 +46,8 @@ pub(crate) fn well_formed(message: &[u8]) -> (usize, Vec<(i64, String)>) {
 
 /// The first fact of a body's IN messages that its sender may not send: `(index, right, what)`, `right` being `policies`,
 /// `location` or `locations`. `locations`: those that its facts may be about; None: all.
+// pyo3 passes what it converts by value.
+#[allow(clippy::needless_pass_by_value)]
 #[pyfunction]
 #[pyo3(signature = (messages: "Sequence[bytes]", policies: "bool", locations: "frozenset[str] | None") -> "tuple[int, str, str] | None")]
 pub(crate) fn first_beyond(

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::BufReader;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use holdfast_core::engine::{self, Engine as Core, EngineError, Listing, Sale};
+use holdfast_core::engine::{self, Engine as Core, Listing, Sale};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::pybacked::{PyBackedBytes, PyBackedStr};
@@ -14,14 +14,14 @@ use crate::asked::{Arrived, Asked, command};
 use crate::decision::Decision;
 use crate::errors::{log_error, snapshot_error};
 use crate::paced::Paced;
-
-/// `(HTTP status, JSON body)`.
-type Answered<'py> = (u16, Bound<'py, PyBytes>);
+use crate::plain::{Answered, answer, hex};
+use crate::scope_keys::ScopeKeys;
 
 /// Blocks of a snapshot are larger; this is for the bytes between them.
 const FILE_BUFFER_BYTES: usize = 64 * 1024;
 
-/// The state machine of one scope. `owner_key`: a secret under which owners are hashed; it is no part of the state.
+/// The state machine of one scope. `owner_key`: a secret under which owners are hashed; `scope_keys`: what batches are signed
+/// with. Neither is part of the state.
 #[pyclass(frozen, module = "holdfast._core")]
 #[derive(Debug)]
 pub(crate) struct Engine {
@@ -37,27 +37,17 @@ impl Engine {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |text, byte| {
-        text + &format!("{byte:02x}")
-    })
-}
-
-fn answer(py: Python<'_>, (status, body): (u16, Vec<u8>)) -> Answered<'_> {
-    (status, PyBytes::new(py, &body))
-}
-
 // pyo3 passes what it converts by value.
 #[allow(clippy::needless_pass_by_value)]
 #[pymethods]
 impl Engine {
     #[new]
-    #[pyo3(signature = (scope, owner_key = None))]
-    fn new(scope: &str, owner_key: Option<&[u8]>) -> Self {
+    #[pyo3(signature = (scope, owner_key = None, scope_keys = None))]
+    fn new(scope: &str, owner_key: Option<&[u8]>, scope_keys: Option<PyRef<'_, ScopeKeys>>) -> Self {
         let owner_key = owner_key.filter(|secret| !secret.is_empty()).map(engine::owner_key);
         Self {
             scope: scope.to_owned(),
-            core: Mutex::new(Core::new(scope, owner_key)),
+            core: Mutex::new(Core::new(scope, owner_key).with_keys(scope_keys.map(|keys| keys.core()))),
         }
     }
 
@@ -138,10 +128,7 @@ impl Engine {
     ) -> PyResult<Bound<'py, PyBytes>> {
         let rules = std::str::from_utf8(rules.unwrap_or(b"{}"))
             .map_err(|_| PyValueError::new_err("rules must be JSON in UTF-8"))?;
-        let message = self
-            .core()
-            .lead_batch(node, now_ms, rules)
-            .map_err(|error| log_error(&error))?;
+        let message = self.core().lead_batch(node, now_ms, rules).map_err(log_error)?;
         Ok(PyBytes::new(py, &message))
     }
 
@@ -152,7 +139,7 @@ impl Engine {
         let asked = commands.iter().map(command).collect::<PyResult<Vec<_>>>()?;
         let arrived: Vec<_> = incoming.iter().map(Arrived::as_incoming).collect();
         let decided = self.core().decide(now_ms, lead_ms, &asked, &arrived);
-        decided.map(Decision::new).map_err(|error| log_error(&error))
+        decided.map(Decision::new).map_err(log_error)
     }
 
     /// What would become of the IN messages of one body if they came now: `(accepted, [(index, reason)], report)`. Changes
@@ -174,12 +161,29 @@ impl Engine {
 
     /// The pending message is stored at `sequence`. Raises `GapError`, `PendingError`.
     fn commit(&self, sequence: u64) -> PyResult<()> {
-        self.core().commit(sequence).map_err(|error| log_error(&error))
+        self.core().commit(sequence).map_err(log_error)
     }
 
     /// Applies a stored message; False: it is void, skipped and counted. Raises `GapError`, `LogError`.
     fn apply(&self, sequence: u64, message: &[u8]) -> PyResult<bool> {
-        self.core().apply(sequence, message).map_err(|error| log_error(&error))
+        self.core().apply(sequence, message).map_err(log_error)
+    }
+
+    /// Whether batches of LOG are signed from here on.
+    #[getter]
+    fn signed(&self) -> bool {
+        self.core().is_signed()
+    }
+
+    /// Whether no process of the scope can have written a message of LOG, by its code. Raises `LogError`.
+    fn lacks_code(&self, message: &[u8]) -> PyResult<bool> {
+        self.core().lacks_code(message).map_err(log_error)
+    }
+
+    /// Whether a message where the pending batch should stand has no right code; if so it is skipped and counted, and the
+    /// pending batch follows it. Raises `GapError`, `LogError`.
+    fn skip_unsigned(&self, sequence: u64, message: &[u8]) -> PyResult<bool> {
+        self.core().skip_unsigned(sequence, message).map_err(log_error)
     }
 
     /// Applies stored messages from `first_sequence` on, while other threads run; how many were void.
@@ -193,7 +197,7 @@ impl Engine {
             }
             Ok(void)
         });
-        applied.map_err(|error: EngineError| log_error(&error))
+        applied.map_err(log_error)
     }
 
     /// Writes the whole state to a new file at `path`, durably, while other threads run; its header as a JSON object.
@@ -213,8 +217,15 @@ impl Engine {
     /// The engine that a snapshot of `scope` was written from, proven by its digest; other threads run meanwhile.
     /// Raises `SnapshotError`, `OSError`.
     #[staticmethod]
-    #[pyo3(signature = (scope: "str", owner_key: "bytes | None", path: "str") -> "Engine")]
-    fn restore(py: Python<'_>, scope: &str, owner_key: Option<&[u8]>, path: &str) -> PyResult<Self> {
+    #[pyo3(signature = (scope: "str", owner_key: "bytes | None", path: "str", scope_keys: "ScopeKeys | None" = None) -> "Engine")]
+    fn restore(
+        py: Python<'_>,
+        scope: &str,
+        owner_key: Option<&[u8]>,
+        path: &str,
+        scope_keys: Option<PyRef<'_, ScopeKeys>>,
+    ) -> PyResult<Self> {
+        let scope_keys = scope_keys.map(|keys| keys.core());
         let owner_key = owner_key.filter(|secret| !secret.is_empty()).map(engine::owner_key);
         let restored = py.detach(|| {
             let mut file = BufReader::with_capacity(FILE_BUFFER_BYTES, File::open(path)?);
@@ -222,7 +233,7 @@ impl Engine {
         });
         Ok(Self {
             scope: scope.to_owned(),
-            core: Mutex::new(restored.map_err(snapshot_error)?),
+            core: Mutex::new(restored.map_err(snapshot_error)?.with_keys(scope_keys)),
         })
     }
 

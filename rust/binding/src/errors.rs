@@ -1,4 +1,4 @@
-//! The core's errors as one exception tree: `HoldfastError` > (`LogError` > (`GapError`, `PendingError`), `SnapshotError`,
+//! The core's errors as one exception tree: `HoldfastError` > (`LogError` > (`GapError`, `PendingError`, `ScopeKeyError`), `SnapshotError`,
 //! `RequestError`).
 
 use holdfast_core::engine::EngineError;
@@ -29,6 +29,12 @@ pyo3::create_exception!(
 );
 pyo3::create_exception!(
     holdfast._core,
+    ScopeKeyError,
+    LogError,
+    "Batches are signed with a key that is not known here."
+);
+pyo3::create_exception!(
+    holdfast._core,
     SnapshotError,
     HoldfastError,
     "A snapshot cannot be used: use an older one, or replay LOG."
@@ -40,12 +46,15 @@ pyo3::create_exception!(
     "A body was refused: args are the problem's JSON body and its HTTP status."
 );
 
-pub(crate) fn log_error(error: &EngineError) -> PyErr {
+// By value, as `map_err` gives it.
+#[allow(clippy::needless_pass_by_value)]
+pub(crate) fn log_error(error: EngineError) -> PyErr {
     let message = error.to_string();
     match error {
         EngineError::Gap { .. } => GapError::new_err(message),
         EngineError::Pending | EngineError::NotPending => PendingError::new_err(message),
         EngineError::Unreadable { .. } | EngineError::Rules(_) => LogError::new_err(message),
+        EngineError::KeyMissing { .. } => ScopeKeyError::new_err(message),
     }
 }
 

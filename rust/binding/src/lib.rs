@@ -9,12 +9,14 @@ mod decision;
 mod engine;
 mod errors;
 mod paced;
+mod plain;
+mod scope_keys;
 
 /// A hold is a handful of small allocations: this allocator takes a third off its time (benches/core.rs uses it too).
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// The compiled core of holdfast: one class, `Engine`, its decisions, its errors. JSON is always bytes.
+/// The compiled core of holdfast: the class `Engine`, its decisions, its errors, and the scope's keys. JSON is always bytes.
 #[pymodule(gil_used = true)]
 mod _core {
     #[pymodule_export]
@@ -24,7 +26,9 @@ mod _core {
     #[pymodule_export]
     use crate::engine::Engine;
     #[pymodule_export]
-    use crate::errors::{GapError, HoldfastError, LogError, PendingError, RequestError, SnapshotError};
+    use crate::errors::{GapError, HoldfastError, LogError, PendingError, RequestError, ScopeKeyError, SnapshotError};
+    #[pymodule_export]
+    use crate::scope_keys::ScopeKeys;
 
     /// True when the extension was compiled without optimisation: its figures mean nothing.
     #[pymodule_export]

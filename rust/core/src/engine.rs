@@ -6,14 +6,17 @@
 
 mod check;
 mod documents;
+mod follow;
 mod foreseen;
 mod intake;
 mod judged;
 mod keyed;
+mod origin;
 mod reads;
 mod turn;
 
 use std::io::{Read, Write};
+use std::sync::Arc;
 
 use crate::apply;
 use crate::audit::invariants;
@@ -26,8 +29,9 @@ use crate::state::rules::{EDITION, Rules};
 use crate::state::{Position, State};
 use crate::verbs::prefetch;
 use crate::verbs::{Body, Command, expire};
-use crate::wire::batch::{BatchHeader, BatchKind, BatchWriter, chain_hash, parse_batch};
+use crate::wire::batch::{BatchHeader, BatchKind, BatchWriter, chain_hash};
 use crate::wire::facts::{DigestRecounted, Fact, Text};
+use crate::wire::mac::{Purpose, ScopeKeys};
 use intake::take_in;
 
 /// A batch closes at this many bytes or facts (docs/log.md, "A batch").
@@ -49,6 +53,11 @@ pub enum EngineError {
     Unreadable { sequence: u64, reason: String },
     #[error("rules: {0}")]
     Rules(String),
+    #[error(
+        "batches of this log are signed with the scope key {wanted}, which the scope key file does not hold: copy the file from \
+         a gateway of this scope"
+    )]
+    KeyMissing { wanted: String },
 }
 
 /// The result of one call of `decide`.
@@ -73,6 +82,7 @@ struct Pending {
 pub struct Engine {
     pub(crate) state: State,
     pub(crate) owner_key: Option<[u8; 32]>,
+    keys: Option<Arc<ScopeKeys>>,
     pending: Option<Pending>,
     /// The maintained digest was found to differ from the recounted one: the next batch records that.
     has_drifted: bool,
@@ -84,9 +94,16 @@ impl Engine {
         Engine {
             state: State::new(scope),
             owner_key,
+            keys: None,
             pending: None,
             has_drifted: false,
         }
+    }
+
+    /// The same engine, with the scope's keys: it signs what it writes and believes what is signed (docs/log.md, "MACs").
+    #[must_use]
+    pub fn with_keys(self, keys: Option<Arc<ScopeKeys>>) -> Self {
+        Engine { keys, ..self }
     }
 
     /// Messages of LOG that did not fit the chain.
@@ -110,8 +127,10 @@ impl Engine {
             .map_err(|e| EngineError::Rules(e.to_string()))?;
         let rules = Rules {
             edition: EDITION,
+            mac_keys: origin::declared(self.keys.as_deref()),
             ..rules
         };
+        let signer = origin::signer(&self.state.rules, self.keys.as_deref())?;
         let rules = serde_json::value::to_raw_value(&rules).map_err(|e| EngineError::Rules(e.to_string()))?;
         let position = &self.state.position;
         let header = BatchHeader {
@@ -122,7 +141,11 @@ impl Engine {
             rules: Some(&rules),
             ..self.header()
         };
-        Ok(BatchWriter::new().finish(&header))
+        let mut message = BatchWriter::new().finish(&header);
+        if let Some(keys) = &self.keys {
+            keys.sign_json(signer, Purpose::Batch, b"", &mut message);
+        }
+        Ok(message)
     }
 
     fn header(&self) -> BatchHeader<'_> {
@@ -173,7 +196,11 @@ impl Engine {
             decision.incoming_taken += 1;
             if message.sequence > in_upto {
                 in_upto = message.sequence;
-                take_in(&mut self.state, message, &mut writer, &mut decision);
+                let message = Incoming {
+                    sealed: message.sealed && origin::is_from_gateway(self.keys.as_deref(), message),
+                    ..*message
+                };
+                take_in(&mut self.state, &message, &mut writer, &mut decision);
             }
         }
         decision.answers.reserve(commands.len());
@@ -204,7 +231,10 @@ impl Engine {
                 in_upto,
                 ..self.header()
             };
-            let message = writer.finish(&header);
+            let mut message = writer.finish(&header);
+            if let Some(keys) = self.keys.as_ref().filter(|_| !self.state.rules.mac_keys.is_empty()) {
+                keys.sign_json(None, Purpose::Batch, b"", &mut message);
+            }
             self.pending = Some(Pending {
                 chain: chain_hash(&message),
                 in_upto,
@@ -226,84 +256,6 @@ impl Engine {
             Fact::DigestRecounted(DigestRecounted { digest }),
             writer,
         );
-    }
-
-    /// The pending batch is stored at `sequence`.
-    pub fn commit(&mut self, sequence: u64) -> Result<(), EngineError> {
-        let expected = self.state.position.sequence + 1;
-        if sequence != expected {
-            return Err(EngineError::Gap {
-                expected,
-                got: sequence,
-            });
-        }
-        let pending = self.pending.take().ok_or(EngineError::NotPending)?;
-        let position = &mut self.state.position;
-        position.sequence = sequence;
-        position.batch += 1;
-        position.chain = pending.chain;
-        position.in_upto = pending.in_upto;
-        Ok(())
-    }
-
-    /// Applies a stored message; false: it is void (it does not fit the chain), skipped and counted, on every node alike.
-    pub fn apply(&mut self, sequence: u64, message: &[u8]) -> Result<bool, EngineError> {
-        if self.pending.is_some() {
-            return Err(EngineError::Pending);
-        }
-        let expected = self.state.position.sequence + 1;
-        if sequence != expected {
-            return Err(EngineError::Gap {
-                expected,
-                got: sequence,
-            });
-        }
-        let batch = parse_batch(message).ok().filter(|batch| self.fits(&batch.header));
-        let Some(batch) = batch else {
-            self.state.counters.void_batches += 1;
-            self.state.position.sequence = sequence;
-            return Ok(false);
-        };
-        let unreadable = |reason: String| EngineError::Unreadable { sequence, reason };
-        if let Some(rules) = batch.header.rules {
-            self.state.rules = serde_json::from_str::<Rules>(rules.get()).map_err(|e| unreadable(e.to_string()))?;
-        }
-        apply::open_batch(&mut self.state, batch.header.now_ms, batch.header.lead_ms);
-        for group in batch.facts.chunks(prefetch::TEXTS_MAX) {
-            prefetch::look_into(&self.state, group.iter().flatten());
-            for read in group {
-                let statement = read.as_ref().map_err(|error| unreadable(error.to_string()))?;
-                apply::statement(&mut self.state, statement);
-            }
-            // While what changed is still in the processor's caches.
-            self.state.settle_digest();
-        }
-        self.state.settle_digest();
-        let position = &mut self.state.position;
-        if batch.header.kind == BatchKind::Lead {
-            position.epoch = batch.header.epoch;
-            position.node = batch.header.node.into_owned();
-        }
-        position.sequence = sequence;
-        position.batch = batch.header.batch;
-        position.chain = chain_hash(message);
-        position.in_upto = batch.header.in_upto;
-        Ok(true)
-    }
-
-    /// Whether a batch continues this state: the chain, the scope, and for facts the current leader.
-    fn fits(&self, header: &BatchHeader<'_>) -> bool {
-        let position = &self.state.position;
-        let in_office = match header.kind {
-            BatchKind::Lead => header.epoch == position.epoch + 1,
-            BatchKind::Facts => header.epoch == position.epoch && header.node == position.node.as_str(),
-        };
-        header.version == 1
-            && header.scope == self.state.scope.as_str()
-            && header.previous == position.chain
-            && header.batch == position.batch + 1
-            && header.in_upto >= position.in_upto
-            && in_office
     }
 
     pub fn digest(&mut self) -> String {
@@ -335,6 +287,7 @@ impl Engine {
         Ok(Engine {
             state: snapshot::read(scope, source)?,
             owner_key,
+            keys: None,
             pending: None,
             has_drifted: false,
         })

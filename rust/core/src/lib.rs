@@ -34,7 +34,7 @@ pub use availability::claims;
 pub use engine::Engine;
 pub use state::{Position, ids, rules};
 pub use verbs::{Command, Verb};
-pub use wire::{batch, commands, errors, facts, json};
+pub use wire::{batch, commands, errors, facts, json, mac};
 
 #[cfg(test)]
 mod testing;

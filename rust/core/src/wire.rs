@@ -9,3 +9,4 @@ pub mod errors;
 pub mod facts;
 pub mod json;
 pub(crate) mod keys;
+pub mod mac;

@@ -67,6 +67,9 @@ pub struct Rules {
     pub answers_max: usize,
     /// Memory that they take at the most, 128 bytes for each beside its text.
     pub answers_bytes_max: usize,
+    /// The ids of the scope keys under which batches are signed from this lead batch on; none: they are not signed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub mac_keys: Vec<String>,
 }
 
 impl Default for Rules {
@@ -91,6 +94,7 @@ impl Default for Rules {
             answers_kept_ms: 86_400_000,
             answers_max: 500_000,
             answers_bytes_max: 128 * 1024 * 1024,
+            mac_keys: Vec::new(),
         }
     }
 }

@@ -177,6 +177,9 @@ struct Message<'a> {
     rules: Option<&'a RawValue>,
     #[serde(default)]
     facts: Option<Vec<&'a RawValue>>,
+    /// Checked before the message is read ([`crate::wire::mac`]).
+    #[serde(default, rename = "mac")]
+    _mac: Option<&'a RawValue>,
 }
 
 fn hash<'de, D: Deserializer<'de>>(from: D) -> Result<[u8; 32], D::Error> {
@@ -239,6 +242,9 @@ fn usual(text: &str) -> Option<Batch<'_>> {
             facts.push(fact(&mut scan)?);
         }
     }
+    if scan.is_at(b',') {
+        mac(&mut scan)?;
+    }
     scan.take(b'}')?;
     let head = format!("{}}}", &text[..at]);
     let Object(head) = serde_json::from_str::<Object<Message<'_>>>(&head)
@@ -260,6 +266,14 @@ fn usual(text: &str) -> Option<Batch<'_>> {
         rules: None,
     };
     is_usual.then_some(Batch { header, facts })
+}
+
+/// The code that a signed batch ends with; it was checked before.
+fn mac(scan: &mut Scan<'_>) -> Option<()> {
+    scan.take(b',')?;
+    (scan.value()? == "\"mac\"").then_some(())?;
+    scan.take(b':')?;
+    scan.value().map(|_| ())
 }
 
 fn fact<'a>(scan: &mut Scan<'a>) -> Option<Result<Statement<'a>, FactError>> {

@@ -30,10 +30,10 @@ pub struct InMessage<'a> {
     /// None: the last token of the subject.
     #[serde(borrow, default, deserialize_with = "opt::<_, Name>")]
     pub source: Option<Text<'a>>,
-    /// The key that brought it.
+    /// The key that brought it; a gateway says so.
     #[serde(default, deserialize_with = "opt::<_, Name>")]
     pub by: Option<Text<'a>>,
-    /// Under which idempotency key it was sent, if under one.
+    /// Under which idempotency key it was sent, if under one; a gateway says so.
     #[serde(default, deserialize_with = "opt::<_, Object<InKey>>")]
     pub(crate) idempotency: Option<InKey>,
     /// All of its facts are taken, or none.
@@ -41,6 +41,9 @@ pub struct InMessage<'a> {
     pub atomic: bool,
     /// For [`crate::wire::facts::parse_statement`], each on its own.
     pub facts: Vec<&'a RawValue>,
+    /// A gateway's code, checked before ([`crate::wire::mac`]).
+    #[serde(default, rename = "mac")]
+    pub(crate) _mac: Option<IgnoredAny>,
 }
 
 /// An idempotency key as IN has it; the gateway makes these of the client's.

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import contextlib
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -16,7 +17,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from holdfast.nats.connection import Connection
-from holdfast.nats_server.accounts import accounts_config, inbox_of, role_of
+from holdfast.nats_server.accounts import User, accounts_config, inbox_of, role_of
 from holdfast.nats_server.server import EmbeddedServer
 from holdfast.nats_server.users import new_seed, public_key, users_of
 from holdfast.settings import LogSettings
@@ -273,6 +274,27 @@ async def test_users_are_added_and_removed_while_it_runs(server: EmbeddedServer,
                 users.add(name)
 
 
+async def test_a_source_that_opens_many_connections_takes_none_from_another(
+    server: EmbeddedServer, tmp_path: Path
+) -> None:
+    async with user(server.url, tmp_path, "erp.other"), AsyncExitStack() as stack:
+        opened = 0
+        await stack.enter_async_context(user(server.url, tmp_path, "erp.acme"))
+        with contextlib.suppress(nats.errors.Error, OSError):
+            for _ in range(70):
+                client = await connected_as(server.url, str(users_of(tmp_path).file("erp.acme")))
+                stack.push_async_callback(client.close)
+                opened += 1
+        assert opened == 63, "and the first one"
+        async with user(server.url, tmp_path, "erp.other") as other, user(server.url, tmp_path, "operator") as operator:
+            assert other.is_connected
+            assert operator.is_connected
+
+
+async def connected_as(url: str, seed_file: str) -> Client:
+    return await nats.connect(url, nkeys_seed=seed_file, inbox_prefix="_INBOX_erp-acme", allow_reconnect=False)
+
+
 async def refused(url: str, seed: str) -> None:
     client = await nats.connect(url.rpartition("@")[2], nkeys_seed_str=seed, allow_reconnect=False)
     await client.close()
@@ -297,6 +319,8 @@ NAMES = st.from_regex(r"(erp|woo)\.[A-Za-z0-9_-]{1,64}|(operator|reader)(-[A-Za-
 @given(NAMES, NAMES)
 def test_no_two_users_share_an_inbox_and_none_covers_another(one: str, other: str) -> None:
     assert (inbox_of(one) == inbox_of(other)) == (one == other)
+    if role_of(one) == "source":
+        assert (User(one, "").account == User(other, "").account) == (one == other)
     assert "." not in inbox_of(one)
     assert role_of(one)
 
@@ -304,7 +328,7 @@ def test_no_two_users_share_an_inbox_and_none_covers_another(one: str, other: st
 def test_the_deployed_accounts_share_what_the_embedded_ones_do() -> None:
     deployed = (Path(__file__).parents[2] / "deploy" / "nats" / "users.conf").read_text()
     key = public_key(new_seed())
-    embedded = accounts_config("main", key, key, [])
+    embedded = accounts_config("main", key, key, [User("erp.erp", key), User("woo.shop", key)])
     shared = [line.strip() for line in embedded.splitlines() if line.strip().startswith(("{ service:", "{ stream:"))]
     assert shared == [
         line.strip() for line in deployed.splitlines() if line.strip().startswith(("{ service:", "{ stream:"))

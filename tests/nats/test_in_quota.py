@@ -45,10 +45,12 @@ async def test_a_source_that_fills_in_is_refused_and_the_others_are_not(server: 
     async with connected(server.endpoint) as gateway:
         await ensure_streams(gateway, NAMES, SMALL)
         async with user(server.url, tmp_path, "erp.acme") as acme, user(server.url, tmp_path, "erp.other") as other:
-            answers = [orjson.loads((await acme.request("hf.main.in.erp.acme", b"x")).data) for _ in range(110)]
+            answers = [
+                orjson.loads((await acme.request("hf.main.in.erp.acme", b"x", timeout=5)).data) for _ in range(110)
+            ]
             assert ["error" in one for one in answers] == [False] * 100 + [True] * 10
             assert "maximum messages per subject" in answers[-1]["error"]["description"]
-            first = orjson.loads((await other.request("hf.main.in.erp.other", b"y")).data)
+            first = orjson.loads((await other.request("hf.main.in.erp.other", b"y", timeout=5)).data)
             assert first["seq"] == 101, "and nothing of the first was dropped"
         assert (await stream_state(gateway, NAMES.incoming)).first_sequence == 1
         assert await messages_by_subject(gateway, NAMES.incoming) == {
@@ -159,10 +161,12 @@ async def test_a_message_id_that_cannot_be_guessed_is_nobody_elses(server: Embed
     async with leading(server.endpoint, Settings(log=SMALL)) as node:
         async with user(server.url, tmp_path, "erp.acme") as acme, user(server.url, tmp_path, "erp.evil") as evil:
             for name in ("acme-1", "holdfast", "n1", *(f"{at:032x}" for at in range(20))):
-                await evil.request("hf.main.in.erp.evil", b'{"facts":[]}', headers={"Nats-Msg-Id": name})
-            answer = await acme.request("hf.main.in.erp.acme", level(1), headers={"Nats-Msg-Id": "acme-7f3ac2e1-1"})
+                await evil.request("hf.main.in.erp.evil", b'{"facts":[]}', headers={"Nats-Msg-Id": name}, timeout=5)
+            answer = await acme.request(
+                "hf.main.in.erp.acme", level(1), headers={"Nats-Msg-Id": "acme-7f3ac2e1-1"}, timeout=5
+            )
             assert "duplicate" not in orjson.loads(answer.data)
-            guessed = await acme.request("hf.main.in.erp.acme", level(2), headers={"Nats-Msg-Id": "acme-1"})
+            guessed = await acme.request("hf.main.in.erp.acme", level(2), headers={"Nats-Msg-Id": "acme-1"}, timeout=5)
             assert orjson.loads(guessed.data)["duplicate"], "a name that others guess is taken"
         await stocked(node)  # through a gateway, whose ids are random
         assert (await put(node, "r1", ("S1", 1)))[0] == 201

@@ -186,6 +186,7 @@ def test_a_misspelt_variable_is_a_fault(name: str, meant: str) -> None:
 
 
 def test_no_password_is_shown() -> None:
+    from holdfast.nats_server.users import new_seed
     from holdfast.settings.values import as_text, shown
 
     one = DEFINITIONS["serve.nats"]
@@ -198,5 +199,7 @@ def test_no_password_is_shown() -> None:
         assert "cret" not in str(shown(one, given)).replace("@cret@", "")
         assert "s3cret" not in as_text(one, given)
     assert shown(one, "nats://node:s3cret@a:4222,nats://b:4222") == "nats://node:***@a:4222,nats://b:4222"
+    seed = new_seed()
+    assert shown(one, f"nats://{seed}@a:4222,tls://{seed}@b:4222") == "nats://***@a:4222,tls://***@b:4222"
     [fault] = faults_of(environment={"HOLDFAST_NATS": " , "})
     assert "cannot be this value" in fault

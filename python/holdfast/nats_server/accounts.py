@@ -14,7 +14,8 @@ from enum import StrEnum
 
 GATEWAYS = "HOLDFAST"
 """The gateways' account; the name of its directory in a store."""
-_CONNECTIONS_MAX = 256
+_CONNECTIONS_MAX = {"source": 64, "operator": 256, "reader": 256}
+"""Of an account: a source that opens more is refused, and no other one."""
 
 
 class Role(StrEnum):
@@ -25,7 +26,7 @@ class Role(StrEnum):
     READER = "reader"
 
 
-_ACCOUNTS = {Role.SOURCE: "SOURCES", Role.OPERATOR: "OPERATORS", Role.READER: "READERS"}
+_PEOPLE = {Role.OPERATOR: "OPERATORS", Role.READER: "READERS"}
 _SOURCE = re.compile(r"(?:erp|woo)\.[A-Za-z0-9_-]{1,64}")
 _PERSON = re.compile(r"(operator|reader)(?:-[A-Za-z0-9_-]{1,48})?")
 
@@ -41,6 +42,11 @@ class User:
     def role(self) -> Role:
         """As the name says it."""
         return role_of(self.name)
+
+    @property
+    def account(self) -> str:
+        """People share one by role; each source has another, `SOURCE_erp_acme`."""
+        return _PEOPLE.get(self.role) or f"SOURCE_{self.name.replace('.', '_')}"
 
     @property
     def inbox(self) -> str:
@@ -67,25 +73,24 @@ def inbox_of(name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Crossing:
-    """A subject that another account may use. `to`: what it is called there, where that differs."""
+    """A subject that other accounts may use. `to`: what it is called there, where that differs."""
 
     subject: str
-    roles: tuple[Role, ...]
+    accounts: tuple[str, ...]
     to: str = ""
     kind: str = "service"
     answers_many: bool = False
 
 
-def _crossings(scope: str) -> list[_Crossing]:
+def _crossings(scope: str, sources: list[User]) -> list[_Crossing]:
     """All that crosses. Nothing here can append to LOG, purge it, or have a consumer deliver to a subject."""
-    source, people = (Role.SOURCE,), (Role.OPERATOR, Role.READER)
+    operators, people = (_PEOPLE[Role.OPERATOR],), tuple(_PEOPLE.values())
     dead = f"HF_{scope}_DLQ"
     return [
-        _Crossing(f"hf.{scope}.in.erp.*", source),
-        _Crossing(f"hf.{scope}.in.woo.*", source),
-        _Crossing(f"hf.{scope}.in.policy", (Role.OPERATOR,)),
-        _Crossing(f"$JS.API.STREAM.MSG.DELETE.{dead}", (Role.OPERATOR,)),
-        _Crossing(f"$JS.API.STREAM.PURGE.{dead}", (Role.OPERATOR,)),
+        *(_Crossing(f"hf.{scope}.in.{source.name}", (source.account,)) for source in sources),
+        _Crossing(f"hf.{scope}.in.policy", operators),
+        _Crossing(f"$JS.API.STREAM.MSG.DELETE.{dead}", operators),
+        _Crossing(f"$JS.API.STREAM.PURGE.{dead}", operators),
         _Crossing("$JS.API.INFO", people),
         _Crossing("$JS.API.STREAM.NAMES", people),
         _Crossing("$JS.API.STREAM.LIST", people),
@@ -103,16 +108,16 @@ def _crossings(scope: str) -> list[_Crossing]:
 
 def accounts_config(scope: str, gateway: str, system: str, users: Iterable[User]) -> str:
     """The accounts as nats-server reads them. `gateway`, `system`: public keys."""
-    crossings = _crossings(scope)
-    by_role: dict[Role, list[User]] = {role: [] for role in Role}
-    for user in users:
-        by_role[user.role].append(user)
+    all_users = list(users)
+    crossings = _crossings(scope, [user for user in all_users if user.role is Role.SOURCE])
     lines = ["accounts {", f"  {GATEWAYS} {{", "    jetstream: enabled", f'    users: [ {{ nkey: "{gateway}" }} ]']
     lines += ["    exports: [", *(f"      {_export(one)}" for one in crossings), "    ]", "  }"]
-    for role, account in _ACCOUNTS.items():
-        own = [one for one in crossings if role in one.roles]
-        lines += [f"  {account} {{", f"    limits {{ max_connections: {_CONNECTIONS_MAX} }}"]
-        lines += ["    users: [", *(f"      {_user(scope, user, own)}" for user in by_role[role]), "    ]"]
+    for account in dict.fromkeys(name for one in crossings for name in one.accounts):
+        own = [one for one in crossings if account in one.accounts]
+        members = [user for user in all_users if user.account == account]
+        role = next((role for role, name in _PEOPLE.items() if name == account), Role.SOURCE)
+        lines += [f'  "{account}" {{', f"    limits {{ max_connections: {_CONNECTIONS_MAX[role]} }}"]
+        lines += ["    users: [", *(f"      {_user(scope, user, own)}" for user in members), "    ]"]
         lines += ["    imports: [", *(f"      {_import(one)}" for one in own), "    ]", "  }"]
     lines += [f'  SYS {{ users: [ {{ nkey: "{system}" }} ] }}', "}", "system_account: SYS", ""]
     return "\n".join(lines)
@@ -120,7 +125,7 @@ def accounts_config(scope: str, gateway: str, system: str, users: Iterable[User]
 
 def _export(one: _Crossing) -> str:
     many = ", response_type: stream" if one.answers_many else ""
-    accounts = ", ".join(_ACCOUNTS[role] for role in one.roles)
+    accounts = ", ".join(f'"{account}"' for account in one.accounts)
     return f'{{ {one.kind}: "{one.subject}"{many}, accounts: [ {accounts} ] }}'
 
 

@@ -37,6 +37,7 @@ from holdfast.tasks import cancel_and_wait
 log = structlog.get_logger(__name__)
 
 _USERS_LOOKED_AT_S = 0.5
+_RELOADED_AGAIN_S = 0.3
 
 
 class EmbeddedServer:
@@ -161,9 +162,14 @@ class EmbeddedServer:
         store.write_private(self._store.config_file, text)
 
     async def _take_new_users(self) -> None:
-        """Users that were added or removed while it runs: those who were removed are disconnected."""
+        """Users that were added or removed while it runs: those who were removed are disconnected.
+
+        The server is asked twice: what an account that it did not have imports is in force from the second time on.
+        """
         if self._child is not None and await self._users.changed(self._users_mark):
             self._write_config()
+            self._child.send_signal(signal.SIGHUP)
+            await asyncio.sleep(_RELOADED_AGAIN_S)
             self._child.send_signal(signal.SIGHUP)
             log.info("nats-users-changed", users=[user.name for user in self._users.all()])
 

@@ -116,6 +116,8 @@ def _masked(url: str) -> str:
         user = parts.username or ""
     except ValueError:
         return "***"
+    if parts.password is None:  # the seed of an nkey, or a token
+        return f"{parts.scheme + '://' if parts.scheme else ''}***@{url.rpartition('@')[2]}"
     return f"{parts.scheme + '://' if parts.scheme else ''}{user}:***@{url.rpartition('@')[2]}"
 
 

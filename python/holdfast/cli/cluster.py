@@ -35,7 +35,7 @@ def cluster(
     """Run several nats-servers as one cluster, on loopback, until Ctrl-C: a log that survives the loss of a server.
 
     For rehearsals on one machine: what production has on three (docs/deploy.md). The address, with its secret, is
-    written to DIR/cluster.url; gateways join with it:
+    written to DIR/cluster.url; gateways join with it. People connect with DIR/users/operator.nk or reader.nk.
 
     ```
     holdfast cluster --data DIR

@@ -128,6 +128,19 @@ def test_an_in_that_ends_before_what_log_has_taken_is_quarantined_when_it_stays_
     assert appended(passing(driver, 5_000))[0].expected == 2
 
 
+def test_an_in_that_was_shorter_and_has_grown_again_is_told_once(leader: Driver) -> None:
+    """What it has in the place of what LOG took in is never taken in, and nobody else would say so."""
+    leader.handle(e.Fetched([(1, "hf.main.in.erp.acme", b"good")]))
+    leader.turn().store()
+    leader.neighbours.in_end = 0
+    leader.handle(e.Connected())
+    told = passing(leader, 100)
+    leader.neighbours.in_end = 1
+    told += passing(leader, 12_000)
+    assert [effect.name for effect in told if isinstance(effect, e.Alarm)] == ["in-regrown"]
+    assert leader.role == "leading"
+
+
 def test_a_leader_under_which_in_lost_its_end_steps_down(leader: Driver) -> None:
     leader.handle(e.Fetched([(1, "hf.main.in.erp.acme", b"good")]))
     leader.turn().store()

@@ -45,6 +45,17 @@ def test_the_same_batch_follows_behind_what_has_no_code(leader: Driver, count: i
     assert leader.all_of(e.Rebuild) == []
 
 
+def test_what_is_read_a_second_time_while_the_tail_is_being_proven_fences_nobody(leader: Driver) -> None:
+    """The simulation found it: the second answer was taken for another leader's batch."""
+    leader.ask("r1")
+    leader.turn()
+    leader.log.append(b"unsigned")
+    read = refused(leader)
+    gives(leader, read)
+    gives(leader, read)
+    assert (leader.role, leader.all_of(e.Rebuild), leader.all_of(e.Reject)) == ("leading", [], [])
+
+
 def test_each_message_stepped_over_is_kept_in_the_journal_and_alarmed(leader: Driver) -> None:
     leader.ask("r1")
     leader.turn()

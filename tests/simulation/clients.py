@@ -195,15 +195,14 @@ class Erp:
 
     def __init__(self, world: World) -> None:
         self.world = world
+        self._sent = 0
 
     def begin(self) -> None:
         """The catalogue, the first levels, and then now and then a movement."""
         self._send(POLICY, "policy", {"kind": "location", "location": LOCATION, "type": "warehouse"})
         for sku in SKUS:
             level = {"kind": "stock.level", "sku": sku, "location": LOCATION, "basis": "net"}
-            self._send(
-                ERP, "acme", level | {"on_hand": self.world.plan.units, "as_of": len(self.world.server.incoming) + 1}
-            )
+            self._send(ERP, "acme", level | {"on_hand": self.world.plan.units, "as_of": self._sent + 1})
         self.world.later(self.world.random.randint(50, 600), self._again)
 
     def _again(self) -> None:
@@ -214,8 +213,9 @@ class Erp:
     def movement(self) -> None:
         """Some units more or fewer; or something that is no fact at all."""
         random = self.world.random
-        number = len(self.world.server.incoming) + 1
+        number = self._sent + 1
         if random.random() < 0.15:
+            self._sent += 1
             self.world.server.put_in(ERP, random.choice(RUBBISH))
             return
         quantity = random.choice((1, 1, 2, -1))
@@ -223,4 +223,5 @@ class Erp:
         self._send(ERP, "acme", fact | {"reason": "count", "ref": f"d{number}", "as_of": number})
 
     def _send(self, subject: str, source: str, fact: dict[str, Any]) -> None:
+        self._sent += 1
         self.world.server.put_in(subject, orjson.dumps({"source": source, "facts": [fact]}))

@@ -7,6 +7,7 @@ the plan. Out: calls of the world's parts. Always: when the storm is over nothin
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from tests.simulation.snapshots import foreign
@@ -30,6 +31,8 @@ class Faults:
             "log_full": self._log_full,
             "deposed": self._deposed,
             "cut": self._cut,
+            "cut_to_slot": self._cut_to_slot,
+            "in_cut": self._in_cut,
             "lease_lost": self.world.lease.lose,
             "disconnect": self._disconnect,
             "wall_jump": self._wall_jump,
@@ -42,9 +45,9 @@ class Faults:
             "forge_question": self.world.network.forge_question,
             "replay_question": self.world.network.replay_question,
             "forge_reply": self.world.network.forge_reply,
-            "foreign_garbage": self._foreign_garbage,
-            "foreign_replay": self._foreign_replay,
         }
+        for kind in self.world.attacker.kinds:
+            self._kinds[kind] = partial(self.world.attacker.strike, kind)
 
     def begin(self) -> None:
         """Each kind strikes for the first time after about its mean time."""
@@ -65,6 +68,7 @@ class Faults:
             process.connect(connected=True)
         world.server.wake()
         world.later(world.random.randint(0, 3_000), world.server.put_back)
+        world.later(world.random.randint(0, 3_000), world.server.fill_in)
 
     def _later(self, name: str) -> None:
         delay_ms = 1 + int(self.world.random.expovariate(1 / self.world.plan.faults[name]))
@@ -137,6 +141,28 @@ class Faults:
             server.cut(self.world.random.randint(1, 5))
             self.world.later(self._for_ms() // 4, self._restarted)
 
+    def _in_cut(self) -> None:
+        """The server restarts without the tail of IN. An operator notices, or senders go on before that."""
+        world, server = self.world, self.world.server
+        if server.up and len(server.incoming) > 3:
+            server.go_down()
+            server.cut_in(world.random.randint(1, 3))
+            world.later(self._for_ms() // 4, self._restarted)
+            if world.random.random() < 0.5:
+                world.later(world.random.randint(500, 3_000), server.fill_in)
+
+    def _cut_to_slot(self) -> None:
+        """The server restarts without just what others wrote since a process began an append that it still repeats."""
+        server = self.world.server
+        for process in self.world.processes:
+            slot = process.slot
+            if slot is not None and server.up and server.log[slot[0] :] and server.log[slot[0]] != slot[1]:
+                self.world.met["slot freed"] += 1
+                server.go_down()
+                server.cut(len(server.log) - slot[0])
+                self.world.later(self._for_ms() // 4, self._restarted)
+                return
+
     def _server_stuck(self) -> None:
         server = self.world.server
         if server.up and not server.stuck:
@@ -186,19 +212,3 @@ class Faults:
 
     def _foreign_snapshot(self) -> None:
         self.world.snapshots.put(foreign(self.world))
-
-    def _foreign_garbage(self) -> None:
-        self._foreign(b'{"version":1,"scope":"main","kind":"facts","facts":[]}')
-
-    def _foreign_replay(self) -> None:
-        """An operator publishes an older batch again: well formed, but not what follows."""
-        log = self.world.server.log
-        if log:
-            self._foreign(self.world.random.choice(log))
-
-    def _foreign(self, message: bytes) -> None:
-        server = self.world.server
-        if server.up and not server.stuck:
-            self.world.say("nats pub", "a message that no leader sent")
-            self.world.invariants.foreign += 1
-            server.store(message)

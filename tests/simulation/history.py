@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tests.simulation.process import Process
+    from tests.simulation.server import Way
     from tests.simulation.world import World
 
 # (digest, chain, void messages) of the state at one sequence
@@ -44,7 +45,7 @@ class History:
             self.past.setdefault(sequence, set()).add(message)
             self.marks.setdefault(sequence, set()).add(mark)
 
-    def stored(self, sequence: int, message: bytes, decided_ms: int | None) -> None:
+    def stored(self, sequence: int, message: bytes, way: Way | None, decided_ms: int | None) -> None:
         """A message is at this sequence now."""
         self.longest = max(self.longest, sequence)
         was = self.lost.get(sequence)
@@ -55,17 +56,24 @@ class History:
             del self.lost[sequence]
             return
         self.forked = True
-        if decided_ms is not None and decided_ms <= self.cut_ms:
+        if way is not None and way.sent_ms <= self.cut_ms:
             self.world.met["late append after a cut"] += 1
             return
         self.world.met["new history"] += 1
-        known = [process.name for process in self.world.processes if self._knew(process, sequence, decided_ms)]
+        known = [process.name for process in self.world.processes if self._knew(process, sequence, way, decided_ms)]
         if known:
             self.world.wrong("I6 new history", f"LOG was cut before {sequence} and goes on; {known} knew better")
 
-    def _knew(self, process: Process, sequence: int, decided_ms: int | None) -> bool:
-        """Whether it could be reached, for long enough, when a process decided to go on, and holds what was lost."""
+    def _knew(self, process: Process, sequence: int, way: Way | None, decided_ms: int | None) -> bool:
+        """Whether it holds what was lost, and could be asked when another process sent what takes its place.
+
+        What is sent again into a place that is free again must not be sent without asking; unless the lease was lost,
+        so that two believed that they held it.
+        """
         settings = self.world.plan.settings
         long_ms = settings.evidence_fresh_ms + settings.evidence_call_ms
-        heard = process.reachable and (decided_ms or 0) - process.reachable_ms >= long_ms
-        return heard and process.knows_upto >= sequence
+        again = decided_ms is not None and decided_ms <= self.cut_ms
+        if again and way is not None and not way.asked and self.world.lease.lost_ms < 0:
+            long_ms = 0
+        sent_ms = way.sent_ms if way is not None else 0
+        return process.reachable and sent_ms - process.reachable_ms >= long_ms and process.knows_upto >= sequence

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from holdfast.protocol import messages as e
 from holdfast.storage.chain import START, advance
+from tests.simulation.cores import KEYS
 
 if TYPE_CHECKING:
     from tests.simulation.process import Process
@@ -86,7 +87,7 @@ class Journal:
                     self._found["log-altered"] = f"message {sequence} is not what was kept"
             else:
                 self.kept.append(message)
-                self._position = advance(self._position, "main", message)
+                self._position = advance(self._position, "main", message, KEYS)
 
     def rebuilt(self, after: int, messages: Sequence[bytes]) -> None:
         """LOG was read from where a snapshot ends, up to what it was said to hold."""

@@ -118,7 +118,12 @@ class Neighbours:
             there_ms, back_ms = world.transit_ms(), world.transit_ms()
             if there_ms + back_ms < gather_ms and not world.chance(world.weather.peer_silent):
                 world.later(there_ms, self._answer, other, heard)
-        world.later(gather_ms, process.hear, process.life, e.PeersAnswered(effect.call_id, heard))
+        world.later(gather_ms, self._gathered, process, process.life, world.now_ms, effect.call_id, heard)
+
+    def _gathered(self, process: Process, life: int, asked_ms: int, call_id: int, heard: list[e.PeerState]) -> None:
+        if life == process.life:
+            process.asked_ms = asked_ms
+            process.hear(life, e.PeersAnswered(call_id, heard))
 
     def _answer(self, other: Process, heard: list[e.PeerState]) -> None:
         if other.protocol is not None and not other.paused and other.connected:

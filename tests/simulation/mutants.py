@@ -90,6 +90,7 @@ MUTANTS = {
     "undo-and-go-on": _leading(appends.Undoes, appends.CoreAround),
     "trust-last-sequence": _leading(appends.TrustsLastSequence),
     "no-chain-check": _mutant(Protocol, roles.NoChainCheck.__doc__, roles.NoChainCheck),
+    "no-code-check": _mutant(Protocol, roles.NoCodeCheck.__doc__, roles.NoCodeCheck),
     "answer-before-ack": _leading(appends.AnswersBeforeAck),
     "wrong-sequence-is-not-done": _leading(appends.WrongSequenceIsNotDone),
     "absence-is-proof": _leading(appends.AbsenceIsProof),
@@ -116,6 +117,7 @@ MUTANTS = {
         "Begins with any snapshot, of this LOG or of another. (In histories in which LOG loses its tail.)",
         Cast(any_snapshot=True, plan=_cutting),
     ),
+    "fill-a-freed-slot": _cut(partial(Protocol, leader=appends.FillsFreedSlots), appends.FillsFreedSlots.__doc__ or ""),
     "forget-in": _mutant(_with("queues", roles.ForgetsIn), roles.ForgetsIn.__doc__),
 }
 

@@ -43,6 +43,7 @@ class Process:
         self.journal = Journal(self)
         self.log_feed = LogFeed(self)
         self.in_feed = InFeed(self)
+        self.asked_ms = -1  # when it last asked the others, and was answered
         self.reachable_ms = 0  # since when it can be reached, when it can
         self.waiting: dict[int, Attempt] = {}
         self._mono_offset_ms = 0
@@ -86,6 +87,7 @@ class Process:
         self._mono_offset_ms = world.random.randint(0, 1_000_000)  # perhaps on another machine
         self.journal.begin()
         self.member.begin()
+        self.asked_ms = -1
         jitter = Random(world.random.getrandbits(32))
         self.protocol = world.cast.protocol(self.name, RULES, world.plan.settings, boot=self.boot, random=jitter)
         world.say(self.name, "starts, life {}", self.life)
@@ -310,7 +312,7 @@ class Process:
     def _role_changed(self, effect: e.RoleChanged) -> None:
         self.world.say(self.name, "is {}: {}", effect.role.value, effect.reason)
         self.world.met[f"role {effect.role.value}"] += 1
-        self.world.invariants.on_role(self, effect.role)
+        self.world.invariants.on_role(self, effect.role, effect.reason)
         self.member.role_changed(effect.role)
 
     def _alarm(self, effect: e.Alarm) -> None:
@@ -334,6 +336,12 @@ class Process:
         return max(
             len(self.journal.kept), protocol.stored_upto, protocol.core.sequence if protocol.core is not None else 0
         )
+
+    @property
+    def slot(self) -> tuple[int, bytes] | None:
+        """Where its append under way is to be stored, and the message; None without one."""
+        pending = self.protocol.state.pending if self.protocol is not None else None
+        return (pending.expected, pending.message) if pending is not None and not pending.claim else None
 
     @property
     def leading(self) -> bool:

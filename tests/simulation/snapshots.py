@@ -19,6 +19,7 @@ from holdfast.settings import SnapshotSettings
 from holdfast.storage.chain import chain_hash
 from holdfast.storage.snapshot_files import read_header
 from holdfast.storage.snapshot_fit import estranged, misplaced
+from tests.simulation.cores import new_core
 
 if TYPE_CHECKING:
     from tests.simulation.process import Process
@@ -68,7 +69,7 @@ class Snapshots:
         if not (process.connected and world.server.up) or world.cast.restore is None:
             return
         messages = world.server.log[: world.server.visible(process)]
-        while messages and chain_hash(messages[-1]) != world.invariants.chain_at(len(messages)):
+        while messages and chain_hash(messages[-1]) != world.invariants.chains[len(messages)]:
             messages.pop()
         if not messages:
             return
@@ -127,7 +128,7 @@ class Snapshots:
 
 def foreign(world: World) -> bytes:
     """What an attacker, or another scope's operator, puts into the bucket: of a LOG that is not this one."""
-    engine = Engine("main")
+    engine = new_core()
     for sequence, message in enumerate(world.server.log, start=1):
         if world.random.random() < 0.2:
             break

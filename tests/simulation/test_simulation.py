@@ -11,7 +11,7 @@ import pytest
 from tests.simulation.mutants import HARMLESS, MUTANTS
 from tests.simulation.mutation import hunt
 from tests.simulation.run import Result, play, play_many
-from tests.simulation.weather import ATTACKS, FAULTS, FOREIGN
+from tests.simulation.weather import ATTACKS, FAULTS, FOREIGN, IN_CUT
 
 SEEDS = range(1, 1_001)
 # What a thousand histories must have come across, at least so often: fewer, and they no longer test what they should.
@@ -37,6 +37,8 @@ MET_AT_LEAST = {
     "question again": 300,
     "question late": 150,
     "forged answer": 500,
+    "append raced": 300,
+    "IN shadowed": 10,
     "snapshot restored": 300,
     "snapshot damaged": 40,
     "snapshot of another log": 150,
@@ -44,6 +46,7 @@ MET_AT_LEAST = {
     **dict.fromkeys(FAULTS, 100),
     **dict.fromkeys(ATTACKS, 100),
     **dict.fromkeys(FOREIGN, 50),
+    **dict.fromkeys(IN_CUT, 50),
 }
 
 

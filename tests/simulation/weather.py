@@ -22,6 +22,7 @@ class Weather:
     late_ms: int = 3_000
     append_lost: float = 0.0
     append_twice: float = 0.0
+    append_raced: float = 0.0  # a message that no leader sent is stored just before
     ack_lost: float = 0.0
     ack_replaced: float = 0.0  # an error comes instead of a success
     read_lost: float = 0.0
@@ -86,8 +87,15 @@ ATTACKS = {
     "foreign_snapshot": 1_500,
 }
 # These make void batches, so they are rare.
-CUT = {"cut": 3_000}
-FOREIGN = {"foreign_garbage": 3_000, "foreign_replay": 2_500}
+CUT = {"cut": 3_000, "cut_to_slot": 60}
+IN_CUT = {"in_cut": 2_000}
+FOREIGN = {
+    "foreign_garbage": 2_000,
+    "foreign_replay": 2_000,
+    "foreign_batch": 2_000,
+    "foreign_lead": 2_000,
+    "foreign_code": 2_000,
+}
 
 
 def plan(random: Random) -> Plan:
@@ -102,6 +110,7 @@ def plan(random: Random) -> Plan:
         late_ms=random.choice((500, 3_000, 8_000)),
         append_lost=chance(0.15),
         append_twice=chance(0.2),
+        append_raced=chance(0.2),
         ack_lost=chance(0.2),
         ack_replaced=chance(0.2),
         read_lost=chance(0.3),
@@ -123,15 +132,10 @@ def plan(random: Random) -> Plan:
         request_twice=chance(0.15),
         answer_lost=chance(0.1),
     )
-    faults = {name: _mean_ms(random, least_ms) for name, least_ms in FAULTS.items() if random.random() < 0.5}
-    faults |= {name: _mean_ms(random, least_ms) for name, least_ms in ATTACKS.items() if random.random() < 0.2}
-    if random.random() < 0.2:
-        name = random.choice(sorted(FOREIGN))
-        faults[name] = _mean_ms(random, FOREIGN[name])
-    elif random.random() < 0.2:
-        # A process that holds what was lost must be reachable, or nothing can be required of the others.
-        faults = {name: mean_ms for name, mean_ms in faults.items() if name != "slow_spell"}
-        faults["cut"] = _mean_ms(random, CUT["cut"])
+    faults = _faults(random)
+    if (
+        "cut" in faults
+    ):  # a process that holds what was lost must be reachable, or nothing can be required of the others
         weather.late = weather.peer_silent = 0.0
         weather.slow_ms = 4
     return Plan(
@@ -146,6 +150,23 @@ def plan(random: Random) -> Plan:
         storm_ms=random.choice((3_000, 5_000, 8_000)),
         calm_ms=20_000,
     )
+
+
+def _faults(random: Random) -> dict[str, int]:
+    """What happens in one history, and how often."""
+    faults = {name: _mean_ms(random, least_ms) for name, least_ms in FAULTS.items() if random.random() < 0.5}
+    faults |= {name: _mean_ms(random, least_ms) for name, least_ms in ATTACKS.items() if random.random() < 0.2}
+    if random.random() < 0.3:
+        for name in random.sample(sorted(FOREIGN), 2):
+            faults[name] = _mean_ms(random, FOREIGN[name])
+    elif random.random() < 0.2:
+        faults = {name: mean_ms for name, mean_ms in faults.items() if name != "slow_spell"}
+        faults["cut"] = _mean_ms(random, CUT["cut"])
+        if random.random() < 0.5:
+            faults["cut_to_slot"] = _mean_ms(random, CUT["cut_to_slot"])
+    elif random.random() < 0.15:
+        faults["in_cut"] = _mean_ms(random, IN_CUT["in_cut"])
+    return faults
 
 
 def _mean_ms(random: Random, least_ms: int) -> int:

@@ -15,12 +15,14 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from holdfast._core import Engine
 from holdfast.protocol.core import Core
 from holdfast.protocol.forwarding import Admission
 from holdfast.protocol.machine import Protocol
 from tests.simulation.clients import Erp, Shopper
+from tests.simulation.cores import new_core, restored
+from tests.simulation.ending import at_the_end
 from tests.simulation.faults import Faults
+from tests.simulation.foreign import Attacker
 from tests.simulation.invariants import Invariants
 from tests.simulation.lease import LeaseBucket, Neighbours
 from tests.simulation.network import Network
@@ -30,7 +32,6 @@ from tests.simulation.snapshots import Bucket
 from tests.simulation.weather import Plan, Weather, plan
 from tests.simulation.words import brief
 
-SCOPE = "main"
 STEPS_MAX = 200_000
 TRACE_MAX = 80
 
@@ -49,11 +50,11 @@ class Cast:
     """Who plays: the real protocol and core, unless a mutant says otherwise."""
 
     protocol: Callable[..., Protocol] = Protocol
-    core: Callable[[], Core] = lambda: Engine(SCOPE)
+    core: Callable[[], Core] = new_core
     plan: Callable[[Random], Plan] = plan
     admission: Callable[..., Admission] = Admission
     # A core from a snapshot; None: from LOG alone.
-    restore: Callable[[str], Core] | None = lambda path: Engine.restore(SCOPE, None, path)
+    restore: Callable[[str], Core] | None = restored
     any_snapshot: bool = False  # whether processes begin with any snapshot, of this LOG or of another
     credulous: bool = False  # whether processes believe what no gateway sealed
     fresh: bool = True  # whether answers must reflect what was acknowledged before they were asked for (I7)
@@ -81,6 +82,7 @@ class World:
         self.neighbours = Neighbours(self)
         self.network = Network(self)
         self.snapshots = Bucket()
+        self.attacker = Attacker(self)
         self.processes = [Process(self, f"n{number}") for number in range(1, self.plan.processes + 1)]
         self.erp = Erp(self)
         self.shoppers = [Shopper(self, number) for number in range(1, self.plan.shoppers + 1)]
@@ -129,7 +131,7 @@ class World:
         self.say("world", "the faults are over")
         if not self._run_until(self.plan.storm_ms + self.plan.calm_ms, self._at_rest) and not self._may_not_rest():
             self.wrong("liveness", f"after {self.plan.calm_ms} ms without faults: {self._unrest()}")
-        self.invariants.at_the_end()
+        at_the_end(self.invariants)
 
     def _run_until(self, end_ms: int, done: Callable[[], bool]) -> bool:
         due, look_ms = self._due, self.now_ms

@@ -10,19 +10,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from holdfast._core import Engine
 from holdfast.protocol import messages as e
 from holdfast.protocol.leader import Leader
 from holdfast.protocol.log_types import Refusal
 from holdfast.protocol.machine import Protocol
 from holdfast.protocol.pending_append import PendingAppend, Verdict
+from tests.simulation.cores import new_core
 
 
 class CoreAround:
     """The real core with something around it; remembers what it applied, so that a mutant can undo."""
 
     def __init__(self, messages: Sequence[bytes] = ()) -> None:
-        self.engine = Engine("main")
+        self.engine = new_core()
         self.messages: list[bytes] = []
         self._pending = b""
         self.apply_many(1, messages)
@@ -229,6 +229,14 @@ class LateIsNotDone(Leader):
             if isinstance(effect, e.Reject):
                 effect = e.Reject(effect.commands, effect.problem, e.Outcome.NOT_DONE)  # noqa: PLW2901
             effects.append(effect)
+
+
+class FillsFreedSlots(Leader):
+    """Sends its append again whatever became of its lease, without asking the other processes."""
+
+    def may_send_again(self, pending: PendingAppend) -> bool:
+        del pending
+        return True
 
 
 class KeepsSpeculation(Leader):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import orjson
 
-from holdfast._core import Engine
+from holdfast.macs import without_code
 from holdfast.protocol import messages as e
 from holdfast.protocol.clocks import Clocks
 from holdfast.protocol.core import Incoming
@@ -21,6 +21,7 @@ from holdfast.protocol.machine import Protocol
 from holdfast.protocol.pending_append import PendingAppend, Verdict
 from holdfast.protocol.quarantine import Quarantine
 from holdfast.protocol.queues import Queues
+from tests.simulation.cores import KEYS, lacks_code, new_core
 from tests.simulation.wrong_appends import CoreAround
 
 
@@ -187,12 +188,31 @@ class NoChainCheck(CoreAround):
             lead = batch["kind"] == "lead"
             batch |= {"previous": self.chain, "batch": self.batch + 1, "in_upto": max(batch["in_upto"], self.in_upto)}
             batch |= {"epoch": self.epoch + lead, "node": batch["node"] if lead else self.node}
+            if lacks_code(message):
+                return False
+            del batch["mac"]
         except (ValueError, KeyError):
             return False
-        engine = Engine("main")
+        made = KEYS.sign_json("batch", b"", orjson.dumps(batch))
+        engine = new_core()
         engine.apply_many(1, self.messages[:-1])
-        taken = engine.apply(sequence, orjson.dumps(batch))
+        taken = engine.apply(sequence, made)
         if taken:
             self.engine = engine
-            self.messages[-1] = orjson.dumps(batch)
+            self.messages[-1] = made
         return taken
+
+
+class NoCodeCheck(CoreAround):
+    """A batch that nobody signed counts as one that somebody did."""
+
+    def apply(self, sequence: int, message: bytes) -> bool:
+        try:
+            made = KEYS.sign_json("batch", b"", without_code(message)) if lacks_code(message) else message
+        except ValueError:
+            made = message
+        return super().apply(sequence, made)
+
+    def lacks_code(self, message: bytes) -> bool:
+        del message
+        return False

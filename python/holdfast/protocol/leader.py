@@ -245,9 +245,11 @@ class Leader:
         count.
         """
         state, core = self.state, self.state.core
-        if core is None or state.tail_check.doubtful or state.tail_check.sequence != core.sequence:
+        if core is None or not core.signed or not core.lacks_code(message):
             return False
-        if not core.signed or not core.lacks_code(message):
+        if state.tail_check.doubtful:
+            return True  # it is being read back
+        if state.tail_check.sequence != core.sequence:
             return False
         if self._tail_proven != core.sequence:
             self._tail_asked = core.sequence

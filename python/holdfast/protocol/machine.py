@@ -314,6 +314,7 @@ class Protocol:
 
     def _on_connected(self, _event: e.Connected, effects: list[Effect]) -> None:
         self.state.election.connected(self.state.clocks.mono_ms)
+        self.state.quarantine.connected()
         self.leader.connected(effects)
 
     def _on_stop(self, _event: e.Stop, _effects: list[Effect]) -> None:

@@ -29,6 +29,7 @@ class Quarantine:
         self._ahead_ms: int | None = None  # since when
         self._log_short: tuple[int, str] | None = None  # since when LOG is reported to end too early
         self._in_short: tuple[int, str] | None = None
+        self._regrown = ""  # what to tell an operator, once
         self._call_id = 0
         self._asked_peers: tuple[int, int] | None = None  # (call id, when) of what is not answered
         self._asked_ends: tuple[int, int, int, int] | None = None  # and the core's sequence and in_upto at that time
@@ -80,7 +81,14 @@ class Quarantine:
 
     def fetched(self) -> None:
         """IN gave messages after the last one taken in."""
+        if self._in_short is not None:
+            self._regrown = f"{self._in_short[1]}; it has grown since"
         self._in_short = None
+
+    def connected(self) -> None:
+        """Connected to NATS (again): a server that restarted may have lost a tail. Ask at once where streams end."""
+        self._asked_ends = None
+        self._ends_ms = _NEVER_MS
 
     def forget_peers(self) -> None:
         """The peers' earlier answers do not count any more."""
@@ -139,6 +147,8 @@ class Quarantine:
         self._log_short = _since(
             self._log_short, mono_ms, event.log_end < sequence, f"LOG ends at {event.log_end}, {sequence} was read"
         )
+        if self._in_short is not None and event.in_end >= in_upto:
+            self._regrown = f"{self._in_short[1]}; it ends at {event.in_end} now"
         self._in_short = _since(
             self._in_short, mono_ms, event.in_end < in_upto, f"IN ends at {event.in_end}, LOG has taken {in_upto}"
         )
@@ -165,6 +175,9 @@ class Quarantine:
         """Compare the reports of others with what the core holds now; causes begin and end."""
         if core is None:
             return
+        if self._regrown:
+            effects.append(Alarm("in-regrown", self._regrown))
+            self._regrown = ""
         for who, (sequence, chain) in list(self._ahead.items()):
             if sequence <= core.sequence:
                 del self._ahead[who]

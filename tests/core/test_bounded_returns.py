@@ -8,13 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.oracle import edition
 from tests.support.oracle.beside import Beside
-from tests.support.second_edition import about, expected, phases, story
+from tests.support.stories import story
 
 __all__ = ["story"]
-
-RULE = "returns are bounded"
 
 
 def shop(told: Beside, sold: int = 1) -> None:
@@ -35,7 +32,6 @@ def ship(told: Beside, quantity: int, ref: str = "s", location: str | None = "pa
     told.accept("shipment", ref=ref, order_ref="o", lines=[line], **{"as_of": 5} | fields)
 
 
-@about(RULE)
 def test_a_return_of_what_never_left_is_open_no_more_and_on_hand_once(story: Beside) -> None:
     told = story
     told.locations("paris")
@@ -49,7 +45,6 @@ def test_a_return_of_what_never_left_is_open_no_more_and_on_hand_once(story: Bes
     assert told.sellable("A") == 100
 
 
-@about(None)
 def test_a_return_brings_back_what_was_shipped(story: Beside) -> None:
     shop(story, 3)
     ship(story, 2)
@@ -57,7 +52,6 @@ def test_a_return_brings_back_what_was_shipped(story: Beside) -> None:
     assert (story.sellable("A"), story.state("r")) == (99, "committed")
 
 
-@about(RULE)
 def test_what_is_returned_beyond_the_shipped_and_the_open_units_counts_nothing(story: Beside) -> None:
     shop(story, 3)
     ship(story, 2)
@@ -65,7 +59,6 @@ def test_what_is_returned_beyond_the_shipped_and_the_open_units_counts_nothing(s
     assert (story.sellable("A"), story.state("r")) == (100, "fulfilled")
 
 
-@about(RULE)
 def test_one_unit_does_not_come_back_twice(story: Beside) -> None:
     shop(story, 3)
     ship(story, 1)
@@ -74,7 +67,6 @@ def test_one_unit_does_not_come_back_twice(story: Beside) -> None:
     assert (story.sellable("A"), story.state("r")) == (98 + 1 - 1 + 1, "committed")
 
 
-@about(RULE)
 @pytest.mark.parametrize("location", ["paris", None])
 def test_what_ships_after_its_return_came_leaves_and_is_back(story: Beside, location: str | None) -> None:
     shop(story, 1)
@@ -86,7 +78,6 @@ def test_what_ships_after_its_return_came_leaves_and_is_back(story: Beside, loca
     assert story.sellable("A") == 100
 
 
-@about(RULE)
 def test_a_return_may_name_the_reservation_and_a_kit(story: Beside) -> None:
     shop(story, 0)
     story.level("B", "paris", 10)
@@ -97,14 +88,12 @@ def test_a_return_may_name_the_reservation_and_a_kit(story: Beside) -> None:
     assert (story.state("r"), story.sellable("A"), story.sellable("B")) == ("fulfilled", 100, 10)
 
 
-@about(None)
 def test_a_return_of_an_order_that_is_not_known_counts_as_it_says(story: Beside) -> None:
     shop(story, 0)
     back(story, 2, order_ref="long ago")
     assert story.sellable("A") == 102
 
 
-@about(RULE)
 def test_a_return_before_its_order_is_bounded_once_that_is_confirmed(story: Beside) -> None:
     shop(story, 0)
     back(story, 2)
@@ -113,7 +102,6 @@ def test_a_return_before_its_order_is_bounded_once_that_is_confirmed(story: Besi
     assert (story.sellable("A"), story.state("r")) == (99, "committed")
 
 
-@about(None)
 def test_what_the_shop_handed_over_and_what_shipped_beyond_the_order_can_come_back(story: Beside) -> None:
     shop(story, 1)
     story.command("fulfil", "r", lines=[{"sku": "A", "quantity": 1}])
@@ -125,7 +113,6 @@ def test_what_the_shop_handed_over_and_what_shipped_beyond_the_order_can_come_ba
     assert story.sellable("A") == 100
 
 
-@about(None)
 def test_a_return_is_withdrawn_and_its_unit_is_open_again(story: Beside) -> None:
     shop(story, 2)
     back(story, 1, version=1)
@@ -134,7 +121,6 @@ def test_a_return_is_withdrawn_and_its_unit_is_open_again(story: Beside) -> None
     assert (story.sellable("A"), story.state("r")) == (98, "committed")
 
 
-@about(RULE)
 def test_damaged_goods_come_back_unsellable(story: Beside) -> None:
     shop(story, 2)
     ship(story, 1)
@@ -146,8 +132,8 @@ SHIPPED = st.tuples(st.just("ship"), st.integers(1, 3))
 RETURNED = st.tuples(st.just("return"), st.integers(1, 3))
 
 
-@pytest.mark.parametrize("core", [False, pytest.param(True, marks=expected(RULE))])
-@settings(max_examples=80, deadline=None, phases=phases(RULE))
+@pytest.mark.parametrize("core", [False, True])
+@settings(max_examples=80, deadline=None)
 @given(
     sold=st.integers(1, 5),
     said=st.lists(st.one_of(SHIPPED, RETURNED), min_size=1, max_size=5),
@@ -163,16 +149,14 @@ def test_totals_alone_decide_in_any_order_of_arrival(
     shipped = sum(n for kind, n in said if kind == "ship")
     returned = sum(n for kind, n in said if kind == "return")
     brought, beyond = min(shipped, returned), max(0, returned - shipped)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(edition, "EDITION", 2)
-        told = Beside(core=core)
-        shop(told, sold)
-        for kind, quantity, number in documents:
-            if kind == "ship":
-                ship(told, quantity, ref=f"s{number}", location="paris")
-            else:
-                back(told, quantity, ref=f"b{number}")
-        still_open = max(0, sold - shipped - beyond)
-        assert sum(unit.open for unit in told.oracle.world.reservations["r"].units) == still_open
-        assert told.sellable("A") == 100 - shipped + brought - still_open
-        told.same_everywhere()
+    told = Beside(core=core)
+    shop(told, sold)
+    for kind, quantity, number in documents:
+        if kind == "ship":
+            ship(told, quantity, ref=f"s{number}", location="paris")
+        else:
+            back(told, quantity, ref=f"b{number}")
+    still_open = max(0, sold - shipped - beyond)
+    assert sum(unit.open for unit in told.oracle.world.reservations["r"].units) == still_open
+    assert told.sellable("A") == 100 - shipped + brought - still_open
+    told.same_everywhere()

@@ -6,11 +6,9 @@ import json
 from typing import Any
 
 from tests.support.oracle.beside import AS_OF, Beside
-from tests.support.second_edition import about, story
+from tests.support.stories import story
 
 __all__ = ["story"]
-
-RULE = "caps of inner kits"
 
 
 def kit(told: Beside, sku: str, **parts: int) -> None:
@@ -35,7 +33,6 @@ def explained(told: Beside, sku: str) -> None:
         assert any(term["name"] in ("cap", "kit_cap") for term in said["terms"]), said
 
 
-@about(RULE)
 def test_a_kit_stays_within_the_cap_of_a_kit_inside_it(story: Beside) -> None:
     shop(story, on_hand=0)
     story.accept("cap", channel="web", sku="K", quantity=1)
@@ -48,7 +45,6 @@ def test_a_kit_stays_within_the_cap_of_a_kit_inside_it(story: Beside) -> None:
     assert (story.sellable("L"), story.sellable("K")) == (0, 0)
 
 
-@about(RULE)
 def test_the_cap_of_a_kit_is_used_per_kit_inside_at_every_depth_and_repeated_ones_are_summed(story: Beside) -> None:
     shop(story)
     kit(story, "M", L=2, K=1)  # 3 K
@@ -62,7 +58,6 @@ def test_the_cap_of_a_kit_is_used_per_kit_inside_at_every_depth_and_repeated_one
     assert [story.sellable(sku) for sku in ("K", "L", "M", "N")] == [7, 3, 1, 1]
 
 
-@about(RULE)
 def test_the_lines_of_a_cart_share_the_cap_of_a_kit_that_is_inside_several(story: Beside) -> None:
     shop(story)
     kit(story, "M", K=2, S=1)
@@ -79,7 +74,6 @@ def test_the_lines_of_a_cart_share_the_cap_of_a_kit_that_is_inside_several(story
     assert story.sellable("K") == 1
 
 
-@about(RULE)
 def test_a_sale_on_another_channel_uses_nothing_and_what_goes_back_gives_the_caps_back(story: Beside) -> None:
     shop(story)
     story.channel("shop")
@@ -94,7 +88,6 @@ def test_a_sale_on_another_channel_uses_nothing_and_what_goes_back_gives_the_cap
     assert story.sellable("K") == 4
 
 
-@about(RULE)
 def test_a_kit_whose_recipe_changed_gives_back_the_caps_that_it_used(story: Beside) -> None:
     shop(story)
     story.accept("cap", channel="web", sku="K", quantity=4)
@@ -105,7 +98,6 @@ def test_a_kit_whose_recipe_changed_gives_back_the_caps_that_it_used(story: Besi
     assert (story.sellable("K"), story.sellable("L")) == (4, 2)
 
 
-@about(RULE)
 def test_replacing_a_hold_needs_only_what_it_adds_of_a_cap_of_a_kit_inside(story: Beside) -> None:
     shop(story)
     story.accept("cap", channel="web", sku="K", quantity=4)
@@ -116,7 +108,6 @@ def test_replacing_a_hold_needs_only_what_it_adds_of_a_cap_of_a_kit_inside(story
     assert story.sellable("L") == 0
 
 
-@about(RULE)
 def test_a_new_period_of_a_cap_counts_kits_inside_from_zero(story: Beside) -> None:
     shop(story)
     story.accept("cap", channel="web", sku="K", quantity=4, period="may")
@@ -127,7 +118,6 @@ def test_a_new_period_of_a_cap_counts_kits_inside_from_zero(story: Beside) -> No
     assert story.sellable("L") == 4
 
 
-@about(RULE)
 def test_a_kit_whose_inner_kit_is_capped_is_not_unlimited(story: Beside) -> None:
     shop(story)
     story.accept("oversell", channel="web", policy="unlimited")

@@ -5,11 +5,10 @@ from __future__ import annotations
 import pytest
 
 from tests.support.oracle.beside import Beside
-from tests.support.second_edition import about, story
+from tests.support.stories import story
 
 __all__ = ["story"]
 
-RULE = "a hold that is closed"
 BODY = ("A", 2)
 
 
@@ -34,7 +33,6 @@ def end(told: Beside, state: str) -> None:
         assert told.command("confirm", "r").problem == "oversold"
 
 
-@about(RULE)
 @pytest.mark.parametrize("state", ["released", "cancelled", "superseded", "expired", "oversold"])
 def test_the_same_body_on_a_closed_hold_is_refused_with_its_state(story: Beside, state: str) -> None:
     shop(story)
@@ -44,7 +42,6 @@ def test_the_same_body_on_a_closed_hold_is_refused_with_its_state(story: Beside,
     assert answer.body["state"] == ("released" if state == "superseded" else state)
 
 
-@about(RULE)
 def test_an_order_that_is_cancelled_is_closed_too(story: Beside) -> None:
     shop(story)
     story.command("confirm", "r", order_ref="o")
@@ -54,7 +51,6 @@ def test_an_order_that_is_cancelled_is_closed_too(story: Beside) -> None:
     assert (answer.status, answer.body.get("state")) == (409, "cancelled")
 
 
-@about(None)
 def test_the_same_body_is_answered_while_held_and_through_the_life_of_an_order(story: Beside) -> None:
     shop(story)
     states = []
@@ -71,7 +67,6 @@ def test_the_same_body_is_answered_while_held_and_through_the_life_of_an_order(s
     assert states == [(200, "held"), (200, "committed"), (200, "in_erp"), (200, "fulfilled")]
 
 
-@about(RULE)
 def test_a_hold_that_is_confirmed_late_is_alive_again(story: Beside) -> None:
     shop(story)
     end(story, "expired")
@@ -80,7 +75,6 @@ def test_a_hold_that_is_confirmed_late_is_alive_again(story: Beside) -> None:
     assert story.hold("r", BODY, ttl_ms=1_000, owner="ann").body["state"] == "committed"
 
 
-@about(RULE)
 def test_a_revision_is_checked_before_the_state(story: Beside) -> None:
     shop(story)
     story.command("release", "r")

@@ -10,13 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.oracle import edition
 from tests.support.oracle.beside import Beside
-from tests.support.second_edition import about, expected, phases, story
+from tests.support.stories import story
 
 __all__ = ["story"]
 
-ONE, WITHDRAWN = "one request, one body", "documents are withdrawn"
 PARIS = {"sku": "A", "location": "paris"}
 
 
@@ -49,14 +47,12 @@ def request(told: Beside, *facts: dict[str, Any]) -> list[tuple[int, str]]:
 # --- lines, and one body a request ------------------------------------------------------------------------------------
 
 
-@about(None)
 def test_two_lines_of_one_document_both_count(story: Beside) -> None:
     shop(story, sold=0)
     assert request(story, delta("d", 5, line="1"), delta("d", -4, line="2")) == []
     assert story.sellable("A") == 11
 
 
-@about(None)
 def test_a_line_that_comes_again_is_a_repeat_of_that_line(story: Beside) -> None:
     shop(story, sold=0)
     for _ in range(2):
@@ -65,7 +61,6 @@ def test_a_line_that_comes_again_is_a_repeat_of_that_line(story: Beside) -> None
     assert story.sellable("A") == 20
 
 
-@about(None)
 def test_lines_of_shipments_updates_and_returns_are_documents_too(story: Beside) -> None:
     shop(story)
     request(story, shipment(1, line="1"), shipment(1, line="2"))
@@ -77,14 +72,12 @@ def test_lines_of_shipments_updates_and_returns_are_documents_too(story: Beside)
     assert story.sellable("A") == 10
 
 
-@about(ONE)
 def test_the_second_body_of_one_identity_in_a_request_is_rejected(story: Beside) -> None:
     shop(story, sold=0)
     assert request(story, delta("d", 5), delta("d", -4)) == [(1, "same-identity")]
     assert story.sellable("A") == 15
 
 
-@about(None)
 def test_the_same_body_twice_in_a_request_is_a_repeat_and_a_newer_version_is_news(story: Beside) -> None:
     shop(story, sold=0)
     facts = [delta("d", 5, version=1), delta("d", 5, version=1), delta("d", 3, version=2)]
@@ -92,7 +85,6 @@ def test_the_same_body_twice_in_a_request_is_a_repeat_and_a_newer_version_is_new
     assert story.sellable("A") == 13
 
 
-@about(ONE)
 def test_two_supply_lines_of_one_identity_are_no_replacement_within_a_request(story: Beside) -> None:
     shop(story, sold=0)
     line = {"kind": "supply", "ref": "P", "line": "1", **PARIS, "due": "2026-02-01", "status": "open"}
@@ -100,7 +92,6 @@ def test_two_supply_lines_of_one_identity_are_no_replacement_within_a_request(st
     assert request(story, line | {"quantity": 4}) == []
 
 
-@about(ONE)
 def test_two_names_of_one_sku_with_different_figures_are_refused_and_with_the_same_are_not(story: Beside) -> None:
     shop(story, sold=0)
     story.accept("item", sku="A", base_unit="each", aliases=["a1", "a2"])
@@ -115,7 +106,6 @@ def test_two_names_of_one_sku_with_different_figures_are_refused_and_with_the_sa
 # --- withdrawn --------------------------------------------------------------------------------------------------------
 
 
-@about(None)
 def test_a_shipment_that_is_withdrawn_leaves_its_order_open(story: Beside) -> None:
     shop(story)
     request(story, shipment(4, 1))
@@ -125,7 +115,6 @@ def test_a_shipment_that_is_withdrawn_leaves_its_order_open(story: Beside) -> No
     assert (story.state("r"), story.sellable("A")) == ("committed", 6)
 
 
-@about(None)
 @pytest.mark.parametrize(
     ("fact", "most"), [(delta("d", 5), 15), ({"kind": "return", "ref": "b", **PARIS, "condition": "sellable"}, 15)]
 )
@@ -140,7 +129,6 @@ def test_a_movement_of_nothing_takes_it_off_the_stock_again(story: Beside, fact:
     assert story.sellable("A") == 10
 
 
-@about(WITHDRAWN)
 @pytest.mark.parametrize("status", ["cancelled", "refused", "short"])
 def test_an_update_that_is_withdrawn_opens_the_units_again(story: Beside, status: str) -> None:
     shop(story)
@@ -151,7 +139,6 @@ def test_an_update_that_is_withdrawn_opens_the_units_again(story: Beside, status
     assert (story.state("r"), story.sellable("A"), story.allocations("r")) == ("committed", 6, {("paris",): 4})
 
 
-@about(WITHDRAWN)
 def test_a_lower_figure_takes_back_what_the_order_had_not_open_first(story: Beside) -> None:
     shop(story)
     request(story, shipment(5, 1))
@@ -160,7 +147,6 @@ def test_a_lower_figure_takes_back_what_the_order_had_not_open_first(story: Besi
     assert (story.state("r"), story.sellable("A")) == ("fulfilled", 6)
 
 
-@about(WITHDRAWN)
 def test_what_another_shipment_named_beyond_the_open_units_takes_those_that_are_open_again(story: Beside) -> None:
     shop(story)
     request(story, shipment(4, 1))
@@ -170,7 +156,6 @@ def test_what_another_shipment_named_beyond_the_open_units_takes_those_that_are_
     assert (story.state("r"), story.sellable("A")) == ("fulfilled", 6)
 
 
-@about(WITHDRAWN)
 def test_units_go_back_to_where_they_stood_before_they_were_shipped(story: Beside) -> None:
     shop(story)
     request(story, shipment(2, 1) | {"lines": [{"sku": "A", "quantity": 2, "location": "lyon"}]})
@@ -179,7 +164,6 @@ def test_units_go_back_to_where_they_stood_before_they_were_shipped(story: Besid
     assert story.allocations("r") == {("paris",): 4}
 
 
-@about(None)
 def test_what_was_cancelled_over_http_stays_so_when_an_update_is_withdrawn(story: Beside) -> None:
     shop(story)
     update = {"kind": "order.update", "order_ref": "o", "ref": "u", "status": "cancelled", "as_of": 5}
@@ -206,30 +190,24 @@ def arrivals(kind: str) -> tuple[list[dict[str, Any]], int]:
 
 @pytest.mark.parametrize(
     ("core", "kind"),
-    [
-        *((False, kind) for kind in ("shipment", "delta", "cancelled", "short")),
-        *((True, kind) for kind in ("shipment", "delta")),
-        *(pytest.param(True, kind, marks=expected(WITHDRAWN)) for kind in ("cancelled", "short")),
-    ],
+    [(core, kind) for core in (False, True) for kind in ("shipment", "delta", "cancelled", "short")],
 )
 def test_a_withdrawn_document_is_as_if_it_had_never_come_in_any_order_of_arrival(core: bool, kind: str) -> None:
     facts, _ = arrivals(kind)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(edition, "EDITION", 2)
-        for order in permutations(facts):
-            told = Beside(core=core)
-            shop(told)
-            for fact in [*order, *order[:2]]:  # some come twice
-                request(told, fact)
-            end = (told.state("r"), told.sellable("A"), told.allocations("r"))
-            assert end == ("committed", 8, {("paris",): 4}), [fact.get("version", "level") for fact in order]
+    for order in permutations(facts):
+        told = Beside(core=core)
+        shop(told)
+        for fact in [*order, *order[:2]]:  # some come twice
+            request(told, fact)
+        end = (told.state("r"), told.sellable("A"), told.allocations("r"))
+        assert end == ("committed", 8, {("paris",): 4}), [fact.get("version", "level") for fact in order]
 
 
 VERSIONS = st.lists(st.integers(0, 6), min_size=1, max_size=4)
 
 
-@pytest.mark.parametrize("core", [False, pytest.param(True, marks=expected(WITHDRAWN))])
-@settings(max_examples=60, deadline=None, phases=phases(WITHDRAWN))
+@pytest.mark.parametrize("core", [False, True])
+@settings(max_examples=60, deadline=None)
 @given(one=VERSIONS, other=VERSIONS, sold=st.integers(1, 5), shuffled=st.randoms(use_true_random=False))
 def test_documents_count_what_their_newest_versions_name_in_any_order_of_arrival(
     core: bool, one: list[int], other: list[int], sold: int, shuffled: Any
@@ -238,14 +216,12 @@ def test_documents_count_what_their_newest_versions_name_in_any_order_of_arrival
     facts = [shipment(n, version, ref="DN1") for version, n in enumerate(one)]
     facts += [shipment(n, version, ref="DN2", as_of=6) for version, n in enumerate(other)]
     shuffled.shuffle(facts)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(edition, "EDITION", 2)
-        told = Beside(core=core)
-        shop(told, sold)
-        for fact in facts:
-            request(told, fact)
-        gone = one[-1] + other[-1]
-        open_units = [unit for unit in told.oracle.world.reservations["r"].units if unit.open]
-        assert len(open_units) == max(0, sold - gone)
-        assert told.sellable("A") == max(0, 10 - max(sold, gone))
-        told.same_everywhere()
+    told = Beside(core=core)
+    shop(told, sold)
+    for fact in facts:
+        request(told, fact)
+    gone = one[-1] + other[-1]
+    open_units = [unit for unit in told.oracle.world.reservations["r"].units if unit.open]
+    assert len(open_units) == max(0, sold - gone)
+    assert told.sellable("A") == max(0, 10 - max(sold, gone))
+    told.same_everywhere()

@@ -5,11 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tests.support.oracle.beside import Beside
-from tests.support.second_edition import about, story
+from tests.support.stories import story
 
 __all__ = ["story"]
-
-RULE = "a late confirm of what was cancelled while held"
 
 
 def shop(told: Beside) -> None:
@@ -17,7 +15,6 @@ def shop(told: Beside) -> None:
     told.level("A", "paris", 5)
 
 
-@about(RULE)
 def test_what_was_cancelled_while_held_is_taken_again(story: Beside) -> None:
     shop(story)
     story.hold("r", ("A", 3))
@@ -26,7 +23,6 @@ def test_what_was_cancelled_while_held_is_taken_again(story: Beside) -> None:
     assert (story.state("r"), story.sellable("A")) == ("committed", 2)
 
 
-@about(RULE)
 def test_what_does_not_fit_any_more_is_oversold(story: Beside) -> None:
     shop(story)
     story.hold("r", ("A", 3))
@@ -36,7 +32,6 @@ def test_what_does_not_fit_any_more_is_oversold(story: Beside) -> None:
     assert (answer.status, answer.problem, story.state("r")) == (409, "oversold", "oversold")
 
 
-@about(None)
 @pytest.mark.parametrize("again", [False, True])
 def test_a_cancelled_order_stays_cancelled(story: Beside, again: bool) -> None:
     shop(story)
@@ -47,7 +42,6 @@ def test_a_cancelled_order_stays_cancelled(story: Beside, again: bool) -> None:
     assert story.command("confirm", "r").problem == "reservation-closed"
 
 
-@about(None)
 def test_what_was_cancelled_while_held_is_no_order(story: Beside) -> None:
     shop(story)
     story.hold("r", ("A", 3))

@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from tests.support.oracle.beside import Beside
-from tests.support.second_edition import expected, story
+from tests.support.stories import story
 
 __all__ = ["story"]
 
@@ -22,21 +22,19 @@ CALLS: dict[str, list[tuple[str, str, Any]]] = json.loads(
     (Path(__file__).parent.parent / "vectors" / "netting.json").read_text()
 )
 NOW_MS = int(datetime(2026, 11, 26, 12, tzinfo=UTC).timestamp() * 1000)
-CAPS, LATE, BOUND = "caps of inner kits", "late acks", "shipping what is bound to supply"
-OWN, UNIT = "an ack of the own place", "a hold keeps its conversion"
 DAY = "2026-12-10"
 
-# name -> (its rule, status of each PUT, sellable in the end, state of R, where its units are)
-Right = tuple[str, list[int], int | None, str | None, dict[tuple[str, ...], int]]
+# name -> (status of each PUT, sellable in the end, state of R, where its units are)
+Right = tuple[list[int], int | None, str | None, dict[tuple[str, ...], int]]
 RIGHT: dict[str, Right] = {
-    "P1 kit cap": (CAPS, [409], 1, None, {}),
-    "P2a late ack": (LATE, [201], 2, "committed", {("A",): 1}),
-    "P2b late ack after shipment elsewhere": (LATE, [201], 1, "fulfilled", {("B",): 1}),
-    "P3a ship from the supply's place": (BOUND, [201], 0, "committed", {("A",): 1, ("B",): 4}),
-    "P3b ship without location": (BOUND, [201], 0, "fulfilled", {("A",): 1, ("B",): 4}),
-    "P3c only supply-bound, no location": (BOUND, [201], 5, "fulfilled", {("A",): 1}),
-    "P4 ack at its own place": (OWN, [201], 0, "committed", {("A", DAY): 1}),
-    "P5 unit redefined": (UNIT, [201, 200], None, "committed", {("A",): 3}),
+    "P1 kit cap": ([409], 1, None, {}),
+    "P2a late ack": ([201], 2, "committed", {("A",): 1}),
+    "P2b late ack after shipment elsewhere": ([201], 1, "fulfilled", {("B",): 1}),
+    "P3a ship from the supply's place": ([201], 0, "committed", {("A",): 1, ("B",): 4}),
+    "P3b ship without location": ([201], 0, "fulfilled", {("A",): 1, ("B",): 4}),
+    "P3c only supply-bound, no location": ([201], 5, "fulfilled", {("A",): 1}),
+    "P4 ack at its own place": ([201], 0, "committed", {("A", DAY): 1}),
+    "P5 unit redefined": ([201, 200], None, "committed", {("A",): 3}),
 }
 
 
@@ -58,17 +56,9 @@ def call(told: Beside, method: str, path: str, body: Any) -> int | None:
     return None
 
 
-@pytest.mark.parametrize(
-    ("name", "story"),
-    [
-        pytest.param(name, engine, marks=expected(right[0]) if engine == "core" else [], id=f"{name}, {engine}")
-        for name, right in RIGHT.items()
-        for engine in ("oracle", "core")
-    ],
-    indirect=["story"],
-)
+@pytest.mark.parametrize("name", RIGHT)
 def test_the_calls_end_in_what_is_right(story: Beside, name: str) -> None:
-    _, puts, sellable, state, allocations = RIGHT[name]
+    puts, sellable, state, allocations = RIGHT[name]
     story.now_ms = NOW_MS
     statuses = [call(story, *one) for one in CALLS[name]]
     assert [status for status in statuses if status is not None] == puts

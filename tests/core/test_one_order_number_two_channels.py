@@ -7,11 +7,10 @@ from typing import Any
 import pytest
 
 from tests.support.oracle.beside import Beside
-from tests.support.second_edition import about, story
+from tests.support.stories import story
 
 __all__ = ["story"]
 
-RULE = "one order number, two channels"
 LINES = [{"sku": "A", "quantity": 2}]
 FACTS: dict[str, dict[str, Any]] = {
     "order.ack": {},
@@ -37,7 +36,6 @@ def report(told: Beside, kind: str, **fields: Any) -> str | None:
     return told.fact(kind, **named | FACTS[kind] | fields)
 
 
-@about(RULE)
 @pytest.mark.parametrize("kind", FACTS)
 def test_a_fact_that_names_only_the_number_is_rejected_and_one_that_names_the_channel_is_not(
     story: Beside, kind: str
@@ -49,7 +47,6 @@ def test_a_fact_that_names_only_the_number_is_rejected_and_one_that_names_the_ch
     assert report(story, kind, channel="fr") is None
 
 
-@about(RULE)
 def test_what_the_erp_cancels_closes_the_order_of_the_channel_that_it_names(story: Beside) -> None:
     shop(story)
     report(story, "order.update", channel="fr")
@@ -57,7 +54,6 @@ def test_what_the_erp_cancels_closes_the_order_of_the_channel_that_it_names(stor
     assert story.sellable("A", "de") == 6
 
 
-@about(RULE)
 def test_acks_and_shipments_speak_of_the_named_channels_order_alone(story: Beside) -> None:
     shop(story)
     report(story, "order.ack", channel="fr")
@@ -69,7 +65,6 @@ def test_acks_and_shipments_speak_of_the_named_channels_order_alone(story: Besid
     assert (story.state("french"), story.state("german")) == ("in_erp", "fulfilled")
 
 
-@about(RULE)
 def test_demand_of_a_channel_adds_what_that_channels_order_does_not_cover(story: Beside) -> None:
     shop(story)
     report(story, "demand", channel="fr", quantity=3)
@@ -78,7 +73,6 @@ def test_demand_of_a_channel_adds_what_that_channels_order_does_not_cover(story:
     assert story.sellable("A", "de") == 4 - 1 - 1
 
 
-@about(RULE)
 def test_what_is_said_of_a_channels_order_before_it_is_known_waits_for_that_one(story: Beside) -> None:
     shop(story)
     story.accept("order.update", order_ref="7", channel="fr", as_of=2, **FACTS["order.update"])
@@ -88,7 +82,6 @@ def test_what_is_said_of_a_channels_order_before_it_is_known_waits_for_that_one(
     assert (story.state("de7"), story.state("fr7")) == ("committed", "cancelled")
 
 
-@about(RULE)
 def test_two_orders_of_one_channel_under_one_number_are_no_two_shops(story: Beside) -> None:
     shop(story)
     story.buy("more", ("A", 1), channel="fr", order_ref="8")
@@ -98,7 +91,6 @@ def test_two_orders_of_one_channel_under_one_number_are_no_two_shops(story: Besi
     assert report(story, "order.ack") == "ambiguous-order"
 
 
-@about(None)
 def test_a_shipment_that_names_the_reservation_is_not_ambiguous(story: Beside) -> None:
     shop(story)
     story.accept("shipment", ref="s", reservation="french", lines=LINES, as_of=2)

@@ -5,11 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tests.support.oracle.beside import Beside
-from tests.support.second_edition import about, story
+from tests.support.stories import story
 
 __all__ = ["story"]
-
-RULE = "a phantom SKU is put right"
 
 
 def shop(told: Beside) -> None:
@@ -24,7 +22,6 @@ def put_right(told: Beside) -> str | None:
     return told.fact("item", sku="00017", base_unit="each", aliases=["17"])
 
 
-@about(RULE)
 def test_its_levels_are_dropped_and_its_name_means_the_true_sku(story: Beside) -> None:
     shop(story)
     story.accept("stock.delta", sku="17", location="paris", quantity=1, reason="", ref="d", as_of=2)
@@ -36,7 +33,6 @@ def test_its_levels_are_dropped_and_its_name_means_the_true_sku(story: Beside) -
     assert story.sellable("00017") == 2
 
 
-@about(None)
 @pytest.mark.parametrize("use", ["held", "demand", "supply", "component", "rule"])
 def test_a_name_that_is_in_use_stays_a_sku(story: Beside, use: str) -> None:
     shop(story)

@@ -8,13 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.oracle import edition
 from tests.support.oracle.beside import Beside
-from tests.support.second_edition import about, expected, story
+from tests.support.stories import story
 
 __all__ = ["story"]
-
-LATE, BOUND, OWN = "late acks", "shipping what is bound to supply", "an ack of the own place"
 
 
 def shop(told: Beside, **on_hand: int) -> None:
@@ -49,7 +46,6 @@ def ship(told: Beside, quantity: int, location: str | None = None, as_of: int = 
 # --- acks that arrive late --------------------------------------------------------------------------------------------
 
 
-@about(LATE)
 def test_an_older_ack_that_arrives_later_moves_no_unit(story: Beside) -> None:
     shop(story, A=1)
     story.accept("item", sku="K", base_unit="each", kit=[{"sku": "S", "quantity": 1}])
@@ -60,7 +56,6 @@ def test_an_older_ack_that_arrives_later_moves_no_unit(story: Beside) -> None:
     assert story.sellable("S") == 1
 
 
-@about(LATE)
 def test_what_an_older_ack_saw_elsewhere_is_no_evidence_at_the_new_place(story: Beside) -> None:
     shop(story, A=1)
     story.buy("r", ("S", 1), order_ref="o")
@@ -73,7 +68,6 @@ def test_what_an_older_ack_saw_elsewhere_is_no_evidence_at_the_new_place(story: 
     assert (story.sellable("S"), story.state("r")) == (2, "in_erp")
 
 
-@about(LATE)
 def test_an_older_ack_says_nothing_of_the_place_that_a_later_shipment_named(story: Beside) -> None:
     shop(story, A=1)
     story.buy("r", ("S", 1), order_ref="o")
@@ -85,7 +79,6 @@ def test_an_older_ack_says_nothing_of_the_place_that_a_later_shipment_named(stor
     assert story.sellable("S") == 1
 
 
-@about(LATE)
 def test_the_newest_of_several_acks_decides_and_an_equal_one_replaces(story: Beside) -> None:
     shop(story, A=1)
     story.buy("r", ("S", 1), order_ref="o")
@@ -97,7 +90,6 @@ def test_the_newest_of_several_acks_decides_and_an_equal_one_replaces(story: Bes
     assert story.allocations("r") == {("A",): 1}
 
 
-@about(None)
 def test_acks_of_two_sources_are_not_compared(story: Beside) -> None:
     shop(story, A=1)
     story.buy("r", ("S", 1), order_ref="o")
@@ -106,7 +98,6 @@ def test_acks_of_two_sources_are_not_compared(story: Beside) -> None:
     assert story.allocations("r") == {("C",): 1}
 
 
-@about(LATE)
 def test_an_ack_is_no_older_for_having_spoken_before_another_source_moved_the_unit(story: Beside) -> None:
     shop(story, A=1)
     story.buy("r", ("S", 1), order_ref="o")
@@ -118,7 +109,6 @@ def test_an_ack_is_no_older_for_having_spoken_before_another_source_moved_the_un
     assert story.allocations("r") == {("A",): 1}
 
 
-@about(None)
 def test_acks_of_one_place_count_from_the_first_of_them_on(story: Beside) -> None:
     """A read-back that is repeated takes nothing from what an earlier one saw, whichever arrives first."""
     shop(story, A=2)
@@ -129,7 +119,6 @@ def test_acks_of_one_place_count_from_the_first_of_them_on(story: Beside) -> Non
     assert (story.sellable("S"), story.state("r")) == (1, "in_erp")
 
 
-@about(LATE)
 def test_an_ack_of_another_place_waits_while_a_unit_counts_as_shipped(story: Beside) -> None:
     shop(story, A=1)
     story.buy("r", ("S", 1), order_ref="o")
@@ -149,7 +138,7 @@ SAID = st.lists(
 )
 
 
-@pytest.mark.parametrize("core", [False, pytest.param(True, marks=expected(LATE))])
+@pytest.mark.parametrize("core", [False, True])
 @settings(max_examples=60, deadline=None)
 @given(said=SAID, seed=st.randoms(use_true_random=False), read=st.lists(st.integers(0, 10), min_size=3, max_size=3))
 def test_acks_in_any_order_of_arrival_end_in_the_same_state(
@@ -159,17 +148,15 @@ def test_acks_in_any_order_of_arrival_end_in_the_same_state(
     shuffled = list(said)
     seed.shuffle(shuffled)
     ends = []
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(edition, "EDITION", 2)
-        for order in (sorted(said), shuffled):
-            told = Beside(core=core)
-            shop(told, A=2, B=2, C=2)
-            told.buy("r", ("S", 1), order_ref="o")
-            for as_of, what in order:
-                ack(told, as_of, *what.split()[1:])
-            for location, as_of in zip("ABC", read, strict=True):
-                level(told, location, 2, as_of)
-            ends.append((told.allocations("r"), told.state("r"), told.sellable("S")))
+    for order in (sorted(said), shuffled):
+        told = Beside(core=core)
+        shop(told, A=2, B=2, C=2)
+        told.buy("r", ("S", 1), order_ref="o")
+        for as_of, what in order:
+            ack(told, as_of, *what.split()[1:])
+        for location, as_of in zip("ABC", read, strict=True):
+            level(told, location, 2, as_of)
+        ends.append((told.allocations("r"), told.state("r"), told.sellable("S")))
     assert ends[0] == ends[1]
 
 
@@ -183,7 +170,6 @@ def one_on_its_way_and_four_on_the_shelf(told: Beside) -> None:
     assert told.sellable("S") == 0
 
 
-@about(BOUND)
 def test_a_shipment_takes_the_supply_bound_unit_of_the_place_that_it_names(story: Beside) -> None:
     one_on_its_way_and_four_on_the_shelf(story)
     ship(story, 1, "A")
@@ -194,7 +180,6 @@ def test_a_shipment_takes_the_supply_bound_unit_of_the_place_that_it_names(story
     assert story.sellable("S") == 0
 
 
-@about(BOUND)
 def test_a_shipment_takes_shelf_and_supply_of_the_named_place_before_any_other_shelf(story: Beside) -> None:
     shop(story, A=1, B=4)
     supply(story, 1)
@@ -206,7 +191,6 @@ def test_a_shipment_takes_shelf_and_supply_of_the_named_place_before_any_other_s
     assert story.allocations("r") == {("A",): 3, ("B",): 3}
 
 
-@about(None)
 @pytest.mark.parametrize("quantity", [1, 4])
 def test_a_shipment_without_a_place_takes_what_is_at_hand_first(story: Beside, quantity: int) -> None:
     one_on_its_way_and_four_on_the_shelf(story)
@@ -214,7 +198,6 @@ def test_a_shipment_without_a_place_takes_what_is_at_hand_first(story: Beside, q
     assert (story.allocations("r"), story.sellable("S")) == ({("A", "2026-01-10"): 1, ("B",): 4}, 0)
 
 
-@about(BOUND)
 def test_a_shipment_without_a_place_changes_nothing_that_can_be_sold(story: Beside) -> None:
     one_on_its_way_and_four_on_the_shelf(story)
     ship(story, 5)
@@ -222,7 +205,6 @@ def test_a_shipment_without_a_place_changes_nothing_that_can_be_sold(story: Besi
     assert story.state("r") == "fulfilled"
 
 
-@about(BOUND)
 def test_an_order_that_is_all_bound_to_supply_ships_from_where_that_comes(story: Beside) -> None:
     shop(story)
     supply(story, 1)
@@ -234,14 +216,12 @@ def test_an_order_that_is_all_bound_to_supply_ships_from_where_that_comes(story:
     assert story.sellable("S") == 5
 
 
-@about(BOUND)
 def test_what_the_shop_hands_over_leaves_from_where_its_supply_comes(story: Beside) -> None:
     one_on_its_way_and_four_on_the_shelf(story)
     story.command("fulfil", "r", lines=[{"sku": "S", "quantity": 5}])
     assert (story.allocations("r"), story.sellable("S")) == ({("A",): 1, ("B",): 4}, 0)
 
 
-@about(BOUND)
 def test_a_kits_components_ship_from_the_named_place_too(story: Beside) -> None:
     shop(story, B=4)
     story.accept("item", sku="K", base_unit="each", kit=[{"sku": "S", "quantity": 1}])
@@ -255,34 +235,31 @@ def test_a_kits_components_ship_from_the_named_place_too(story: Beside) -> None:
 COUNTS = st.integers(0, 3)
 
 
-@pytest.mark.parametrize("core", [False, pytest.param(True, marks=expected(BOUND))])
+@pytest.mark.parametrize("core", [False, True])
 @settings(max_examples=60, deadline=None)
 @given(shelves=st.tuples(COUNTS, COUNTS), on_the_way=st.tuples(COUNTS, COUNTS, COUNTS), sold=COUNTS, draw=st.data())
 def test_a_shipment_from_where_its_units_stand_changes_nothing_that_can_be_sold(
     core: bool, shelves: tuple[int, int], on_the_way: tuple[int, int, int], sold: int, draw: st.DataObject
 ) -> None:
     """However many documents it comes in; those without a place come first, as they take what is at hand anywhere."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(edition, "EDITION", 2)
-        told = Beside(core=core)
-        shop(told, A=shelves[0], B=shelves[1])
-        for number, quantity in enumerate(on_the_way):
-            supply(told, quantity, location="AB"[number % 2], ref=f"P{number}")
-        there = told.sellable("S")
-        if min(sold, there) == 0:
-            return
-        told.buy("r", ("S", there if sold == 3 else min(sold, there)), order_ref="o")
-        left = told.sellable("S")
-        for number in range(draw.draw(st.integers(1, 3))):
-            place = draw.draw(st.sampled_from([None, "A", "B"])) if number == 0 else draw.draw(st.sampled_from("AB"))
-            units = [unit for unit in told.oracle.world.reservations["r"].units if unit.open]
-            standing = [unit for unit in units if unit.node and place in (None, unit.node.location)]
-            if standing:
-                ship(told, draw.draw(st.integers(1, len(standing))), place, ref=f"D{number}")
-            assert told.sellable("S") == left
+    told = Beside(core=core)
+    shop(told, A=shelves[0], B=shelves[1])
+    for number, quantity in enumerate(on_the_way):
+        supply(told, quantity, location="AB"[number % 2], ref=f"P{number}")
+    there = told.sellable("S")
+    if min(sold, there) == 0:
+        return
+    told.buy("r", ("S", there if sold == 3 else min(sold, there)), order_ref="o")
+    left = told.sellable("S")
+    for number in range(draw.draw(st.integers(1, 3))):
+        place = draw.draw(st.sampled_from([None, "A", "B"])) if number == 0 else draw.draw(st.sampled_from("AB"))
+        units = [unit for unit in told.oracle.world.reservations["r"].units if unit.open]
+        standing = [unit for unit in units if unit.node and place in (None, unit.node.location)]
+        if standing:
+            ship(told, draw.draw(st.integers(1, len(standing))), place, ref=f"D{number}")
+        assert told.sellable("S") == left
 
 
-@about(None)
 def test_units_of_a_supply_that_is_lowered_below_what_is_bound_are_unsourced_again(story: Beside) -> None:
     shop(story)
     supply(story, 3)
@@ -297,7 +274,6 @@ def test_units_of_a_supply_that_is_lowered_below_what_is_bound_are_unsourced_aga
 # --- an ack of the own place ------------------------------------------------------------------------------------------
 
 
-@about(OWN)
 def test_an_ack_of_a_supply_bound_units_own_place_leaves_it_bound(story: Beside) -> None:
     shop(story)
     supply(story, 1)
@@ -310,7 +286,6 @@ def test_an_ack_of_a_supply_bound_units_own_place_leaves_it_bound(story: Beside)
     assert (story.allocations("r"), story.state("r"), story.sellable("S")) == ({("A",): 1}, "in_erp", 0)
 
 
-@about(OWN)
 def test_an_ack_that_names_several_places_moves_only_what_is_at_none_of_them(story: Beside) -> None:
     shop(story, C=1)
     supply(story, 1, location="B")
@@ -319,7 +294,6 @@ def test_an_ack_that_names_several_places_moves_only_what_is_at_none_of_them(sto
     assert story.allocations("r") == {("A",): 1, ("B", "2026-01-10"): 1}
 
 
-@about(None)
 def test_an_ack_of_another_place_moves_a_supply_bound_unit_there(story: Beside) -> None:
     shop(story)
     supply(story, 1)
@@ -328,7 +302,6 @@ def test_an_ack_of_another_place_moves_a_supply_bound_unit_there(story: Beside) 
     assert story.allocations("r") == {("B",): 1}
 
 
-@about(None)
 @pytest.mark.parametrize("acked_first", [True, False])
 def test_a_supply_bound_unit_is_inside_no_level_acknowledged_or_not(story: Beside, acked_first: bool) -> None:
     shop(story)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.support.oracle.beside import Beside
-from tests.support.second_edition import about, story
+from tests.support.stories import story
 
 __all__ = ["story"]
 
@@ -40,7 +40,6 @@ def stock(told: Beside) -> tuple[int, int, int]:
     return a, b, c
 
 
-@about(RECIPE)
 def test_a_shipment_of_a_kit_ships_what_was_sold(story: Beside) -> None:
     shop(story)
     story.buy("r", ("K", 3), order_ref="o")
@@ -49,7 +48,6 @@ def test_a_shipment_of_a_kit_ships_what_was_sold(story: Beside) -> None:
     assert (story.state("r"), stock(story)) == ("fulfilled", (17, 17, 20))
 
 
-@about(RECIPE)
 def test_acks_updates_handing_over_and_returns_mean_what_was_sold(story: Beside) -> None:
     shop(story)
     story.buy("r", ("K", 4), order_ref="o")
@@ -64,7 +62,6 @@ def test_acks_updates_handing_over_and_returns_mean_what_was_sold(story: Beside)
     assert (story.state("r"), stock(story)) == ("in_erp", (17, 17, 20))
 
 
-@about(RECIPE)
 def test_what_was_sold_plain_stays_plain_when_it_becomes_a_kit(story: Beside) -> None:
     shop(story)
     story.buy("r", ("A", 3), ("K", 1), order_ref="o")
@@ -76,7 +73,6 @@ def test_what_was_sold_plain_stays_plain_when_it_becomes_a_kit(story: Beside) ->
     assert (story.state("r"), story.sellable("C")) == ("fulfilled", 20)
 
 
-@about(RECIPE)
 def test_a_late_confirm_takes_again_what_was_held(story: Beside) -> None:
     shop(story)
     story.hold("r", ("K", 2))
@@ -86,7 +82,6 @@ def test_a_late_confirm_takes_again_what_was_held(story: Beside) -> None:
     assert stock(story) == (18, 18, 20)
 
 
-@about(None)
 def test_another_body_of_a_held_reservation_is_sold_as_it_is_declared_now(story: Beside) -> None:
     shop(story)
     story.hold("r", ("K", 2))
@@ -97,7 +92,6 @@ def test_another_body_of_a_held_reservation_is_sold_as_it_is_declared_now(story:
     assert stock(story) == (20, 20, 17)
 
 
-@about(RECIPE)
 def test_caps_give_back_what_was_consumed(story: Beside) -> None:
     shop(story)
     story.channel("web")
@@ -112,7 +106,6 @@ def test_caps_give_back_what_was_consumed(story: Beside) -> None:
     assert story.sellable("K") == 5
 
 
-@about(RECIPE)
 def test_two_orders_of_one_number_ship_each_by_its_recipe_the_older_first(story: Beside) -> None:
     shop(story)
     story.buy("r1", ("K", 2), order_ref="o")
@@ -127,7 +120,6 @@ def test_two_orders_of_one_number_ship_each_by_its_recipe_the_older_first(story:
 # --- units ------------------------------------------------------------------------------------------------------------
 
 
-@about(HELD)
 def test_the_same_body_stands_after_its_unit_changed(story: Beside) -> None:
     shop(story)
     boxes(story, 3)
@@ -141,7 +133,6 @@ def test_the_same_body_stands_after_its_unit_changed(story: Beside) -> None:
     assert story.sellable("A") == 14
 
 
-@about(UNITS)
 def test_lines_name_units_and_mean_the_conversion_of_the_reservation(story: Beside) -> None:
     shop(story)
     boxes(story, 3)
@@ -164,7 +155,6 @@ def test_lines_name_units_and_mean_the_conversion_of_the_reservation(story: Besi
     assert story.sellable("A") == 11 + 3 + 4
 
 
-@about(None)
 def test_a_unit_that_nobody_knows_is_refused(story: Beside) -> None:
     shop(story)
     boxes(story, 3)
@@ -174,7 +164,6 @@ def test_a_unit_that_nobody_knows_is_refused(story: Beside) -> None:
     assert story.command("fulfil", "r", lines=lines).status == 422
 
 
-@about(HELD)
 def test_a_unit_that_is_declared_no_more_is_still_known_to_what_was_held_in_it(story: Beside) -> None:
     shop(story)
     boxes(story, 3)
@@ -186,7 +175,6 @@ def test_a_unit_that_is_declared_no_more_is_still_known_to_what_was_held_in_it(s
     assert story.state("r") == "fulfilled"
 
 
-@about(None)
 @pytest.mark.parametrize(("box", "multiple", "held"), [(4, 1, 92), (4, 6, 84), (10, 4, 80), (1, 1, 95)])
 def test_partial_floors_to_the_unit_and_the_sell_multiple(story: Beside, box: int, multiple: int, held: int) -> None:
     shop(story)

@@ -7,11 +7,10 @@ from typing import Any
 import pytest
 
 from tests.support.oracle.beside import Beside
-from tests.support.second_edition import about, story
+from tests.support.stories import story
 
 __all__ = ["story"]
 
-AHEAD, NO_EFFECT = "times ahead", "rules without effect"
 IN_A_YEAR, IN_TIME, TOO_LATE = "2027-01-01T12:00:00Z", "2026-01-01T12:05:00Z", "2026-01-01T12:05:00.001Z"
 
 LINES = [{"sku": "A", "quantity": 1, "location": "paris"}]
@@ -36,7 +35,6 @@ def shop(told: Beside) -> None:
 # --- times ahead ------------------------------------------------------------------------------------------------------
 
 
-@about(AHEAD)
 def test_a_level_of_next_year_does_not_freeze_the_cell(story: Beside) -> None:
     shop(story)
     level = FACTS["stock.level"]
@@ -46,7 +44,6 @@ def test_a_level_of_next_year_does_not_freeze_the_cell(story: Beside) -> None:
         assert story.sellable("A") == on_hand
 
 
-@about(AHEAD)
 @pytest.mark.parametrize("kind", FACTS)
 def test_a_time_ahead_is_rejected_on_every_kind_that_has_one(story: Beside, kind: str) -> None:
     shop(story)
@@ -54,7 +51,6 @@ def test_a_time_ahead_is_rejected_on_every_kind_that_has_one(story: Beside, kind
     assert story.fact(kind, as_of=IN_TIME, **FACTS[kind]) is None
 
 
-@about(AHEAD)
 def test_a_time_ahead_says_nothing_of_its_sources_clock_and_may_come_again_when_it_has_come(story: Beside) -> None:
     shop(story)
     delta = FACTS["stock.delta"]
@@ -65,7 +61,6 @@ def test_a_time_ahead_says_nothing_of_its_sources_clock_and_may_come_again_when_
     assert story.fact("stock.delta", source="other", as_of=1, **delta) is None
 
 
-@about(None)
 def test_a_running_number_is_never_ahead(story: Beside) -> None:
     shop(story)
     story.accept("stock.level", as_of=10**15, **FACTS["stock.level"])
@@ -81,7 +76,6 @@ RULES: dict[str, dict[str, Any]] = {
 }
 
 
-@about(NO_EFFECT)
 @pytest.mark.parametrize("kind", RULES)
 @pytest.mark.parametrize("sku", ["K", "kappa"])
 def test_a_rule_of_stock_is_rejected_on_a_kit_which_has_none(story: Beside, kind: str, sku: str) -> None:
@@ -89,7 +83,6 @@ def test_a_rule_of_stock_is_rejected_on_a_kit_which_has_none(story: Beside, kind
     assert story.fact(kind, sku=sku, **RULES[kind]) == "no-effect"
 
 
-@about(None)
 @pytest.mark.parametrize("kind", RULES)
 @pytest.mark.parametrize("sku", ["A", "alpha", "not yet known"])
 def test_a_rule_of_stock_is_taken_on_what_has_some(story: Beside, kind: str, sku: str) -> None:
@@ -97,7 +90,6 @@ def test_a_rule_of_stock_is_taken_on_what_has_some(story: Beside, kind: str, sku
     assert story.fact(kind, sku=sku, **RULES[kind]) is None
 
 
-@about(NO_EFFECT)
 @pytest.mark.parametrize("kind", ["allocation", "oversell"])
 def test_a_rule_of_a_channel_is_rejected_where_others_are_declared_and_it_is_not(story: Beside, kind: str) -> None:
     story.locations("paris")
@@ -109,7 +101,6 @@ def test_a_rule_of_a_channel_is_rejected_where_others_are_declared_and_it_is_not
     assert story.fact(kind, **rule | {"sku": "B"}) is None
 
 
-@about(None)
 def test_a_rule_that_names_no_sku_and_no_channel_is_taken(story: Beside) -> None:
     shop(story)
     assert story.fact("safety", absolute=1) is None
@@ -118,7 +109,6 @@ def test_a_rule_that_names_no_sku_and_no_channel_is_taken(story: Beside) -> None
     assert story.fact("oversell", channel="web", policy="none") is None
 
 
-@about(None)
 def test_a_rule_can_be_ended_after_its_item_became_a_kit(story: Beside) -> None:
     shop(story)
     for kind, rule in RULES.items():

@@ -9,17 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.oracle import edition
 from tests.support.oracle.beside import Beside
-from tests.support.second_edition import about, phases, story
+from tests.support.stories import story
 
 __all__ = ["story"]
 
-ORDERED, ARRIVED, PRESUMED = "supplies are ordered", "receipts and transfers", "receipts are presumed"
 DUE = "2026-01-20"
-RANDOM = "arrivals in random histories"
-# The core shows more on the way than the oracle, and has its own property tests of what it shows at the most.
-IN_ORACLE_ALONE = pytest.mark.skipif(RANDOM in edition.NOT_YET, reason="the oracle presumes otherwise on the way")
 
 
 def shop(told: Beside) -> None:
@@ -46,7 +41,6 @@ def transfer(told: Beside, quantity: int, status: str, as_of: int, **fields: Any
 # --- point 8: lines in order ------------------------------------------------------------------------------------------
 
 
-@about(ORDERED)
 def test_an_older_statement_of_a_line_changes_nothing(story: Beside) -> None:
     shop(story)
     line(story, 5, as_of=10)
@@ -56,7 +50,6 @@ def test_an_older_statement_of_a_line_changes_nothing(story: Beside) -> None:
     assert story.sellable("A") == 4
 
 
-@about(ORDERED)
 @pytest.mark.parametrize("closed", ["received", "cancelled"])
 def test_a_closed_line_is_opened_again_only_by_what_is_newer(story: Beside, closed: str) -> None:
     shop(story)
@@ -69,7 +62,6 @@ def test_a_closed_line_is_opened_again_only_by_what_is_newer(story: Beside, clos
     assert story.sellable("A") == 6
 
 
-@about(ORDERED)
 def test_a_closed_line_without_versions_or_times_stays_closed(story: Beside) -> None:
     shop(story)
     line(story, 5)
@@ -83,7 +75,6 @@ def test_a_closed_line_without_versions_or_times_stays_closed(story: Beside) -> 
 # --- point 10: presumed receipts --------------------------------------------------------------------------------------
 
 
-@about(PRESUMED)
 @pytest.mark.parametrize("again", [{}, {"as_of": 20}, {"version": 2}])
 def test_a_level_that_rose_is_presumed_to_have_received_open_supply(story: Beside, again: dict[str, Any]) -> None:
     shop(story)
@@ -96,7 +87,6 @@ def test_a_level_that_rose_is_presumed_to_have_received_open_supply(story: Besid
     assert story.sellable("A") == 100
 
 
-@about(PRESUMED)
 def test_what_movements_explain_was_not_received(story: Beside) -> None:
     shop(story)
     story.level("A", "paris", 10, as_of=5)
@@ -107,7 +97,6 @@ def test_what_movements_explain_was_not_received(story: Beside) -> None:
     assert story.sellable("A") == 35 + 95
 
 
-@about(PRESUMED)
 def test_what_orders_took_meanwhile_arrived_too(story: Beside) -> None:
     shop(story)
     story.level("A", "paris", 10, as_of=5)
@@ -118,7 +107,6 @@ def test_what_orders_took_meanwhile_arrived_too(story: Beside) -> None:
     assert story.sellable("A") == 36 + 70
 
 
-@about(PRESUMED)
 def test_the_earliest_line_of_the_owner_at_that_location_is_presumed_received_first(story: Beside) -> None:
     shop(story)
     line(story, 20, ref="late", due="2026-01-25")
@@ -131,7 +119,6 @@ def test_the_earliest_line_of_the_owner_at_that_location_is_presumed_received_fi
     assert story.sellable("A") == 15 + 20 + 10 + 7
 
 
-@about(PRESUMED)
 def test_what_is_bound_to_a_line_follows_the_goods(story: Beside) -> None:
     shop(story)
     line(story, 10)
@@ -142,7 +129,6 @@ def test_what_is_bound_to_a_line_follows_the_goods(story: Beside) -> None:
     assert (story.allocations("r"), story.sellable("A")) == ({("paris",): 4, ("paris", DUE): 2}, 4)
 
 
-@about(PRESUMED)
 def test_an_older_statement_of_a_line_after_the_level_does_not_count_what_arrived_again(story: Beside) -> None:
     shop(story)
     story.level("A", "paris", 0, as_of=1)
@@ -156,7 +142,6 @@ def test_an_older_statement_of_a_line_after_the_level_does_not_count_what_arrive
 # --- point 9: receipts ------------------------------------------------------------------------------------------------
 
 
-@about(ARRIVED)
 def test_a_receipt_is_on_the_shelf_and_off_the_line(story: Beside) -> None:
     shop(story)
     line(story, 100, as_of=1)
@@ -170,7 +155,6 @@ def test_a_receipt_is_on_the_shelf_and_off_the_line(story: Beside) -> None:
     assert story.sellable("A") == 50
 
 
-@about(ARRIVED)
 def test_a_receipt_counts_once_is_corrected_by_version_and_withdrawn_by_nothing(story: Beside) -> None:
     shop(story)
     line(story, 100)
@@ -184,7 +168,6 @@ def test_a_receipt_counts_once_is_corrected_by_version_and_withdrawn_by_nothing(
     assert (story.sellable("A"), story.sellable("A", "shelf")) == (100, 0)
 
 
-@about(ARRIVED)
 def test_a_receipt_of_a_line_that_is_not_known_yet_is_off_it_once_it_is(story: Beside) -> None:
     shop(story)
     receipt(story, 30, 5)
@@ -203,7 +186,6 @@ def both(told: Beside) -> tuple[int, int]:
     return told.sellable("A", "shelf"), told.sellable("A")
 
 
-@about(ARRIVED)
 def test_what_is_transferred_is_on_its_way_and_then_at_hand(story: Beside) -> None:
     shop(story)
     story.level("A", "paris", 10, as_of=1)
@@ -216,7 +198,6 @@ def test_what_is_transferred_is_on_its_way_and_then_at_hand(story: Beside) -> No
     assert both(story) == (10, 10)
 
 
-@about(ARRIVED)
 def test_a_transfer_that_is_cancelled_is_back_where_it_came_from(story: Beside) -> None:
     shop(story)
     story.level("A", "paris", 10, as_of=1)
@@ -228,7 +209,6 @@ def test_a_transfer_that_is_cancelled_is_back_where_it_came_from(story: Beside) 
     assert both(story) == (10, 10)
 
 
-@about(ARRIVED)
 def test_a_level_that_counts_a_transfer_before_it_is_said_to_be_received_counts_it_once(story: Beside) -> None:
     shop(story)
     story.level("A", "paris", 10, as_of=1)
@@ -239,7 +219,7 @@ def test_a_level_that_counts_a_transfer_before_it_is_said_to_be_received_counts_
     assert both(story) == (10, 10)
 
 
-@pytest.mark.parametrize("core", [False, pytest.param(True, marks=IN_ORACLE_ALONE)])
+@pytest.mark.parametrize("core", [False, True])
 def test_a_transfer_is_never_in_two_places_in_any_order_of_arrival(core: bool) -> None:
     """10 in all: never more once the transfer is known, 10 at the end."""
     steps: list[Any] = [
@@ -249,22 +229,20 @@ def test_a_transfer_is_never_in_two_places_in_any_order_of_arrival(core: bool) -
         lambda told: told.level("A", "lyon", 4, as_of=9),
         lambda told: told.level("A", "paris", 6, as_of=10),
     ]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(edition, "EDITION", 2)
-        for order in permutations(steps):
-            told = Beside(core=core)
-            shop(told)
-            told.level("A", "paris", 10, as_of=1)
-            told.level("A", "lyon", 0, as_of=1)
-            for number, step in enumerate(order):
-                step(told)
-                known = any(one in order[: number + 1] for one in steps[:2])
-                assert told.says("A") <= (10 if known else 14)
-            assert both(told) == (10, 10)
+    for order in permutations(steps):
+        told = Beside(core=core)
+        shop(told)
+        told.level("A", "paris", 10, as_of=1)
+        told.level("A", "lyon", 0, as_of=1)
+        for number, step in enumerate(order):
+            step(told)
+            known = any(one in order[: number + 1] for one in steps[:2])
+            assert told.says("A") <= (10 if known else 14)
+        assert both(told) == (10, 10)
 
 
-@pytest.mark.parametrize("core", [False, pytest.param(True, marks=IN_ORACLE_ALONE)])
-@settings(max_examples=100, deadline=None, phases=phases(PRESUMED))
+@pytest.mark.parametrize("core", [False, True])
+@settings(max_examples=100, deadline=None)
 @given(
     arrived=st.lists(st.integers(0, 4), min_size=1, max_size=4),
     bought=st.integers(0, 12),
@@ -286,15 +264,13 @@ def test_levels_and_lines_in_any_order_never_show_more_than_there_is(
             steps.append(lambda told, n=total, at=as_of: receipt(told, n, at))
     steps += [step for step in steps if shuffled.random() < 0.2]
     shuffled.shuffle(steps)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(edition, "EDITION", 2)
-        told = Beside(core=core)
-        shop(told)
-        line(told, 20, as_of=1)
-        if bought:
-            told.buy("r", ("A", bought), order_ref="o")
-        assert told.says("A") == 20 - bought
-        for step in steps:
-            step(told)
-            assert told.says("A") <= 20 - bought
-        assert told.says("A") == 20 - bought
+    told = Beside(core=core)
+    shop(told)
+    line(told, 20, as_of=1)
+    if bought:
+        told.buy("r", ("A", bought), order_ref="o")
+    assert told.says("A") == 20 - bought
+    for step in steps:
+        step(told)
+        assert told.says("A") <= 20 - bought
+    assert told.says("A") == 20 - bought

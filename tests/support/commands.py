@@ -10,7 +10,6 @@ from collections.abc import Callable
 from typing import Any
 
 from tests.support.histories import CHANNELS, LOCATIONS, REGIONS, Pick, optional
-from tests.support.oracle import edition
 from tests.support.oracle.world import Verb, World
 
 MANY = 8
@@ -115,7 +114,7 @@ def fulfil(pick: Pick, world: World, step: int) -> Ask:
     line = optional(
         sku=pick.one([*ordered, *ordered, "A", "K"]), quantity=pick.between(1, 3), location=pick.seldom(LOCATIONS, 3)
     )
-    if pick.once_in(8) and edition.new("units on lines"):
+    if pick.once_in(8):
         line["unit"] = "pair"
     return "fulfil", name, {"lines": [line]}
 

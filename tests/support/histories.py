@@ -14,7 +14,6 @@ from typing import Any, TypeVar
 
 from hypothesis import strategies as st
 
-from tests.support.oracle import edition
 from tests.support.oracle.beside import NOON
 from tests.support.oracle.world import World
 
@@ -87,7 +86,7 @@ def source_and_as_of(pick: Pick, step: int, location: str | None) -> dict[str, A
     """Mostly the source that owns the location; around now, some late, some early."""
     source = pick.seldom(["erp", "wms", "pos"], 10) or (SOURCE_OF[location] if location else "erp")
     tick = max(1, 10 + step + pick.between(-8, 2))
-    ahead = 86_400 if edition.new("times ahead") and pick.once_in(20) else 0
+    ahead = 86_400 if pick.once_in(20) else 0
     as_of = (
         datetime.fromtimestamp(NOON / 1000 + tick + ahead, tz=UTC).isoformat()
         if (source == "pos") != pick.once_in(40)
@@ -156,14 +155,13 @@ def demand(pick: Pick, world: World, step: int) -> Fact:
 def goods_return(pick: Pick, world: World, step: int) -> Fact:
     location = pick.one(LOCATIONS)
     version = pick.seldom([1, 2, 3], 3)
-    bounded = edition.new("returns are bounded")
-    order = an_order(pick, world) if pick.once_in(2 if bounded else 4) else {}
+    order = an_order(pick, world) if pick.once_in(2) else {}
     return told_by(
         source_and_as_of(pick, step, location),
         kind="return",
         ref=pick.one(["b1", f"b-{step}"]),
         line=pick.seldom(["1", "2"]),
-        sku=pick.one([*BASE, *BASE, *KITS] if bounded else BASE),
+        sku=pick.one([*BASE, *BASE, *KITS]),
         location=location,
         quantity=pick.between(0 if version else 1, 4),
         unit=pick.seldom(["pair"], 8),
@@ -183,8 +181,7 @@ def order_ref(pick: Pick, world: World) -> str:
 def an_order(pick: Pick, world: World) -> dict[str, str]:
     """By its number, with its channel seldom where that is clear and mostly where it is not; or by its name."""
     ref: str | None = order_ref(pick, world)
-    wait = edition.new("facts about ended holds wait")
-    names = sorted(r.id for r in world.reservations.values() if r.phase in ("held", "confirmed") or wait)
+    names = sorted(world.reservations)
     name = pick.seldom(names, 8) if names else None
     bearers = sorted({r.channel for r in world.reservations.values() if r.order_ref == ref})
     often = [*bearers, *bearers, *CHANNELS]
@@ -204,7 +201,7 @@ def policy(kind: str, **fields: Any) -> Fact:
 def item(pick: Pick, world: World, step: int) -> Fact:
     sku = pick.one(SKUS)
     parts = KITS.get(sku, [])
-    if parts and edition.new("a sale keeps its recipe") and pick.once_in(3):
+    if parts and pick.once_in(3):
         parts = pick.one([[("A", 1)], [("B", 1), ("A", 1)], []])
     phantoms = [name for name in world.items if name.startswith("phantom")]
     aliases = [[f"alias-{sku}"], [phantoms[0]]] if phantoms else [[f"alias-{sku}"]]
@@ -212,7 +209,7 @@ def item(pick: Pick, world: World, step: int) -> Fact:
         "item",
         sku=sku,
         base_unit="each",
-        units={"pair": pick.one([2, 2, 3]) if edition.new("a hold keeps its conversion") else 2},
+        units={"pair": pick.one([2, 2, 3])},
         kit=[{"sku": part, "quantity": each} for part, each in parts] or None,
         sell_multiple=pick.seldom([2, 3], 3),
         status=pick.seldom(["discontinued"]),

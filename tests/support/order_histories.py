@@ -18,7 +18,6 @@ from tests.support.histories import (
     source_and_as_of,
     told_by,
 )
-from tests.support.oracle import edition
 from tests.support.oracle.world import Reservation, Unit, World
 
 
@@ -28,7 +27,7 @@ def order_lines(pick: Pick, *, counted: bool) -> list[dict[str, Any]]:
     for _ in range(pick.between(1, 2)):
         place = pick.one(LOCATIONS) if not counted or pick.once_in(2) else None
         count = pick.between(1, 4) if counted else None
-        unit = pick.seldom(["pair"], 8) if counted and edition.new("units on lines") else None
+        unit = pick.seldom(["pair"], 8) if counted else None
         lines.append(optional(sku=pick.one(["A", "A", "B", "B", "K", "R"]), location=place, quantity=count, unit=unit))
     return lines
 
@@ -54,7 +53,7 @@ def order_update(pick: Pick, world: World, step: int) -> Fact:
 
 def withdrawn(pick: Pick, version: int | None) -> bool:
     """A document that has a version may name nothing."""
-    return version is not None and edition.new("documents are withdrawn") and pick.once_in(3)
+    return version is not None and pick.once_in(3)
 
 
 def shipment(pick: Pick, world: World, step: int) -> Fact:

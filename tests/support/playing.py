@@ -18,9 +18,10 @@ from typing import Any, ClassVar
 from tests.support import commands, histories, supply_histories
 from tests.support.digests import Forgetful
 from tests.support.histories import Pick
-from tests.support.oracle import Command, edition
+from tests.support.oracle import Command
 from tests.support.oracle.beside import NOON, Beside
 from tests.support.oracle.orders import state_of
+from tests.support.oracle.presumed import may_arrive
 from tests.support.oracle.sellable import arrival, hole, inside, oversell_rule
 from tests.support.oracle.world import Node, Reservation, Unit, World
 from tests.support.order_histories import ORDER_FACTS, ack_of_units, shipment_of_units
@@ -31,11 +32,6 @@ KIND = re.compile(rb'"kind":"([a-z._]+)"')
 EVERY_FACT = [*histories.STOCK_FACTS, *SUPPLY_FACTS, *ORDER_FACTS, *histories.POLICY_FACTS, *SOURCE_FACTS]
 
 
-def absent_rules() -> dict[str, Any]:
-    """Rules of the core that the oracle does not follow yet are switched off."""
-    return {} if edition.new("arrivals in random histories") else {"presume_receipts": False}
-
-
 class History:
     """One history: tells the core and the oracle what `pick` decides, compares, and notes what it came across."""
 
@@ -43,7 +39,7 @@ class History:
 
     def __init__(self, *, compare: bool = True) -> None:
         """`compare`: every sellable and every reservation with the oracle after each step, else only the answers."""
-        self.beside = Beside(renewals_max=2, **absent_rules())
+        self.beside = Beside(renewals_max=2)
         self.forgetful = Forgetful(NOON)
         self.compare = compare
         self.keys = 0
@@ -74,6 +70,10 @@ class History:
     def supply_ends(self, pick: Pick) -> None:
         self.step += 1
         self.told(supply_histories.supply_ends(pick, self.beside.oracle.world, self.step), [])
+
+    def goods_arrive(self, pick: Pick) -> None:
+        self.step += 1
+        self.told(supply_histories.goods_arrive(pick, self.beside.oracle.world, self.step), [])
 
     def catch_up(self, pick: Pick) -> None:
         self.step += 1
@@ -170,6 +170,8 @@ class History:
             lambda: self.buy(pick),
             lambda: self.backorder(pick),
             lambda: self.supply_ends(pick),
+            lambda: self.goods_arrive(pick),
+            lambda: self.facts(pick, SOURCE_FACTS),
             lambda: self.catch_up(pick),
             lambda: self.wait(pick),
             lambda: self.again(pick),
@@ -188,7 +190,7 @@ class History:
         self.reached.update({*what_is_sold(world), *what_happened(world, before)})
         if self.compare:
             self.beside.same_everywhere()
-            self.reached.update({*what_is_deep(world)})
+            self.reached.update({*what_is_deep(world), *what_is_arriving(world)})
 
     def note_answers(self, answers: list[Any], received: list[Any]) -> None:
         self.reached.update(f"{answer.status} {answer.problem}" for answer in answers if answer.problem is not None)
@@ -256,12 +258,50 @@ def what_is_deep(world: World) -> Iterator[str]:
             if unit.shipped is not None and not inside(world, unit):
                 yield "deducted though shipped"
             if unit.node and unit.node.supply:
-                yield "bound to supply"
+                yield "bound to a transfer" if world.supplies[unit.node.supply].transfer else "bound to supply"
+            if unit.known_to is not None:
+                yield "a unit that the new owner counts"
             yield from what_is_said(unit)
     if world.waiting:
         yield "an ack or update waits for its order"
     if any(hole(world, s.sku, s.location) for s in world.supplies.values() if arrival(world, s)):
         yield "hole filled by supply"
+
+
+def what_is_arriving(world: World) -> Iterator[str]:
+    """What is remarkable about what is on its way, and about what arrived."""
+    for line in world.supplies.values():
+        if any(off.quantity for off in world.off.get(line.key, [])):
+            yield "units off their line by a receipt"
+        if line.transfer:
+            yield f"a transfer {'on its way' if line.status == 'open' else line.status}"
+        if line.presumed:
+            yield "a transfer presumed to have arrived" if line.transfer else "a line presumed to have arrived"
+        if line.as_of is None and line.stated is None:
+            yield "a line whose moment is forgotten"
+    if any(key not in world.supplies for key, off in world.off.items() if off):
+        yield "a receipt of a line that nobody stated"
+    for document in world.identities.values():
+        if document.left is not None and document.body["status"] == "received":
+            yield (
+                "a transfer received in part" if document.left[1] != document.body["quantity"] else "a transfer arrived"
+            )
+    for cell, known in world.growths.items():
+        lines = [line for line in may_arrive(world, cell) if world.room(line)]
+        for rise in known.rises:
+            if rise.units > 0:
+                yield "a rise that no line explains" if lines else "a rise that waits for a line"
+            elif rise.units < 0 and lines:
+                yield "a level that fell beside open supply"
+        if any(lowered.quantity for lowered in known.lowered):
+            yield "a line lowered before a level showed it"
+        if known.brought:
+            yield "brought by a movement since the level"
+    for (_, name), level in world.levels.items():
+        if level.reset:
+            yield "a level that waits after a reset"
+        elif world.locations[name].former and level.source == world.locations[name].owner:
+            yield "a level of a new owner"
 
 
 def what_is_said(unit: Unit) -> Iterator[str]:

@@ -33,7 +33,7 @@ pub(crate) fn open_batch(state: &mut State, now_ms: i64, lead_ms: i64) -> bool {
     if state.today() != day {
         state.note_change_of_all();
     }
-    binding::bind_open(state);
+    settle(state);
     expired + forgotten + dropped > 0 || state.today() != day
 }
 

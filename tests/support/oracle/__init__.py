@@ -17,12 +17,12 @@ from typing import Any
 from tests.support.oracle import orders as _orders
 from tests.support.oracle.cart import Kept, bind_all, judge
 from tests.support.oracle.documents import Seen
-from tests.support.oracle.edition import new
 from tests.support.oracle.facts import take_fact
 from tests.support.oracle.orders import Outcome
+from tests.support.oracle.presumed import counted_late, look, presume
 from tests.support.oracle.returns import settle_returns
 from tests.support.oracle.sellable import promise, sellable
-from tests.support.oracle.world import Reservation, World
+from tests.support.oracle.world import Cell, Reservation, World
 
 __all__ = ["Answer", "Oracle", "Received"]
 
@@ -43,10 +43,18 @@ class Answer:
     body: dict[str, Any]
 
 
-def settle(world: World) -> None:
-    """After every change."""
+def settle(world: World, by_level: Cell | None = None) -> None:
+    """After every change, of a level of that cell or another. What arrived is presumed, and units bind to what is
+    there, until neither changes anything.
+    """
+    counted_late(world, by_level)
     settle_returns(world)
-    bind_all(world)
+    while True:
+        while counted_late(world) | presume(world):
+            pass
+        bind_all(world)
+        if not counted_late(world):
+            return
 
 
 @dataclass
@@ -74,6 +82,7 @@ class Oracle:
         self.outcomes = []
         expired = _orders.expire(world)
         stored = bool(incoming) or expired > 0
+        look(world)
         settle(world)
         received = [self._take(*message) for message in incoming]
         answers = []
@@ -103,8 +112,12 @@ class Oracle:
         outcome = Outcomes([], [])
         for index, fact in enumerate(facts):
             known = set(world.items)
+            by_level = None
+            look(world)
             reason = take_fact(world, source, fact, seen)
-            settle(world)
+            if fact["kind"] == "stock.level" and reason is None:
+                by_level = world.sku(fact["sku"]) or fact["sku"], fact["location"]
+            settle(world, by_level)
             if reason is not None:
                 rejected.append((index, reason))
             elif world.ignored is not None:
@@ -121,15 +134,18 @@ class Oracle:
 
     def _obey(self, verb: str, name: str, payload: bytes) -> Answer:
         world, body = self.world, json.loads(payload) if payload else {}
+        look(world)
         if verb == "put":
             outcome = _orders.put(world, name, body)
         elif name not in world.reservations:
             outcome = (404, "unknown-reservation", None)
         else:
             outcome = self._change(verb, world.reservations[name], body)
+        if outcome[1] is not None:
+            look(world)
         settle(world)
         answer = self._answer(name, outcome)
-        if (verb, answer.problem) == ("put", "reservation-closed") and new("a hold that is closed"):
+        if (verb, answer.problem) == ("put", "reservation-closed"):
             answer.body["state"] = self.state(name)
         return answer
 

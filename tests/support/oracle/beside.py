@@ -13,8 +13,7 @@ from typing import Any, Self
 
 from holdfast._core import Engine
 from tests.support.digests import assert_counted, assert_digest
-from tests.support.oracle import Answer, Command, Oracle, Received, edition
-from tests.support.oracle.sellable import parts_of
+from tests.support.oracle import Answer, Command, Oracle, Received
 from tests.support.oracle.world import Verb
 
 NOON = 1_767_268_800_000  # 2026-01-01T12:00:00Z
@@ -225,14 +224,9 @@ class Beside:
                 assert status == 404
 
     def same_figures(self, name: str, view: dict[str, Any]) -> None:
-        """What became of each unit; not yet of what returned before it was shipped, or is no kit any more."""
+        """What became of each unit."""
         figures, expected = shown_figures(view), self.oracle.figures(name)
-        if {"returns are bounded", "a return before its shipment shows"} & set(edition.NOT_YET):
-            figures = {sku: (*found[:2], expected.get(sku, found)[2], found[3]) for sku, found in figures.items()}
-        world = self.oracle.world
-        changed = any(line.parts != parts_of(world, line.sku) for line in world.reservations[name].lines)
-        if "lines show their recipe" not in edition.NOT_YET or not changed:
-            assert figures == expected, f"figures of {name}: core {figures}, oracle {expected}"
+        assert figures == expected, f"figures of {name}: core {figures}, oracle {expected}"
 
     def validate(self, *lines: tuple[str, int], channel: str = "web", **fields: Any) -> dict[str, Any]:
         asked = [{"sku": sku, "quantity": quantity} for sku, quantity in lines]

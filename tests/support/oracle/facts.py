@@ -10,12 +10,12 @@ from datetime import date, datetime
 from typing import Any
 
 from tests.support.oracle.documents import Seen, is_news, key_of, says_otherwise
-from tests.support.oracle.edition import new
 from tests.support.oracle.order_facts import ack, order_update
+from tests.support.oracle.presumed import counted, forget_moments, hand_over, level_came
 from tests.support.oracle.refusals import parse_as_of, refuse, skus_named
 from tests.support.oracle.returns import returned
 from tests.support.oracle.shipments import shipment
-from tests.support.oracle.supplies import moved, receipt, supply, taken, transfer
+from tests.support.oracle.supplies import moved, receipt, supply, transfer
 from tests.support.oracle.world import (
     Channel,
     Demand,
@@ -42,7 +42,7 @@ def take_fact(world: World, source: str, fact: Fact, seen: Seen | None = None) -
         fact["as_of"] = parse_as_of(fact["as_of"])
     if name is not None and fact["kind"] != "item":
         fact["sku"] = world.sku(name) or name
-    if new("one request, one body") and says_otherwise(seen if seen is not None else Seen(), fact, name):
+    if says_otherwise(seen if seen is not None else Seen(), fact, name):
         return "same-identity"
     for unknown in skus_named(fact):
         if world.sku(unknown) is None:
@@ -75,9 +75,9 @@ def level(world: World, fact: Fact) -> None:
     if held is not None and same_clock and held.as_of == now.as_of:
         if held == now:
             world.ignored = "repeat"
-        else:
-            world.count("level_conflicts")
-    taken(world, held, now, cell)
+            return
+        world.count("level_conflicts")
+    before = counted(world, cell)
     world.levels[cell] = now
     for move in world.movements:
         if (move.sku, move.location) == cell and held is not None and held.reset:
@@ -86,6 +86,7 @@ def level(world: World, fact: Fact) -> None:
         comparable = move.source == now.source or isinstance(move.as_of, datetime)
         if (move.sku, move.location) == cell and (not comparable or type(move.as_of) is not type(now.as_of)):
             move.absorbed = True
+    level_came(world, cell, held, now, counted(world, cell) - before)
 
 
 def delta(world: World, fact: Fact) -> None:
@@ -209,8 +210,11 @@ def ownership(world: World, fact: Fact) -> None:
             for unit in reservation.units:
                 if unit.shipped is not None and unit.node is not None and unit.node.location == place.name:
                     unit.known_to = fact["owner"]
-        for (_, name), level in world.levels.items():
-            level.reset = level.reset or name == place.name
+        for cell, level in world.levels.items():
+            if cell[1] == place.name:
+                forget_moments(world, cell)
+                level.reset = True
+        hand_over(world, place.name)
     place.owner = fact["owner"]
     place.former.discard(fact["owner"])
 
@@ -219,12 +223,15 @@ def source_reset(world: World, fact: Fact) -> None:
     """The next level of the source counts there, however old it says it is."""
     for (sku, place), level in world.levels.items():
         if level.source == fact["owner"] and fact.get("sku") in (None, sku) and fact.get("location") in (None, place):
+            forget_moments(world, (sku, place))
             level.reset = True
     if fact.get("sku") is None and fact.get("location") is None:
         world.clocks.pop(fact["owner"], None)
         for line in world.supplies.values():
             if line.key[0] == fact["owner"]:
-                line.as_of = None
+                line.as_of = line.stated = None
+                for off in world.off.get(line.key, []):
+                    off.as_of = None
         for (source, kind, *_), document in world.identities.items():
             document.forgotten = document.forgotten or (source == fact["owner"] and kind in ("supply", "transfer"))
 

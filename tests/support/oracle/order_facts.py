@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 from tests.support.oracle.documents import is_news, key_of
-from tests.support.oracle.edition import new
 from tests.support.oracle.places import acknowledge_unit, leave, place_of, shelf_order
+from tests.support.oracle.presumed import counted_late
 from tests.support.oracle.recipes import base_lines
 from tests.support.oracle.shipments import bearers, named_by, put_back, take_up, unship
 from tests.support.oracle.world import Key, Reservation, Unit, World
@@ -32,10 +32,10 @@ def order_update(world: World, fact: Fact) -> None:
     was = known.body["status"] if known is not None else fact["status"]
     if is_news(world, key, fact):
         found = bearers(world, fact)
+        world.waiting = [one for one in world.waiting if key_of(one) != key]
         if found:
             update(world, found, key, was)
         else:
-            world.waiting = [one for one in world.waiting if key_of(one) != key]
             world.waiting.append(fact)
 
 
@@ -47,6 +47,7 @@ def apply_waiting(world: World, reservation: Reservation) -> None:
         found = bearers(world, fact)
         if reservation in found:
             world.waiting.remove(fact)
+            counted_late(world)
             if fact["kind"] == "order.ack":
                 acknowledge(world, found, fact)
             else:
@@ -78,7 +79,7 @@ def update(world: World, found: list[Reservation], key: Key, was: str) -> None:
     document = world.identities[key]
     status = document.body["status"]
     before, document.named = document.named, named_by(world, document.body, found, key)
-    turned = (status == "short") != (was == "short") and new("documents are withdrawn")
+    turned = (status == "short") != (was == "short")
     if turned:
         for (sku, location), quantity in before.items():
             take_back(world, found, key, (sku, location), quantity, was)
@@ -86,29 +87,29 @@ def update(world: World, found: list[Reservation], key: Key, was: str) -> None:
     else:
         cells = {**before, **document.named}
         change = {cell: document.named.get(cell, 0) - before.get(cell, 0) for cell in cells}
-    fewer = {cell: -count for cell, count in change.items() if count < 0 and new("documents are withdrawn")}
+    fewer = {cell: -count for cell, count in change.items() if count < 0}
     for cell, quantity in fewer.items():
         take_back(world, found, key, cell, quantity, status)
     for (sku, location), quantity in change.items():
         if quantity > 0:
             chosen = take_off(world, found, key, sku, location, quantity)
             document.beyond[sku, location] = document.beyond.get((sku, location), 0) + quantity - chosen
-    if (any(change.values()) or turned) and new("documents are withdrawn"):
+    if any(change.values()) or turned:
         take_up(world, found)
 
 
 def take_off(world: World, found: list[Reservation], key: Key, sku: str, location: str | None, quantity: int) -> int:
     """Returns how many were open."""
     body = world.identities[key].body
-    chosen = {id(unit) for unit in not_to_come(world, found, sku, location, quantity)}
+    chosen = not_to_come(world, found, sku, location, quantity)
     for reservation in found:
-        mine = [unit for unit in reservation.units if id(unit) in chosen]
+        mine = [unit for unit in chosen if any(unit is one for one in reservation.units)]
         if body.get("status") == "short":
             for unit in mine:
                 leave(unit, body["source"], body["as_of"])
                 unit.document = key
         else:
-            reservation.units = [unit for unit in reservation.units if id(unit) not in chosen]
+            reservation.units = [unit for unit in reservation.units if not any(unit is one for one in chosen)]
             reservation.dropped += [(key, unit) for unit in mine]
     return len(chosen)
 

@@ -11,7 +11,6 @@ from collections import Counter
 from typing import Any
 
 from tests.support.oracle.cart import Kept, Verdict, judge, match_old, place, units_of
-from tests.support.oracle.edition import new
 from tests.support.oracle.order_facts import apply_waiting
 from tests.support.oracle.recipes import base_lines, factor_for
 from tests.support.oracle.sellable import cap_epoch, inside
@@ -72,7 +71,7 @@ def put(world: World, name: str, sent: dict[str, Any]) -> Outcome:
             return 409, "stale-revision", None
         if same:
             dead = state_of(world, old) in ("released", "expired", "cancelled", "oversold")
-            return CLOSED if dead and new("a hold that is closed") else OK
+            return CLOSED if dead else OK
         if old.phase != "held":
             return CLOSED
     if world.channel(body["channel"]).regional == "require" and body["region"] is None:
@@ -167,7 +166,7 @@ def too_many_for_owner(world: World, name: str, owner: str | None, verdicts: lis
 
 def confirm(world: World, reservation: Reservation, order_ref: str | None) -> Outcome:
     state = state_of(world, reservation)
-    if state == "cancelled" and (reservation.ordered or not new("a late confirm of what was cancelled while held")):
+    if state == "cancelled" and reservation.ordered:
         return CLOSED
     if reservation.phase == "confirmed":
         if order_ref is not None and reservation.order_ref not in (None, order_ref):
@@ -175,9 +174,8 @@ def confirm(world: World, reservation: Reservation, order_ref: str | None) -> Ou
     elif reservation.phase == "held":
         reservation.phase = "confirmed"
     else:
-        keeps = new("a sale keeps its recipe")
         asked = [
-            {"sku": n.sku, "quantity": n.quantity, "location": n.location, "held": n if keeps else None}
+            {"sku": n.sku, "quantity": n.quantity, "location": n.location, "held": n}
             for n in reservation.lines
             if n.quantity
         ]

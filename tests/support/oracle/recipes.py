@@ -12,7 +12,6 @@ from collections.abc import Iterable
 from math import ceil
 from typing import Any
 
-from tests.support.oracle.edition import new
 from tests.support.oracle.sellable import parts_of
 from tests.support.oracle.world import Key, Line, Reservation, World
 
@@ -26,7 +25,7 @@ def line_of(world: World, holder: Reservation, sku: str) -> Line | None:
 def factor_for(world: World, holder: Reservation | None, sku: str, unit: str | None) -> int | None:
     """Base units in a `unit`: as the reservation was held, else as the item says. None: it has no such unit."""
     held = [n for n in holder.lines if n.sku == sku and n.unit == unit] if holder is not None else []
-    if held and new("a hold keeps its conversion"):
+    if held:
         return held[0].factor
     return world.items[sku].factor(unit)
 
@@ -34,7 +33,7 @@ def factor_for(world: World, holder: Reservation | None, sku: str, unit: str | N
 def meaning(world: World, holder: Reservation | None, sku: str, unit: str | None = None) -> Meaning:
     """What one `unit` of the SKU is, to this reservation."""
     parts = parts_of(world, sku)
-    if holder is not None and new("a sale keeps its recipe"):
+    if holder is not None:
         sold = line_of(world, holder, sku)
         components = {base for line in holder.lines for base in line.parts}
         parts = sold.parts if sold is not None else {sku: 1} if sku in components else parts

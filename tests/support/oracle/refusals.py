@@ -1,7 +1,7 @@
 """Which facts are rejected, and why (docs/facts.md, "Order" and "Why a fact is rejected").
 
 In: the world and one fact with its source. Out: the reason, or None. Always holds: nothing changes; a fact that comes
-again is judged again. Of several reasons the first counts: places, SKUs, units, clocks, orders and their units, effect.
+again is judged again. Of several reasons the first counts: places, SKUs, clocks, orders, units, effect.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from tests.support.oracle.edition import new
 from tests.support.oracle.recipes import factor_for
 from tests.support.oracle.shipments import bearers
 from tests.support.oracle.world import AsOf, Reservation, World
@@ -17,7 +16,6 @@ from tests.support.oracle.world import AsOf, Reservation, World
 Fact = dict[str, Any]
 WITH_STOCK = ("stock.level", "stock.delta", "supply", "demand", "return", "receipt", "transfer")
 MOVEMENTS = ("stock.delta", "shipment", "return", "receipt", "transfer")
-OF_ORDERS = ("shipment", "order.update", "return")  # the order says what their units mean
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -49,17 +47,15 @@ def refuse(world: World, fact: Fact) -> str | None:
         return "unknown-location"
     if not world.rule("create_unknown_skus") and any(world.sku(name) is None for name in skus_named(fact)):
         return "unknown-sku"
-    if kind not in OF_ORDERS and has_no_unit(world, fact, fact):
-        return "unknown-unit"
     item = world.items.get(world.sku(fact.get("sku") or "") or "")
     of_kit = item is not None and bool(item.kit)
-    if kind in WITH_STOCK and of_kit and not (kind == "return" and new("returns are bounded")):
+    if kind in WITH_STOCK and of_kit and kind != "return":
         return "kit-has-no-stock"
     if "as_of" in fact:
         as_of = parse_as_of(fact["as_of"])
         if world.clocks.get(source, type(as_of)) is not type(as_of):
             return "mixed-clock"
-        if new("times ahead") and is_ahead(world, as_of):
+        if is_ahead(world, as_of):
             return "from-the-future"
         owners = {world.locations[name].owner for name in locations_named(fact)} - {None, source}
         if kind in ("stock.level", "order.ack") and owners:
@@ -67,14 +63,14 @@ def refuse(world: World, fact: Fact) -> str | None:
         both_times = isinstance(as_of, datetime) and all(world.clocks.get(o or "") is datetime for o in owners)
         if kind in MOVEMENTS and owners and not both_times:
             return "foreign-clock"
-    if new("one order number, two channels") and is_ambiguous(world, fact):
+    if is_ambiguous(world, fact):
         return "ambiguous-order"
     former = any(source in world.locations[name].former for name in locations_named(fact))
     if former and kind in MOVEMENTS:
         return "foreign-clock"
-    if kind in OF_ORDERS and any(has_no_unit(world, fact, line) for line in [fact, *(fact.get("lines") or [])]):
+    if any(has_no_unit(world, fact, line) for line in [fact, *(fact.get("lines") or [])]):
         return "unknown-unit"
-    if new("rules without effect") and has_no_effect(world, fact):
+    if has_no_effect(world, fact):
         return "no-effect"
     return refuse_item(world, fact) if kind == "item" else None
 
@@ -125,8 +121,7 @@ def refuse_item(world: World, fact: Fact) -> str | None:
         return "circular-kit"
     aliases = fact.get("aliases") or []
     others = [item for item in world.items.values() if item.sku != fact["sku"]]
-    if new("a phantom SKU is put right"):
-        others = [item for item in others if item.sku not in aliases or not is_phantom(world, item.sku)]
+    others = [item for item in others if item.sku not in aliases or not is_phantom(world, item.sku)]
     taken = {item.sku for item in others} | {alias for item in others for alias in item.aliases}
     return "alias-taken" if taken & {*aliases, fact["sku"]} else None
 

@@ -11,11 +11,12 @@ from collections import Counter
 from typing import Any
 
 from tests.support.oracle.documents import is_news, key_of
-from tests.support.oracle.edition import new
 from tests.support.oracle.order_facts import take_off
+from tests.support.oracle.presumed import brought as brought_in
+from tests.support.oracle.presumed import move
 from tests.support.oracle.recipes import base_lines
 from tests.support.oracle.shipments import bearers, put_back
-from tests.support.oracle.world import Identity, Key, Movement, Reservation, World, covers
+from tests.support.oracle.world import Identity, Key, Movement, Reservation, World, is_covered
 
 
 def returned(world: World, fact: dict[str, Any]) -> None:
@@ -23,7 +24,7 @@ def returned(world: World, fact: dict[str, Any]) -> None:
     assert key is not None
     if is_news(world, key, fact):
         settle_returns(world)
-        if covers(world.levels.get((fact["sku"], fact["location"])), fact["source"], fact["as_of"]):
+        if is_covered(world, (fact["sku"], fact["location"]), fact["source"], fact["as_of"]):
             world.ignore("covered", "covered")
 
 
@@ -36,7 +37,7 @@ def settle_returns(world: World) -> set[int]:
     back: set[int] = set()  # units
     surplus: Counter[tuple[Key, str]] = Counter()  # shipment, SKU
     for key, document in returns:
-        found = bearers(world, document.body) if new("returns are bounded") else []
+        found = bearers(world, document.body)
         named: Counter[str] = Counter()
         for sku, _, quantity in base_lines(world, [document.body], found):
             named[sku] += quantity
@@ -88,4 +89,5 @@ def count(world: World, document: Identity, brought: Counter[str]) -> None:
         more = now.get((sku, good), 0) - was.get((sku, good), 0)
         if more:
             unsellable = 0 if good else more
-            world.move(Movement(sku, body["location"], body["source"], body["as_of"], more, unsellable))
+            brought_in(world, (sku, body["location"]), more)
+            move(world, Movement(sku, body["location"], body["source"], body["as_of"], more, unsellable))

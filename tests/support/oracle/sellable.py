@@ -11,7 +11,6 @@ from datetime import date, timedelta
 from fractions import Fraction
 from math import ceil
 
-from tests.support.oracle.edition import new
 from tests.support.oracle.flow import reach
 from tests.support.oracle.places import acks_here
 from tests.support.oracle.world import (
@@ -339,7 +338,7 @@ def kits_of(world: World, sku: str) -> dict[str, int]:
     if not item.kit:
         return {}
     total = {sku: 1}
-    for component, quantity in item.kit if new("caps of inner kits") else []:
+    for component, quantity in item.kit:
         for kit, each in kits_of(world, component).items():
             total[kit] = total.get(kit, 0) + each * quantity
     return total

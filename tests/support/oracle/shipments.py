@@ -12,6 +12,7 @@ from typing import Any
 from tests.support.oracle.cart import bind_all, take_own
 from tests.support.oracle.documents import is_news, key_of
 from tests.support.oracle.places import acknowledge_unit, place_of, put_at, shelf_order, ship_unit
+from tests.support.oracle.presumed import move
 from tests.support.oracle.recipes import base_lines
 from tests.support.oracle.sellable import cap_epoch, unbound
 from tests.support.oracle.world import AsOf, Identity, Key, Movement, Node, Reservation, Unit, World
@@ -140,7 +141,7 @@ def surplus(
     sku, location = cell
     document.beyond[cell] = document.beyond.get(cell, 0) + quantity
     if quantity and location is not None:
-        world.move(Movement(sku, location, source, as_of, -quantity))
+        move(world, Movement(sku, location, source, as_of, -quantity))
     elif quantity > 0:
         world.count("unlocated", quantity)
 

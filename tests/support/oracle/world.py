@@ -13,6 +13,8 @@ from typing import Any, Literal
 
 AsOf = int | datetime
 SupplyKey = tuple[str, str, str]  # source, ref, line
+Cell = tuple[str, str]  # SKU, location
+Inside = dict[int, Cell]  # unit -> the cell whose level counts it
 Key = tuple[str, ...]  # what names a document: source, kind, ref, ...
 Verb = Literal["put", "confirm", "release", "cancel", "extend", "fulfil"]
 
@@ -95,28 +97,52 @@ class Supply:
     confidence: int = 100
     as_of: AsOf | None = None
     version: int | None = None
+    transfer: bool = False
+    stated: AsOf | Came | None = None  # a level after that may show units of it that arrived; None: any level
+    lowered: int = 0  # units that its statements fell by and of which no receipt tells
+    presumed: int = 0  # to have arrived
+
+
+@dataclass(frozen=True)
+class Came:
+    """When a level or a line came here, for what is stated without a time."""
+
+    number: int
 
 
 @dataclass
 class Off:
     """Units that arrived, off a supply line until it is stated again."""
 
-    as_of: AsOf
+    as_of: AsOf | None  # None: it was forgotten
     quantity: int
-    presumed: bool = False  # by a level that rose
-    since: AsOf | None = None  # then: the level before it
 
 
 @dataclass
 class Rise:
-    """What a level rose by that nothing explains; `left` is what no open supply line was presumed to have brought."""
+    """What a level rose by that nothing explains (below 0: it fell); the level before it, and when it came."""
 
-    source: str
-    sku: str
-    location: str
-    since: AsOf | None
-    as_of: AsOf
-    left: int
+    after: AsOf | None
+    upto: AsOf
+    units: int
+    came: int
+
+
+@dataclass
+class Lowered:
+    """What a line was stated with less and no level has shown yet."""
+
+    as_of: AsOf | None
+    quantity: int
+
+
+@dataclass
+class Growth:
+    """Of a cell: what its levels rose by, and what explains the next ones."""
+
+    rises: list[Rise] = field(default_factory=list)
+    lowered: list[Lowered] = field(default_factory=list)
+    brought: int = 0  # by deltas and returns since the newest level
 
 
 @dataclass
@@ -235,7 +261,7 @@ class World:
     movements: list[Movement] = field(default_factory=list)
     supplies: dict[SupplyKey, Supply] = field(default_factory=dict)
     off: dict[SupplyKey, list[Off]] = field(default_factory=dict)
-    rises: list[Rise] = field(default_factory=list)
+    growths: dict[Cell, Growth] = field(default_factory=dict)
     demands: dict[SupplyKey, Demand] = field(default_factory=dict)
     allocations: dict[tuple[str, str], Ration] = field(default_factory=dict)  # (channel, sku)
     caps: dict[tuple[str, str], Ration] = field(default_factory=dict)
@@ -248,6 +274,8 @@ class World:
     waiting: list[dict[str, Any]] = field(default_factory=list)  # acks and updates that came before their order
     epochs: int = 0
     serials: int = 0
+    arrivals: int = 0
+    inside: Inside = field(default_factory=dict, repr=False)  # as it was when that was last looked at
     counts: dict[str, int] = field(default_factory=dict)
     ignored: str | None = None  # why the fact in hand came to nothing
 
@@ -261,13 +289,17 @@ class World:
         self.ignored = reason
         self.count(counted)
 
-    def move(self, movement: Movement) -> None:
-        level = self.levels.get((movement.sku, movement.location))
-        movement.counts = level is not None and level.reset
-        self.movements.append(movement)
+    def room(self, supply: Supply) -> int:
+        """What was stated, less what arrived since."""
+        off = sum(off.quantity for off in self.off.get(supply.key, []))
+        return max(0, supply.quantity - off) if supply.status == "open" else 0
 
     def still_open(self, supply: Supply) -> int:
-        return max(0, supply.quantity - sum(off.quantity for off in self.off.get(supply.key, [])))
+        return max(0, self.room(supply) - supply.presumed)
+
+    def next_arrival(self) -> int:
+        self.arrivals += 1
+        return self.arrivals
 
     def new_epoch(self) -> int:
         self.epochs += 1
@@ -313,11 +345,28 @@ def later(one: AsOf, other: AsOf) -> bool:
     return type(one) is type(other) and one > other  # type: ignore[operator]
 
 
+def by(one: AsOf, other: AsOf) -> bool:
+    """At or before it."""
+    return type(one) is type(other) and one <= other  # type: ignore[operator]
+
+
+def bound_to(world: World, line: SupplyKey) -> list[Unit]:
+    """Oldest reservation first."""
+    ordered = sorted(world.reservations.values(), key=lambda r: r.serial)
+    return [unit for r in ordered for unit in r.units if unit.node is not None and unit.node.supply == line]
+
+
 def covers(level: Level | None, source: str, as_of: AsOf) -> bool:
     """True if what `source` saw at `as_of` is in the level: compared within one source, or both by wall time."""
     if level is None or type(level.as_of) is not type(as_of):
         return False
     return (level.source == source or isinstance(as_of, datetime)) and as_of <= level.as_of  # type: ignore[operator]
+
+
+def is_covered(world: World, cell: Cell, source: str, as_of: AsOf) -> bool:
+    """By the level of a cell, unless the moments of that were forgotten."""
+    level = world.levels.get(cell)
+    return level is not None and not level.reset and covers(level, source, as_of)
 
 
 def counts_open_orders(level: Level) -> bool:

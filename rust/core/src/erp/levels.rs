@@ -98,16 +98,22 @@ fn absorb(state: &mut State, sku: SkuId, location: LocationId, level: LevelStamp
 
 /// A movement that is a whole fact: that a level covers it is noted.
 pub(crate) fn own_movement(state: &mut State, sku: SkuId, location: LocationId, movement: Movement) {
-    if is_covered(state, sku, location, &movement) {
+    if is_covered(state, sku, location, (movement.source, movement.as_of)) {
         state.note(Anomaly::Covered);
     }
     self::movement(state, sku, location, movement);
 }
 
-fn is_covered(state: &State, sku: SkuId, location: LocationId, movement: &Movement) -> bool {
+/// Whether the level of a cell counts what a source saw then; not once its moments are forgotten.
+pub(super) fn is_covered(
+    state: &State,
+    sku: SkuId,
+    location: LocationId,
+    (source, as_of): (SourceId, AsOf),
+) -> bool {
     let cell = state.cell(sku, location).filter(|cell| !cell.is_reset());
     let level = cell.and_then(Cell::level);
-    level.is_some_and(|l| l.covers(movement.source, movement.as_of))
+    level.is_some_and(|l| l.covers(source, as_of))
 }
 
 /// A movement: no effect where a level covers it, else it counts on top until one does.
@@ -118,7 +124,7 @@ pub(crate) fn movement(state: &mut State, sku: SkuId, location: LocationId, move
     if is_nothing || is_dropped {
         return;
     }
-    if is_covered(state, sku, location, &movement) {
+    if is_covered(state, sku, location, (movement.source, movement.as_of)) {
         presumption::moved_before_level(state, (sku, location), movement.as_of, movement.on_hand);
         return;
     }

@@ -3,6 +3,9 @@
 //! In: policy facts. Out: owners, cells without a watermark, units that had left as inside the new owner's levels.
 //! Always: neither raises what can be sold by itself; the next level of the owner decides.
 
+use hashbrown::HashSet;
+
+use crate::erp::presumption;
 use crate::state::State;
 use crate::state::ids::{LocationId, SkuId, Slot, SourceId, SupplyId};
 use crate::state::reservations::{Portion, StockNode};
@@ -19,6 +22,9 @@ pub(crate) fn hand_over(state: &mut State, fact: &Ownership<'_>) {
     let old = state.location_owner[location.at()];
     if old == Some(source) {
         return;
+    }
+    if let Some(old) = old {
+        forget_watermarks(state, old, |_, cell| cell.location == location);
     }
     state.hand_over(location, source);
     if old.is_none() {
@@ -43,16 +49,27 @@ pub(crate) fn hand_over(state: &mut State, fact: &Ownership<'_>) {
             },
         );
     }
-    forget_rises(state, location);
-}
-
-/// What levels of the source before rose by says nothing of the supply of the new one.
-fn forget_rises(state: &mut State, location: LocationId) {
+    // What levels of the source before rose by says nothing of the supply of the new one.
     let here = state.stock.rises.iter().map(|(cell, _)| cell);
     let cells: Vec<(SkuId, LocationId)> = here.filter(|(_, l)| *l == location).collect();
     for (sku, location) in cells {
         state.set_rises(sku, location, CellRises::default());
     }
+}
+
+/// The next level of these cells counts, whatever its `as_of`. `owner`: who stated the ones before.
+fn forget_watermarks(state: &mut State, owner: SourceId, is_meant: impl Fn(SkuId, &Cell) -> bool) {
+    let mut places = HashSet::new();
+    for sku in (0..state.catalogue.skus.len() as u32).map(SkuId) {
+        let cells = state.cells(sku).iter().filter(|cell| is_meant(sku, cell));
+        let locations: Vec<LocationId> = cells.map(|cell| cell.location).collect();
+        for location in locations {
+            presumption::keep_as_received(state, (sku, location), owner);
+            state.forget_watermark(sku, location);
+            places.insert((sku, location));
+        }
+    }
+    presumption::forget_since(state, &places);
 }
 
 /// The next level of a source counts, whatever its `as_of`: at a location, of a SKU, or everywhere. Everywhere, the source may
@@ -68,18 +85,11 @@ pub(crate) fn reset(state: &mut State, fact: &SourceReset<'_>) {
     };
     let location = fact.location.as_deref().map(|l| state.catalogue.location(l));
     let sku = fact.sku.as_deref().map(|s| state.catalogue.sku(s));
-    let is_meant = |s: SkuId, cell: &Cell| {
+    forget_watermarks(state, source, |s, cell| {
         sku.is_none_or(|sku| sku == Some(s))
             && location.is_none_or(|location| location == Some(cell.location))
             && cell.level().is_some_and(|level| level.source == source)
-    };
-    for sku in (0..state.catalogue.skus.len() as u32).map(SkuId) {
-        let cells = state.cells(sku).iter().filter(|cell| is_meant(sku, cell));
-        let locations: Vec<LocationId> = cells.map(|cell| cell.location).collect();
-        for location in locations {
-            state.forget_watermark(sku, location);
-        }
-    }
+    });
     if fact.location.is_none() && fact.sku.is_none() {
         state.forget_clock(source);
         forget_moments_of_supply(state, source);
@@ -88,12 +98,17 @@ pub(crate) fn reset(state: &mut State, fact: &SourceReset<'_>) {
 
 fn forget_moments_of_supply(state: &mut State, source: SourceId) {
     let supplies = state.documents.supplies.iter();
-    let of_source = supplies.filter(|(_, s)| s.key.0 == source && s.as_of.is_some() && s.transfer.is_none());
-    let ids: Vec<SupplyId> = of_source.map(|(id, _)| SupplyId(id)).collect();
+    let ids: Vec<SupplyId> = supplies
+        .filter(|(_, s)| s.key.0 == source)
+        .map(|(id, _)| SupplyId(id))
+        .collect();
     for id in ids {
         state.change_supply(id.0, |line| {
             line.as_of = None;
             line.since = None;
+            for arrival in &mut line.arrivals {
+                arrival.as_of = AsOf::BEFORE;
+            }
         });
     }
 }

@@ -4,13 +4,15 @@
 //! level is presumed to count already; units bound to those are on the shelf. Always: what a level and the supply of its
 //! source say together is never counted twice.
 
+use hashbrown::HashSet;
+
 use crate::erp::supplies;
 use crate::state::State;
 use crate::state::ids::{LocationId, SkuId, SourceId, SupplyId};
 use crate::state::reservations::StockNode;
 use crate::state::rises::{CellRises, Lowered, RISES_MAX, Rise};
 use crate::state::stock::{Cell, LevelStamp};
-use crate::state::supply::Supply;
+use crate::state::supply::{Arrival, Supply};
 use crate::wire::facts::AsOf;
 
 type Place = (SkuId, LocationId);
@@ -42,6 +44,38 @@ fn lines(state: &State, (sku, location): Place, owner: SourceId) -> Vec<SupplyId
         (s.due, s.key.1.clone(), s.key.2.clone())
     });
     found
+}
+
+/// The moments of a cell's levels are forgotten: what they are presumed to count counts as receipts from now on, until its
+/// line is stated again; what lines are lowered for, the next level shows.
+pub(super) fn keep_as_received(state: &mut State, place: Place, owner: SourceId) {
+    let mut received: Vec<(SupplyId, Arrival)> = Vec::new();
+    share_out(state, place, owner, |line, as_of, units| {
+        received.push((line, Arrival { units, as_of }));
+    });
+    for (id, arrival) in received {
+        state.change_supply(id.0, |line| {
+            line.arrivals.push(arrival);
+            line.presumed -= arrival.units;
+        });
+    }
+    let mut known = known(state, place);
+    known.rises.clear();
+    for lowered in &mut known.lowered {
+        lowered.as_of = None;
+    }
+    state.set_rises(place.0, place.1, known);
+}
+
+/// Any level that comes from now on may show more of the lines of these cells that were stated without an `as_of`.
+pub(super) fn forget_since(state: &mut State, places: &HashSet<Place>) {
+    let supplies = state.documents.supplies.iter();
+    let untimed = |s: &Supply| s.as_of.is_none() && s.since.is_some();
+    let here = supplies.filter(|(_, s)| untimed(s) && places.contains(&(s.sku, s.location)));
+    let ids: Vec<u32> = here.map(|(id, _)| id).collect();
+    for id in ids {
+        state.change_supply(id, |line| line.since = None);
+    }
 }
 
 fn has_lines(state: &State, place: Place, owner: SourceId) -> bool {
@@ -230,22 +264,29 @@ pub(crate) fn settle(state: &mut State) {
 
 /// Of each line, how many units are presumed to have arrived.
 fn shares(state: &State, place: Place, owner: SourceId) -> Vec<(SupplyId, i64)> {
+    share_out(state, place, owner, |_, _, _| {})
+}
+
+/// The same; `each` gets the line, the moment of the level and the units of every part of it.
+fn share_out(
+    state: &State,
+    place: Place,
+    owner: SourceId,
+    mut each: impl FnMut(SupplyId, AsOf, i64),
+) -> Vec<(SupplyId, i64)> {
     let mut shares: Vec<(SupplyId, i64)> = lines(state, place, owner).into_iter().map(|id| (id, 0)).collect();
-    for rise in state
-        .stock
-        .rises
-        .get(place)
-        .iter()
-        .flat_map(|r| &r.rises)
-        .filter(|_| is_on(state))
-    {
+    let known = state.stock.rises.get(place).filter(|_| is_on(state));
+    for rise in known.iter().flat_map(|r| &r.rises) {
         let mut left = rise.units;
         for (id, presumed) in &mut shares {
             let line = state.documents.supplies.get(id.0);
             if left > 0 && is_after(rise, line.since) {
                 let taken = left.min(line.room() - *presumed);
-                *presumed += taken;
-                left -= taken;
+                if taken > 0 {
+                    *presumed += taken;
+                    left -= taken;
+                    each(*id, rise.upto, taken);
+                }
             }
         }
     }

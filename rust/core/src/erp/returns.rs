@@ -8,12 +8,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::erp::identity::{is_to_count, of_movement};
 use crate::erp::order_units::{self, Cell};
-use crate::erp::{levels, named_order, reconcile};
+use crate::erp::{levels, named_order, presumption, reconcile};
 use crate::state::State;
 use crate::state::anomalies::Anomaly;
 use crate::state::ids::{LocationId, SkuId, Slot, SourceId};
 use crate::state::order_documents::{About, OrderDocument, Returned};
-use crate::state::stock::{self, Movement};
+use crate::state::stock::Movement;
 use crate::units::{kits, recipes};
 use crate::wire::facts::{AsOf, Condition, Return, Statement};
 
@@ -56,9 +56,8 @@ pub(crate) fn apply(state: &mut State, source: SourceId, statement: &Statement<'
     note_if_covered(state, (sku, location), (source, fact.as_of));
 }
 
-fn note_if_covered(state: &mut State, (sku, location): (SkuId, LocationId), (source, as_of): (SourceId, AsOf)) {
-    let level = state.cell(sku, location).and_then(stock::Cell::level);
-    if level.is_some_and(|level| level.covers(source, as_of)) {
+fn note_if_covered(state: &mut State, (sku, location): (SkuId, LocationId), by: (SourceId, AsOf)) {
+    if levels::is_covered(state, sku, location, by) {
         state.note(Anomaly::Covered);
     }
 }
@@ -92,6 +91,7 @@ fn without_order(
     }
     for (sku, (on_hand, unsellable)) in changes {
         let as_of = fact.as_of;
+        presumption::brought(state, (sku, returned.location), on_hand);
         let movement = Movement {
             on_hand,
             unsellable,
@@ -270,6 +270,7 @@ fn count(state: &mut State, order: &str, document: &OrderDocument, brought: &BTr
         }
     }
     for ((sku, sellable), on_hand) in changes {
+        presumption::brought(state, (sku, returned.location), on_hand);
         let movement = Movement {
             on_hand,
             unsellable: if sellable { 0 } else { on_hand },

@@ -111,7 +111,7 @@ fn since(state: &State, new: &Supply, old: Option<&Supply>) -> Option<AsOf> {
     match old {
         _ if new.as_of.is_some() => new.as_of,
         Some(old) if !old.is_unstated() && old.version >= new.version => old.since,
-        _ => level().or(old.and_then(|old| old.since)),
+        _ => level(),
     }
 }
 
@@ -120,7 +120,7 @@ fn since(state: &State, new: &Supply, old: Option<&Supply>) -> Option<AsOf> {
 fn still_to_arrive(old: &Supply, new: &Supply) -> Vec<Arrival> {
     let mut arrivals = old.arrivals.clone();
     match new.as_of {
-        Some(as_of) => arrivals.retain(|a| a.as_of.is_by(as_of) != Some(true)),
+        Some(as_of) => arrivals.retain(|a| a.as_of != AsOf::BEFORE && a.as_of.is_by(as_of) != Some(true)),
         None if old.is_unstated() => {}
         None if old.version < new.version => arrivals.clear(),
         None => {

@@ -50,11 +50,15 @@ pub(crate) fn apply(state: &mut State, source: SourceId, fact: &facts::Transfer<
     };
     let held = state.documents.supplies.find(&new.key);
     let old = held.map(|id| state.documents.supplies.get(id).clone());
+    if let (None, Some(old)) = (fact.due, &old) {
+        // Without a due day the same statement is a repeat on any day.
+        new.due = old.due;
+    }
     if let (Some(id), Some(old)) = (held, &old) {
         match supplies::order_of(state, old, &new) {
             Newness::Replaces => {}
             Newness::Stale | Newness::Older | Newness::ClosedSupply
-                if is_shipped && !old.transfer.as_ref().is_some_and(|t| t.is_shipped) =>
+                if is_shipped && tells_when_it_left(old, &new) =>
             {
                 left_earlier(state, id, old, &new);
                 return;
@@ -65,6 +69,7 @@ pub(crate) fn apply(state: &mut State, source: SourceId, fact: &facts::Transfer<
             }
         }
     }
+    new.due = fact.due.unwrap_or(state.today());
     let legs = next_legs(old.as_ref(), &new, fact.as_of);
     let transfer = new.transfer.as_mut().expect("it was just made");
     if let Some(before) = old.as_ref().and_then(|old| old.transfer.as_deref()) {
@@ -116,17 +121,19 @@ fn next_legs(old: Option<&Supply>, new: &Supply, as_of: AsOf) -> Vec<Leg> {
     wanted.into_iter().map(leg).filter(|l| l.units != 0).collect()
 }
 
+/// Whether an older statement is the first to tell when the units left from where they are known to come.
+fn tells_when_it_left(old: &Supply, late: &Supply) -> bool {
+    let (Some(known), Some(stated)) = (&old.transfer, &late.transfer) else {
+        return false;
+    };
+    !known.is_shipped && old.as_of.is_some() && (known.from, old.sku) == (stated.from, late.sku)
+}
+
 /// An older statement tells when, and how many, units left of a transfer that has ended by what is known.
 fn left_earlier(state: &mut State, id: u32, old: &Supply, late: &Supply) {
-    let Some((known, stated)) = old.transfer.as_deref().zip(late.transfer.as_deref()) else {
+    let (Some(known), Some(left_at), Some(ended_at)) = (old.transfer.as_deref(), late.as_of, old.as_of) else {
         return;
     };
-    let (Some(left_at), Some(ended_at)) = (late.as_of, old.as_of) else {
-        return;
-    };
-    if (known.from, old.sku) != (stated.from, late.sku) {
-        return;
-    }
     let leg = |units, as_of| Leg {
         sku: old.sku,
         location: known.from,

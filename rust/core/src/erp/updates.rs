@@ -8,7 +8,7 @@ use crate::erp::leaving::{self, Taking, mark_shipped, take_open};
 use crate::erp::order_units::{self, Cell};
 use crate::erp::{named_order, pending, reconcile, returns, shipments};
 use crate::state::State;
-use crate::state::identities::Moves;
+use crate::state::identities::{Known, Moves};
 use crate::state::ids::{LocationId, SkuId, Slot, SourceId};
 use crate::state::order_documents::{About, OrderDocument};
 use crate::state::reservations::Dropped;
@@ -57,6 +57,9 @@ pub(super) fn catch_up(
     fact: &OrderUpdate<'_>,
 ) {
     let key = of_document(&statement.source, "order.update", &fact.reference, fact.line.as_deref());
+    if state.rules.is_second_edition() && is_replaced(state, key, statement, fact) {
+        return;
+    }
     let moves = leaving::line_moves(state, &[slot], &fact.lines, Some(key));
     if state.rules.is_second_edition() {
         state.identities.name_moves(key, moves.clone());
@@ -64,6 +67,12 @@ pub(super) fn catch_up(
         return;
     }
     take_off(state, &[slot], source, fact.status, fact.as_of, &moves);
+}
+
+/// Whether a newer version of an update came while this one waited, perhaps about another order.
+fn is_replaced(state: &State, key: u128, statement: &Statement<'_>, fact: &OrderUpdate<'_>) -> bool {
+    let newest = state.identities.ask(key, fact.version, statement.body());
+    !matches!(newest, Known::Repeat | Known::New)
 }
 
 /// Cancelled and refused units leave the order, short ones count as shipped, where they are. A newer version that names

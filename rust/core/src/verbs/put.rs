@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 
 use crate::availability::hypothetical::Away;
 use crate::availability::pool::SaleContext;
-use crate::placement::cart::{self, AskedLine, Reason, Verdict, Verdicts};
+use crate::placement::cart::{self, AskedLine, Verdict, Verdicts};
 use crate::reads::refusals::{
     check_channel, check_region, closed, insufficient, invalid, may_see, not_on_channel, on_another_channel,
     unknown_sku,
@@ -203,8 +203,10 @@ fn fit(
         let away = Away::of(state, &away);
         cart::judge(state, &asking.without(&away), lines, held.partial, stays)
     };
-    let refuses = |v: &Verdict| v.reason.is_some() && (!held.partial || v.reason == Some(Reason::UnknownUnit));
-    if verdicts.iter().any(refuses) || verdicts.iter().all(|v| v.granted == 0) {
+    // A line in a unit that nobody declared refuses a partial hold, too, whatever else it is refused for.
+    let unclear = lines.iter().any(|line| line.sku.is_some() && !line.unit_known);
+    let refuses = |v: &Verdict| v.reason.is_some() && !held.partial;
+    if unclear || verdicts.iter().any(refuses) || verdicts.iter().all(|v| v.granted == 0) {
         return Err(insufficient(state, Problem::InsufficientStock, lines, &verdicts));
     }
     Ok(verdicts)

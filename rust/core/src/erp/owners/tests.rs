@@ -231,3 +231,54 @@ proptest! {
         prop_assert_eq!(world.sellable("S", "web"), on_hand - open);
     }
 }
+
+#[test]
+fn what_is_presumed_stays_received_until_its_line_is_stated_again() {
+    let reset = ("source.reset", json!({"source": "acme", "location": "A"}));
+    let handed_over = ("ownership", json!({"location": "A", "source": "wms"}));
+    for (kind, fields) in [reset, handed_over] {
+        let mut world = World::new();
+        world.channel("web", json!({"supply_horizon_days": 30}));
+        let mut line = json!({"kind": "supply", "ref": "PO", "line": "1", "sku": "S", "location": "A", "quantity": 100,
+            "due": world.day(7), "as_of": 1});
+        say(&mut world, "acme", &line).unwrap();
+        say(&mut world, "acme", &level(30, 20)).unwrap();
+        assert_eq!(world.sellable("S", "web"), 100, "{kind}");
+        assert_eq!(world.try_fact("policy", kind, fields), Ok(()));
+        assert_eq!(world.sellable("S", "web"), 100, "{kind}");
+        (line["quantity"], line["as_of"]) = (json!(70), json!(21));
+        say(&mut world, "acme", &line).unwrap();
+        assert_eq!(world.sellable("S", "web"), 100, "{kind}");
+    }
+}
+
+#[test]
+fn the_first_level_counts_after_a_hand_over_there_and_back() {
+    let mut world = World::new();
+    say(&mut world, "acme", &level(9, 15)).unwrap();
+    for source in ["wms", "acme"] {
+        let fields = json!({"location": "A", "source": source});
+        assert_eq!(world.try_fact("policy", "ownership", fields), Ok(()));
+    }
+    say(&mut world, "acme", &level(2, 14)).unwrap();
+    assert_eq!(world.sellable("S", "web"), 2);
+}
+
+#[test]
+fn a_transfer_goes_on_after_its_source_was_reset() {
+    let mut world = World::new();
+    world.location("B", json!({}));
+    world.channel("web", json!({"supply_horizon_days": 30}));
+    say(&mut world, "acme", &level(10, 40)).unwrap();
+    let mut transfer = json!({"kind": "transfer", "ref": "T", "sku": "S", "from": "A", "to": "B", "quantity": 4,
+        "status": "shipped", "as_of": 50});
+    say(&mut world, "acme", &transfer).unwrap();
+    assert_eq!(world.try_fact("policy", "source.reset", json!({"source": "acme"})), Ok(()));
+    (transfer["status"], transfer["as_of"]) = (json!("received"), json!(2));
+    say(&mut world, "acme", &transfer).unwrap();
+    let mut there = level(4, 3);
+    there["location"] = json!("B");
+    say(&mut world, "acme", &there).unwrap();
+    say(&mut world, "acme", &level(6, 3)).unwrap();
+    assert_eq!(world.sellable("S", "web"), 10);
+}

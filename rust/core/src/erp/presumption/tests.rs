@@ -194,3 +194,24 @@ fn an_older_statement_changes_nothing() {
     ];
     assert_eq!(stated(&mut world, &facts), [10, 10, 7]);
 }
+
+#[test]
+fn what_a_return_brought_is_not_what_a_line_is_lowered_for() {
+    for order in [json!({}), json!({"order_ref": "o1"})] {
+        let mut world = ahead();
+        stated(&mut world, &[level(10, 1)]);
+        world.order("o1", "web", &[("S", 2)]);
+        let line = json!([{"sku": "S", "location": "A", "quantity": 2}]);
+        let shipment = json!({"ref": "x", "order_ref": "o1", "lines": line, "as_of": 2});
+        let mut back = json!({"ref": "b", "sku": "S", "location": "A", "quantity": 2, "condition": "sellable", "as_of": 3});
+        back.as_object_mut().unwrap().extend(order.as_object().unwrap().clone());
+        let facts = [
+            ("shipment", shipment),
+            supply(&world, "PO", 20, json!({})),
+            ("return", back),
+            supply(&world, "PO", 18, json!({})),
+            level(14, 4),
+        ];
+        assert_eq!(stated(&mut world, &facts), [8, 28, 30, 28, 28], "{order}");
+    }
+}

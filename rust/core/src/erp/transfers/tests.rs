@@ -170,3 +170,18 @@ proptest! {
         prop_assert_eq!(world.sellable("S", "web"), 23);
     }
 }
+
+#[test]
+fn without_a_due_day_the_same_statement_is_a_repeat_on_any_day() {
+    let mut world = shops();
+    let (kind, mut fields) = transfer("shipped", 10, 2);
+    fields.as_object_mut().unwrap().remove("due");
+    world.fact(kind, fields.clone());
+    world.wait(2 * 86_400_000);
+    let repeats = world.state().counters.repeats;
+    world.fact(kind, fields.clone());
+    assert_eq!(world.state().counters.repeats, repeats + 1);
+    fields["as_of"] = json!(3);
+    world.fact(kind, fields);
+    assert_eq!(world.state().counters.repeats, repeats + 1);
+}

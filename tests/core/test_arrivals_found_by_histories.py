@@ -1,0 +1,255 @@
+"""Where the core and the oracle once disagreed on what arrives: the shortest history that showed it, one story each.
+
+Every test runs for the oracle alone and for both side by side.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.support.oracle.beside import Beside
+from tests.support.stories import story
+
+__all__ = ["story"]
+
+DUE = "2026-01-20"
+
+
+def shop(told: Beside) -> None:
+    told.locations("paris", "lyon")
+    told.channel("web", supply_horizon_days=30)
+
+
+def line(told: Beside, quantity: int, status: str = "open", **fields: Any) -> None:
+    named: dict[str, Any] = {"ref": "P", "line": "1", "sku": "A", "location": "paris", "due": DUE}
+    told.accept("supply", quantity=quantity, status=status, **named | fields)
+
+
+def transfer(told: Beside, status: str, as_of: int, **fields: Any) -> None:
+    named: dict[str, Any] = {"ref": "T", "sku": "A", "from": "paris", "to": "lyon", "quantity": 4}
+    told.accept("transfer", status=status, as_of=as_of, **named | fields)
+
+
+def ignored(told: Beside) -> list[tuple[int, str]]:
+    return told.oracle.outcomes[-1].ignored
+
+
+# --- hand-overs and resets --------------------------------------------------------------------------------------------
+
+
+def policy(told: Beside, kind: str, **fields: Any) -> None:
+    """A rule about a source, which is not who sends it."""
+    told.in_sequence += 1
+    payload = json.dumps({"source": "policy", "facts": [{"kind": kind} | fields]}).encode()
+    _, [(_, accepted, _)] = told.tell([], [(told.in_sequence, "hf.main.in.erp.policy", payload)])
+    assert accepted == 1
+
+
+def begin_anew(told: Beside, how: str) -> None:
+    if how == "hand-over":
+        policy(told, "ownership", location="paris", source="wms")
+    else:
+        policy(told, "source.reset", source="erp", **({"location": "paris"} if how == "cell" else {}))
+
+
+@pytest.mark.parametrize("how", ["hand-over", "cell", "source"])
+def test_what_is_presumed_stays_received_until_its_line_is_stated_again(story: Beside, how: str) -> None:
+    shop(story)
+    line(story, 100, as_of=1)
+    story.level("A", "paris", 30, as_of=20)
+    assert story.sellable("A") == 100
+    begin_anew(story, how)
+    assert story.sellable("A") == 100
+    line(story, 70, as_of=30)
+    assert story.sellable("A") == 100
+
+
+def test_the_first_level_counts_after_a_hand_over_there_and_back(story: Beside) -> None:
+    shop(story)
+    story.level("A", "paris", 9, as_of=15)
+    begin_anew(story, "hand-over")
+    policy(story, "ownership", location="paris", source="erp")
+    story.level("A", "paris", 2, as_of=14)
+    assert story.sellable("A") == 2
+
+
+@pytest.mark.parametrize("again", [{"as_of": 10}, {}])
+def test_a_line_stated_as_before_its_source_was_reset_is_a_new_statement(story: Beside, again: dict[str, Any]) -> None:
+    shop(story)
+    line(story, 5, as_of=10)
+    begin_anew(story, "source")
+    line(story, 5, **again)
+    assert ignored(story) == ([] if again else [(0, "repeat")])
+
+
+def test_receipts_before_a_reset_are_in_what_is_stated_after_it(story: Beside) -> None:
+    shop(story)
+    line(story, 10, as_of=10)
+    story.accept("receipt", ref="P", line="1", sku="A", location="paris", quantity=4, as_of=20)
+    assert story.sellable("A") == 10
+    begin_anew(story, "source")
+    line(story, 6, as_of=1)
+    assert story.sellable("A") == 10
+
+
+def test_a_transfer_goes_on_after_its_source_was_reset(story: Beside) -> None:
+    shop(story)
+    story.level("A", "paris", 10, as_of=40)
+    transfer(story, "shipped", 50, due=DUE)
+    begin_anew(story, "source")
+    transfer(story, "received", 2)
+    story.level("A", "paris", 6, as_of=3)
+    story.level("A", "lyon", 4, as_of=3)
+    assert story.sellable("A") == 10
+
+
+@pytest.mark.parametrize("kind", ["stock.delta", "return"])
+def test_nothing_is_covered_by_a_level_whose_moment_is_forgotten(story: Beside, kind: str) -> None:
+    shop(story)
+    story.level("A", "paris", 5, as_of=17)
+    begin_anew(story, "source")
+    more = {"reason": ""} if kind == "stock.delta" else {"condition": "sellable"}
+    story.accept(kind, sku="A", location="paris", quantity=2, ref="d", as_of=17, **more)
+    assert (ignored(story), story.sellable("A")) == ([], 7)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    arrived=st.lists(st.integers(0, 4), min_size=1, max_size=4),
+    bought=st.integers(0, 12),
+    line_first=st.lists(st.booleans(), min_size=4, max_size=4),
+    anew=st.sampled_from(["hand-over", "cell", "source"]),
+    moment=st.integers(0, 8),
+)
+@pytest.mark.parametrize("core", [False, True])
+def test_supply_counts_once_whenever_the_levels_begin_anew(
+    core: bool, arrived: list[int], bought: int, line_first: list[bool], anew: str, moment: int
+) -> None:
+    """20 on order arrive bit by bit, each told by a level and by the line, whichever comes first."""
+    told, total, owner = Beside(core=core), 0, "erp"
+    shop(told)
+    told.level("A", "paris", 0, as_of=1)
+    line(told, 20, as_of=1)
+    if bought:
+        told.buy("r", ("A", bought), order_ref="o")
+    steps = 0
+    for number, quantity in enumerate(arrived):
+        total, as_of = total + quantity, 10 * (number + 1)
+        for what in ("line", "level") if line_first[number] else ("level", "line"):
+            if steps == moment:
+                begin_anew(told, anew)
+                owner = "wms" if anew == "hand-over" else owner
+            steps += 1
+            if what == "line":
+                line(told, 20 - total, as_of=as_of)
+            else:
+                told.level("A", "paris", total, as_of=as_of, source=owner)
+            assert told.sellable("A") <= 20 - bought or owner == "wms"
+    line(told, 20 - total, as_of=100)
+    told.level("A", "paris", total, as_of=100, source=owner)
+    assert told.sellable("A") == 20 - bought
+
+
+# --- lines, receipts, transfers ---------------------------------------------------------------------------------------
+
+
+def test_a_transfer_without_a_due_day_is_repeated_on_any_day(story: Beside) -> None:
+    shop(story)
+    transfer(story, "shipped", 16)
+    story.wait(days=2)
+    transfer(story, "shipped", 16)
+    assert ignored(story) == [(0, "repeat")]
+    transfer(story, "shipped", 17)
+    assert ignored(story) == []
+
+
+def test_an_older_statement_of_a_transfer_between_other_places_is_stale(story: Beside) -> None:
+    shop(story)
+    story.level("A", "paris", 10, as_of=1)
+    transfer(story, "received", 8)
+    transfer(story, "shipped", 5, **{"from": "lyon", "to": "paris"})
+    assert (ignored(story), story.sellable("A")) == ([(0, "stale")], 10)
+    transfer(story, "shipped", 5)
+    assert (ignored(story), story.sellable("A")) == ([], 10)
+
+
+def test_bound_units_go_with_a_receipt_that_their_line_counts_already(story: Beside) -> None:
+    shop(story)
+    line(story, 5, as_of=23)
+    story.buy("r", ("A", 4), order_ref="o")
+    story.accept("receipt", ref="P", line="1", sku="A", location="paris", quantity=3, as_of=22)
+    assert story.allocations("r") == {("paris",): 3, ("paris", DUE): 1}
+    assert story.sellable("A") == 4
+
+
+@pytest.mark.parametrize("order_ref", [None, "o"])
+def test_what_a_return_brought_is_not_what_a_line_is_lowered_for(story: Beside, order_ref: str | None) -> None:
+    shop(story)
+    story.level("A", "paris", 10, as_of=1)
+    story.buy("r", ("A", 2), order_ref="o")
+    sent = [{"sku": "A", "location": "paris", "quantity": 2}]
+    story.accept("shipment", ref="s", order_ref="o", lines=sent, as_of=2)
+    line(story, 20)
+    named = {"order_ref": order_ref} if order_ref else {}
+    back = {"ref": "b", "sku": "A", "location": "paris", "quantity": 2, "condition": "sellable", "as_of": 3}
+    story.accept("return", **back, **named)
+    line(story, 18)  # the 2 that came back were booked as if received
+    assert story.sellable("A") == 28
+    story.level("A", "paris", 14, as_of=4)  # 10 less 2, and 2, and 4 of the line
+    assert story.sellable("A") == 14 + 14
+
+
+# --- orders -----------------------------------------------------------------------------------------------------------
+
+
+def test_an_update_that_waits_is_replaced_by_a_newer_version_about_another_order(story: Beside) -> None:
+    shop(story)
+    story.level("A", "paris", 9)
+    story.hold("r", ("A", 3))
+    update: dict[str, Any] = {"ref": "u", "status": "cancelled"}
+    story.accept("order.update", reservation="r", lines=[{"sku": "A", "quantity": 3}], as_of=34, **update)
+    story.accept("order.update", order_ref="other", lines=[], version=2, as_of=43, **update)
+    story.command("confirm", "r", order_ref="o")
+    assert (story.state("r"), story.sellable("A")) == ("committed", 6)
+
+
+def test_units_that_a_return_took_off_come_back_the_last_first(story: Beside) -> None:
+    shop(story)
+    story.accept("oversell", channel="web", policy="unlimited")
+    story.hold("r", ("A", 2), ("B", 1), ("A", 1))
+    back = {"ref": "b", "sku": "A", "location": "paris", "quantity": 3, "condition": "sellable", "as_of": 2}
+    story.accept("return", order_ref="o", **back)
+    story.command("confirm", "r", order_ref="o")
+    sent = [{"sku": "A", "location": place, "quantity": count} for place, count in (("paris", 1), ("lyon", 2))]
+    story.accept("shipment", ref="s", order_ref="o", lines=sent, as_of=3)
+    story.same_reservation("r")
+
+
+def test_an_order_that_a_level_counts_was_in_it_though_a_return_ends_it_at_once(story: Beside) -> None:
+    shop(story)
+    line(story, 6, as_of=7)
+    story.hold("r", ("A", 3))
+    story.accept("order.ack", order_ref="o", as_of=19)
+    story.level("A", "paris", 2, as_of=20, basis="net")
+    back = {"ref": "b", "sku": "A", "location": "paris", "quantity": 3, "condition": "sellable", "as_of": 23}
+    story.accept("return", order_ref="o", **back)
+    story.command("confirm", "r", order_ref="o")
+    story.same_everywhere()
+
+
+def test_a_unit_that_nobody_declared_refuses_a_partial_hold_for_whatever_else_its_line_is_refused(
+    story: Beside,
+) -> None:
+    shop(story)
+    story.level("A", "paris", 9)
+    story.level("B", "paris", 9)
+    story.accept("restriction", sku="B", channel="web", reason="recall", blocked=True)
+    lines = [{"sku": "A", "quantity": 1}, {"sku": "B", "quantity": 1, "unit": "pair"}]
+    assert story.command("put", "r", channel="web", ttl_ms=1_000, partial=True, lines=lines).status == 409
+    lines[1].pop("unit")
+    assert story.command("put", "r", channel="web", ttl_ms=1_000, partial=True, lines=lines).status == 201

@@ -118,6 +118,32 @@ def test_nothing_is_covered_by_a_level_whose_moment_is_forgotten(story: Beside, 
     assert (ignored(story), story.sellable("A")) == ([], 7)
 
 
+def test_movements_between_two_resets_are_in_the_next_level(story: Beside) -> None:
+    shop(story)
+    story.level("A", "paris", 0, as_of=30)
+    begin_anew(story, "source")
+    story.accept("stock.delta", sku="A", location="paris", quantity=2, ref="d", reason="", as_of=30)
+    assert story.sellable("A") == 2
+    begin_anew(story, "source")
+    story.level("A", "paris", 5, as_of=12)
+    assert story.sellable("A") == 5
+
+
+def test_units_that_left_stand_as_they_were_after_a_hand_over_there_and_back(story: Beside) -> None:
+    shop(story)
+    story.level("A", "paris", 8, as_of=7)
+    story.buy("r", ("A", 4), order_ref="o")
+    sent = [{"sku": "A", "location": "paris", "quantity": 1}]
+    story.accept("shipment", ref="s", order_ref="o", lines=sent, as_of=12)
+    begin_anew(story, "hand-over")
+    policy(story, "ownership", location="paris", source="erp")
+    assert story.sellable("A") == 4
+    story.accept("order.ack", order_ref="o", as_of=6)  # looks at the order again
+    assert story.sellable("A") == 4
+    story.level("A", "paris", 7, as_of=2)
+    assert story.sellable("A") == 4
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     arrived=st.lists(st.integers(0, 4), min_size=1, max_size=4),
@@ -202,6 +228,27 @@ def test_what_a_return_brought_is_not_what_a_line_is_lowered_for(story: Beside, 
     assert story.sellable("A") == 28
     story.level("A", "paris", 14, as_of=4)  # 10 less 2, and 2, and 4 of the line
     assert story.sellable("A") == 14 + 14
+
+
+@pytest.mark.parametrize("on_hand", [5, 8, 10, 12])
+@pytest.mark.parametrize("order", [(0, 1, 2), (0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0)])
+def test_a_level_a_shipment_and_a_line_in_any_order_come_to_the_same(
+    story: Beside, on_hand: int, order: tuple[int, ...]
+) -> None:
+    """10 less 5 that left, and what came of 100 on order: also where the level shows nothing of it by itself."""
+    shop(story)
+    story.level("A", "paris", 10, as_of=1)
+    story.buy("r", ("A", 5), order_ref="o")
+    sent = [{"sku": "A", "location": "paris", "quantity": 5}]
+    facts: list[Any] = [
+        lambda: story.level("A", "paris", on_hand, as_of=4),
+        lambda: story.accept("shipment", ref="s", order_ref="o", lines=sent, as_of=3),
+        lambda: line(story, 100, as_of=2),
+    ]
+    for number in order:
+        facts[number]()
+        assert story.sellable("A") <= 105
+    assert story.sellable("A") == 105
 
 
 # --- orders -----------------------------------------------------------------------------------------------------------

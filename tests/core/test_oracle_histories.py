@@ -20,6 +20,7 @@ from tests.support.histories import PickByHypothesis
 from tests.support.many_histories import missing, play
 from tests.support.order_histories import ORDER_FACTS
 from tests.support.playing import EVERY_FACT, History
+from tests.support.supply_histories import SOURCE_FACTS, SUPPLY_FACTS
 
 LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
 
@@ -70,6 +71,18 @@ class Machine(RuleBasedStateMachine):
     @rule(data=st.data())
     def a_supply_ends(self, data: st.DataObject) -> None:
         self.history.supply_ends(PickByHypothesis(data))
+
+    @rule(data=st.data())
+    def supply_fact(self, data: st.DataObject) -> None:
+        self.history.facts(PickByHypothesis(data), SUPPLY_FACTS)
+
+    @rule(data=st.data())
+    def goods_arrive(self, data: st.DataObject) -> None:
+        self.history.goods_arrive(PickByHypothesis(data))
+
+    @rule(data=st.data())
+    def levels_begin_anew(self, data: st.DataObject) -> None:
+        self.history.facts(PickByHypothesis(data), SOURCE_FACTS)
 
     @rule(data=st.data())
     def the_erp_catches_up(self, data: st.DataObject) -> None:

@@ -24,7 +24,6 @@ _PLACE = tempfile.TemporaryDirectory(prefix="holdfast-digests-", dir=_MEMORY if 
 
 FORGETFUL = {
     "undeclared_channels": "serve",
-    "presume_receipts": False,
     "remember_closed_ms": 20_000,
     "identities_max": 6,
     "answers_max": 3,

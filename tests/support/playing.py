@@ -259,7 +259,7 @@ def what_is_deep(world: World) -> Iterator[str]:
                 yield "deducted though shipped"
             if unit.node and unit.node.supply:
                 yield "bound to a transfer" if world.supplies[unit.node.supply].transfer else "bound to supply"
-            if unit.known_to is not None:
+            if unit.known_to:
                 yield "a unit that the new owner counts"
             yield from what_is_said(unit)
     if world.waiting:

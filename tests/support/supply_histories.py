@@ -125,7 +125,7 @@ def goods_arrive(pick: Pick, world: World, step: int) -> list[Fact]:
     again = told_by(
         told | pick.one([{}, {"as_of": None}]),
         kind="supply",
-        quantity=line.quantity - quantity,
+        quantity=max(0, line.quantity - quantity),
         due=(line.due or world.today).isoformat(),
         status="open",
         version=None if line.version is None else line.version + pick.between(0, 1),
@@ -146,5 +146,5 @@ def reset(pick: Pick, world: World, step: int) -> Fact:
     return policy("source.reset", **optional(source=source, location=pick.seldom(LOCATIONS), sku=pick.seldom(BASE)))
 
 
-SUPPLY_FACTS: list[Facts] = [supply, supply, supply, receipt, transfer]
+SUPPLY_FACTS: list[Facts] = [supply, supply, receipt, transfer, transfer]
 SOURCE_FACTS: list[Facts] = [hand_over, reset]

@@ -77,11 +77,11 @@ def level(world: World, fact: Fact) -> None:
             world.ignored = "repeat"
             return
         world.count("level_conflicts")
-    before = counted(world, cell)
+    before, now.came = counted(world, cell), world.next_arrival()
     world.levels[cell] = now
     for move in world.movements:
         if (move.sku, move.location) == cell and held is not None and held.reset:
-            move.absorbed, move.counts = move.absorbed or not move.counts, False
+            move.absorbed, move.counts = move.absorbed or move.in_next, False
     for move in world.movements:
         comparable = move.source == now.source or isinstance(move.as_of, datetime)
         if (move.sku, move.location) == cell and (not comparable or type(move.as_of) is not type(now.as_of)):
@@ -209,7 +209,7 @@ def ownership(world: World, fact: Fact) -> None:
         for reservation in world.reservations.values():
             for unit in reservation.units:
                 if unit.shipped is not None and unit.node is not None and unit.node.location == place.name:
-                    unit.known_to = fact["owner"]
+                    unit.known_to.append((fact["owner"], world.next_arrival()))
         for cell, level in world.levels.items():
             if cell[1] == place.name:
                 forget_moments(world, cell)

@@ -7,7 +7,7 @@ as if it had been known when the level came.
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime
 
 from tests.support.oracle.places import put_at
 from tests.support.oracle.sellable import demand_left, inside
@@ -49,10 +49,13 @@ def counted(world: World, cell: Cell) -> int:
     for demand in world.demands.values():
         if demand.sku == sku and demand.locations == [location] and demand.due is None:
             total -= left[demand.key]
-    for reservation, unit in world.units(sku):
-        if reservation.phase != "held" and unit.node == Node(location) and not inside(world, unit):
-            total -= 1
-    return total
+    return total - committed(world, cell)
+
+
+def committed(world: World, cell: Cell) -> int:
+    """Units of orders that the level does not count."""
+    here = [unit for r, unit in world.units(cell[0]) if r.phase != "held" and unit.node == Node(cell[1])]
+    return sum(1 for unit in here if not inside(world, unit))
 
 
 def growth(world: World, cell: Cell) -> Growth:
@@ -71,14 +74,19 @@ def level_came(world: World, cell: Cell, before: Level | None, now: Level, units
         explained = min(lowered.quantity, max(0, units))
         lowered.quantity -= explained
         units -= explained
-    known.lowered = [one for one in known.lowered if one.as_of is not None and later(one.as_of, now.as_of)]
+    known.lowered = [
+        one for one in known.lowered if one.quantity and one.as_of is not None and later(one.as_of, now.as_of)
+    ]
     known.brought = 0
+    is_open, is_waiting = bool(open_lines(world, cell)), committed(world, cell) > 0
     if known.rises and known.rises[-1].upto == now.as_of:
         known.rises[-1].units += units
-        return
-    comparable = before is not None and before.source == now.source and by(before.as_of, now.as_of)
-    since = before.as_of if before is not None and comparable else None
-    known.rises.append(Rise(since, now.as_of, units, world.next_arrival()))
+    elif units > 0 or is_open or is_waiting:
+        comparable = before is not None and before.source == now.source and by(before.as_of, now.as_of)
+        since = before.as_of if before is not None and comparable else None
+        known.rises.append(Rise(since, now.as_of, units, world.next_arrival()))
+    if not is_open:
+        known.rises = [r for r in known.rises if r.units > 0 or (is_waiting and r.upto == now.as_of)]
 
 
 def move(world: World, movement: Movement) -> None:
@@ -103,8 +111,8 @@ def rise_at(world: World, cell: Cell, as_of: AsOf) -> Rise | None:
 
 def brought(world: World, cell: Cell, units: int) -> None:
     """A delta or a return brought units: a line is lowered for them, then or later."""
-    if is_on(world) and units > 0:
-        known = growth(world, cell)
+    known = growth(world, cell)
+    if is_on(world) and units > 0 and (known.lowered or open_lines(world, cell)):
         known.brought += units - take_lowered(known, units)
 
 
@@ -115,6 +123,7 @@ def take_lowered(known: Growth, units: int) -> int:
         used = min(lowered.quantity, max(0, left))
         lowered.quantity -= used
         left -= used
+    known.lowered = [one for one in known.lowered if one.quantity]
     return units - left
 
 
@@ -216,6 +225,13 @@ def may_arrive(world: World, cell: Cell) -> list[Supply]:
     return sorted(lines, key=lambda s: (s.due or date.max, s.key[1:]))
 
 
+def open_lines(world: World, cell: Cell) -> list[Supply]:
+    """Those of which levels of the cell may show something."""
+    owner = world.locations[cell[1]].owner
+    lines = [line for line in may_arrive(world, cell) if world.room(line)]
+    return [line for line in lines if line.key[0] == owner or isinstance(line.stated, datetime)]
+
+
 def shares_of(world: World, cell: Cell) -> list[tuple[Supply, list[Off]]]:
     """Of each line so many units arrived, by what the levels of its cell rose by: the oldest rise first."""
     shares: list[tuple[Supply, list[Off]]] = [(line, []) for line in may_arrive(world, cell)]
@@ -257,6 +273,8 @@ def forget_moments(world: World, cell: Cell) -> None:
         world.off.setdefault(line.key, []).extend(share)
         world.count("kept_as_received", line.presumed)
         line.presumed = 0
+    for move in world.movements:
+        move.in_next = move.in_next or (move.sku, move.location) == cell
     known = growth(world, cell)
     known.rises = []
     for lowered in known.lowered:

@@ -46,7 +46,8 @@ def inside(world: World, unit: Unit) -> bool:
     level = world.levels.get((unit.sku, unit.node.location))
     if level is None:
         return False
-    if unit.shipped is not None and (unit.known_to == level.source or covers(level, *unit.shipped)):
+    taken_over = any(source == level.source and at < level.came for source, at in unit.known_to)
+    if unit.shipped is not None and (taken_over or covers(level, *unit.shipped)):
         return True
     seen = acks_here(unit, level.source)
     acked = any(covers(level, level.source, as_of) for as_of in seen)

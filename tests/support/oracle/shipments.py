@@ -168,6 +168,7 @@ def unship_unit(world: World, unit: Unit) -> None:
     """As if it had never left: it is where it was, and what was said of it since is said again."""
     assert unit.stood is not None
     unit.shipped = unit.document = None
+    unit.known_to = []
     unit.node, unit.watches = unit.stood
     supply = world.supplies[unit.node.supply] if unit.node is not None and unit.node.supply is not None else None
     if unit.node is not None and supply is not None:

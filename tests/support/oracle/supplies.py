@@ -72,7 +72,7 @@ def tell(world: World, told: Supply) -> None:
     world.count("deficit", excess)
 
 
-def since(world: World, old: Supply | None, told: Supply) -> AsOf | Came:
+def since(world: World, old: Supply | None, told: Supply) -> AsOf | Came | None:
     """What a level must be newer than to show units of the line: the statement's `as_of`, or its arrival where it is
     the first one or a higher version; another one leaves that as it was.
     """

@@ -72,6 +72,7 @@ class Level:
     allocated: int | None
     basis: str
     reset: bool = False  # the next level of its source counts, whatever its `as_of`
+    came: int = field(default=0, compare=False)
 
 
 @dataclass
@@ -84,6 +85,7 @@ class Movement:
     unsellable: int = 0
     absorbed: bool = False  # by a level that it cannot be compared with
     counts: bool = False  # whatever the level's `as_of`: it came after that was forgotten
+    in_next: bool = False  # level of the cell: it came before that was forgotten
 
 
 @dataclass
@@ -196,7 +198,8 @@ class Unit:
     stood: tuple[Node | None, dict[str, Watch]] | None = None  # before it was shipped
     said_since: list[tuple[str, AsOf, list[str] | None]] = field(default_factory=list)  # acks of it while shipped
     arrived: tuple[str, AsOf] | None = None  # on the shelf where it is, from the supply that it was bound to
-    known_to: str | None = None  # the source that took over the location from which it had been shipped
+    # The sources that took over the location from which it had been shipped, and when.
+    known_to: list[tuple[str, int]] = field(default_factory=list)
     fulfilled: bool = False  # over HTTP; a shipment fact may still cover it
 
     @property

@@ -126,8 +126,10 @@ pub(super) fn level_came(
     }
     let mut units = counted(state, place.0, place.1) - counted_before;
     let is_open = has_lines(state, place, level.source);
+    // Orders that this level does not count may turn out to be inside it: then it rose by more than it seems now.
+    let is_waiting = state.cell(place.0, place.1).is_some_and(|cell| cell.committed > 0);
     let mut rises = known(state, place);
-    if rises.is_empty() && units <= 0 && !is_open {
+    if rises.is_empty() && units <= 0 && !is_open && !is_waiting {
         return;
     }
     for lowered in &mut rises.lowered {
@@ -142,7 +144,7 @@ pub(super) fn level_came(
     rises.brought = 0;
     match rises.rises.last_mut() {
         Some(last) if last.upto == level.as_of => last.units += units,
-        _ if units > 0 || is_open => rises.rises.push(Rise {
+        _ if units > 0 || is_open || is_waiting => rises.rises.push(Rise {
             after: before
                 .filter(|b| b.source == level.source && b.as_of.is_by(level.as_of) == Some(true))
                 .map(|b| b.as_of),
@@ -152,7 +154,9 @@ pub(super) fn level_came(
         _ => {}
     }
     if !is_open {
-        rises.rises.retain(|r| r.units > 0);
+        rises
+            .rises
+            .retain(|r| r.units > 0 || is_waiting && r.upto == level.as_of);
     }
     keep(state, place, rises);
 }

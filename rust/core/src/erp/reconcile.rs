@@ -5,23 +5,25 @@
 
 use crate::erp::{coverage, presumption};
 use crate::state::State;
-use crate::state::ids::{LocationId, SkuId, Slot};
+use crate::state::ids::{LocationId, SkuId, Slot, SourceId};
 use crate::state::reservations::{Portion, Reservation, ReservationState, StockNode};
 use crate::state::stock::{Cell, LevelStamp};
 use crate::units::{indexes, ledger};
 use crate::wire::facts::AsOf;
 
-/// Whether a unit with this evidence is counted by the level: shipped before it, or acknowledged and counted as owed.
-fn is_inside(level: Option<LevelStamp>, portion: &Portion) -> bool {
-    let (Some(level), Some(evidence)) = (level, portion.evidence.as_deref()) else {
+/// Whether a unit with this evidence is counted by the cell's level: shipped before it, or acknowledged and counted as owed.
+fn is_inside(cell: Option<&Cell>, portion: &Portion) -> bool {
+    let level = cell.and_then(Cell::level);
+    let (Some(cell), Some(level), Some(evidence)) = (cell, level, portion.evidence.as_deref()) else {
         return false;
     };
-    // Units that had left when the levels of their location were handed over are inside those of the new owner; until one
-    // of these comes, they stand as they were.
-    let waits = |(source, as_of)| as_of == AsOf::BEFORE && level.source != source;
-    let shipped = evidence
-        .shipped
-        .is_some_and(|(source, as_of)| level.covers(source, as_of) || waits((source, as_of)) && portion.in_erp_level);
+    let shipped = evidence.shipped.is_some_and(|(source, as_of)| {
+        if stands_as_it_was(cell, level, (source, as_of)) {
+            portion.in_erp_level
+        } else {
+            level.covers(source, as_of)
+        }
+    });
     let acked = level.counts_orders()
         && evidence
             .ack_of(level.source)
@@ -29,11 +31,18 @@ fn is_inside(level: Option<LevelStamp>, portion: &Portion) -> bool {
     shipped || acked
 }
 
+/// Units that had left when the levels of their location were handed over are inside those of the new owner; until one of
+/// these comes, they stand as they were.
+fn stands_as_it_was(cell: &Cell, level: LevelStamp, (source, as_of): (SourceId, AsOf)) -> bool {
+    as_of == AsOf::BEFORE && (level.source != source || cell.is_reset())
+}
+
 /// Whether no later level can count a portion otherwise: it left before this one.
-fn is_settled(level: Option<LevelStamp>, portion: &Portion) -> bool {
-    level
-        .zip(portion.shipped())
-        .is_some_and(|(level, (source, as_of))| level.covers(source, as_of))
+fn is_settled(cell: Option<&Cell>, portion: &Portion) -> bool {
+    let level = cell.and_then(|cell| cell.level().map(|level| (cell, level)));
+    level.zip(portion.shipped()).is_some_and(|((cell, level), by)| {
+        level.covers(by.0, by.1) && !stands_as_it_was(cell, level, by)
+    })
 }
 
 /// Renews which units of a confirmed reservation are inside their level, and its state with them.
@@ -51,7 +60,7 @@ fn renew_as(state: &mut State, slot: Slot, is_late: bool) {
     let mut n = 0;
     while let Some(portion) = state.reservations.get(slot).portions.get(n) {
         if let StockNode::Hand(location) = portion.node {
-            let inside = is_inside(state.cell(portion.sku, location).and_then(Cell::level), portion);
+            let inside = is_inside(state.cell(portion.sku, location), portion);
             if inside != portion.in_erp_level {
                 let (sku, units) = (portion.sku, portion.quantity);
                 ledger::mark_in_erp_level(state, slot, n, inside);
@@ -95,7 +104,7 @@ fn rename(state: &mut State, slot: Slot) {
 /// Lists a confirmed reservation with the cells whose levels may take its units in.
 pub(crate) fn list(state: &mut State, slot: Slot) {
     let open = |p: &Portion| match p.node {
-        StockNode::Hand(l) => (!is_settled(state.cell(p.sku, l).and_then(Cell::level), p)).then_some((p.sku, l)),
+        StockNode::Hand(l) => (!is_settled(state.cell(p.sku, l), p)).then_some((p.sku, l)),
         _ => None,
     };
     let cells: Vec<(SkuId, LocationId)> = state.reservations.get(slot).portions.iter().filter_map(open).collect();
@@ -116,9 +125,9 @@ pub(crate) fn level_changed(state: &mut State, sku: SkuId, location: LocationId)
     for &slot in &slots {
         renew_as(state, slot, false);
     }
-    let level = state.cell(sku, location).and_then(Cell::level);
+    let cell = state.cell(sku, location);
     slots.retain(|&mut slot| {
-        let open = |p: &Portion| p.sku == sku && p.node == StockNode::Hand(location) && !is_settled(level, p);
+        let open = |p: &Portion| p.sku == sku && p.node == StockNode::Hand(location) && !is_settled(cell, p);
         state
             .reservations
             .get_taken(slot)

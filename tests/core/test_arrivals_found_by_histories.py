@@ -156,7 +156,7 @@ def test_units_that_left_stand_as_they_were_after_a_hand_over_there_and_back(sto
 def test_supply_counts_once_whenever_the_levels_begin_anew(
     core: bool, arrived: list[int], bought: int, line_first: list[bool], anew: str, moment: int
 ) -> None:
-    """20 on order arrive bit by bit, each told by a level and by the line, whichever comes first."""
+    """20 on order arrive bit by bit, each stated by a level and by the line, whichever comes first."""
     told, total, owner = Beside(core=core), 0, "erp"
     shop(told)
     told.level("A", "paris", 0, as_of=1)

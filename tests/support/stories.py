@@ -1,4 +1,4 @@
-"""Stories told to the oracle alone, and to the core beside it.
+"""Stories for the oracle alone, and for the core beside it.
 
 In: a test that takes `story`. Out: the test twice. Always holds: at the end both say the same everywhere, and a replay
 of the story gives the same digest.

@@ -300,3 +300,11 @@ def test_a_unit_that_nobody_declared_refuses_a_partial_hold_for_whatever_else_it
     assert story.command("put", "r", channel="web", ttl_ms=1_000, partial=True, lines=lines).status == 409
     lines[1].pop("unit")
     assert story.command("put", "r", channel="web", ttl_ms=1_000, partial=True, lines=lines).status == 201
+
+
+def test_a_return_of_a_kit_that_names_no_order_means_what_the_kit_was_then(story: Beside) -> None:
+    shop(story)
+    story.accept("item", sku="K", base_unit="each", kit=[{"sku": "A", "quantity": 1}, {"sku": "B", "quantity": 1}])
+    story.accept("return", ref="b", sku="K", location="paris", quantity=3, condition="sellable", as_of=1)
+    story.accept("item", sku="K", base_unit="each", kit=[{"sku": "A", "quantity": 2}])
+    assert (story.sellable("A"), story.sellable("B")) == (3, 3)

@@ -23,6 +23,7 @@ def returned(world: World, fact: dict[str, Any]) -> None:
     key = key_of(fact)
     assert key is not None
     if is_news(world, key, fact):
+        world.identities[key].meant = means(world, fact, [])
         settle_returns(world)
         if is_covered(world, (fact["sku"], fact["location"]), fact["source"], fact["as_of"]):
             world.ignore("covered", "covered")
@@ -38,9 +39,7 @@ def settle_returns(world: World) -> set[int]:
     surplus: Counter[tuple[Key, str]] = Counter()  # shipment, SKU
     for key, document in returns:
         found = bearers(world, document.body)
-        named: Counter[str] = Counter()
-        for sku, _, quantity in base_lines(world, [document.body], found):
-            named[sku] += quantity
+        named = means(world, document.body, found) if found else document.meant
         brought = Counter(named)
         gone = {unit.sku for r in found for one, unit in r.dropped if one == key}
         for sku in sorted({*named, *gone}) if found else []:
@@ -49,6 +48,14 @@ def settle_returns(world: World) -> set[int]:
             leave_instead(world, found, key, sku, named[sku] - brought[sku])
         count(world, document, brought)
     return back
+
+
+def means(world: World, body: dict[str, Any], found: list[Reservation]) -> Counter[str]:
+    """Base units: of an order as it was sold, else as the SKU was declared when the return came."""
+    named: Counter[str] = Counter()
+    for sku, _, quantity in base_lines(world, [body], found):
+        named[sku] += quantity
+    return named
 
 
 def units_back(found: list[Reservation], sku: str, quantity: int, back: set[int]) -> int:

@@ -7,6 +7,7 @@ rule ever has to split a quantity.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any, Literal
@@ -250,6 +251,7 @@ class Identity:
     forgotten: bool = False  # its `as_of`, by a reset of its source
     left: tuple[AsOf, int] | None = None  # of a transfer: when it was shipped, and how many units
     counted: dict[tuple[str, bool], int] = field(default_factory=dict)  # of a return: by SKU, and whether sellable
+    meant: Counter[str] = field(default_factory=Counter)  # of a return: base units, when it came
 
 
 @dataclass

@@ -5,6 +5,7 @@ process's, or root's, is refused, and so is what others may write; of a secret, 
 """
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 WRITABLE, SECRET = 0o022, 0o077
@@ -23,3 +24,9 @@ def require_guarded(path: Path, forbidden: int = WRITABLE) -> None:
         may = "change" if found & WRITABLE else "read"
         rights = "go-rwx" if forbidden == SECRET else "go-w"
         raise OpenToOthersError(f"other users may {may} {path}; chmod {rights} {path}")
+
+
+def bare_environment(environment: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The environment for a child: without holdfast's variables, which may hold secrets; the pipe has what it needs."""
+    given = os.environ if environment is None else environment
+    return {name: value for name, value in given.items() if not name.startswith("HOLDFAST_")}

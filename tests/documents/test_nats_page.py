@@ -89,11 +89,13 @@ def test_a_context_is_private_written_again_and_replaces_no_other(tmp_path: Path
 
 def test_servers_that_run_elsewhere_are_named_with_their_user_and_files(tmp_path: Path) -> None:
     (tmp_path / "data" / "journal").mkdir(parents=True)
-    file, authority = tmp_path / "cluster.json", tmp_path / "ca.pem"
+    file, authority, address = tmp_path / "cluster.json", tmp_path / "ca.pem", tmp_path / "address"
+    address.touch(mode=0o600)
+    address.write_text("tls://operator:s%2Fecret@nats-1:4222,tls://nats-2:4222\n")
     authority.write_text("")
     done = holdfast(
         *("nats-context", "--data", str(tmp_path / "data"), "--output", str(file), "--nats-ca", str(authority)),
-        *("--nats", "tls://operator:s%2Fecret@nats-1:4222,tls://nats-2:4222"),
+        *("--nats", f"@{address}"),
     )
     assert done.returncode == 0, done.stderr
     found = json.loads(file.read_text())

@@ -305,7 +305,10 @@ def test_secrets_of_an_assignment_are_not_shown() -> None:
 
 async def test_workers_share_a_nats_that_runs_already(tmp_path: Path) -> None:
     async with embedded(tmp_path / "elsewhere") as server:
-        with serving(tmp_path, "--nats", server.url, "--workers", "2", "--node", "shop") as served:
+        address = tmp_path / "nats-address"
+        address.touch(mode=0o600)
+        address.write_text(server.url)
+        with serving(tmp_path, "--nats", f"@{address}", "--workers", "2", "--node", "shop") as served:
             await until(lambda: all(worker.url for worker in running(served).workers))
             found = running(served)
             assert [worker.node for worker in found.workers] == ["shop-1", "shop-2"]

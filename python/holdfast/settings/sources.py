@@ -9,13 +9,15 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar, cast
 
+from holdfast.guarded import SECRET, require_guarded
 from holdfast.settings.catalogue import DEFINITIONS, OTHER_VARIABLES, SECTIONS, Unknown, find, find_variable, nearest
 from holdfast.settings.definition import PREFIX, Definition, Value
 from holdfast.settings.values import allowed, bounds, from_text, from_toml
 
 FILE_BYTES_MAX = 1024 * 1024
+T = TypeVar("T")
 Kind = Literal["default", "derived", "file", "variable", "option"]
 _HEADER = re.compile(r"\s*\[\[?\s*([^\[\]]+?)\s*\]\]?\s*(#.*)?$")
 _KEY = re.compile(r"\s*([A-Za-z0-9_\-\"'. ]+?)\s*=")
@@ -115,7 +117,7 @@ def _take_table(source: Source, path: Path, lines: Mapping[str, int], name: str,
             source.faults.append(Fault(where, unknown(f"{name}.{key}", found)))
             continue
         try:
-            right = from_toml(found, value)
+            right = from_toml(found, _secret(found, value, path.absolute().parent))
         except ValueError as fault:
             source.faults.append(Fault(where, str(fault)))
             continue
@@ -137,7 +139,7 @@ def read_variables(environment: Mapping[str, str]) -> Source:
             source.faults.append(Fault(name, unknown(name, found, variable=True)))
             continue
         try:
-            source.add(found, from_text(found, environment[name]), Origin("variable", name))
+            source.add(found, from_text(found, _secret(found, environment[name])), Origin("variable", name))
         except ValueError as fault:
             source.faults.append(Fault(name, str(fault)))
     return source
@@ -156,7 +158,8 @@ def read_options(options: Mapping[str, Value], assignments: Iterable[str] = ()) 
             )
             continue
         try:
-            right = from_text(definition, value) if isinstance(value, str) else from_toml(definition, value)
+            given = _argument(definition, value)
+            right = from_text(definition, given) if isinstance(given, str) else from_toml(definition, given)
         except ValueError as fault:
             source.faults.append(Fault(definition.flag or "--set", str(fault)))
         else:
@@ -176,9 +179,33 @@ def _take_assignment(source: Source, text: str) -> None:
         source.faults.append(Fault(where, unknown(key, found)))
     else:
         try:
-            source.add(found, from_text(found, value), Origin("option", where))
+            source.add(found, from_text(found, _argument(found, value)), Origin("option", where))
         except ValueError as fault:
             source.faults.append(Fault(where, str(fault)))
+
+
+def _argument(definition: Definition, value: T) -> T:
+    """A value from the command line. Raises ValueError for a secret in it: each user of the machine sees arguments."""
+    if definition.secret and isinstance(value, str) and "@" in value[1:]:
+        raise ValueError(
+            f"{definition.key} has a password in it, and every user of this machine can read arguments; "
+            f"put the address into a file (chmod 600) and name that: @FILE; or set {definition.variables[-1]}"
+        )
+    return _secret(definition, value)
+
+
+def _secret(definition: Definition, value: T, beside: Path | None = None) -> T:
+    """What stands in FILE where a secret is `@FILE`. Raises ValueError."""
+    if not (definition.secret and isinstance(value, str) and value.startswith("@")):
+        return value
+    path = (beside or Path()) / value[1:]
+    try:
+        require_guarded(path, SECRET)
+        with path.open("rb") as file:
+            return cast("T", file.read(FILE_BYTES_MAX).decode().strip())
+    except (OSError, ValueError) as fault:
+        why = (isinstance(fault, OSError) and fault.strerror) or str(fault)
+        raise ValueError(f"{definition.key} cannot be read from {path}: {why}") from fault
 
 
 def unknown(name: str, found: Unknown, *, variable: bool = False) -> str:

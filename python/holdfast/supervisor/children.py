@@ -19,6 +19,7 @@ from typing import Any, Literal
 import msgspec
 import structlog
 
+from holdfast.guarded import bare_environment
 from holdfast.nats_server.store import die_with_parent
 from holdfast.settings import SupervisorSettings
 from holdfast.supervisor.control_pipe import (
@@ -159,6 +160,7 @@ class Child:
             self._process = subprocess.Popen(
                 self.spec.argv,
                 stdin=theirs.fileno(),
+                env=bare_environment(),
                 start_new_session=True,
                 preexec_fn=before,  # noqa: PLW1509 - two system calls, and nothing else
             )

@@ -19,6 +19,7 @@ from holdfast.settings import LogSettings
 from tests.faults import damage, nemeses
 from tests.faults.checker import Verdict, judge, read_log
 from tests.faults.nemeses import Nemesis
+from tests.faults.partitions import run_partitions
 from tests.faults.service import Service
 from tests.faults.shoppers import Crowd
 
@@ -38,6 +39,7 @@ class Round:
     cluster: bool = False
     kill: bool = True  # of a cluster's server; else it is paused
     pause_s: tuple[float, float] = (0.2, 1.0)  # between two faults
+    hosts: bool = False  # on three hosts, each with its network, instead of this one
     clock: bool = False  # whether the processes' wall clock can be made to jump
     lack: Callable[[], str] | None = None  # why it cannot be run here
 
@@ -85,6 +87,7 @@ def rounds(scale: float) -> list[Round]:
         Round("flip-journal", "a flipped bit in a journal; `repair`", times(5), damage.flip_journal, 2),
         Round("flip-snapshot", "a flipped bit in the newest snapshot", times(5), damage.flip_snapshot, 2),
         Round("clock", "the wall clock jumps by up to 3 h either way", times(20), damage.jump_clock, 2, clock=True),
+        Round("partition", "three hosts: one cut off, cut one way, losing packets, slow", times(30), hosts=True),
         Round("second-owner", "a second `serve` on the same store", times(5), nemeses.second_owner, 2),
     ]
 
@@ -94,6 +97,10 @@ async def run_round(one: Round, directory: Path, seed: int, tell: Callable[[str]
     lack = one.lack() if one.lack is not None else ""
     if lack:
         return Result(one, Verdict(), skipped=lack)
+    if one.hosts:
+        result = Result(one, Verdict())
+        await run_partitions(one, result, directory, seed, tell)
+        return result
     chance = random.Random(f"{one.name}/{seed}")
     async with _service(one, directory) as (service, nemesis):
         crowd = Crowd(lambda: [service.url], SHOPPERS, seed)

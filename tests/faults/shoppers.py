@@ -39,9 +39,10 @@ def opening() -> bytes:
 class Crowd:
     """Some shoppers and one warehouse, for the length of a round."""
 
-    def __init__(self, urls: Callable[[], list[str]], count: int, seed: int) -> None:
+    def __init__(self, urls: Callable[[], list[str]], count: int, seed: int, *, key: str = "") -> None:
         self.history = History()
         self._urls = urls
+        self._headers = {"Authorization": f"Bearer {key}"} if key else {}
         self._count = count
         self._seed = seed
         self._stopping = False
@@ -51,7 +52,7 @@ class Crowd:
 
     async def open_shop(self) -> None:
         """Declare the stock, and wait until the log has it."""
-        async with aiohttp.ClientSession() as session:
+        async with self._session() as session:
             for _ in range(100):
                 with contextlib.suppress(aiohttp.ClientError, IndexError):
                     url = f"{self._urls()[0]}/v1/facts"
@@ -169,4 +170,5 @@ class Crowd:
 
     def _session(self) -> aiohttp.ClientSession:
         connector = aiohttp.TCPConnector(limit=4, force_close=False)
-        return aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10), connector=connector)
+        timeout = aiohttp.ClientTimeout(total=10)
+        return aiohttp.ClientSession(timeout=timeout, connector=connector, headers=self._headers)

@@ -11,6 +11,7 @@ is before it in LOG; I8 no answer reflects less than an earlier one to the same 
 
 from collections import Counter
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -18,6 +19,7 @@ import orjson
 from holdfast._core import Engine
 from holdfast.nats.connection import Connection
 from holdfast.nats.stream_reader import StreamReader
+from holdfast.secret_files import scope_macs
 from holdfast.settings import LogSettings
 from tests.faults.history import History
 
@@ -101,11 +103,13 @@ async def read_log(connection: Connection, stream: str = "HF_main_LOG") -> list[
     return messages
 
 
-def judge(messages: list[bytes], history: History, states: dict[str, dict[str, Any]]) -> Verdict:
-    """Everything, at the end of a round."""
+def judge(
+    messages: list[bytes], history: History, states: dict[str, dict[str, Any]], gateway: Path | None = None
+) -> Verdict:
+    """Everything, at the end of a round. `gateway`: a data directory with the key that batches are signed with."""
     verdict = Verdict()
     ledger = _Ledger()
-    core = Engine("main", None)
+    core = Engine("main", None, scope_macs(gateway).keys)
     digests = {state["sequence"]: "" for state in states.values()}
     epoch = batch = 0
     for sequence, message in enumerate(messages, start=1):

@@ -7,7 +7,6 @@ hosts share the secrets that gateways share, and nothing else; each program runs
 import asyncio
 import contextlib
 import os
-import secrets
 import signal
 import subprocess
 import sys
@@ -20,10 +19,11 @@ import aiohttp
 import orjson
 
 from holdfast.errors import LogError
-from holdfast.gateway.key_file import Operation
+from holdfast.gateway.key_file import KEYS_FILE, Operation
 from holdfast.gateway.key_store import KeyStore
 from holdfast.nats.connection import Connection, Endpoint
 from holdfast.nats_server.store import server_binary
+from holdfast.secret_files import OWNER_KEY_FILE, SCOPE_KEY_FILE, make_scope_key, owner_key
 from holdfast.settings import LogSettings
 from tests.faults.network import HOSTS, Network
 from tests.faults.service import STOP_S, Worker, newest_node
@@ -63,20 +63,17 @@ class ThreeHosts:
         return [f"http://{self.network.address(host)}:{PORT}" for host in HOSTS]
 
     async def __aenter__(self) -> Self:
-        owners = secrets.token_hex(32).encode() + b"\n"
         for host in HOSTS:
-            store = self.directory / host / "store"
-            store.mkdir(parents=True, mode=0o700)
-            for shared in ("owner.key",):
-                descriptor = os.open(store / shared, os.O_WRONLY | os.O_CREAT, 0o600)
-                with os.fdopen(descriptor, "wb") as file:
-                    file.write(owners)
+            (self.directory / host / "store").mkdir(parents=True, mode=0o700)
         first = self.directory / HOSTS[0] / "store"
         self.key = KeyStore(first).add("all", list(Operation))[1]
+        owner_key(first)
+        make_scope_key(first)
         for host in HOSTS[1:]:
-            target = self.directory / host / "store" / "keys.json"
-            target.write_bytes((first / "keys.json").read_bytes())
-            target.chmod(0o600)
+            for shared in (KEYS_FILE, OWNER_KEY_FILE, SCOPE_KEY_FILE):
+                target = self.directory / host / "store" / shared
+                target.write_bytes((first / shared).read_bytes())
+                target.chmod(0o600)
         for host in HOSTS:
             self._serve_nats(host)
         await self._until_elected()

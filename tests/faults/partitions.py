@@ -89,7 +89,7 @@ async def run_partitions(
             states = await _settled(hosts)
             async with hosts.log() as connection:
                 messages = await read_log(connection)
-    result.verdict = await asyncio.to_thread(judge, messages, crowd.history, states)
+    result.verdict = await asyncio.to_thread(judge, messages, crowd.history, states, directory / HOSTS[0] / "store")
     if len(states) != len(HOSTS):
         result.verdict.complain("I5", f"only {sorted(states)} answered at the end")
 

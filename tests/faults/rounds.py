@@ -124,7 +124,7 @@ async def run_round(one: Round, directory: Path, seed: int, tell: Callable[[str]
         states = await _settled(service)
         async with service.log() as connection:
             messages = await read_log(connection)
-    result.verdict = await asyncio.to_thread(judge, messages, crowd.history, states)
+    result.verdict = await asyncio.to_thread(judge, messages, crowd.history, states, service.directory)
     if len(states) != one.workers:
         result.verdict.complain("I5", f"only {sorted(states)} answered at the end")
     return result

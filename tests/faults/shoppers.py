@@ -54,7 +54,7 @@ class Crowd:
         """Declare the stock, and wait until the log has it."""
         async with self._session() as session:
             for _ in range(100):
-                with contextlib.suppress(aiohttp.ClientError, IndexError):
+                with contextlib.suppress(aiohttp.ClientError, TimeoutError, IndexError):
                     url = f"{self._urls()[0]}/v1/facts"
                     headers = {"Content-Type": "application/json"}
                     async with session.post(url, data=opening(), headers=headers) as response:

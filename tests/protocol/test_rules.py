@@ -106,7 +106,7 @@ def test_wrong_last_sequence_is_settled_by_reading_the_message_not_by_believing_
     assert leader.one(e.Answer).sequence == 2
 
 
-def test_other_bytes_at_the_place_mean_fenced_and_the_core_is_thrown_away(leader: Driver) -> None:
+def test_other_bytes_at_the_place_throw_the_core_away_and_what_is_no_batch_proves_nothing(leader: Driver) -> None:
     leader.ask("r1")
     append = leader.turn().one(e.Append)
     leader.ask("r2")
@@ -115,7 +115,7 @@ def test_other_bytes_at_the_place_mean_fenced_and_the_core_is_thrown_away(leader
     leader.handle(e.MessageRead(2, b"garbage"))
     reject = leader.one(e.Reject)
     assert [command.waiter for command in reject.commands] == ["r1"]
-    assert reject.outcome is e.Outcome.NOT_DONE
+    assert reject.outcome is e.Outcome.UNKNOWN
     assert leader.protocol.core is None
     leader.one(e.Rebuild)
     leader.caught_up()

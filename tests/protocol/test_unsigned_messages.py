@@ -107,3 +107,14 @@ def test_a_late_acknowledgement_of_the_first_place_is_not_believed_for_the_secon
     second = steps_over(leader)
     assert second.append_id != first.append_id
     assert leader.handle(e.AppendStored(first.append_id, 2)).all_of(e.Answer) == []
+
+
+def test_an_older_batch_in_the_place_of_ours_does_not_prove_that_ours_is_not_done(leader: Driver) -> None:
+    """The simulation found it: ours still fits behind that one, and takes effect when somebody sends it again."""
+    leader.ask("r1")
+    append = leader.turn().one(e.Append)
+    leader.log.append(leader.log[0])
+    leader.handle(e.AppendRefused(append.append_id, Refusal.WRONG_SEQUENCE, ""))
+    leader.handle(e.MessageRead(append.expected + 1, leader.log[0]))
+    (reject,) = [one for one in leader.all_of(e.Reject) if one.commands]
+    assert reject.outcome is e.Outcome.UNKNOWN

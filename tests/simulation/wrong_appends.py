@@ -92,7 +92,7 @@ class TwoInFlight(Leader):
         older = self._older
         if older is None or event.sequence != older.expected + 1 or event.message is None:
             super().on_message_read(event, effects)
-        elif older.on_bytes(event.message) is Verdict.STORED:
+        elif older.on_bytes(event.message, "") is Verdict.STORED:
             self._answer_older(effects)
         else:
             self.step_down(older, Verdict.FENCED, effects)

@@ -80,7 +80,7 @@ class Follower:
         if not messages:
             return
         if state.pending is not None:
-            verdict = state.pending.on_bytes(messages[0])
+            verdict = state.pending.on_bytes(messages[0], core.chain)
             self.leader.judge(state.pending, verdict, effects)
             if verdict is Verdict.STORED:
                 return

@@ -227,7 +227,14 @@ class Leader:
             if event.message is None:
                 pending.on_unread(state.clocks.mono_ms, state.settings)
             elif event.message == pending.message or not self._step_over(event.message, effects):
-                self.judge(pending, pending.on_bytes(event.message), effects)
+                self.judge(pending, self._verdict(pending, event.message), effects)
+
+    def _verdict(self, pending: PendingAppend, message: bytes) -> Verdict:
+        core = self.state.core
+        assert core is not None, "Invariant: a batch is under way only with a core"
+        verdict = pending.on_bytes(message, core.chain)
+        signed = pending.claim or verdict is not Verdict.FENCED or not core.signed or not core.lacks_code(message)
+        return verdict if signed else Verdict.UNKNOWN
 
     def _judge_behind(self, event: e.MessageRead, effects: list[Effect]) -> None:
         """With nothing under way: a message behind our newest batch."""

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
+import msgspec
+
 from holdfast.protocol.core import Receipt
 from holdfast.protocol.log_types import Refusal
 from holdfast.protocol.messages import Append, Command, ReadMessage
@@ -23,6 +25,20 @@ class Verdict(Enum):
     FENCED = "fenced"  # it is another's batch; ours can never be stored
     UNKNOWN = "unknown"  # no evidence within the deadline
     IMPOSSIBLE = "impossible"  # stored, but not at E+1: the fence does not hold
+
+
+class _Head(msgspec.Struct):
+    previous: str = ""
+
+
+_head = msgspec.json.Decoder(_Head).decode
+
+
+def _previous(message: bytes) -> str:
+    try:
+        return _head(message).previous
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return ""
 
 
 @dataclass(slots=True)
@@ -62,9 +78,15 @@ class PendingAppend:
         """A success acknowledgement for this append."""
         return Verdict.STORED if sequence == self.expected + 1 else Verdict.IMPOSSIBLE
 
-    def on_bytes(self, message: bytes) -> Verdict:
-        """Message E+1 was read."""
-        return Verdict.STORED if message == self.message else Verdict.FENCED
+    def on_bytes(self, message: bytes, chain: str) -> Verdict:
+        """Message E+1 was read. `chain`: the chain hash at E, which our batch names as the one before it.
+
+        Only another batch that names it too takes our place in the chain. Behind any other message ours still fits, and
+        would take effect if somebody sent it again. Of a claim nobody waits for the outcome.
+        """
+        if message == self.message:
+            return Verdict.STORED
+        return Verdict.FENCED if self.claim or _previous(message) == chain else Verdict.UNKNOWN
 
     def move_behind(self, append_id: int, mono_ms: int) -> None:
         """Message E+1 is void for every process: the same batch is to follow it."""

@@ -9,7 +9,6 @@ STILL_OPEN: frozenset[str] = frozenset(
         "answers-flushed",
         "body-of-rubbish",
         "enumeration",
-        "files-of-others",
         "forged-lease",
         "holds-of-one-owner",
         "identities-flushed",
@@ -17,11 +16,9 @@ STILL_OPEN: frozenset[str] = frozenset(
         "invented-names",
         "message-id-of-another",
         "modes-of-files",
-        "password-in-the-address",
         "probes-when-full",
         "stolen-user-of-a-gateway",
         "unreachable-log",
-        "what-is-installed",
     }
 )
 """In the short form, on the gateway's own nats-server."""

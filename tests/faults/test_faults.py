@@ -8,8 +8,7 @@ from tests.faults.checker import judge
 from tests.faults.history import History, Operation
 from tests.faults.rounds import rounds, run_round
 
-IN_SHORT = {"kill-leader": 2, "pause-leader": 1, "take-over": 3, "kill-nats": 2, "full-disk": 1, "partition": 1}
-IN_SHORT["second-owner"] = 1
+IN_SHORT = {"kill-leader": 2, "pause-leader": 1, "take-over": 3, "kill-nats": 2, "full-disk": 1, "second-owner": 1}
 SHORT = [one for one in rounds(0.0) if one.name in IN_SHORT]
 
 

@@ -28,8 +28,11 @@ async def append(connection: Connection, message: bytes) -> None:
 
 
 async def hold(node: Node[Engine], name: str) -> None:
-    status, _, _ = await put(node, name, ("S1", 1))
-    assert status == 201
+    """Held, and its answer, the state and LOG agree on where."""
+    status, body, sequence = await put(node, name, ("S1", 1))
+    assert (status, orjson.loads(body)["sequence"]) == (201, sequence)
+    _, shown, _ = await node.read(lambda core, as_of: core.reservation(name, None, as_of))
+    assert orjson.loads(shown)["sequence"] == sequence
 
 
 async def test_what_no_gateway_wrote_into_log_is_stepped_over(tmp_path: Path) -> None:

@@ -89,7 +89,10 @@ class PendingAppend:
         return Verdict.FENCED if self.claim or _previous(message) == chain else Verdict.UNKNOWN
 
     def move_behind(self, append_id: int, mono_ms: int) -> None:
-        """Message E+1 is void for every process: the same batch is to follow it."""
+        """Message E+1 is void for every process: the same batch is to follow it, and its answers name the new place."""
+        old, new = (b'"sequence":%d' % (self.expected + more) for more in (1, 2))
+        self.answers = [(status, body.replace(old, new)) for status, body in self.answers]
+        self.receipts = [(*receipt[:3], receipt[3].replace(old, new)) for receipt in self.receipts]
         self.append_id = append_id
         self.expected += 1
         self.resend_ms = mono_ms

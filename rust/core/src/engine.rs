@@ -76,6 +76,8 @@ pub struct Decision {
 struct Pending {
     chain: [u8; 32],
     in_upto: u64,
+    /// The sequence that the batch was decided for: what it changed bears it.
+    stamp: u64,
 }
 
 #[derive(Debug)]
@@ -236,6 +238,7 @@ impl Engine {
                 keys.sign_json(None, Purpose::Batch, b"", &mut message);
             }
             self.pending = Some(Pending {
+                stamp: self.state.position.sequence + 1,
                 chain: chain_hash(&message),
                 in_upto,
             });

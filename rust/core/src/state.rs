@@ -90,6 +90,9 @@ pub(crate) struct State {
     /// The newest `as_of` of each source's facts, to see which one has gone quiet. No rule asks it, and no digest covers it.
     pub(crate) source_newest: Vec<Option<AsOf>>,
     pub(crate) counters: Counters,
+    /// Batches that this process decided for one sequence and that LOG has at a later one, behind messages of strangers.
+    /// Not part of the state: a replay bears the later one from the start.
+    moved: std::collections::BTreeMap<u64, u64>,
     /// What the fact that was applied last came to, if not to what it says.
     pub(crate) outcome: Option<Anomaly>,
     /// The newest such facts.
@@ -112,7 +115,25 @@ pub(crate) struct State {
     pub(crate) statement: u32,
 }
 
+/// Moves of batches that are remembered.
+const MOVED_MAX: usize = 10_000;
+
 impl State {
+    /// The sequence at which LOG has the batch that was decided for another one.
+    pub(crate) fn stored_at(&self, stamp: u64) -> u64 {
+        self.moved.get(&stamp).copied().unwrap_or(stamp)
+    }
+
+    /// The batch that was decided for `stamp` is stored.
+    pub(crate) fn note_moved(&mut self, stamp: u64, sequence: u64) {
+        if stamp != sequence {
+            self.moved.insert(stamp, sequence);
+            if self.moved.len() > MOVED_MAX {
+                self.moved.pop_first();
+            }
+        }
+    }
+
     pub(crate) fn new(scope: &str) -> Self {
         State {
             scope: scope.to_owned(),
@@ -131,6 +152,7 @@ impl State {
             source_clock: ReadOnly::default(),
             source_newest: Vec::new(),
             counters: Counters::default(),
+            moved: std::collections::BTreeMap::new(),
             outcome: None,
             listed: Anomalies::default(),
             digest: Digest::default(),
@@ -293,6 +315,7 @@ fn every_field(state: &State) {
         to_presume: _,      // empty between batches
         scratch: _,         // holds nothing
         statement: _,       // no part of it
+        moved: _,           // what a replay has from the start
     } = state;
     let Catalogue {
         sku_names: _,         // skus

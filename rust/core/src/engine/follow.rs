@@ -20,6 +20,7 @@ impl Engine {
             });
         }
         let pending = self.pending.take().ok_or(EngineError::NotPending)?;
+        self.state.note_moved(pending.stamp, sequence);
         let position = &mut self.state.position;
         position.sequence = sequence;
         position.batch += 1;

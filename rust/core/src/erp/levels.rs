@@ -105,12 +105,7 @@ pub(crate) fn own_movement(state: &mut State, sku: SkuId, location: LocationId, 
 }
 
 /// Whether the level of a cell counts what a source saw then; not once its moments are forgotten.
-pub(super) fn is_covered(
-    state: &State,
-    sku: SkuId,
-    location: LocationId,
-    (source, as_of): (SourceId, AsOf),
-) -> bool {
+pub(super) fn is_covered(state: &State, sku: SkuId, location: LocationId, (source, as_of): (SourceId, AsOf)) -> bool {
     let cell = state.cell(sku, location).filter(|cell| !cell.is_reset());
     let level = cell.and_then(Cell::level);
     level.is_some_and(|l| l.covers(source, as_of))

@@ -57,9 +57,7 @@ pub(crate) fn apply(state: &mut State, source: SourceId, fact: &facts::Transfer<
     if let (Some(id), Some(old)) = (held, &old) {
         match supplies::order_of(state, old, &new) {
             Newness::Replaces => {}
-            Newness::Stale | Newness::Older | Newness::ClosedSupply
-                if is_shipped && tells_when_it_left(old, &new) =>
-            {
+            Newness::Stale | Newness::Older | Newness::ClosedSupply if is_shipped && tells_when_it_left(old, &new) => {
                 left_earlier(state, id, old, &new);
                 return;
             }

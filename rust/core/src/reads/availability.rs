@@ -227,7 +227,7 @@ fn term_fields(state: &State, term: &Term, channels: Option<&[String]>, out: &mu
     }
     if let Some(sequence) = term.sequence {
         field(out, "sequence");
-        write_uint(out, sequence);
+        write_uint(out, state.stored_at(sequence));
     }
     out.push(b'}');
 }

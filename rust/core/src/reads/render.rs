@@ -82,7 +82,7 @@ pub(crate) fn reservation(state: &State, r: &Reservation, as_of: &[u8], out: &mu
     out.extend_from_slice(b",\"version\":");
     write_uint(out, r.version.into());
     out.extend_from_slice(b",\"sequence\":");
-    write_uint(out, r.sequence);
+    write_uint(out, state.stored_at(r.sequence));
     if !as_of.is_empty() {
         field(out, "as_of");
         out.extend_from_slice(as_of);

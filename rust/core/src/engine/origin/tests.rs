@@ -54,6 +54,7 @@ fn a_follower_with_the_key_takes_what_is_signed_and_skips_what_is_not() {
     }
     assert!(follower.apply(7, &message).unwrap());
     leader.commit(7).unwrap();
+    assert_eq!(leader.state.stored_at(2), 7);
     assert_eq!(
         (leader.digest(), leader.position(), leader.void_total()),
         (follower.digest(), follower.position(), 5)

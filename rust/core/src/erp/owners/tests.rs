@@ -273,7 +273,10 @@ fn a_transfer_goes_on_after_its_source_was_reset() {
     let mut transfer = json!({"kind": "transfer", "ref": "T", "sku": "S", "from": "A", "to": "B", "quantity": 4,
         "status": "shipped", "as_of": 50});
     say(&mut world, "acme", &transfer).unwrap();
-    assert_eq!(world.try_fact("policy", "source.reset", json!({"source": "acme"})), Ok(()));
+    assert_eq!(
+        world.try_fact("policy", "source.reset", json!({"source": "acme"})),
+        Ok(())
+    );
     (transfer["status"], transfer["as_of"]) = (json!("received"), json!(2));
     say(&mut world, "acme", &transfer).unwrap();
     let mut there = level(4, 3);

@@ -203,7 +203,8 @@ fn what_a_return_brought_is_not_what_a_line_is_lowered_for() {
         world.order("o1", "web", &[("S", 2)]);
         let line = json!([{"sku": "S", "location": "A", "quantity": 2}]);
         let shipment = json!({"ref": "x", "order_ref": "o1", "lines": line, "as_of": 2});
-        let mut back = json!({"ref": "b", "sku": "S", "location": "A", "quantity": 2, "condition": "sellable", "as_of": 3});
+        let mut back =
+            json!({"ref": "b", "sku": "S", "location": "A", "quantity": 2, "condition": "sellable", "as_of": 3});
         back.as_object_mut().unwrap().extend(order.as_object().unwrap().clone());
         let facts = [
             ("shipment", shipment),

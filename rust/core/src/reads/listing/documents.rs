@@ -60,7 +60,7 @@ fn supply_fields(state: &State, supply: &Supply, out: &mut Vec<u8>) {
     text_field(out, "status", Some(supply.status.word()));
     int_field(out, "confidence", i64::from(supply.confidence));
     field(out, "sequence");
-    write_uint(out, supply.sequence);
+    write_uint(out, state.stored_at(supply.sequence));
     out.push(b'}');
 }
 
@@ -102,6 +102,6 @@ fn demand_fields(state: &State, demand: &Demand, out: &mut Vec<u8>) {
     text_field(out, "channel", demand.channel.map(|c| state.catalogue.channel_name(c)));
     as_of_field(out, "as_of", Some(demand.as_of));
     field(out, "sequence");
-    write_uint(out, demand.sequence);
+    write_uint(out, state.stored_at(demand.sequence));
     out.push(b'}');
 }

@@ -125,7 +125,7 @@ impl Wanted<'_> {
                     named(state, "restriction", scope, out);
                     bool_field(out, "blocked", rule.blocked);
                     text_field(out, "reason", Some(&rule.reason));
-                    sequence(rule.sequence, out);
+                    sequence(state.stored_at(rule.sequence), out);
                 },
             ),
             _ => self.scoped(from, page, &rules.safety, LocationId, |_| true, safety),
@@ -242,7 +242,7 @@ fn quota_fields(state: &State, kind: &str, scope: Scope<SkuId, ChannelId>, quota
     text_field(out, "period", quota.period.as_deref());
     int_field(out, "consumed", quota.consumed);
     optional_int(out, "rest", quota.rest(0));
-    sequence(quota.sequence, out);
+    sequence(state.stored_at(quota.sequence), out);
     out.push(b'}');
 }
 
@@ -260,7 +260,7 @@ fn oversell(
     };
     text_field(out, "policy", Some(word));
     optional_int(out, "limit", limit);
-    sequence(rule.sequence, out);
+    sequence(state.stored_at(rule.sequence), out);
 }
 
 fn safety(
@@ -281,5 +281,5 @@ fn safety(
             out.extend_from_slice(format!(".{:02}", hundredths % 100).as_bytes());
         }
     }
-    sequence(rule.sequence, out);
+    sequence(state.stored_at(rule.sequence), out);
 }

@@ -138,6 +138,6 @@ fn deficit_fields(state: &State, r: &Reservation, missing: Vec<Deficit>, out: &m
         out.push(b'}');
     });
     field(out, "sequence");
-    write_uint(out, r.sequence);
+    write_uint(out, state.stored_at(r.sequence));
     out.push(b'}');
 }

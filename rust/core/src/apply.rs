@@ -31,9 +31,10 @@ pub(crate) fn open_batch(state: &mut State, now_ms: i64, lead_ms: i64) -> bool {
     let expired = expire::expire_due(state);
     let dropped = answered::forget_old(state);
     if state.today() != day {
-        state.note_change_of_all();
+        state.note_day();
     }
     settle(state);
+    state.renew_some();
     expired + forgotten + dropped > 0 || state.today() != day
 }
 

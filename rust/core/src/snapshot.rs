@@ -61,6 +61,7 @@ impl SnapshotError {
 /// Writes a snapshot and returns its header. Uses one block of memory and, at a time, the sorted keys of one table.
 pub(crate) fn write(state: &mut State, sink: &mut dyn Write) -> Result<Header, SnapshotError> {
     state.settle_digest();
+    state.renew_all();
     let counts = TABLES.iter().map(|table| (table.count)(state)).collect();
     let header = Header::of(state, counts);
     let mut blocks = BlockWriter::begin(sink, &header.encoded())?;

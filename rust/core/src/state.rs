@@ -13,15 +13,21 @@ pub(crate) mod idempotency;
 pub(crate) mod identities;
 pub mod ids;
 pub(crate) mod likeness;
+pub(crate) mod looked;
 pub(crate) mod order_documents;
 pub(crate) mod policies;
 pub(crate) mod quantity;
+mod ranks;
 pub(crate) mod read_only;
+mod ready;
 pub(crate) mod reservations;
 pub(crate) mod rises;
 pub mod rules;
 pub(crate) mod stock;
 pub(crate) mod supply;
+mod to_bind;
+pub(crate) mod unsourced;
+mod waiting;
 
 use crate::state::anomalies::{Anomalies, Anomaly};
 use crate::state::catalogue::{Catalogue, Channel, Location, Sku};
@@ -36,6 +42,7 @@ use crate::state::reservations::{Reservations, StockNode};
 use crate::state::rules::Rules;
 use crate::state::stock::{Cell, Stock};
 use crate::state::supply::Documents;
+use crate::state::to_bind::ToBind;
 use crate::wire::facts::{AsOf, Day, LocationType, Unsellable};
 
 /// Where in LOG a state stands.
@@ -104,8 +111,14 @@ pub(crate) struct State {
     pub(crate) units_unsourced: i64,
     /// SKUs with unsourced units.
     pub(crate) unsourced_skus: std::collections::BTreeSet<SkuId>,
+    /// Of these the ones with anything on a shelf or coming: only their units may bind when a rule changes.
+    stocked: std::collections::BTreeSet<SkuId>,
+    /// And the day on which their supply next counts otherwise.
+    wakes: std::collections::BTreeSet<(Day, SkuId)>,
+    /// Units may bind of any SKU, whatever is known of it: the rules changed, or the state was just restored.
+    pub(crate) unproven: bool,
     /// SKUs whose unsourced units may bind now.
-    pub(crate) to_bind: Vec<SkuId>,
+    pub(crate) to_bind: ToBind,
     /// Cells whose presumed receipts are to be worked out again.
     pub(crate) to_presume: std::collections::BTreeSet<(SkuId, LocationId)>,
     /// Room for encodings, used again and again.
@@ -160,7 +173,10 @@ impl State {
             units_on_supply: 0,
             units_unsourced: 0,
             unsourced_skus: std::collections::BTreeSet::new(),
-            to_bind: Vec::new(),
+            stocked: std::collections::BTreeSet::new(),
+            wakes: std::collections::BTreeSet::new(),
+            unproven: false,
+            to_bind: ToBind::default(),
             to_presume: std::collections::BTreeSet::new(),
             scratch: Vec::new(),
             statement: 0,
@@ -177,7 +193,9 @@ impl State {
             return sku;
         }
         let (number, _) = self.catalogue.sku_names.intern(name);
-        self.catalogue.skus.push(Sku::default());
+        let mut record = Sku::default();
+        record.renewal = self.catalogue.renewal;
+        self.catalogue.skus.push(record);
         self.catalogue.likeness.add(number, name);
         self.digest.symbol(0, number, name);
         SkuId(number)
@@ -195,7 +213,7 @@ impl State {
                 rank: 0,
             });
             self.location_owner.as_mut().push(None);
-            self.catalogue.rank_locations();
+            self.catalogue.place_location(LocationId(number as u16));
             self.digest.symbol(1, number, name);
         }
         LocationId(number as u16)
@@ -230,7 +248,9 @@ impl State {
 
     #[inline]
     pub(crate) fn cells(&self, sku: SkuId) -> &[Cell] {
-        self.stock.cells(self.catalogue.skus[sku.at()].cells)
+        let block = self.catalogue.skus[sku.at()].cells;
+        looked::at(usize::from(block.len));
+        self.stock.cells(block)
     }
 
     pub(crate) fn cell(&self, sku: SkuId, location: LocationId) -> Option<&Cell> {
@@ -251,25 +271,6 @@ impl State {
     pub(crate) fn note_change(&mut self, sku: SkuId) {
         if !self.unsourced_skus.is_empty() && self.unsourced_skus.contains(&sku) {
             self.to_bind.push(sku);
-        }
-    }
-
-    /// Notes that anything may have changed for every SKU with unsourced units.
-    pub(crate) fn note_change_of_all(&mut self) {
-        self.to_bind.extend(self.unsourced_skus.iter().copied());
-    }
-
-    /// Recomputes the stored stock at hand of every SKU (a location was switched on or off).
-    pub(crate) fn renew_at_hand(&mut self) {
-        for n in 0..self.catalogue.skus.len() {
-            let sum = self
-                .stock
-                .cells(self.catalogue.skus[n].cells)
-                .iter()
-                .filter(|c| self.catalogue.locations[c.location.at()].enabled)
-                .map(Cell::at_hand)
-                .sum();
-            self.catalogue.skus[n].at_hand = sum;
         }
     }
 
@@ -311,6 +312,9 @@ fn every_field(state: &State) {
         units_on_supply: _, // derived
         units_unsourced: _, // derived
         unsourced_skus: _,  // derived
+        stocked: _,         // derived
+        wakes: _,           // derived, when each SKU is looked at next
+        unproven: _,        // true: all are to be looked at once
         to_bind: _,         // empty between batches
         to_presume: _,      // empty between batches
         scratch: _,         // holds nothing
@@ -320,12 +324,15 @@ fn every_field(state: &State) {
     let Catalogue {
         sku_names: _,         // skus
         skus: _,              // at hand: derived; the rest says where things lie
+        renewal: _,           // all is renewed before it is written
+        renewed_upto: _,      // as above
         details: _,           // items, lists, allocations, caps; unsourced: derived
         aliases: _,           // derived from items
         passed_on: _,         // derived from items
         likeness: _,          // derived from the names
         location_names: _,    // locations
         locations: _,         // locations; rank: derived
+        by_rank: _,           // derived
         channel_names: _,     // channels
         channels: _,          // channels
         channels_declared: _, // derived

@@ -81,7 +81,9 @@ pub(crate) fn location(state: &mut State, fact: &facts::Location<'_>) {
     let mut regions: Vec<_> = fact.regions.iter().map(|r| state.region(r)).collect();
     regions.sort_unstable();
     regions.dedup();
-    let rank = state.catalogue.locations[id.at()].rank;
+    let held = &state.catalogue.locations[id.at()];
+    let rank = held.rank;
+    let (was_enabled, reaches) = (held.enabled, (held.enabled, &held.regions) != (fact.enabled, &regions));
     let new = Location {
         declared: true,
         r#type: fact.r#type,
@@ -90,14 +92,12 @@ pub(crate) fn location(state: &mut State, fact: &facts::Location<'_>) {
         enabled: fact.enabled,
         rank,
     };
-    let old = state.set_location(id, new);
-    if old.priority != fact.priority {
-        state.catalogue.rank_locations();
+    state.set_location(id, new);
+    if was_enabled != fact.enabled {
+        state.outdate_all();
     }
-    if old.enabled != fact.enabled {
-        state.renew_at_hand();
-    }
-    state.note_change_of_all();
+    // Its priority decides only in which order nodes serve, never whether any can.
+    state.note_wide(|state, sku| reaches && state.has_place_at(sku, id));
 }
 
 pub(crate) fn channel(state: &mut State, fact: &facts::Channel<'_>) {
@@ -118,8 +118,17 @@ pub(crate) fn channel(state: &mut State, fact: &facts::Channel<'_>) {
         priority: fact.priority,
         buffer: fact.buffer,
     };
-    state.set_channel(id, new);
-    state.note_change_of_all();
+    let sells = |c: &Channel| {
+        (
+            c.locations.clone(),
+            c.draws_shared,
+            c.supply_horizon_days,
+            c.regional,
+        )
+    };
+    let now = sells(&new);
+    let reaches = sells(&state.set_channel(id, new)) != now;
+    state.note_wide(|state, sku| reaches && state.has_claims_of(sku, id));
 }
 
 pub(crate) fn safety(state: &mut State, fact: &facts::Safety<'_>) {
@@ -143,7 +152,8 @@ pub(crate) fn oversell(state: &mut State, fact: &facts::Oversell<'_>) {
         sequence: state.position.sequence + 1,
     });
     state.set_oversell((sku, channel), rule);
-    state.note_change_of_all();
+    // How much may be sold beyond stock, not what binds to stock.
+    state.note_wide(|_, _| false);
 }
 
 pub(crate) fn restriction(state: &mut State, fact: &facts::Restriction<'_>) {

@@ -9,6 +9,7 @@ use crate::state::State;
 use crate::state::ids::{LocationId, SkuId};
 use crate::state::policies::AgeKey;
 use crate::state::reservations::{ReservationState, StockNode};
+use crate::state::unsourced::{Unsourced, Waiting};
 
 /// Costs almost nothing: sums that two different places keep must be equal.
 pub(crate) fn check(state: &State) -> Vec<String> {
@@ -70,11 +71,11 @@ fn cells(state: &State, wrong: &mut Vec<String>) {
                 ));
             }
             if state.catalogue.locations[cell.location.at()].enabled {
-                ready += cell.at_hand();
+                ready += state.in_cell(sku, cell, 0);
             }
             cell_terms(state, sku, cell, wrong);
         }
-        if ready != state.catalogue.skus[n as usize].at_hand {
+        if ready != state.at_hand(sku) {
             wrong.push(format!(
                 "{}: the ready stock at hand is not the sum of its cells",
                 state.catalogue.sku_name(sku)
@@ -94,7 +95,7 @@ fn cell_terms(state: &State, sku: SkuId, cell: &crate::state::stock::Cell, wrong
             state.catalogue.location_name(cell.location)
         )
     };
-    if cell.safety != state.policies.safety_of(sku, cell) {
+    if state.safety_in(sku, cell) != state.policies.safety_of(sku, cell) {
         wrong.push(format!("{}: safety stock is not by the rule in force", name()));
     }
     let demand: i64 = state
@@ -132,16 +133,38 @@ fn supplies(state: &State, wrong: &mut Vec<String>) {
 }
 
 fn unsourced(state: &State, wrong: &mut Vec<String>) {
+    let mut expected: BTreeMap<(SkuId, AgeKey), Waiting> = BTreeMap::new();
     for (slot, r) in state.reservations.iter() {
         for p in r.portions.iter().filter(|p| p.node == StockNode::Unsourced) {
-            let age = AgeKey { serial: r.serial, slot };
-            let listed = state
-                .catalogue
-                .detail(p.sku)
-                .is_some_and(|d| d.flow.unsourced.contains(&age));
-            if !listed || !state.unsourced_skus.contains(&p.sku) {
-                wrong.push(format!("{}: unsourced units are not listed with their SKU", r.id));
+            let units = expected.entry((p.sku, r.age(slot))).or_default();
+            units.quantity += p.quantity;
+            units.own += p.own;
+        }
+    }
+    for (&(sku, age), units) in &expected {
+        let r = state.reservations.get(age.slot);
+        let listed = state.catalogue.detail(sku).and_then(|d| d.flow.unsourced.of(age));
+        if listed != Some(((r.channel, r.region), *units)) || !state.unsourced_skus.contains(&sku) {
+            wrong.push(format!("{}: unsourced units are not listed with their SKU", r.id));
+        }
+    }
+    for &sku in &state.unsourced_skus {
+        let queue = state.catalogue.detail(sku).map(|d| &d.flow.unsourced);
+        let ages = queue.into_iter().flat_map(Unsourced::ages);
+        let (mut sum, mut by_channel) = (Waiting::default(), Waiting::default());
+        for age in ages {
+            match expected.get(&(sku, age)) {
+                Some(units) => sum.add(*units),
+                None => wrong.push(format!("{}: waits and is listed no more", state.catalogue.sku_name(sku))),
             }
+        }
+        let channels = queue.into_iter().flat_map(Unsourced::channels);
+        channels.for_each(|(_, units)| by_channel.add(units));
+        if sum != by_channel {
+            wrong.push(format!(
+                "{}: what channels wait for is not the sum of their units",
+                state.catalogue.sku_name(sku)
+            ));
         }
     }
 }

@@ -10,11 +10,12 @@
 use hashbrown::HashMap;
 
 use crate::availability::pool;
-use crate::availability::sellable::oversell_rule;
+use crate::availability::sellable::{oversell_rule, unsourced_under};
 use crate::state::State;
-use crate::state::ids::{ChannelId, LocationId, SkuId, Slot};
-use crate::state::policies::{AgeKey, Scope};
-use crate::state::reservations::{Portion, Reservation, ReservationState, StockNode};
+use crate::state::ids::{ChannelId, LocationId, SkuId};
+use crate::state::policies::Scope;
+use crate::state::reservations::{AtCell, Portion, Reservation, ReservationState, StockNode};
+use crate::state::unsourced::Waiting;
 use crate::wire::facts::OversellPolicy;
 
 /// Units of one portion that are not covered; `location`: where they should come from, None for unsourced ones.
@@ -46,7 +47,8 @@ struct Queue {
 pub(crate) struct Deficits<'s> {
     state: &'s State,
     cells: HashMap<(SkuId, LocationId), Queue>,
-    /// Orders that were looked at so far.
+    queues: HashMap<(SkuId, Scope<SkuId, ChannelId>), Vec<(u64, i64)>>,
+    /// Orders and others that wait which were looked at so far.
     looked: usize,
 }
 
@@ -101,6 +103,7 @@ impl<'s> Deficits<'s> {
         Deficits {
             state,
             cells: HashMap::new(),
+            queues: HashMap::new(),
             looked: 0,
         }
     }
@@ -177,8 +180,8 @@ impl<'s> Deficits<'s> {
             let slots = state.reservations.at_cell.get(&(sku, location));
             let mut orders: Vec<(u64, i64, i64)> = slots
                 .into_iter()
-                .flatten()
-                .filter_map(|&slot| state.reservations.get_taken(slot))
+                .flat_map(AtCell::iter)
+                .filter_map(|slot| state.reservations.get_taken(slot))
                 .filter(|r| is_live(r))
                 .map(|r| {
                     let (outside, inside) = units_at(r, sku, location);
@@ -203,46 +206,43 @@ impl<'s> Deficits<'s> {
     }
 
     /// What no oversell rule covers of a reservation's unsourced units of a SKU.
-    fn unsourced(&self, r: &Reservation, sku: SkuId) -> i64 {
-        let units_of = |r: &Reservation| -> i64 {
-            let here = r
-                .portions
-                .iter()
-                .filter(|p| p.sku == sku && p.node == StockNode::Unsourced);
-            here.map(|p| p.quantity).sum()
-        };
-        let own: i64 = {
-            let here = r.portions.iter();
-            here.filter(|p| p.sku == sku && p.node == StockNode::Unsourced && is_open(p))
-                .map(|p| p.quantity)
-                .sum()
-        };
+    fn unsourced(&mut self, r: &Reservation, sku: SkuId) -> i64 {
+        let mut waits = Waiting::default();
+        let mut own = 0;
+        for p in r.portions.iter().filter(|p| p.sku == sku && p.node == StockNode::Unsourced) {
+            waits.quantity += p.quantity;
+            own += if is_open(p) { p.quantity } else { 0 };
+        }
         let (scope, limit) = match oversell_rule(self.state, sku, Some(r.channel)) {
             Some((_, OversellPolicy::Unlimited)) => return 0,
             Some((scope, OversellPolicy::Limit(limit))) => (scope, limit),
             None | Some((_, OversellPolicy::None)) => return own,
         };
-        let older: i64 = self.older(r, sku, scope).map(units_of).sum();
-        (older + units_of(r) - limit).clamp(0, own)
+        // Only a limit that was lowered since leaves some uncovered.
+        if unsourced_under(self.state, sku, scope, None) <= limit {
+            return 0;
+        }
+        let waiting = self.waiting(sku, scope);
+        let at = waiting.partition_point(|&(serial, _)| serial < r.serial);
+        let older = waiting.get(at).map_or(0, |&(_, older)| older);
+        (older + waits.quantity - limit).clamp(0, own)
     }
 
-    /// Reservations with unsourced units under the same rule that are older than this one.
-    fn older(
-        &self,
-        r: &Reservation,
-        sku: SkuId,
-        scope: Scope<SkuId, ChannelId>,
-    ) -> impl Iterator<Item = &'s Reservation> {
-        let state = self.state;
-        let age = AgeKey {
-            serial: r.serial,
-            slot: Slot(0),
-        };
-        let all = state.catalogue.detail(sku).map(|d| d.flow.unsourced.range(..age));
-        all.into_iter()
-            .flatten()
-            .map(move |age| state.reservations.get(age.slot))
-            .filter(move |r| oversell_rule(state, sku, Some(r.channel)).is_some_and(|(s, _)| s == scope))
+    /// Reservations with unsourced units under a rule, oldest first, and how many units of older ones there are.
+    fn waiting(&mut self, sku: SkuId, scope: Scope<SkuId, ChannelId>) -> &[(u64, i64)] {
+        let (state, looked) = (self.state, &mut self.looked);
+        self.queues.entry((sku, scope)).or_insert_with(|| {
+            let queue = state.catalogue.detail(sku).map(|d| &d.flow.unsourced);
+            let (mut under, mut older) = (Vec::new(), 0);
+            for (age, (channel, _), units) in queue.into_iter().flat_map(|queue| queue.after(None)) {
+                *looked += 1;
+                if oversell_rule(state, sku, Some(channel)).is_some_and(|(s, _)| s == scope) {
+                    under.push((age.serial, older));
+                    older += units.quantity;
+                }
+            }
+            under
+        })
     }
 }
 

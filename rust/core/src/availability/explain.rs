@@ -3,10 +3,11 @@
 //! In: the state, a SKU, the channel and region. Out: signed terms that add up to `sellable`; a bound is a term that takes off what it cuts.
 
 use crate::availability::claims::reachable;
-use crate::availability::pool::{self, ClaimOwner, SaleContext};
+pub(crate) use crate::availability::pool::Claimant;
+use crate::availability::pool::{self, SaleContext};
 use crate::availability::sellable::{self, OversellAllowance, Sellable};
 use crate::state::State;
-use crate::state::ids::{ChannelId, DemandId, LocationId, SkuId, Slot};
+use crate::state::ids::{ChannelId, LocationId, SkuId};
 use crate::state::policies::{Quotas, Scope};
 use crate::state::quantity::floor_to;
 use crate::state::read_only::ReadOnly;
@@ -33,16 +34,6 @@ pub(crate) struct Term {
     pub(crate) component: Option<SkuId>,
     /// Whose claim it is.
     pub(crate) claimant: Option<Claimant>,
-}
-
-/// Whose claim a term is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Claimant {
-    /// What is left of a channel's allocation.
-    Allocation(ChannelId),
-    /// Units of a reservation that are bound to nothing yet.
-    Reservation(Slot),
-    Demand(DemandId),
 }
 
 #[derive(Debug, Default)]
@@ -208,12 +199,13 @@ fn hand(state: &State, sku: SkuId, location: LocationId, fall: &mut Waterfall) {
             rule_sku.map_or("*", |s| state.catalogue.sku_name(s)),
             rule_location.map_or("*", |l| state.catalogue.location_name(l))
         );
-        fall.add("safety_stock", -cell.safety, at, Some(name), Some(rule.sequence));
+        let safety = state.safety_in(sku, cell);
+        fall.add("safety_stock", -safety, at, Some(name), Some(rule.sequence));
     }
     // Never below zero: a location's shortage does not reduce other locations.
     fall.add(
         "shortage_stays_here",
-        cell.at_hand() - (fall.sum - before),
+        state.in_cell(sku, cell, 0) - (fall.sum - before),
         at,
         None,
         sequence,
@@ -249,14 +241,13 @@ fn kept_for_others(state: &State, sku: SkuId, asking: &SaleContext, free: i64, f
     if !sellable::is_plain(state, sku) {
         let pool = pool::of(state, sku, asking.away);
         let nodes = pool::nodes_of(state, &pool, asking);
-        let others = pool::claims(state, sku, &pool, asking)
-            .into_iter()
-            .filter(|c| !matches!(c.whose, ClaimOwner::Rest(k) if Some(k) == asking.channel));
+        let own = asking.channel.map(Claimant::Allocation);
+        let others = pool::claims_of_each(state, sku, &pool).filter(|(claimant, _)| Some(*claimant) != own);
         let mut counted = Vec::new();
-        for one in others.take(CLAIMS_MAX) {
-            let (claimant, sequence) = claimant_of(state, sku, one.whose);
-            counted.push(one.claim);
+        for (claimant, claim) in others.take(CLAIMS_MAX) {
+            counted.push(claim);
             let left = reachable(&pool.stock, &nodes, &counted).unwrap_or(fall.sum);
+            let sequence = sequence_of(state, sku, claimant);
             fall.claim("kept_for_others", left - fall.sum, None, claimant, sequence);
         }
     }
@@ -264,17 +255,15 @@ fn kept_for_others(state: &State, sku: SkuId, asking: &SaleContext, free: i64, f
     fall.rule("kept_for_others", rest, "claims of other channels and demand", None);
 }
 
-fn claimant_of(state: &State, sku: SkuId, whose: ClaimOwner) -> (Claimant, Option<u64>) {
-    match whose {
-        ClaimOwner::Rest(channel) => {
+/// The fact that last changed a claim.
+fn sequence_of(state: &State, sku: SkuId, claimant: Claimant) -> Option<u64> {
+    match claimant {
+        Claimant::Allocation(channel) => {
             let quota = state.catalogue.detail(sku).and_then(|d| d.allocations.get(&channel));
-            (Claimant::Allocation(channel), quota.map(|q| q.sequence))
+            quota.map(|q| q.sequence)
         }
-        ClaimOwner::Unsourced { age, .. } => {
-            let sequence = state.reservations.get(age.slot).sequence;
-            (Claimant::Reservation(age.slot), Some(sequence))
-        }
-        ClaimOwner::Demand(id) => (Claimant::Demand(id), Some(state.documents.demands.get(id.0).sequence)),
+        Claimant::Reservation(slot) => Some(state.reservations.get(slot).sequence),
+        Claimant::Demand(id) => Some(state.documents.demands.get(id.0).sequence),
     }
 }
 

@@ -9,6 +9,7 @@ use crate::state::State;
 use crate::state::ids::{ChannelId, LocationId, SkuId, Slot, SupplyId};
 use crate::state::policies::QuotaKind;
 use crate::state::reservations::StockNode;
+use crate::state::unsourced::{Buyers, Waiting};
 use crate::units::{kits, quotas};
 
 /// What some holds take, by where they take it.
@@ -64,9 +65,12 @@ impl Away {
         }
     }
 
-    /// Whether this hold is one of them.
-    pub(crate) fn has(&self, slot: Slot) -> bool {
-        self.slots.contains(&slot)
+    /// Units beyond any node.
+    pub(crate) fn waiting_for<'s>(&'s self, state: &'s State, sku: SkuId) -> impl Iterator<Item = (Buyers, Waiting)> + 's {
+        let queue = state.catalogue.detail(sku).map(|d| &d.flow.unsourced);
+        self.slots
+            .iter()
+            .filter_map(move |&slot| queue?.of(state.reservations.get(slot).age(slot)))
     }
 
     /// Units at hand at a location.

@@ -7,12 +7,15 @@ use crate::availability::claims::{Claim, NodeSet};
 use crate::availability::hypothetical::Away;
 use crate::state::State;
 use crate::state::catalogue::Channel;
-use crate::state::ids::{ChannelId, DemandId, LocationId, RegionId, SkuId, SupplyId};
-use crate::state::policies::{AgeKey, QuotaKind};
+use crate::state::ids::{ChannelId, DemandId, LocationId, RegionId, SkuId, Slot, SupplyId};
+use crate::state::looked;
+use crate::state::policies::QuotaKind;
 use crate::state::reservations::StockNode;
 use crate::state::stock::Cell;
 use crate::state::supply::{Demand, Supply};
-use crate::wire::facts::{Day, SupplyStatus};
+use crate::state::unsourced::{Buyers, Unsourced, Waiting};
+use crate::wire::facts::{Day, Regional, SupplyStatus};
+use std::collections::BTreeMap;
 
 /// One node: a location's stock at hand, or one of its dated supplies.
 #[derive(Debug, Clone, Copy)]
@@ -34,13 +37,18 @@ pub(crate) struct Pool {
 pub(crate) enum ClaimOwner {
     /// The rest of a channel's allocation.
     Rest(ChannelId),
-    /// Unsourced units; `own` of them on the channel's own allocation.
-    Unsourced {
-        channel: ChannelId,
-        age: AgeKey,
-        line: u16,
-        own: i64,
-    },
+    /// Unsourced units of a channel.
+    Unsourced(ChannelId),
+    Demand(DemandId),
+}
+
+/// Whose claim it is, each by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Claimant {
+    /// What is left of a channel's allocation.
+    Allocation(ChannelId),
+    /// Units of a reservation that are bound to nothing yet.
+    Reservation(Slot),
     Demand(DemandId),
 }
 
@@ -78,17 +86,13 @@ fn usable(state: &State, sku: SkuId) -> Vec<(Day, SupplyId)> {
         .filter_map(|&id| effective_due(state, record(id)).map(|due| (due, id)))
         .collect();
     let names = &state.catalogue.source_names;
-    found.sort_by_cached_key(|&(due, id)| {
+    looked::at(detail.flow.supplies.len());
+    let place = |&(due, id): &(Day, SupplyId)| {
         let s = record(id);
         let rank = state.catalogue.locations[s.location.at()].rank;
-        (
-            due,
-            rank,
-            names.name(u32::from(s.key.0.0)).to_owned(),
-            s.key.1.clone(),
-            s.key.2.clone(),
-        )
-    });
+        (due, rank, names.name(u32::from(s.key.0.0)), &s.key.1, &s.key.2)
+    };
+    found.sort_by(|a, b| place(a).cmp(&place(b)));
     found
 }
 
@@ -106,7 +110,7 @@ pub(crate) fn of(state: &State, sku: SkuId, away: Option<&Away>) -> Pool {
                 location: cell.location,
                 due: None,
             });
-            pool.stock.push(cell.at_hand_with(back));
+            pool.stock.push(state.in_cell(sku, cell, back));
         }
     }
     for (due, id) in usable(state, sku) {
@@ -233,95 +237,143 @@ fn demand_claim(state: &State, pool: &Pool, id: DemandId) -> Option<Claimed> {
     })
 }
 
-/// Every claim on a SKU's nodes.
+/// Every claim on a SKU's nodes; those of all that wait on a channel for one region together.
 ///
 /// A context that looks further ahead (a promise) serves its own unsourced units from the same later supply.
 pub(crate) fn claims(state: &State, sku: SkuId, pool: &Pool, asking: &SaleContext) -> Vec<Claimed> {
     let Some(detail) = state.catalogue.detail(sku) else {
         return Vec::new();
     };
-    let mut all = Vec::new();
-    for (&channel, quota) in detail.allocations.iter() {
-        let back = asking
-            .away
-            .map_or(0, |away| away.of_quota(sku, Some(channel), QuotaKind::Allocation));
-        if let Some(quantity) = quota.rest(back).filter(|&q| q > 0) {
-            let nodes = nodes_of(state, pool, &SaleContext::of(Some(channel), None));
-            all.push(Claimed {
-                whose: ClaimOwner::Rest(channel),
-                claim: Claim { quantity, nodes },
-            });
-        }
+    let mut all: Vec<Claimed> = rests(state, sku, pool, asking.away).collect();
+    let mut waiting = waiting(state, &detail.flow.unsourced);
+    for (buyers, units) in asking.away.into_iter().flat_map(|away| away.waiting_for(state, sku)) {
+        let sum = waiting.entry(nodes_alike(state, buyers)).or_default();
+        *sum = sum.less(units);
     }
-    for &age in detail
-        .flow
-        .unsourced
-        .iter()
-        .filter(|age| asking.away.is_none_or(|away| !away.has(age.slot)))
-    {
-        let reservation = state.reservations.get(age.slot);
-        let channel = reservation.channel;
-        let draws = state.catalogue.channels[channel.at()].draws_shared;
+    looked::at(waiting.len());
+    for ((channel, region), units) in waiting {
         let until = asking.until.filter(|_| asking.channel == Some(channel));
-        let nodes = nodes_of(
-            state,
-            pool,
-            &SaleContext {
-                until,
-                ..SaleContext::of(Some(channel), reservation.region)
+        let buyers = SaleContext {
+            until,
+            ..SaleContext::of(Some(channel), region)
+        };
+        all.push(Claimed {
+            whose: ClaimOwner::Unsourced(channel),
+            claim: Claim {
+                quantity: claimed(state, channel, units),
+                nodes: nodes_of(state, pool, &buyers),
             },
-        );
-        for p in reservation
-            .portions
-            .iter()
-            .filter(|p| p.sku == sku && p.node == StockNode::Unsourced)
-        {
-            let whose = ClaimOwner::Unsourced {
-                channel,
-                age,
-                line: p.line,
-                own: p.own,
-            };
-            let quantity = if draws { p.quantity } else { p.own };
-            all.push(Claimed {
-                whose,
-                claim: Claim {
-                    quantity,
-                    nodes: nodes.clone(),
-                },
-            });
-        }
+        });
     }
-    for &id in &detail.flow.demands {
-        all.extend(demand_claim(state, pool, id));
-    }
+    all.extend(demands(state, sku, pool));
     all
 }
 
-/// The quantities and nodes of the claims that count, each as `keep` says (None: not at all).
-pub(crate) fn counting(all: &[Claimed], keep: impl Fn(&ClaimOwner) -> Option<Option<i64>>) -> Vec<Claim> {
-    all.iter()
-        .filter_map(|c| {
-            keep(&c.whose).map(|cut| Claim {
-                quantity: cut.map_or(c.claim.quantity, |most| c.claim.quantity.min(most)),
-                nodes: c.claim.nodes.clone(),
-            })
+/// Of units that wait those that claim anything: a channel that draws nothing shared has only what is its own.
+pub(crate) fn claimed(state: &State, channel: ChannelId, units: Waiting) -> i64 {
+    if state.catalogue.channels[channel.at()].draws_shared {
+        units.quantity
+    } else {
+        units.own
+    }
+}
+
+/// Buyers by whose region the nodes differ; a channel that only prefers the region sells to all from the same.
+pub(crate) fn nodes_alike(state: &State, (channel, region): Buyers) -> Buyers {
+    let record = &state.catalogue.channels[channel.at()];
+    (channel, region.filter(|_| record.regional != Regional::Prefer))
+}
+
+/// What waits, by buyers whose nodes are alike.
+pub(crate) fn waiting(state: &State, queue: &Unsourced) -> BTreeMap<Buyers, Waiting> {
+    let mut sums: BTreeMap<Buyers, Waiting> = BTreeMap::new();
+    for (channel, units) in queue.channels() {
+        if state.catalogue.channels[channel.at()].regional == Regional::Prefer {
+            sums.insert((channel, None), units);
+        } else {
+            sums.extend(queue.regions_of(channel).map(|(region, units)| ((channel, region), units)));
+        }
+    }
+    sums
+}
+
+/// What is left of the allocations of all channels. `away`: holds that are excluded.
+pub(crate) fn rests<'s>(
+    state: &'s State,
+    sku: SkuId,
+    pool: &'s Pool,
+    away: Option<&'s Away>,
+) -> impl Iterator<Item = Claimed> + 's {
+    let quotas = state.catalogue.detail(sku).map(|detail| detail.allocations.iter());
+    quotas.into_iter().flatten().filter_map(move |(&channel, quota)| {
+        looked::at(1);
+        let back = away.map_or(0, |away| away.of_quota(sku, Some(channel), QuotaKind::Allocation));
+        let quantity = quota.rest(back).filter(|&q| q > 0)?;
+        let nodes = nodes_of(state, pool, &SaleContext::of(Some(channel), None));
+        Some(Claimed {
+            whose: ClaimOwner::Rest(channel),
+            claim: Claim { quantity, nodes },
         })
-        .collect()
+    })
+}
+
+/// The claims of documents.
+pub(crate) fn demands<'s>(state: &'s State, sku: SkuId, pool: &'s Pool) -> impl Iterator<Item = Claimed> + 's {
+    let ids = state.catalogue.detail(sku).map(|detail| &detail.flow.demands);
+    ids.into_iter().flatten().filter_map(move |&id| {
+        looked::at(1);
+        demand_claim(state, pool, id)
+    })
+}
+
+/// Every claim by itself: rests of allocations, those who wait, oldest first, demand.
+pub(crate) fn claims_of_each<'s>(
+    state: &'s State,
+    sku: SkuId,
+    pool: &'s Pool,
+) -> impl Iterator<Item = (Claimant, Claim)> + 's {
+    let queue = state.catalogue.detail(sku).map(|detail| &detail.flow.unsourced);
+    let waits = queue.into_iter().flat_map(|queue| queue.after(None));
+    let waits = waits.map(move |(age, (channel, region), units)| {
+        looked::at(1);
+        let claim = Claim {
+            quantity: claimed(state, channel, units),
+            nodes: nodes_of(state, pool, &SaleContext::of(Some(channel), region)),
+        };
+        (Claimant::Reservation(age.slot), claim)
+    });
+    let of = |claimed: Claimed| {
+        let claimant = match claimed.whose {
+            ClaimOwner::Rest(channel) | ClaimOwner::Unsourced(channel) => Claimant::Allocation(channel),
+            ClaimOwner::Demand(id) => Claimant::Demand(id),
+        };
+        (claimant, claimed.claim)
+    };
+    rests(state, sku, pool, None)
+        .map(of)
+        .chain(waits)
+        .chain(demands(state, sku, pool).map(of))
+}
+
+/// The claims of those owners that count.
+pub(crate) fn counting(all: &[Claimed], keep: impl Fn(&ClaimOwner) -> bool) -> Vec<Claim> {
+    let kept = all.iter().filter(|claimed| keep(&claimed.whose));
+    kept.map(|claimed| claimed.claim.clone()).collect()
 }
 
 /// Every claim but the rest of the asking channel's own allocation: what `free` leaves as reachable as before.
 pub(crate) fn claims_of_others(all: &[Claimed], channel: Option<ChannelId>) -> Vec<Claim> {
-    counting(all, |whose| {
-        (!matches!(whose, ClaimOwner::Rest(k) if Some(*k) == channel)).then_some(None)
-    })
+    counting(
+        all,
+        |whose| !matches!(whose, ClaimOwner::Rest(k) if Some(*k) == channel),
+    )
 }
 
 /// Demand and the channel's own unsourced units: what `own` leaves as reachable as before.
 pub(crate) fn claims_before_own(all: &[Claimed], channel: Option<ChannelId>) -> Vec<Claim> {
     counting(all, |whose| match whose {
-        ClaimOwner::Demand(_) => Some(None),
-        ClaimOwner::Unsourced { channel: k, .. } if Some(*k) == channel => Some(None),
-        _ => None,
+        ClaimOwner::Demand(_) => true,
+        ClaimOwner::Unsourced(k) => Some(*k) == channel,
+        ClaimOwner::Rest(_) => false,
     })
 }

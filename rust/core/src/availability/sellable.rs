@@ -10,6 +10,7 @@ use crate::state::State;
 use crate::state::ids::{ChannelId, SkuId};
 use crate::state::policies::{QuotaKind, Scope};
 use crate::state::quantity::floor_to;
+use crate::state::unsourced::Waiting;
 use crate::units::quotas;
 use crate::wire::facts::{ItemStatus, OversellPolicy, Regional};
 
@@ -119,14 +120,14 @@ fn cells_alone(state: &State, sku: SkuId, asking: &SaleContext) -> i64 {
         && (asking.region.is_none() || record.regional == Regional::Prefer)
         && asking.away.is_none_or(|away| !away.any_at_hand(sku))
     {
-        return state.catalogue.skus[sku.at()].at_hand;
+        return state.at_hand(sku);
     }
     state
         .cells(sku)
         .iter()
         .filter(|c| asking.only.is_none_or(|l| l == c.location))
         .filter(|c| state.catalogue.sells_from(record, asking.region, c.location))
-        .map(|c| c.at_hand_with(asking.away.map_or(0, |away| away.at(sku, c.location))))
+        .map(|c| state.in_cell(sku, c, asking.away.map_or(0, |away| away.at(sku, c.location))))
         .sum()
 }
 
@@ -198,21 +199,16 @@ fn beyond(state: &State, sku: SkuId, asking: &SaleContext) -> OversellAllowance 
 }
 
 /// Unsourced units of a SKU of all the channels that this very rule governs.
-fn unsourced_under(state: &State, sku: SkuId, scope: Scope<SkuId, ChannelId>, away: Option<&Away>) -> i64 {
+pub(crate) fn unsourced_under(state: &State, sku: SkuId, scope: Scope<SkuId, ChannelId>, away: Option<&Away>) -> i64 {
     let Some(detail) = state.catalogue.detail(sku) else {
         return 0;
     };
-    detail
-        .flow
-        .unsourced
-        .iter()
-        .filter(|age| away.is_none_or(|away| !away.has(age.slot)))
-        .map(|age| state.reservations.get(age.slot))
-        .filter(|r| oversell_rule(state, sku, Some(r.channel)).is_some_and(|(s, _)| s == scope))
-        .flat_map(|r| r.portions.iter())
-        .filter(|p| p.sku == sku && p.node == crate::state::reservations::StockNode::Unsourced)
-        .map(|p| p.quantity)
-        .sum()
+    let is_under = |channel: ChannelId| oversell_rule(state, sku, Some(channel)).is_some_and(|(s, _)| s == scope);
+    let all = detail.flow.unsourced.channels().filter(|(channel, _)| is_under(*channel));
+    let excluded = away.into_iter().flat_map(|away| away.waiting_for(state, sku));
+    let excluded = excluded.filter(|((channel, _), _)| is_under(*channel));
+    let count = |units: i64, waiting: Waiting| units + waiting.quantity;
+    all.map(|(_, units)| units).fold(0, count) - excluded.map(|(_, units)| units).fold(0, count)
 }
 
 /// What is left of the cap of the channel that sells; may be below 0.

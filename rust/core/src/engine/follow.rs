@@ -47,7 +47,9 @@ impl Engine {
         };
         let unreadable = |reason: String| EngineError::Unreadable { sequence, reason };
         if let Some(rules) = batch.header.rules {
-            self.state.rules = serde_json::from_str::<Rules>(rules.get()).map_err(|e| unreadable(e.to_string()))?;
+            let rules = serde_json::from_str::<Rules>(rules.get()).map_err(|e| unreadable(e.to_string()))?;
+            self.state.unproven |= rules != self.state.rules;
+            self.state.rules = rules;
         }
         apply::open_batch(&mut self.state, batch.header.now_ms, batch.header.lead_ms);
         for group in batch.facts.chunks(prefetch::TEXTS_MAX) {

@@ -1,5 +1,7 @@
 //! A digest that has drifted is found, recorded in a batch, and recounted by every process that applies it.
 
+mod costs;
+
 use super::*;
 
 fn led() -> (Engine, Vec<u8>) {

@@ -11,7 +11,6 @@ use crate::state::reservations::ReservationState;
 /// level counts already takes no stock there, so the order is reconciled after each step.
 pub(crate) fn bind_open(state: &mut State) {
     while let Some(sku) = state.to_bind.pop() {
-        state.to_bind.retain(|&s| s != sku);
         loop {
             let mut pass = late_binding::Pass::begin(state, sku);
             while let Some(slot) = pass.step(state) {
@@ -24,6 +23,7 @@ pub(crate) fn bind_open(state: &mut State) {
             }
         }
         // Binding changes cells of this very SKU; what could not bind now cannot bind because of that.
-        state.to_bind.retain(|&s| s != sku);
+        state.to_bind.strike_out(sku);
+        late_binding::note_standing(state, sku);
     }
 }

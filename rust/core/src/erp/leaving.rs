@@ -49,7 +49,7 @@ pub(crate) enum Taking {
 }
 
 /// Whether reported to have left, how far from the named location, the cell's (priority, name), the index in the list.
-type Turn = (u8, u8, u16, usize);
+type Turn = (u8, u8, u64, usize);
 
 fn rank(state: &State, taking: Taking, portion: &Portion, location: Option<LocationId>, at: usize) -> Option<Turn> {
     if portion.is_shipped() || (taking != Taking::Shipment && portion.fulfilled) {
@@ -81,7 +81,7 @@ fn rank(state: &State, taking: Taking, portion: &Portion, location: Option<Locat
         Taking::Update => (
             u8::from(portion.fulfilled),
             if here { 0 } else { 3 - class },
-            u16::MAX - place,
+            u64::MAX - place,
             usize::MAX - at,
         ),
     })

@@ -71,7 +71,7 @@ pub(crate) fn level(state: &mut State, source: SourceId, fact: &StockLevel<'_>) 
         cell.stamp(stamp);
     });
     safety::renew(state, sku, location);
-    reconcile::level_changed(state, sku, location);
+    reconcile::level_changed(state, sku, location, stamp_before);
     coverage::renew_cell(state, sku, location);
     presumption::level_came(state, (sku, location), stamp, stamp_before, counted_before);
 }

@@ -3,6 +3,8 @@
 //! In: levels, acknowledgements, shipments and updates in any order. Out: which units are inside their cell's level, and
 //! from that the reservation's state. Always: recomputed from (level, ack, shipment), so the order of arrival does not matter.
 
+use smallvec::SmallVec;
+
 use crate::erp::{coverage, presumption};
 use crate::state::State;
 use crate::state::ids::{LocationId, SkuId, Slot, SourceId};
@@ -104,10 +106,14 @@ fn rename(state: &mut State, slot: Slot) {
 /// Lists a confirmed reservation with the cells whose levels may take its units in.
 pub(crate) fn list(state: &mut State, slot: Slot) {
     let open = |p: &Portion| match p.node {
-        StockNode::Hand(l) => (!is_settled(state.cell(p.sku, l), p)).then_some((p.sku, l)),
+        StockNode::Hand(l) => {
+            let cell = state.cell(p.sku, l);
+            let is_open = !is_settled(cell, p);
+            is_open.then_some(((p.sku, l), is_awake(cell.and_then(Cell::level), p)))
+        }
         _ => None,
     };
-    let cells: Vec<(SkuId, LocationId)> = state.reservations.get(slot).portions.iter().filter_map(open).collect();
+    let cells: SmallVec<[_; 2]> = state.reservations.get(slot).portions.iter().filter_map(open).collect();
     indexes::list_at_cells(state, slot, &cells);
 }
 
@@ -117,24 +123,52 @@ pub(crate) fn order_changed(state: &mut State, slot: Slot) {
     renew(state, slot);
 }
 
-/// A level of a cell changed: every open order there is looked at again.
-pub(crate) fn level_changed(state: &mut State, sku: SkuId, location: LocationId) {
-    let Some(mut slots) = state.reservations.at_cell.remove(&(sku, location)) else {
+/// Whether a newer level of the same source and kind may count a portion otherwise than the level of now does.
+fn is_awake(level: Option<LevelStamp>, portion: &Portion) -> bool {
+    let (Some(level), Some(evidence)) = (level, portion.evidence.as_deref()) else {
+        return portion.evidence.is_some();
+    };
+    let may_cover = |(source, as_of)| match (level.as_of, as_of) {
+        (AsOf::Time(_), AsOf::Time(_)) => true,
+        (_, AsOf::Sequence(_)) => level.source == source,
+        (AsOf::Sequence(_), AsOf::Time(_)) => false,
+    };
+    let may_count = || level.counts_orders() && evidence.ack_of(level.source).is_some();
+    match evidence.shipped {
+        Some(shipped) => may_cover(shipped) || !portion.in_erp_level && may_count(),
+        None => !portion.in_erp_level && may_count(),
+    }
+}
+
+/// Whether what the level before counts, as acknowledged, a level counts too.
+fn goes_on(before: Option<LevelStamp>, level: Option<LevelStamp>) -> bool {
+    before.zip(level).is_some_and(|(before, level)| {
+        before.source == level.source
+            && before.counts_orders() == level.counts_orders()
+            && before.as_of.is_by(level.as_of) == Some(true)
+    })
+}
+
+/// A level of a cell changed: the orders there that it may count otherwise than the one before are looked at again.
+pub(crate) fn level_changed(state: &mut State, sku: SkuId, location: LocationId, before: Option<LevelStamp>) {
+    let Some(mut list) = state.reservations.at_cell.remove(&(sku, location)) else {
         return;
     };
+    let level = state.cell(sku, location).and_then(Cell::level);
+    let slots = list.take_awake(!goes_on(before, level));
     for &slot in &slots {
         renew_as(state, slot, false);
     }
     let cell = state.cell(sku, location);
-    slots.retain(|&mut slot| {
-        let open = |p: &Portion| p.sku == sku && p.node == StockNode::Hand(location) && !is_settled(cell, p);
-        state
-            .reservations
-            .get_taken(slot)
-            .is_some_and(|r| r.portions.iter().any(open))
-    });
-    if !slots.is_empty() {
-        state.reservations.at_cell.insert((sku, location), slots);
+    for slot in slots {
+        let portions = state.reservations.get_taken(slot).map_or(&[][..], |r| &r.portions);
+        let here = |p: &&Portion| p.sku == sku && p.node == StockNode::Hand(location);
+        let stays = portions.iter().filter(here).any(|p| !is_settled(cell, p));
+        let awake = portions.iter().filter(here).any(|p| is_awake(level, p));
+        list.looked_at(slot, stays, awake);
+    }
+    if !list.is_empty() {
+        state.reservations.at_cell.insert((sku, location), list);
     }
 }
 

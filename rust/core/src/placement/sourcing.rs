@@ -30,7 +30,7 @@ pub(crate) struct PlacementRequest {
 pub(crate) type Placed = SmallVec<[(StockNode, i64); 2]>;
 
 /// How early a location is tried: those in the region first, then by splits, then by (priority, name).
-type Turn = (bool, (u8, i64), u16);
+type Turn = (bool, (u8, i64), u64);
 
 /// The turn of a location with this much stock (docs/rules.md, "Placement").
 fn turn(state: &State, request: &PlacementRequest, location: LocationId, stock: i64) -> Turn {
@@ -158,7 +158,7 @@ fn first_of_all(state: &State, request: &PlacementRequest) -> Option<LocationId>
     let by_rank = request.region.is_none() && record.sourcing != Sourcing::FewestSplits;
     let mut first: Option<(Turn, LocationId, i64)> = None;
     for cell in state.cells(request.sku) {
-        let (location, hand) = (cell.location, cell.at_hand());
+        let (location, hand) = (cell.location, state.in_cell(request.sku, cell, 0));
         let named = request.only.is_none_or(|l| l == location);
         if hand == 0 || !named || !state.catalogue.sells_from(record, request.region, location) {
             continue;
@@ -191,7 +191,7 @@ fn plain_round(state: &State, request: &PlacementRequest) -> Placed {
     if let [cell] = cells {
         let may = request.only.is_none_or(|l| l == cell.location);
         let most = if may && state.catalogue.sells_from(record, request.region, cell.location) {
-            cell.at_hand()
+            state.in_cell(request.sku, cell, 0)
         } else {
             0
         };
@@ -207,7 +207,7 @@ fn plain_round(state: &State, request: &PlacementRequest) -> Placed {
     }
     let mut candidates: SmallVec<[(Turn, LocationId, i64); 8]> = SmallVec::new();
     for cell in cells {
-        let hand = cell.at_hand();
+        let hand = state.in_cell(request.sku, cell, 0);
         let named = request.only.is_none_or(|l| l == cell.location);
         if hand > 0 && named && state.catalogue.sells_from(record, request.region, cell.location) {
             candidates.push((turn(state, request, cell.location, hand), cell.location, hand));

@@ -15,7 +15,7 @@ use crate::reads::refusals::{check_channel, check_region, invalid, may_see, not_
 use crate::reads::render::{self, Answer, field, list, text_field};
 use crate::state::State;
 use crate::state::ids::{LocationId, SkuId};
-use crate::state::reservations::Reservation;
+use crate::state::reservations::{AtCell, Reservation};
 use crate::wire::commands;
 use crate::wire::errors::RequestError;
 use crate::wire::facts::time::write_day;
@@ -278,12 +278,11 @@ fn deficits(state: &State, sku: SkuId, channels: Option<&[String]>, out: &mut Ve
                     .at_cell
                     .get(&(part, cell.location))
                     .into_iter()
-                    .flatten()
-                    .copied(),
+                    .flat_map(AtCell::iter),
             );
         }
         if let Some(detail) = state.catalogue.detail(part) {
-            slots.extend(detail.flow.unsourced.iter().map(|age| age.slot));
+            slots.extend(detail.flow.unsourced.ages().map(|age| age.slot));
         }
     });
     let sees = |r: &&Reservation| may_see(channels, state.catalogue.channel_name(r.channel));

@@ -8,9 +8,12 @@ use crate::state::State;
 use crate::state::ids::{DemandId, SkuId, Slot};
 use crate::state::policies::AgeKey;
 use crate::state::reservations::{ReservationState, StockNode};
+use crate::state::unsourced::Waiting;
 
 pub(super) fn renew(state: &mut State) -> Result<(), SnapshotError> {
     aliases(state);
+    // Which of them can bind is not stored: all are looked at once.
+    state.unproven = true;
     state.catalogue.renew_inner();
     counts_of_rules(state);
     state.catalogue.channels_declared = state.catalogue.channels.iter().filter(|c| c.declared).count();
@@ -78,7 +81,17 @@ fn nodes(state: &mut State) -> Result<(), SnapshotError> {
                     add(units_on_supply, portion.quantity)?;
                 }
                 StockNode::Unsourced => {
-                    catalogue.detail_mut(portion.sku).flow.unsourced.insert(age);
+                    let buyers = (reservation.channel, reservation.region);
+                    let unsourced = &mut catalogue.detail_mut(portion.sku).flow.unsourced;
+                    let mut units = Waiting {
+                        quantity: portion.quantity,
+                        own: portion.own,
+                    };
+                    if let Some((_, more)) = unsourced.of(age) {
+                        units.add(more);
+                        unsourced.note_unordered(age);
+                    }
+                    unsourced.set(age, buyers, Some(units));
                     unsourced_skus.insert(portion.sku);
                     add(units_unsourced, portion.quantity)?;
                 }

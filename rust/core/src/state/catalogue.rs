@@ -19,7 +19,9 @@ pub(crate) struct Sku {
     pub(crate) cells: Block,
     /// Where its rarer facts are, plus one; 0: nowhere, it is a plain SKU.
     detail: u32,
-    /// Stock at hand over all enabled locations, maintained with each change.
+    /// The renewal of all SKUs that it has gone through: the newest one, or what is kept of it is old (`state::ready`).
+    pub(in crate::state) renewal: u32,
+    /// Stock at hand over all enabled locations, maintained with each change; old while its `renewal` is.
     pub(crate) at_hand: i64,
 }
 
@@ -57,8 +59,8 @@ pub(crate) struct Location {
     pub(crate) regions: Vec<RegionId>,
     pub(crate) priority: i32,
     pub(crate) enabled: bool,
-    /// Place in the order (priority, name) of all locations.
-    pub(crate) rank: u16,
+    /// Grows in the order (priority, name) of all locations.
+    pub(crate) rank: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,6 +96,10 @@ impl Default for Channel {
 pub(crate) struct Catalogue {
     pub(crate) sku_names: Symbols,
     pub(crate) skus: Vec<Sku>,
+    /// How many changes so far reach the stock at hand of every SKU at once.
+    pub(in crate::state) renewal: u32,
+    /// SKUs that were renewed in their turn since the last one.
+    pub(in crate::state) renewed_upto: usize,
     pub(crate) details: Vec<Detail>,
     pub(crate) aliases: hashbrown::HashMap<Box<str>, SkuId>,
     /// SKUs whose name became the alias of another: what the name means from then on.
@@ -102,6 +108,8 @@ pub(crate) struct Catalogue {
     pub(crate) likeness: Likeness,
     pub(crate) location_names: Symbols,
     pub(crate) locations: ReadOnly<Vec<Location>>,
+    /// In the order of their ranks.
+    pub(in crate::state) by_rank: Vec<LocationId>,
     pub(crate) channel_names: Symbols,
     pub(crate) channels: ReadOnly<Vec<Channel>>,
     /// How many of them are declared, kept ready.
@@ -313,17 +321,5 @@ impl Catalogue {
                 .as_ref()
                 .is_none_or(|list| list.binary_search(&location).is_ok())
             && (channel.regional == Regional::Prefer || region.is_none_or(|r| place.regions.contains(&r)))
-    }
-
-    /// Renews the order of locations: lower priority number first, then the name.
-    pub(crate) fn rank_locations(&mut self) {
-        let mut order: Vec<usize> = (0..self.locations.len()).collect();
-        order.sort_by(|&a, &b| {
-            let key = |n: usize| (self.locations[n].priority, self.location_names.name(n as u32));
-            key(a).cmp(&key(b))
-        });
-        for (rank, n) in order.into_iter().enumerate() {
-            self.locations.as_mut()[n].rank = rank as u16;
-        }
     }
 }

@@ -161,13 +161,6 @@ fn most_specific<A: Copy + Ord, B: Copy + Ord, R>(
 }
 
 impl Policies {
-    /// Renews how many rules of each kind name a SKU.
-    pub(crate) fn count_rules(&mut self) {
-        self.sku_restrictions = self.restrictions.keys().filter(|(sku, _)| sku.is_some()).count();
-        self.sku_oversell = self.oversell.keys().filter(|(sku, _)| sku.is_some()).count();
-        self.sku_safety = self.safety.keys().filter(|(sku, _)| sku.is_some()).count();
-    }
-
     /// The safety stock of a cell by the rule in force.
     pub(crate) fn safety_of(&self, sku: SkuId, cell: &Cell) -> i64 {
         self.safety(sku, cell.location).map_or(0, |(_, rule)| rule.units(cell))

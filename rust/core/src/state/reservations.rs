@@ -9,14 +9,17 @@ use hashbrown::{DefaultHashBuilder, HashMap};
 use smallvec::SmallVec;
 
 use crate::state::ids::{ChannelId, LocationId, RegionId, SkuId, Slot, tag};
+use crate::state::looked;
 use crate::state::read_only::ReadOnly;
 
+mod at_cell;
 mod evidence;
 mod lines;
 mod owner;
 mod prefetch;
 mod room;
 
+pub(crate) use at_cell::AtCell;
 pub(crate) use evidence::{Evidence, Left, Places, Reports, Statement};
 pub(crate) use lines::{Dropped, Line, Portion, Recipe, StockNode};
 pub(crate) use owner::Owner;
@@ -25,6 +28,8 @@ use room::{Room, Tagged};
 
 /// Reservations of one owner or order, in order of first PUT: mostly one or two.
 pub(crate) type ByAge = SmallVec<[Slot; 2]>;
+/// Orders by the cell where they have units.
+pub(crate) type AtCells = HashMap<(SkuId, LocationId), AtCell>;
 /// A reservation's lines and portions: mostly one or two, and then in one piece with it.
 pub(crate) type Lines = SmallVec<[Line; 2]>;
 pub(crate) type Portions = SmallVec<[Portion; 2]>;
@@ -142,7 +147,7 @@ pub(crate) struct Reservations {
     /// Held ones by (due on the lead clock, serial).
     pub(crate) due: BTreeSet<(i64, u64, Slot)>,
     /// Confirmed ones with units at a cell that a level may still take in or leave out.
-    pub(crate) at_cell: HashMap<(SkuId, LocationId), ByAge>,
+    pub(crate) at_cell: AtCells,
     /// Acknowledgements and updates that came before their order, as LOG has them; bounded.
     pub(crate) pending_order_facts: ReadOnly<HashMap<Box<str>, PendingOrderFacts>>,
     pub(crate) pending_orders: VecDeque<Box<str>>,
@@ -162,12 +167,20 @@ impl Reservations {
 
     #[inline]
     pub(crate) fn get(&self, slot: Slot) -> &Reservation {
+        looked::at(1);
         self.room.get(slot).expect("a slot that is referred to is taken")
     }
 
     #[inline]
     pub(in crate::state) fn get_mut(&mut self, slot: Slot) -> &mut Reservation {
         self.room.get_mut(slot).expect("a slot that is referred to is taken")
+    }
+
+    /// A reservation beside the lists of orders by cell.
+    #[inline]
+    pub(in crate::state) fn with_cells(&mut self, slot: Slot) -> (&mut Reservation, &mut AtCells) {
+        let reservation = self.room.get_mut(slot).expect("a slot that is referred to is taken");
+        (reservation, &mut self.at_cell)
     }
 
     pub(crate) fn get_taken(&self, slot: Slot) -> Option<&Reservation> {

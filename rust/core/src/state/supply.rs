@@ -9,6 +9,7 @@ use hashbrown::HashMap;
 use crate::state::ids::{ChannelId, DemandId, LocationId, SkuId, SourceId, SupplyId};
 use crate::state::order_documents::name_of_reservation;
 use crate::state::policies::AgeKey;
+use crate::state::unsourced::Unsourced;
 use crate::wire::facts::{AsOf, Day, DemandClass, SupplyStatus};
 
 /// What names a document's line: its source, then ref and line.
@@ -161,7 +162,9 @@ impl Demand {
 pub(crate) struct SkuSupply {
     pub(crate) supplies: Vec<SupplyId>,
     pub(crate) demands: Vec<DemandId>,
-    pub(crate) unsourced: BTreeSet<AgeKey>,
+    pub(crate) unsourced: Unsourced,
+    /// The day on which its supply next counts otherwise.
+    pub(in crate::state) wakes: Option<Day>,
 }
 
 /// Documents of one kind by identity. Closed ones are forgotten, oldest first, beyond `closed_max`.

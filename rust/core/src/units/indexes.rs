@@ -6,29 +6,49 @@
 use crate::state::State;
 use crate::state::ids::{LocationId, SkuId, Slot};
 use crate::state::policies::AgeKey;
-use crate::state::reservations::{Owner, StockNode};
+use crate::state::reservations::{Owner, Portion, ReservationState, StockNode};
+use crate::state::unsourced::Waiting;
 
 /// Notes in the indexes by age that a reservation has, or no longer has, units on a supply or unsourced ones.
 pub(crate) fn renew(state: &mut State, slot: Slot, sku: SkuId, node: StockNode) {
     let reservation = state.reservations.get(slot);
     let age: AgeKey = reservation.age(slot);
-    let present = reservation.portions.iter().any(|p| p.sku == sku && p.node == node);
+    let mut here = reservation.portions.iter().filter(|p| p.sku == sku && p.node == node);
     match node {
-        StockNode::Hand(_) => {}
-        StockNode::Supply(id) => state.documents.supplies.list_holder(id, age, present),
+        // Units may have left the cell: its next level sees whether the order is still there.
+        StockNode::Hand(location) => {
+            if reservation.state != ReservationState::Held
+                && let Some(list) = state.reservations.at_cell.get_mut(&(sku, location))
+            {
+                list.wake(slot);
+            }
+        }
+        StockNode::Supply(id) => {
+            let present = here.next().is_some();
+            state.documents.supplies.list_holder(id, age, present);
+        }
         StockNode::Unsourced => {
+            let buyers = (reservation.channel, reservation.region);
+            let waiting = here.map(waiting).reduce(|mut sum, units| {
+                sum.add(units);
+                sum
+            });
             let unsourced = &mut state.catalogue.detail_mut(sku).flow.unsourced;
-            if present {
-                unsourced.insert(age)
-            } else {
-                unsourced.remove(&age)
-            };
+            unsourced.set(age, buyers, waiting);
             if unsourced.is_empty() {
-                state.unsourced_skus.remove(&sku);
-            } else if state.unsourced_skus.insert(sku) || !state.to_bind.contains(&sku) {
+                state.end_waiting(sku);
+            } else if state.unsourced_skus.insert(sku) || !state.to_bind.contains(sku) {
                 state.to_bind.push(sku);
             }
         }
+    }
+}
+
+/// What a portion adds to those that wait.
+pub(crate) fn waiting(portion: &Portion) -> Waiting {
+    Waiting {
+        quantity: portion.quantity,
+        own: portion.own,
     }
 }
 
@@ -65,13 +85,11 @@ pub(crate) fn end_hold(state: &mut State, slot: Slot) {
     state.reservations.leave_owner(slot, owner);
 }
 
-/// Lists an order with cells whose levels may take its units in.
-pub(crate) fn list_at_cells(state: &mut State, slot: Slot, cells: &[(SkuId, LocationId)]) {
-    for cell in cells {
+/// Lists an order with cells whose levels may take its units in, and whether the next ones can.
+pub(crate) fn list_at_cells(state: &mut State, slot: Slot, cells: &[((SkuId, LocationId), bool)]) {
+    for (cell, is_awake) in cells {
         let list = state.reservations.at_cell.entry(*cell).or_default();
-        if !list.contains(&slot) {
-            list.push(slot);
-        }
+        list.enter(slot, *is_awake);
     }
 }
 
@@ -82,7 +100,7 @@ pub(crate) fn leave(state: &mut State, slot: Slot) {
         if let StockNode::Hand(location) = portion.node
             && let Some(list) = state.reservations.at_cell.get_mut(&(portion.sku, location))
         {
-            list.retain(|s| *s != slot);
+            list.leave(slot);
         }
     }
     state.reservations.leave_order(slot);

@@ -165,7 +165,15 @@ pub(crate) fn put(state: &mut State, slot: Slot, Loose(portion): Loose) {
     // Stock at hand first, then supply, unsourced last; within these in the order they were placed.
     let key = (portion.line, class(portion.node));
     let at = portions.partition_point(|p| (p.line, class(p.node)) <= key);
+    let (sku, node) = (portion.sku, portion.node);
     portions.insert(at, portion);
+    if node == StockNode::Unsourced {
+        let several = portions.iter().filter(|p| p.sku == sku && p.node == node).nth(1).is_some();
+        if several {
+            let age = state.reservations.get(slot).age(slot);
+            state.catalogue.detail_mut(sku).flow.unsourced.note_unordered(age);
+        }
+    }
 }
 
 /// Takes every unit out of a hold that is replaced. Its own unsourced units then do not claim what the new ones may take.

@@ -44,7 +44,7 @@ fn sku_fields(state: &State, sku: SkuId, out: &mut Vec<u8>) {
     optional_int(
         out,
         "at_hand",
-        (!is_kit).then_some(state.catalogue.skus[sku.at()].at_hand),
+        (!is_kit).then_some(state.at_hand(sku)),
     );
 }
 

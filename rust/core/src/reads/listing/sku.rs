@@ -94,8 +94,8 @@ fn level(state: &State, sku: SkuId, cell: &Cell, out: &mut Vec<u8>) {
     int_field(out, "demand", cell.demand);
     int_field(out, "committed", cell.committed);
     int_field(out, "held", cell.held);
-    int_field(out, "safety", cell.safety);
-    int_field(out, "at_hand", cell.at_hand());
+    int_field(out, "safety", state.safety_in(sku, cell));
+    int_field(out, "at_hand", state.in_cell(sku, cell, 0));
     field(out, "sequence");
     write_uint(out, cell.stock_sequence);
     field(out, "owed_sequence");

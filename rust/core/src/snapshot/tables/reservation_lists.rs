@@ -28,7 +28,7 @@ pub(super) mod at_cell {
         for key in keys(state) {
             let list = &state.reservations.at_cell[&key];
             out.uint(key.0.0).uint(key.1.0).size(list.len());
-            for slot in list {
+            for slot in list.iter() {
                 out.uint(slot.0).end_entry();
             }
         }
@@ -39,8 +39,8 @@ pub(super) mod at_cell {
         for _ in 0..count {
             let key = get_key(state, input, &mut last)?;
             let slots = state.reservations.slots_total();
-            let of_cell = input.list_into(|i| Ok(Slot(i.place(slots)? as u32)))?;
-            state.reservations.at_cell.insert(key, of_cell);
+            let of_cell: Vec<Slot> = input.list_into(|i| Ok(Slot(i.place(slots)? as u32)))?;
+            state.reservations.at_cell.insert(key, of_cell.into_iter().collect());
         }
         Ok(())
     }

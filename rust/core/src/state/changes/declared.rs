@@ -16,6 +16,13 @@ fn swap(digest: &mut Digest, entity: Entity, old: &[u8], new: &[u8]) {
     }
 }
 
+/// Counts a rule that names a SKU, from whether there was one to whether there is.
+fn count(rules: &mut usize, sku: Option<SkuId>, was: bool, is: bool) {
+    if sku.is_some() {
+        *rules = *rules + usize::from(is) - usize::from(was);
+    }
+}
+
 /// What was declared.
 impl State {
     pub(crate) fn set_item(&mut self, sku: SkuId, item: Item) -> Option<Item> {
@@ -39,7 +46,14 @@ impl State {
 
     pub(crate) fn set_location(&mut self, id: LocationId, location: Location) -> Location {
         let new = encodings::location_bytes(id, &location);
+        let moves = self.catalogue.locations[id.at()].priority != location.priority;
+        if moves {
+            self.catalogue.lift_location(id);
+        }
         let old = std::mem::replace(&mut self.catalogue.locations.as_mut()[id.at()], location);
+        if moves {
+            self.catalogue.place_location(id);
+        }
         swap(
             &mut self.digest,
             Entity::Location,
@@ -49,7 +63,7 @@ impl State {
         old
     }
 
-    pub(crate) fn set_channel(&mut self, id: ChannelId, channel: Channel) {
+    pub(crate) fn set_channel(&mut self, id: ChannelId, channel: Channel) -> Channel {
         let new = encodings::channel_bytes(id, &channel);
         let old = std::mem::replace(&mut self.catalogue.channels.as_mut()[id.at()], channel);
         self.catalogue.channels_declared += usize::from(!old.declared);
@@ -59,6 +73,7 @@ impl State {
             &encodings::channel_bytes(id, &old),
             &new,
         );
+        old
     }
 
     /// None ends the rule.
@@ -69,6 +84,7 @@ impl State {
             Some(rule) => rules.insert(scope, rule),
             None => rules.remove(&scope),
         };
+        count(&mut self.policies.sku_safety, scope.0, old.is_some(), rule.is_some());
         let (old, new) = (old.as_ref().map(bytes), rule.as_ref().map(bytes));
         swap(
             &mut self.digest,
@@ -76,7 +92,6 @@ impl State {
             &old.unwrap_or_default(),
             &new.unwrap_or_default(),
         );
-        self.policies.count_rules();
     }
 
     /// None ends the rule.
@@ -87,6 +102,7 @@ impl State {
             Some(rule) => rules.insert(scope, rule),
             None => rules.remove(&scope),
         };
+        count(&mut self.policies.sku_oversell, scope.0, old.is_some(), rule.is_some());
         let (old, new) = (old.as_ref().map(bytes), rule.as_ref().map(bytes));
         swap(
             &mut self.digest,
@@ -94,20 +110,19 @@ impl State {
             &old.unwrap_or_default(),
             &new.unwrap_or_default(),
         );
-        self.policies.count_rules();
     }
 
     pub(crate) fn set_restriction(&mut self, scope: Scope<SkuId, ChannelId>, rule: Restriction) {
         let bytes = |r: &Restriction| encodings::restriction_bytes(scope, r);
         let new = bytes(&rule);
         let old = self.policies.restrictions.as_mut().insert(scope, rule);
+        count(&mut self.policies.sku_restrictions, scope.0, old.is_some(), true);
         swap(
             &mut self.digest,
             Entity::Restriction,
             &old.as_ref().map(bytes).unwrap_or_default(),
             &new,
         );
-        self.policies.count_rules();
     }
 
     pub(crate) fn set_freshness(&mut self, source: SourceId, rule: Freshness) {

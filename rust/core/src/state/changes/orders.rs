@@ -3,7 +3,18 @@
 use crate::state::State;
 use crate::state::digest::Entity;
 use crate::state::ids::Slot;
-use crate::state::reservations::{Reservation, ReservationState};
+use crate::state::reservations::{AtCells, Reservation, ReservationState, StockNode};
+
+/// The next levels of the cells where an order has units look at it.
+fn wake(at_cell: &mut AtCells, slot: Slot, order: &Reservation) {
+    for portion in &order.portions {
+        if let StockNode::Hand(location) = portion.node
+            && let Some(list) = at_cell.get_mut(&(portion.sku, location))
+        {
+            list.wake(slot);
+        }
+    }
+}
 
 /// Reservations.
 impl State {
@@ -12,7 +23,7 @@ impl State {
     #[inline]
     pub(crate) fn edit(&mut self, slot: Slot) -> &mut Reservation {
         let counts = self.rules.is_second_edition();
-        let reservation = self.reservations.get_mut(slot);
+        let (reservation, at_cell) = self.reservations.with_cells(slot);
         if !reservation.dirty {
             self.digest.touch_reservation(slot, reservation, &mut self.scratch);
         }
@@ -20,6 +31,9 @@ impl State {
         if reservation.changed_in != self.statement {
             reservation.changed_in = self.statement;
             reservation.version += u32::from(counts);
+            if reservation.state != ReservationState::Held {
+                wake(at_cell, slot, reservation);
+            }
         }
         reservation
     }

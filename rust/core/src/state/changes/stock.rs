@@ -4,14 +4,18 @@ use crate::state::digest::Entity;
 use crate::state::ids::{LocationId, SkuId, SourceId};
 use crate::state::rises::CellRises;
 use crate::state::stock::{Cell, Movement};
-use crate::state::{State, encodings};
+use crate::state::{State, encodings, looked};
 use crate::wire::facts::{AsOf, Unsellable};
 
 /// Cells, and what stands behind their sums.
 impl State {
     /// Changes one cell, made where it is missing; keeps the SKU's stock at hand, the digest and the open sequence in step.
     pub(crate) fn change_cell(&mut self, sku: SkuId, location: LocationId, change: impl FnOnce(&mut Cell)) {
+        if !self.is_renewed(sku) {
+            self.renew(sku);
+        }
         let block = self.catalogue.skus[sku.at()].cells;
+        looked::at(usize::from(block.len));
         let found = self.stock.cells(block).iter().position(|c| c.location == location);
         let (at, is_new) = match found {
             Some(at) => (at, false),
@@ -34,6 +38,22 @@ impl State {
             self.catalogue.skus[sku.at()].at_hand += cell.at_hand() - hand;
         }
         self.note_change(sku);
+    }
+
+    /// The safety stock of a cell changed. It says nothing of what is there or owed, so no sequence moves.
+    pub(crate) fn set_safety_stock(&mut self, sku: SkuId, location: LocationId, units: i64) {
+        self.renew(sku);
+        let block = self.catalogue.skus[sku.at()].cells;
+        let enabled = self.catalogue.locations[location.at()].enabled;
+        let cells = self.stock.cells_mut(block);
+        if let Some(cell) = cells.iter_mut().find(|c| c.location == location) {
+            let before = cell.at_hand();
+            cell.safety = units;
+            if enabled {
+                self.catalogue.skus[sku.at()].at_hand += cell.at_hand() - before;
+            }
+            self.note_change(sku);
+        }
     }
 
     fn add_cell(&mut self, sku: SkuId, location: LocationId) -> usize {

@@ -285,7 +285,7 @@ fn assert_books(state: &mut State) {
             .filter(|(_, r)| r.portions.iter().any(|p| p.node == node));
         holders.map(|(slot, _)| slot).collect()
     };
-    let listed: BTreeSet<Slot> = detail.flow.unsourced.iter().map(|age| age.slot).collect();
+    let listed: BTreeSet<Slot> = detail.flow.unsourced.ages().map(|age| age.slot).collect();
     assert_eq!(listed, with_units_on(StockNode::Unsourced));
     for id in [SupplyId(0), SupplyId(1)] {
         let holders = state.documents.supplies.get(id.0).holders.iter();

@@ -118,14 +118,7 @@ pub(crate) fn channel(state: &mut State, fact: &facts::Channel<'_>) {
         priority: fact.priority,
         buffer: fact.buffer,
     };
-    let sells = |c: &Channel| {
-        (
-            c.locations.clone(),
-            c.draws_shared,
-            c.supply_horizon_days,
-            c.regional,
-        )
-    };
+    let sells = |c: &Channel| (c.locations.clone(), c.draws_shared, c.supply_horizon_days, c.regional);
     let now = sells(&new);
     let reaches = sells(&state.set_channel(id, new)) != now;
     state.note_wide(|state, sku| reaches && state.has_claims_of(sku, id));

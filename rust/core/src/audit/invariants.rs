@@ -155,7 +155,10 @@ fn unsourced(state: &State, wrong: &mut Vec<String>) {
         for age in ages {
             match expected.get(&(sku, age)) {
                 Some(units) => sum.add(*units),
-                None => wrong.push(format!("{}: waits and is listed no more", state.catalogue.sku_name(sku))),
+                None => wrong.push(format!(
+                    "{}: waits and is listed no more",
+                    state.catalogue.sku_name(sku)
+                )),
             }
         }
         let channels = queue.into_iter().flat_map(Unsourced::channels);

@@ -209,7 +209,11 @@ impl<'s> Deficits<'s> {
     fn unsourced(&mut self, r: &Reservation, sku: SkuId) -> i64 {
         let mut waits = Waiting::default();
         let mut own = 0;
-        for p in r.portions.iter().filter(|p| p.sku == sku && p.node == StockNode::Unsourced) {
+        for p in r
+            .portions
+            .iter()
+            .filter(|p| p.sku == sku && p.node == StockNode::Unsourced)
+        {
             waits.quantity += p.quantity;
             own += if is_open(p) { p.quantity } else { 0 };
         }

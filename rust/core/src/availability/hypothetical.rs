@@ -66,7 +66,11 @@ impl Away {
     }
 
     /// Units beyond any node.
-    pub(crate) fn waiting_for<'s>(&'s self, state: &'s State, sku: SkuId) -> impl Iterator<Item = (Buyers, Waiting)> + 's {
+    pub(crate) fn waiting_for<'s>(
+        &'s self,
+        state: &'s State,
+        sku: SkuId,
+    ) -> impl Iterator<Item = (Buyers, Waiting)> + 's {
         let queue = state.catalogue.detail(sku).map(|d| &d.flow.unsourced);
         self.slots
             .iter()

@@ -291,7 +291,11 @@ pub(crate) fn waiting(state: &State, queue: &Unsourced) -> BTreeMap<Buyers, Wait
         if state.catalogue.channels[channel.at()].regional == Regional::Prefer {
             sums.insert((channel, None), units);
         } else {
-            sums.extend(queue.regions_of(channel).map(|(region, units)| ((channel, region), units)));
+            sums.extend(
+                queue
+                    .regions_of(channel)
+                    .map(|(region, units)| ((channel, region), units)),
+            );
         }
     }
     sums

@@ -204,7 +204,11 @@ pub(crate) fn unsourced_under(state: &State, sku: SkuId, scope: Scope<SkuId, Cha
         return 0;
     };
     let is_under = |channel: ChannelId| oversell_rule(state, sku, Some(channel)).is_some_and(|(s, _)| s == scope);
-    let all = detail.flow.unsourced.channels().filter(|(channel, _)| is_under(*channel));
+    let all = detail
+        .flow
+        .unsourced
+        .channels()
+        .filter(|(channel, _)| is_under(*channel));
     let excluded = away.into_iter().flat_map(|away| away.waiting_for(state, sku));
     let excluded = excluded.filter(|((channel, _), _)| is_under(*channel));
     let count = |units: i64, waiting: Waiting| units + waiting.quantity;

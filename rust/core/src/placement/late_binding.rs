@@ -194,10 +194,7 @@ fn claims_before(
         quantity,
         nodes: pool::nodes_of(state, pool, &SaleContext::of(Some(channel), region)),
     };
-    let mut others = pool::counting(
-        fixed,
-        |whose| !matches!(whose, ClaimOwner::Rest(k) if *k == channel),
-    );
+    let mut others = pool::counting(fixed, |whose| !matches!(whose, ClaimOwner::Rest(k) if *k == channel));
     let mut before = pool::counting(fixed, |whose| matches!(whose, ClaimOwner::Demand(_)));
     for (buyers, units) in older {
         let claim = of(buyers, pool::claimed(state, buyers.0, *units));
@@ -215,13 +212,7 @@ fn claims_before(
 }
 
 /// Whether any unit of the portion was bound. `older`: what older reservations wait for.
-fn bind_portion(
-    state: &mut State,
-    sku: SkuId,
-    age: AgeKey,
-    line: u16,
-    older: &BTreeMap<Buyers, Waiting>,
-) -> bool {
+fn bind_portion(state: &mut State, sku: SkuId, age: AgeKey, line: u16, older: &BTreeMap<Buyers, Waiting>) -> bool {
     let Some(portion) = unsourced_portions(state, age.slot, sku).find(|p| p.line == line) else {
         return false;
     };
@@ -241,7 +232,9 @@ fn bind_portion(
     let fixed: Vec<Claimed> = pool::rests(state, sku, &pool, None)
         .chain(pool::demands(state, sku, &pool))
         .collect();
-    let waiting = queue(state, sku).map(|queue| pool::waiting(state, queue)).unwrap_or_default();
+    let waiting = queue(state, sku)
+        .map(|queue| pool::waiting(state, queue))
+        .unwrap_or_default();
     let (others, before) = claims_before(state, &pool, &fixed, channel, &waiting, &older);
     let nodes = pool::nodes_of(state, &pool, &SaleContext::of(Some(channel), region).at(only));
     let request = PlacementRequest {

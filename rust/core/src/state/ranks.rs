@@ -1,7 +1,7 @@
 //! The order of locations: lower priority number first, then the name. Each location has a rank that grows in this order.
 //!
 //! In: locations as they are named and change their priority. Out: ranks, which say only who comes first. Always: naming one
-//! more costs no look at the others but a few; ranks are spread out anew where two neighbours leave no room between them.
+//! more costs no look at the others but a few; ranks are spread out again where two neighbours leave no room between them.
 
 use crate::state::catalogue::Catalogue;
 use crate::state::ids::LocationId;

@@ -2,7 +2,7 @@
 //!
 //! In: rules and locations that change what is at hand of every SKU at once. Out: the same figures as if each cell had been
 //! renewed on the spot. Always: such a change costs the same however many SKUs there are: it makes what is kept of all of
-//! them old. A SKU is renewed when it changes next, or in its turn, a few with each batch; until then it is computed anew.
+//! them old. A SKU is renewed when it changes next, or in its turn, a few with each batch; until then it is computed again.
 
 use crate::state::State;
 use crate::state::ids::SkuId;
@@ -25,18 +25,18 @@ impl State {
         if self.is_renewed(sku) {
             self.catalogue.skus[sku.at()].at_hand
         } else {
-            self.at_hand_anew(sku)
+            self.at_hand_by_rules(sku)
         }
     }
 
     #[cold]
-    fn at_hand_anew(&self, sku: SkuId) -> i64 {
+    fn at_hand_by_rules(&self, sku: SkuId) -> i64 {
         let enabled = |c: &&Cell| self.catalogue.locations[c.location.at()].enabled;
         let cells = self.cells(sku).iter().filter(enabled);
-        cells.map(|cell| self.cell_anew(sku, cell).at_hand()).sum()
+        cells.map(|cell| self.cell_by_rules(sku, cell).at_hand()).sum()
     }
 
-    fn cell_anew(&self, sku: SkuId, cell: &Cell) -> Cell {
+    fn cell_by_rules(&self, sku: SkuId, cell: &Cell) -> Cell {
         let mut now = *cell;
         now.safety = self.policies.safety_of(sku, cell);
         now
@@ -48,13 +48,13 @@ impl State {
         if self.is_renewed(sku) {
             cell.at_hand_with(back)
         } else {
-            self.in_cell_anew(sku, cell, back)
+            self.in_cell_by_rules(sku, cell, back)
         }
     }
 
     #[cold]
-    fn in_cell_anew(&self, sku: SkuId, cell: &Cell, back: i64) -> i64 {
-        self.cell_anew(sku, cell).at_hand_with(back)
+    fn in_cell_by_rules(&self, sku: SkuId, cell: &Cell, back: i64) -> i64 {
+        self.cell_by_rules(sku, cell).at_hand_with(back)
     }
 
     /// The safety stock of a cell by the rule in force.

@@ -168,7 +168,11 @@ pub(crate) fn put(state: &mut State, slot: Slot, Loose(portion): Loose) {
     let (sku, node) = (portion.sku, portion.node);
     portions.insert(at, portion);
     if node == StockNode::Unsourced {
-        let several = portions.iter().filter(|p| p.sku == sku && p.node == node).nth(1).is_some();
+        let several = portions
+            .iter()
+            .filter(|p| p.sku == sku && p.node == node)
+            .nth(1)
+            .is_some();
         if several {
             let age = state.reservations.get(slot).age(slot);
             state.catalogue.detail_mut(sku).flow.unsourced.note_unordered(age);

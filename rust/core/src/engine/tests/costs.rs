@@ -85,7 +85,11 @@ impl Large {
 
     fn hold(&mut self, id: &str, sku: &str, quantity: i64) -> u64 {
         let line = json!({"sku": sku, "quantity": quantity});
-        self.ask(Verb::Put, id, &json!({"channel": "web", "ttl_ms": 1_000_000, "lines": [line]}))
+        self.ask(
+            Verb::Put,
+            id,
+            &json!({"channel": "web", "ttl_ms": 1_000_000, "lines": [line]}),
+        )
     }
 
     /// So many SKUs with nothing to sell, each with units that somebody waits for.
@@ -130,7 +134,10 @@ fn at(as_of: i64, mut fact: Value) -> Value {
 /// The same work on a small and on a ten times larger scope looks at as much, but for a few entries.
 fn as_much_with_ten_times(small: &mut Large, large: &mut Large, what: &str, mut work: impl FnMut(&mut Large) -> u64) {
     let (few, many) = (work(small), work(large));
-    assert!(many <= few + few / 4 + 20, "{what}: looked at {few}, and with ten times as much at {many}");
+    assert!(
+        many <= few + few / 4 + 20,
+        "{what}: looked at {few}, and with ten times as much at {many}"
+    );
 }
 
 #[test]
@@ -139,10 +146,22 @@ fn a_rule_or_the_day_reaches_no_sku_of_which_nothing_can_bind() {
     let mut check = |what: &str, fact: Value| {
         as_much_with_ten_times(&mut small, &mut large, what, |large| large.facts(&[fact.clone()]));
     };
-    check("a new location", json!({"kind": "location", "location": "new", "regions": ["fr"]}));
-    check("a location's priority", json!({"kind": "location", "location": "A", "priority": 7}));
-    check("a channel", json!({"kind": "channel", "channel": "web", "supply_horizon_days": 9}));
-    check("a wide oversell rule", json!({"kind": "oversell", "channel": "web", "policy": {"limit": 1_000_000}}));
+    check(
+        "a new location",
+        json!({"kind": "location", "location": "new", "regions": ["fr"]}),
+    );
+    check(
+        "a location's priority",
+        json!({"kind": "location", "location": "A", "priority": 7}),
+    );
+    check(
+        "a channel",
+        json!({"kind": "channel", "channel": "web", "supply_horizon_days": 9}),
+    );
+    check(
+        "a wide oversell rule",
+        json!({"kind": "oversell", "channel": "web", "policy": {"limit": 1_000_000}}),
+    );
     // What is kept ready of all SKUs is renewed a few at a time, which the few SKUs of the small scope need not wait for.
     let turn = 3 * 256;
     for fact in [
@@ -155,8 +174,12 @@ fn a_rule_or_the_day_reaches_no_sku_of_which_nothing_can_bind() {
         assert!(many <= few + turn, "{fact}: {few}, then {many}");
     }
     for _ in 0..4 {
-        small.facts(&[json!({"kind": "freshness", "source": "acme", "stale_after_ms": 60_000, "action": "widen", "amount": 2})]);
-        large.facts(&[json!({"kind": "freshness", "source": "acme", "stale_after_ms": 60_000, "action": "widen", "amount": 2})]);
+        small.facts(&[
+            json!({"kind": "freshness", "source": "acme", "stale_after_ms": 60_000, "action": "widen", "amount": 2}),
+        ]);
+        large.facts(&[
+            json!({"kind": "freshness", "source": "acme", "stale_after_ms": 60_000, "action": "widen", "amount": 2}),
+        ]);
     }
     as_much_with_ten_times(&mut small, &mut large, "midnight", |large| {
         large.now_ms += DAY_MS;
@@ -183,7 +206,10 @@ fn midnight_reaches_the_skus_whose_supply_counts_otherwise_from_then_on() {
         looked
     };
     let (few, many) = (work(60), work(600));
-    assert!(many <= few + few / 4, "looked at {few}, and with ten times as many SKUs at {many}");
+    assert!(
+        many <= few + few / 4,
+        "looked at {few}, and with ten times as many SKUs at {many}"
+    );
 }
 
 #[test]
@@ -199,7 +225,9 @@ fn a_sale_of_what_many_wait_for_looks_at_none_of_them() {
     });
     let [small, large] = &mut scopes;
     as_much_with_ten_times(small, large, "a hold", |large| large.hold("one more", "s", 1));
-    as_much_with_ten_times(small, large, "a level", |large| large.facts(&[at(2, level("s", "A", 3))]));
+    as_much_with_ten_times(small, large, "a level", |large| {
+        large.facts(&[at(2, level("s", "A", 3))])
+    });
     as_much_with_ten_times(small, large, "a release", |large| {
         large.ask(Verb::Release, "one more", &json!({}))
     });
@@ -228,7 +256,9 @@ fn a_level_and_a_confirmation_look_at_no_other_order() {
         let line = json!({"sku": "s", "location": "A", "quantity": 1});
         large.facts(&[json!({"kind": "shipment", "ref": "d5", "order_ref": "o5", "as_of": 4, "lines": [line]})])
     });
-    check("the level after them", &mut |large| large.facts(&[at(5, level("s", "A", 999_998))]));
+    check("the level after them", &mut |large| {
+        large.facts(&[at(5, level("s", "A", 999_998))])
+    });
     small.is_sound();
     large.is_sound();
 }
@@ -249,12 +279,18 @@ fn naming_locations_and_rules_costs_each_as_much_as_the_first() {
     let first = large.facts(&locations(0, 200));
     large.facts(&locations(200, 1_600));
     let last = large.facts(&locations(1_800, 200));
-    // Now and then ranks are spread out anew over all locations.
-    assert!(last <= 4 * (first + 2_000), "200 locations look at {first}, after 1,800 of them at {last}");
+    // Now and then ranks are spread out again over all locations.
+    assert!(
+        last <= 4 * (first + 2_000),
+        "200 locations look at {first}, after 1,800 of them at {last}"
+    );
     large.facts(&(0..2_000).map(|n| level(&format!("s{n}"), "A", 1)).collect::<Vec<_>>());
     let first = large.facts(&rules(0, 200));
     large.facts(&rules(200, 1_600));
     let last = large.facts(&rules(1_800, 200));
-    assert!(last <= 2 * first, "200 rules look at {first}, after 1,800 of them at {last}");
+    assert!(
+        last <= 2 * first,
+        "200 rules look at {first}, after 1,800 of them at {last}"
+    );
     large.is_sound();
 }

@@ -1,7 +1,7 @@
 //! What is known of a SKU for whose units somebody waits: whether there is anything to bind, and when that changes by itself.
 //!
 //! In: a SKU whose units were bound as far as they can be. Out: the same, noted in the state. Always: what is noted depends
-//! on nothing but the SKU's cells, supply and claims, each of whose changes has it noted anew.
+//! on nothing but the SKU's cells, supply and claims, each of whose changes has it noted again.
 
 use crate::availability::pool::effective_due;
 use crate::state::ids::SkuId;

@@ -41,11 +41,7 @@ fn sku_fields(state: &State, sku: SkuId, out: &mut Vec<u8>) {
     });
     let on_hand = state.cells(sku).iter().map(|c| c.on_hand).sum();
     optional_int(out, "on_hand", (!is_kit).then_some(on_hand));
-    optional_int(
-        out,
-        "at_hand",
-        (!is_kit).then_some(state.at_hand(sku)),
-    );
+    optional_int(out, "at_hand", (!is_kit).then_some(state.at_hand(sku)));
 }
 
 /// `GET /v1/locations`.

@@ -42,12 +42,15 @@ struct Queue {
     outside: i64,
 }
 
+/// Those that wait under a rule, oldest first, and how many units of older ones there are.
+type Older = Vec<(u64, i64)>;
+
 /// Finds deficits; what it looked up for one reservation serves the next.
 #[derive(Debug)]
 pub(crate) struct Deficits<'s> {
     state: &'s State,
     cells: HashMap<(SkuId, LocationId), Queue>,
-    queues: HashMap<(SkuId, Scope<SkuId, ChannelId>), Vec<(u64, i64)>>,
+    queues: HashMap<(SkuId, Scope<SkuId, ChannelId>), Older>,
     /// Orders and others that wait which were looked at so far.
     looked: usize,
 }

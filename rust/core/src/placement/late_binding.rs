@@ -61,9 +61,7 @@ impl Pass {
     /// Binds what it can of the next line; the reservation that has it. None: the pass is over.
     pub(crate) fn step(&mut self, state: &mut State) -> Option<Slot> {
         loop {
-            let Some((age, line)) = self.next(state) else {
-                return None;
-            };
+            let (age, line) = self.next(state)?;
             if bind_portion(state, self.sku, age, line, &self.older) {
                 self.has_bound = true;
                 self.open = who_may_bind(state, self.sku);

@@ -27,6 +27,8 @@ const PLACES_MAX: usize = 200;
 const DEFICITS_MAX: usize = 100;
 /// Reservations that an explanation looks at for them.
 const LOOKED_MAX: usize = 2_000;
+/// Orders of a cell beyond which it does not say whose are short; `/v1/deficits` does.
+const QUEUE_MAX: usize = 20_000;
 
 /// What a caller asks of one SKU's availability beside the SKU and the channel.
 #[derive(Debug, Clone, Copy, Default)]
@@ -272,17 +274,12 @@ fn deficits(state: &State, sku: SkuId, channels: Option<&[String]>, out: &mut Ve
     state.catalogue.for_each_component(sku, |part, _| {
         parts.push(part);
         for cell in state.cells(part).iter().filter(|c| c.hole_with(0) > 0) {
-            slots.extend(
-                state
-                    .reservations
-                    .at_cell
-                    .get(&(part, cell.location))
-                    .into_iter()
-                    .flat_map(AtCell::iter),
-            );
+            let list = state.reservations.at_cell.get(&(part, cell.location));
+            let short = list.into_iter().filter(|list| list.len() <= QUEUE_MAX);
+            slots.extend(short.flat_map(AtCell::iter));
         }
         if let Some(detail) = state.catalogue.detail(part) {
-            slots.extend(detail.flow.unsourced.ages().map(|age| age.slot));
+            slots.extend(detail.flow.unsourced.ages().take(LOOKED_MAX).map(|age| age.slot));
         }
     });
     let sees = |r: &&Reservation| may_see(channels, state.catalogue.channel_name(r.channel));

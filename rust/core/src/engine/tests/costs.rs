@@ -144,7 +144,9 @@ fn as_much_with_ten_times(small: &mut Large, large: &mut Large, what: &str, mut 
 fn a_rule_or_the_day_reaches_no_sku_of_which_nothing_can_bind() {
     let (mut small, mut large) = (Large::with_backorders(60), Large::with_backorders(600));
     let mut check = |what: &str, fact: Value| {
-        as_much_with_ten_times(&mut small, &mut large, what, |large| large.facts(&[fact.clone()]));
+        as_much_with_ten_times(&mut small, &mut large, what, |large| {
+            large.facts(std::slice::from_ref(&fact))
+        });
     };
     check(
         "a new location",
@@ -170,7 +172,10 @@ fn a_rule_or_the_day_reaches_no_sku_of_which_nothing_can_bind() {
         json!({"kind": "safety", "location": "A", "absolute": 3}),
         json!({"kind": "safety", "absolute": 2}),
     ] {
-        let (few, many) = (small.facts(&[fact.clone()]), large.facts(&[fact.clone()]));
+        let (few, many) = (
+            small.facts(std::slice::from_ref(&fact)),
+            large.facts(std::slice::from_ref(&fact)),
+        );
         assert!(many <= few + turn, "{fact}: {few}, then {many}");
     }
     for _ in 0..4 {

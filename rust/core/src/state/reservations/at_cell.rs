@@ -121,7 +121,9 @@ impl AtCell {
         looked::at(self.slots.len());
         if self.slots.len() > SHORT {
             self.index(false);
-            awake.into_iter().for_each(|slot| self.wake(slot));
+            for slot in awake {
+                self.wake(slot);
+            }
         }
     }
 

@@ -9,10 +9,14 @@ thread_local! {
 }
 
 /// So many things are looked at.
-#[inline(always)]
-pub(crate) fn at(_things: usize) {
+#[inline]
+#[cfg_attr(
+    not(test),
+    allow(unused_variables, clippy::missing_const_for_fn, reason = "only tests count")
+)]
+pub(crate) fn at(things: usize) {
     #[cfg(test)]
-    LOOKED.with(|looked| looked.set(looked.get() + _things as u64));
+    LOOKED.with(|looked| looked.set(looked.get() + things as u64));
 }
 
 /// How many things were looked at while something was done.

@@ -158,7 +158,7 @@ fn a_rule_or_the_day_reaches_no_sku_of_which_nothing_can_bind() {
     );
     check(
         "a channel",
-        json!({"kind": "channel", "channel": "web", "supply_horizon_days": 9}),
+        json!({"kind": "channel", "channel": "web", "locations": ["A"], "supply_horizon_days": 9}),
     );
     check(
         "a wide oversell rule",

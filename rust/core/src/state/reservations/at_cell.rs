@@ -187,7 +187,9 @@ mod tests {
                         prop_assert!(must.iter().all(|slot| taken.contains(slot)), "{taken:?} lacks some of {must:?}");
                         let in_order: Vec<Slot> = all.iter().copied().filter(|slot| taken.contains(slot)).collect();
                         prop_assert_eq!(taken, in_order);
-                        plain.iter_mut().for_each(|(_, awake)| *awake = false);
+                        for (_, awake) in &mut plain {
+                            *awake = false;
+                        }
                     }
                 }
                 let all: Vec<Slot> = plain.iter().map(|(s, _)| *s).collect();

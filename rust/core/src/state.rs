@@ -117,6 +117,8 @@ pub(crate) struct State {
     wakes: std::collections::BTreeSet<(Day, SkuId)>,
     /// Units may bind of any SKU, whatever is known of it: the rules changed, or the state was just restored.
     pub(crate) unproven: bool,
+    /// SKUs of which some reservation's unsourced portions are to be put in order.
+    unordered: std::collections::BTreeSet<SkuId>,
     /// SKUs whose unsourced units may bind now.
     pub(crate) to_bind: ToBind,
     /// Cells whose presumed receipts are to be worked out again.
@@ -176,6 +178,7 @@ impl State {
             stocked: std::collections::BTreeSet::new(),
             wakes: std::collections::BTreeSet::new(),
             unproven: false,
+            unordered: std::collections::BTreeSet::new(),
             to_bind: ToBind::default(),
             to_presume: std::collections::BTreeSet::new(),
             scratch: Vec::new(),
@@ -315,6 +318,7 @@ fn every_field(state: &State) {
         stocked: _,         // derived
         wakes: _,           // derived, when each SKU is looked at next
         unproven: _,        // true: all are to be looked at once
+        unordered: _,       // derived, as `unproven` has all looked at once
         to_bind: _,         // empty between batches
         to_presume: _,      // empty between batches
         scratch: _,         // holds nothing

@@ -40,11 +40,7 @@ pub(crate) struct Pass {
 
 impl Pass {
     pub(crate) fn begin(state: &mut State, sku: SkuId) -> Self {
-        let unordered = match state.catalogue.detail_if_any(sku) {
-            Some(detail) => detail.flow.unsourced.take_unordered(),
-            None => std::collections::BTreeSet::new(),
-        };
-        for age in unordered {
+        for age in state.take_unordered(sku) {
             looked::at(1);
             line_up(state, age, sku);
         }

@@ -20,6 +20,8 @@ mod prefetch;
 mod room;
 
 pub(crate) use at_cell::AtCell;
+#[cfg(test)]
+pub(crate) use at_cell::set_short;
 pub(crate) use evidence::{Evidence, Left, Places, Reports, Statement};
 pub(crate) use lines::{Dropped, Line, Portion, Recipe, StockNode};
 pub(crate) use owner::Owner;

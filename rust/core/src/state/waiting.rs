@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use crate::state::State;
 use crate::state::ids::{ChannelId, LocationId, SkuId};
 use crate::state::looked;
+use crate::state::policies::AgeKey;
 use crate::wire::facts::Day;
 
 impl State {
@@ -20,7 +21,7 @@ impl State {
             looked::at(self.stocked.len());
             self.stocked.iter().copied().filter(|&sku| may(self, sku)).collect()
         };
-        self.note_all(found);
+        self.note_with_unordered(found);
     }
 
     /// Notes the SKUs whose supply counts otherwise on this day.
@@ -34,7 +35,27 @@ impl State {
         if std::mem::take(&mut self.unproven) {
             due.clone_from(&self.unsourced_skus);
         }
-        self.note_all(due);
+        self.note_with_unordered(due);
+    }
+
+    /// Reservations with several unsourced portions of a SKU are put in order before any of these binds.
+    pub(crate) fn note_unordered(&mut self, sku: SkuId, age: AgeKey) {
+        self.catalogue.detail_mut(sku).flow.unsourced.note_unordered(age);
+        self.unordered.insert(sku);
+    }
+
+    /// Takes out the reservations with a SKU that are to be put in order.
+    pub(crate) fn take_unordered(&mut self, sku: SkuId) -> BTreeSet<AgeKey> {
+        self.unordered.remove(&sku);
+        let detail = self.catalogue.detail_if_any(sku);
+        detail.map(|d| d.flow.unsourced.take_unordered()).unwrap_or_default()
+    }
+
+    /// A change that reaches many has those put in order, too, that still are to be.
+    fn note_with_unordered(&mut self, mut found: BTreeSet<SkuId>) {
+        let waiting = |sku: &&SkuId| self.unsourced_skus.contains(*sku);
+        found.extend(self.unordered.iter().filter(waiting));
+        self.note_all(found);
     }
 
     /// Renews the SKUs that `may` says and for which somebody waits, and notes those whose safety stock changed.

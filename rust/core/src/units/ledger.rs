@@ -8,6 +8,8 @@ mod of_orders;
 
 use std::ops::Deref;
 
+use smallvec::SmallVec;
+
 use crate::state::State;
 use crate::state::ids::{ChannelId, SkuId, Slot};
 use crate::state::policies::QuotaKind;
@@ -165,18 +167,22 @@ pub(crate) fn put(state: &mut State, slot: Slot, Loose(portion): Loose) {
     // Stock at hand first, then supply, unsourced last; within these in the order they were placed.
     let key = (portion.line, class(portion.node));
     let at = portions.partition_point(|p| (p.line, class(p.node)) <= key);
-    let (sku, node) = (portion.sku, portion.node);
+    let node = portion.node;
     portions.insert(at, portion);
     if node == StockNode::Unsourced {
-        let several = portions
-            .iter()
-            .filter(|p| p.sku == sku && p.node == node)
-            .nth(1)
-            .is_some();
-        if several {
-            let age = state.reservations.get(slot).age(slot);
-            state.catalogue.detail_mut(sku).flow.unsourced.note_unordered(age);
-        }
+        note_unordered(state, slot);
+    }
+}
+
+/// Unsourced portions came among others: before any of a SKU that has several binds, all are put in order.
+fn note_unordered(state: &mut State, slot: Slot) {
+    let reservation = state.reservations.get(slot);
+    let unsourced = reservation.portions.iter().filter(|p| p.node == StockNode::Unsourced);
+    let mut skus: SmallVec<[SkuId; 4]> = unsourced.map(|p| p.sku).collect();
+    let age = reservation.age(slot);
+    skus.sort_unstable();
+    for pair in skus.windows(2).filter(|pair| pair[0] == pair[1]) {
+        state.note_unordered(pair[0], age);
     }
 }
 

@@ -1,8 +1,11 @@
 //! Each order is counted once, in whatever order level, acknowledgement and shipment arrive (docs/rules.md, section 3).
 
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
+use crate::state::reservations::set_short;
 use crate::testing::World;
+use crate::testing::history::{lived, steps};
 
 /// A fact of the ERP, as it was true at its `as_of`.
 #[derive(Debug, Clone)]
@@ -255,4 +258,16 @@ fn an_order_stands_as_its_least_advanced_unit() {
     let lines = json!([{"sku": "S", "location": "A", "quantity": 2}, {"sku": "S", "location": "B", "quantity": 1}]);
     world.next("shipment", json!({"ref": "s1", "order_ref": "o1", "lines": lines}));
     assert_eq!(world.stands("o1"), "fulfilled");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+    #[test]
+    fn levels_that_look_only_at_orders_awake_come_to_the_same(history in steps(60)) {
+        set_short(usize::MAX);
+        let mut all = lived(&history);
+        set_short(0);
+        let mut awake = lived(&history);
+        prop_assert_eq!(all.engine.digest(), awake.engine.digest());
+    }
 }

@@ -13,7 +13,27 @@ use crate::state::ids::Slot;
 use crate::state::looked;
 
 /// Lists up to this length are searched and looked at as they are.
-const SHORT: usize = 16;
+#[cfg(not(test))]
+const fn short() -> usize {
+    16
+}
+
+#[cfg(test)]
+thread_local! {
+    static SHORT: std::cell::Cell<usize> = const { std::cell::Cell::new(16) };
+}
+
+#[cfg(test)]
+fn short() -> usize {
+    SHORT.with(std::cell::Cell::get)
+}
+
+/// Has what follows in this test keep lists up to this length as they are.
+#[cfg(test)]
+pub(crate) fn set_short(length: usize) {
+    SHORT.with(|short| short.set(length));
+}
+
 /// Stands where an order was.
 const GONE: Slot = Slot(u32::MAX);
 
@@ -60,7 +80,7 @@ impl AtCell {
             if is_awake {
                 long.awake.insert(place);
             }
-        } else if self.slots.len() > SHORT {
+        } else if self.slots.len() > short() {
             self.index(true);
         }
     }
@@ -119,7 +139,7 @@ impl AtCell {
         let awake: Vec<Slot> = long.awake.iter().map(|place| self.slots[*place as usize]).collect();
         self.slots.retain(|slot| *slot != GONE);
         looked::at(self.slots.len());
-        if self.slots.len() > SHORT {
+        if self.slots.len() > short() {
             self.index(false);
             for slot in awake {
                 self.wake(slot);

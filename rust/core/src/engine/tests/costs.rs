@@ -162,7 +162,7 @@ fn a_rule_or_the_day_reaches_no_sku_of_which_nothing_can_bind() {
     );
     check(
         "a wide oversell rule",
-        json!({"kind": "oversell", "channel": "web", "policy": {"limit": 1_000_000}}),
+        json!({"kind": "oversell", "channel": "web", "policy": "limit", "limit": 1_000_000}),
     );
     // What is kept ready of all SKUs is renewed a few at a time, which the few SKUs of the small scope need not wait for.
     let turn = 3 * 256;

@@ -270,10 +270,10 @@ def split_batch(body: bytes) -> list[tuple[str, bytes]]:
     `(id, PUT body)` for each request of a POST /v1/reservations:batch. Raises `RequestError`.
     """
 
-def split_facts(body: bytes, limit: SupportsIndex, by: str | None = None, key: str | None = None) -> tuple[str, list[bytes]]:
+def split_facts(body: bytes, limit: SupportsIndex, by: str | None = None, key: str | None = None, facts_max: SupportsIndex = ...) -> tuple[str, list[bytes]]:
     """
     The source, and the IN messages of at most `limit` bytes, of a POST /v1/facts or /v1/policies; `by` is the API key,
-    `key` the idempotency key. Raises `RequestError`.
+    `key` the idempotency key. Raises `RequestError`, also for more than `facts_max` facts.
     """
 
 def well_formed(message: bytes) -> tuple[int, list[tuple[int, str]]]:

@@ -7,7 +7,6 @@ the attack is held, until the name is removed.
 STILL_OPEN: frozenset[str] = frozenset(
     {
         "answers-flushed",
-        "body-of-rubbish",
         "enumeration",
         "forged-lease",
         "holds-of-one-owner",

@@ -24,7 +24,7 @@ class FakeDecision:
 
 
 class FakeCore:
-    """put makes a reservation for ever; IN messages are taken unless they are b"bad"."""
+    """put makes a reservation for ever; IN messages are taken unless they are b"bad", where commands leave room."""
 
     def __init__(self, batch_max: int = 4) -> None:
         self.batch_max = batch_max
@@ -57,7 +57,8 @@ class FakeCore:
         decision = FakeDecision()
         facts: list[dict[str, Any]] = []
         in_upto = self.in_upto
-        for sequence, _subject, payload in incoming[: self.batch_max]:
+        room = self.batch_max - min(len(commands), self.batch_max)
+        for sequence, _subject, payload in incoming[:room]:
             decision.incoming_taken += 1
             in_upto = sequence
             if payload == b"bad":

@@ -73,7 +73,7 @@ def shorten(
     kept = without(list(told), fails)
     one_by_one: list[Told] = []  # each fact and each command in a separate batch, where that fails as well
     for now_ms, lead_ms, commands, incoming in kept:
-        one_by_one += [(now_ms, lead_ms, [], [message]) for message in incoming]
         one_by_one += [(now_ms, lead_ms, [command], []) for command in commands]
+        one_by_one += [(now_ms, lead_ms, [], [message]) for message in incoming]
         one_by_one += [(now_ms, lead_ms, [], [])] if not commands and not incoming else []
     return without(one_by_one, fails) if fails(one_by_one) else kept

@@ -46,7 +46,7 @@ def receive(node: Node, settings: GatewaySettings, counters: Counters, family: F
         dry_run = asked.get("dry_run", "false")
         if dry_run not in {"true", "false"}:
             raise invalid("dry_run", "must be true or false")
-        source, messages = split_facts(body, message_bytes_max, key.id, name)
+        source, messages = split_facts(body, message_bytes_max, key.id, name, settings.facts_body_max)
         if (source == POLICY_SOURCE) != (family == "policy"):
             raise invalid("source", "is missing" if source == POLICY_SOURCE else "is unknown")
         check_rights(source, messages, key, policies=family == "policy" or Operation.POLICIES in key.operations)

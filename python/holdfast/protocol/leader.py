@@ -126,7 +126,7 @@ class Leader:
         while state.pending is None and (queues or self._is_due(core)):
             requests, incoming = queues.group()
             decision = core.decide(clocks.now_ms, clocks.lead_ms, requests, incoming)
-            commands, taken = queues.taken(decision.commands_taken, decision.incoming_taken, len(requests))
+            commands, taken = queues.taken(decision.commands_taken, decision.incoming_taken, len(incoming))
             if decision.message is None:
                 effects.append(e.Answer(commands, decision.answers, core.sequence))
                 if decision.received:

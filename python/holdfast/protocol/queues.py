@@ -1,8 +1,8 @@
 """What waits to be decided.
 
 Role: two bounded queues, commands and IN messages, and how much of each goes into one decide. In: commands in order of
-arrival, IN messages in order of sequence. Out: groups to decide. Always: both are bounded; order is kept; a flood of
-IN messages takes no more than every other decide from waiting commands.
+arrival, IN messages in order of sequence. Out: groups to decide. Always: both are bounded; order is kept; the core
+decides commands before IN messages, and these get every other decide to themselves while commands leave them no room.
 """
 
 from collections import deque
@@ -23,7 +23,7 @@ class Queues:
         self._incoming_bytes = 0
         self._fetched_upto = 0
         self._fetching = False
-        self._commands_first = False
+        self._incoming_alone = False
 
     def __bool__(self) -> bool:
         return bool(self.commands or self._incoming)
@@ -66,13 +66,12 @@ class Queues:
     def group(self) -> tuple[list[Request], list[Incoming]]:
         """The group for the next decide."""
         requests = [command.request for command in islice(self.commands, self._settings.decide_commands_max)]
-        if self._commands_first and requests:
-            return requests, []
-        return requests, list(islice(self._incoming, self._settings.decide_incoming_max))
+        incoming = list(islice(self._incoming, self._settings.decide_incoming_max))
+        return ([] if self._incoming_alone and incoming else requests), incoming
 
-    def taken(self, commands: int, incoming: int, offered_commands: int) -> tuple[list[Command], list[Incoming]]:
+    def taken(self, commands: int, incoming: int, offered_incoming: int) -> tuple[list[Command], list[Incoming]]:
         """Remove what a decide took in."""
-        self._commands_first = incoming > 0 and commands < offered_commands
+        self._incoming_alone = incoming == 0 < offered_incoming
         taken_commands = [self.commands.popleft() for _ in range(commands)]
         taken_incoming = [self._incoming.popleft() for _ in range(incoming)]
         self._incoming_bytes -= sum(len(message[2]) for message in taken_incoming)

@@ -88,6 +88,9 @@ class GatewaySettings:
     facts_body_bytes_max: int = public(
         8 * MIB, "Body of a call with facts or policies. Beyond it: 413.", lowest=KIB, highest=256 * MIB
     )
+    facts_body_max: int = public(
+        20_000, "Facts or policies of one call. Beyond it: 413.", lowest=1, highest=100_000, unit="facts"
+    )
     facts_message_bytes_max: int = 256 * KIB
     body_timeout_ms: int = public(
         5 * SECOND_MS, "How long the body of a command may take to arrive. After it: 408.", lowest=100, highest=HOUR_MS

@@ -10,6 +10,9 @@ use pyo3::types::PyBytes;
 
 use crate::errors::request_error;
 
+/// Facts of a body where the caller gives no bound.
+const FACTS_MAX: usize = 20_000;
+
 /// `(id, PUT body)` for each request of a POST /v1/reservations:batch. Raises `RequestError`.
 #[pyfunction]
 pub(crate) fn split_batch<'py>(py: Python<'py>, body: &[u8]) -> PyResult<Vec<(String, Bound<'py, PyBytes>)>> {
@@ -21,17 +24,19 @@ pub(crate) fn split_batch<'py>(py: Python<'py>, body: &[u8]) -> PyResult<Vec<(St
 }
 
 /// The source, and the IN messages of at most `limit` bytes, of a POST /v1/facts or /v1/policies; `by` is the API key,
-/// `key` the idempotency key. Raises `RequestError`.
+/// `key` the idempotency key. Raises `RequestError`, also for more than `facts_max` facts.
 #[pyfunction]
-#[pyo3(signature = (body, limit, by = None, key = None))]
+#[pyo3(signature = (body, limit, by = None, key = None, facts_max = FACTS_MAX))]
 pub(crate) fn split_facts<'py>(
     py: Python<'py>,
     body: &[u8],
     limit: usize,
     by: Option<&str>,
     key: Option<&str>,
+    facts_max: usize,
 ) -> PyResult<(String, Vec<Bound<'py, PyBytes>>)> {
-    let (source, messages) = commands::split_facts(body, limit, by, key).map_err(|error| request_error(py, &error))?;
+    let messages = commands::split_facts(body, limit, facts_max, by, key);
+    let (source, messages) = messages.map_err(|error| request_error(py, &error))?;
     Ok((
         source,
         messages.iter().map(|message| PyBytes::new(py, message)).collect(),

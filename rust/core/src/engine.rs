@@ -14,6 +14,7 @@ mod keyed;
 mod origin;
 mod reads;
 mod turn;
+mod work;
 
 use std::io::{Read, Write};
 use std::sync::Arc;
@@ -27,16 +28,12 @@ use crate::snapshot::{self, SnapshotError};
 use crate::state::digest_from_scratch;
 use crate::state::rules::{EDITION, Rules};
 use crate::state::{Position, State};
-use crate::verbs::prefetch;
-use crate::verbs::{Body, Command, expire};
+use crate::verbs::{Command, expire};
 use crate::wire::batch::{BatchHeader, BatchKind, BatchWriter, chain_hash};
 use crate::wire::facts::{DigestRecounted, Fact, Text};
 use crate::wire::mac::{Purpose, ScopeKeys};
-use intake::take_in;
-
-/// A batch closes at this many bytes or facts (docs/log.md, "A batch").
-pub const BATCH_BYTES_MAX: usize = 256 * 1024;
-pub const BATCH_FACTS_MAX: usize = 2_000;
+use work::Work;
+pub use work::{BATCH_BYTES_MAX, BATCH_FACTS_MAX};
 
 /// Why the log could not be followed. Each stops the process that met it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -70,6 +67,8 @@ pub struct Decision {
     pub answers: Vec<Answer>,
     pub received: Vec<Received>,
     pub dead: Vec<Dead>,
+    /// What taking the messages of IN cost.
+    pub(crate) work: Work,
 }
 
 #[derive(Debug)]
@@ -172,7 +171,8 @@ impl Engine {
         intake::dry_run(&self.state, now_ms, source, policies_only, messages)
     }
 
-    /// Decides a group: incoming facts first, then commands, until the batch is full. Changes the state ahead of LOG.
+    /// Decides a group: commands first, until the batch is full, then as many incoming facts as the turn can bear
+    /// (`work.rs`). Changes the state ahead of LOG.
     pub fn decide(
         &mut self,
         now_ms: i64,
@@ -190,43 +190,8 @@ impl Engine {
         if std::mem::take(&mut self.has_drifted) {
             self.heal(&mut writer);
         }
-        let mut in_upto = self.state.position.in_upto;
-        for message in incoming {
-            if is_full(&writer) {
-                break;
-            }
-            decision.incoming_taken += 1;
-            if message.sequence > in_upto {
-                in_upto = message.sequence;
-                let message = Incoming {
-                    sealed: message.sealed && origin::is_from_gateway(self.keys.as_deref(), message),
-                    ..*message
-                };
-                take_in(&mut self.state, &message, &mut writer, &mut decision);
-            }
-        }
-        decision.answers.reserve(commands.len());
-        let mut bodies = Vec::with_capacity(commands.len().min(prefetch::TEXTS_MAX));
-        for group in commands.chunks(prefetch::TEXTS_MAX) {
-            if is_full(&writer) {
-                break;
-            }
-            bodies.clear();
-            bodies.extend(group.iter().map(|command| Body::of(command, self.owner_key.as_ref())));
-            prefetch::look_for(&self.state, group, &bodies);
-            for (command, body) in group.iter().zip(&bodies) {
-                if is_full(&writer) {
-                    break;
-                }
-                let (state, key) = (&mut self.state, self.owner_key.as_ref());
-                decision
-                    .answers
-                    .push(turn::command(state, key, command, body, &mut writer));
-            }
-            // While what changed is still in the processor's caches.
-            self.state.settle_digest();
-        }
-        decision.commands_taken = decision.answers.len();
+        self.carry_out(commands, &mut writer, &mut decision);
+        let in_upto = self.take_incoming(incoming, commands.is_empty(), &mut writer, &mut decision);
         self.state.settle_digest();
         if changed || !writer.is_empty() || in_upto > self.state.position.in_upto {
             let header = BatchHeader {
@@ -324,10 +289,6 @@ impl Engine {
 /// A key for hashing owners, from a secret of any length.
 pub fn owner_key(secret: &[u8]) -> [u8; 32] {
     blake3::derive_key("holdfast 2026 owner hash v1", secret)
-}
-
-fn is_full(writer: &BatchWriter) -> bool {
-    writer.bytes() >= BATCH_BYTES_MAX || writer.count() >= BATCH_FACTS_MAX
 }
 
 #[cfg(test)]

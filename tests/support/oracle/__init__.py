@@ -84,12 +84,12 @@ class Oracle:
         stored = bool(incoming) or expired > 0
         look(world)
         settle(world)
-        received = [self._take(*message) for message in incoming]
         answers = []
         for command in commands:
             before = repr(world)
             answers.append(self._obey(*command[:3]))
             stored = stored or repr(world) != before
+        received = [self._take(*message) for message in incoming]
         if not stored:
             world.now_ms, world.lead_ms = clocks
         return answers, received, stored

@@ -120,7 +120,7 @@ class Beside:
         for now_ms, lead_ms, commands, incoming in self.told:
             facts = [payload.decode() for _, _, payload in incoming]
             asked = [f"{verb} {name} {body.decode()}" for verb, name, body, *_ in commands]
-            lines.append(f"[+{now_ms - NOON} ms, lead {lead_ms}] " + " ; ".join(facts + asked))
+            lines.append(f"[+{now_ms - NOON} ms, lead {lead_ms}] " + " ; ".join(asked + facts))
         return "\n".join(lines)
 
     def fork(self) -> Self:

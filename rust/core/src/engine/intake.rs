@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::judged::{self, Sender};
 use super::turn::record;
+use super::work::{BATCH_ROOM_BYTES, Work};
 use crate::apply;
 use crate::apply::answered;
 use crate::engine::Decision;
@@ -18,6 +19,11 @@ use crate::wire::keys::Asked;
 const CONFLICT: &str = "idempotency-conflict: the key was used for another request";
 /// Why a message is dead whose subject is of no family of sources.
 const UNKNOWN_SUBJECT: &str = "unknown-subject";
+/// Why a message is not taken whose facts, with their source and key written out, are more than LOG takes at once.
+const TOO_LARGE: &str =
+    "too-large: written out with source and key, the facts are larger than a batch; send fewer at once";
+/// Dead letters of one message; where more of its facts are rejected, it is one letter as a whole.
+const LETTERS_MAX: usize = 100;
 /// Entries of `ignored` and of `created` that one message is answered with; the counts say how many there are.
 pub(super) const LISTED_MAX: usize = 100;
 
@@ -179,8 +185,14 @@ fn sender_of<'m>(message: &Incoming<'m>) -> Option<Sender<'m>> {
     tokens.next().is_none().then_some(found)
 }
 
-/// Takes one message of IN.
-pub(crate) fn take_in(state: &mut State, message: &Incoming<'_>, writer: &mut BatchWriter, decision: &mut Decision) {
+/// Takes one message of IN; returns what that cost. None: this batch has no room for it, and nothing was done.
+pub(super) fn take_in(
+    state: &mut State,
+    message: &Incoming<'_>,
+    writer: &mut BatchWriter,
+    decision: &mut Decision,
+) -> Option<Work> {
+    let bytes = message.payload.len();
     let Some(sender) = sender_of(message) else {
         let reason = format!("{UNKNOWN_SUBJECT}: nothing is read from {}", message.subject);
         decision.dead.push(Dead {
@@ -189,10 +201,11 @@ pub(crate) fn take_in(state: &mut State, message: &Incoming<'_>, writer: &mut Ba
             reason: reason.clone(),
             raw: message.payload.to_vec(),
         });
-        return decision.received.push(Received {
+        decision.received.push(Received {
             sequence: message.sequence,
             outcome: Outcome::refused(reason),
         });
+        return Some(Work::of(1, bytes));
     };
     let source = sender.source;
     let parsed = parse_in_message(message.payload)
@@ -207,35 +220,66 @@ pub(crate) fn take_in(state: &mut State, message: &Incoming<'_>, writer: &mut Ba
         Ok(parsed) => match known(state, parsed) {
             Some(Ok(outcome)) => {
                 let sequence = message.sequence;
-                return decision.received.push(Received { sequence, outcome });
+                decision.received.push(Received { sequence, outcome });
+                return Some(Work::of(1, bytes));
             }
             Some(Err(reason)) => Outcome::refused(reason.to_owned()),
-            None => take(state, sender, parsed, writer),
+            None => take(state, sender, parsed, writer)?,
         },
     };
-    for (index, reason) in &outcome.rejected {
-        let fact = parsed.as_ref().ok().zip(usize::try_from(*index).ok());
+    bury(message, parsed.as_ref().ok(), &outcome.rejected, &mut decision.dead);
+    decision.received.push(Received {
+        sequence: message.sequence,
+        outcome,
+    });
+    Some(Work::of(parsed.map_or(1, |parsed| parsed.facts.len()), bytes))
+}
+
+/// A dead letter for each fact that was rejected; where they are many, one for the whole message.
+fn bury(message: &Incoming<'_>, parsed: Option<&InMessage<'_>>, rejected: &[Rejected], dead: &mut Vec<Dead>) {
+    let sequence = message.sequence;
+    if rejected.len() > LETTERS_MAX {
+        let (first, reason) = &rejected[0];
+        let of = parsed.map_or(0, |parsed| parsed.facts.len());
+        let reason = format!(
+            "{reason} (facts[{first}]; of {of} facts {} were rejected)",
+            rejected.len()
+        );
+        let raw = message.payload.to_vec();
+        return dead.push(Dead {
+            sequence,
+            index: -1,
+            reason,
+            raw,
+        });
+    }
+    for (index, reason) in rejected {
+        let fact = parsed.zip(usize::try_from(*index).ok());
         let raw = fact.map_or(message.payload, |(parsed, index)| parsed.facts[index].get().as_bytes());
-        decision.dead.push(Dead {
-            sequence: message.sequence,
+        dead.push(Dead {
+            sequence,
             index: *index,
             reason: reason.clone(),
             raw: raw.to_vec(),
         });
     }
-    decision.received.push(Received {
-        sequence: message.sequence,
-        outcome,
-    });
 }
 
-/// Judges a message, takes what is good of it, and remembers the outcome where an idempotency key names it.
-fn take(state: &mut State, sender: Sender<'_>, message: &InMessage<'_>, writer: &mut BatchWriter) -> Outcome {
+/// Judges a message, takes what is good of it unless the batch has no room for that, and remembers the outcome where an idempotency key names it.
+fn take(state: &mut State, sender: Sender<'_>, message: &InMessage<'_>, writer: &mut BatchWriter) -> Option<Outcome> {
     let mut judged = judged::message(state, state.position.now_ms, sender, message);
     let mut outcome = Outcome::of(&mut judged);
+    let (bytes, count) = (writer.bytes(), writer.count());
+    for (_, statement) in &judged.good {
+        writer.push(statement);
+    }
+    if writer.bytes() > BATCH_ROOM_BYTES {
+        writer.rewind(bytes, count);
+        // What does not fit with other things may fit alone; what does not fit alone never will.
+        return (count == 0).then(|| Outcome::refused(TOO_LARGE.to_owned()));
+    }
     for (index, statement) in &judged.good {
         apply::statement(state, statement);
-        writer.push(statement);
         if let Some(anomaly) = state.outcome.filter(|anomaly| anomaly.is_ignored()) {
             outcome.ignored_count += 1;
             if outcome.ignored.len() < LISTED_MAX {
@@ -246,7 +290,7 @@ fn take(state: &mut State, sender: Sender<'_>, message: &InMessage<'_>, writer: 
     }
     outcome.sequence = state.position.sequence + 1;
     remember(state, message, &outcome, writer);
-    outcome
+    Some(outcome)
 }
 
 /// What became of the same message when it came before; the reason, if its idempotency key was used for another one.

@@ -47,3 +47,5 @@ fn a_drifted_digest_heals_by_a_batch_on_every_process() {
         assert!(!engine.wants_tick(1_000));
     }
 }
+
+mod turns;

@@ -4,11 +4,13 @@
 //! Always: the fact is applied before the answer is rendered, so the answer agrees with what LOG records.
 
 use super::keyed;
+use super::work::COMMAND_FACT_BYTES_MAX;
 use crate::apply;
-use crate::reads::render::{self, Answer};
+use crate::reads::render::{self, Answer, problem};
 use crate::state::State;
 use crate::verbs::{self, Body, Command, Decided, Reply};
 use crate::wire::batch::BatchWriter;
+use crate::wire::errors::Problem;
 use crate::wire::facts::{Fact, Statement, Text};
 
 /// Decides one command; one that comes again under its idempotency key is answered as the first time.
@@ -29,8 +31,10 @@ pub(super) fn command(
 #[inline]
 pub(super) fn carry_out(state: &mut State, command: &Command<'_>, body: &Body<'_>, writer: &mut BatchWriter) -> Answer {
     let Decided { fact, reply } = verbs::decide(state, command, body);
-    if let Some(fact) = fact {
-        record(state, command.by, fact, writer);
+    if let Some(fact) = fact
+        && !record_bounded(state, command.by, fact, writer)
+    {
+        return problem(Problem::TooLarge, None);
     }
     match reply {
         Reply::Refused(answer) => answer,
@@ -45,12 +49,29 @@ pub(super) fn carry_out(state: &mut State, command: &Command<'_>, body: &Body<'_
 
 /// Applies a fact of the leader's own and writes it to the batch.
 pub(super) fn record(state: &mut State, by: Option<&str>, fact: Fact<'_>, writer: &mut BatchWriter) {
-    let statement = Statement {
+    let statement = statement(by, fact);
+    apply::statement(state, &statement);
+    writer.push(&statement);
+}
+
+/// The same for a fact that a client may have made too large for a batch; false: it is, and nothing was done.
+#[inline]
+fn record_bounded(state: &mut State, by: Option<&str>, fact: Fact<'_>, writer: &mut BatchWriter) -> bool {
+    let statement = statement(by, fact);
+    let (bytes, count) = (writer.bytes(), writer.count());
+    if writer.push(&statement) > COMMAND_FACT_BYTES_MAX {
+        writer.rewind(bytes, count);
+        return false;
+    }
+    apply::statement(state, &statement);
+    true
+}
+
+fn statement<'a>(by: Option<&'a str>, fact: Fact<'a>) -> Statement<'a> {
+    Statement {
         source: Text::Borrowed(""),
         by: by.map(Text::Borrowed),
         trace: None,
         fact,
-    };
-    apply::statement(state, &statement);
-    writer.push(&statement);
+    }
 }

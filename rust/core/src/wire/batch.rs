@@ -92,6 +92,12 @@ impl BatchWriter {
         self.facts.len() - before
     }
 
+    /// Takes back every fact that was pushed after the writer had `bytes` and `count`.
+    pub(crate) fn rewind(&mut self, bytes: usize, count: usize) {
+        self.facts.truncate(bytes);
+        self.count = count;
+    }
+
     /// Facts so far.
     pub fn count(&self) -> usize {
         self.count

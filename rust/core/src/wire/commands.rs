@@ -21,7 +21,9 @@ mod rights;
 mod split;
 
 use flaws::Field;
-pub use incoming::{ATOMIC_FACTS_MAX, InMessage, POLICY_SOURCE, parse_in_message, split_facts};
+pub use incoming::{
+    ATOMIC_FACTS_MAX, InMessage, MESSAGE_BYTES_MAX, MESSAGE_FACTS_MAX, POLICY_SOURCE, parse_in_message, split_facts,
+};
 pub use rights::{Lack, Rights, first_beyond};
 pub use split::split_batch;
 

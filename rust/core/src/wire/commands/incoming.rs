@@ -3,13 +3,15 @@
 //! In: `{"source"?, "by"?, "facts": [...]}`. Out: the text of each fact, unread. Always: in order, each fact whole, no
 //! message over the limit.
 
+use std::fmt;
+
 use serde::Deserialize;
-use serde::de::IgnoredAny;
+use serde::de::{Deserializer, Error, IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::{first_flaw, parse_located, utf8};
 use crate::wire::errors::{Problem, RequestError};
-use crate::wire::facts::take::{Name, Object, one, opt};
+use crate::wire::facts::take::{Name, Object, Taken, one, opt};
 use crate::wire::facts::{FactError, Text};
 use crate::wire::json;
 use crate::wire::keys::{Asked, hash, read_hex};
@@ -18,8 +20,16 @@ use crate::wire::keys::{Asked, hash, read_hex};
 pub const POLICY_SOURCE: &str = "policy";
 /// A source is the last token of a NATS subject: this many letters, digits, `_` and `-`.
 const SOURCE_BYTES_MAX: usize = 64;
+/// Facts of one message: what one turn of the leader can always bear, and what one batch can record.
+pub const MESSAGE_FACTS_MAX: usize = 2_000;
+/// Bytes of one message.
+pub const MESSAGE_BYTES_MAX: usize = 512 * 1024;
 /// Facts of one message of which all or nothing is taken.
-pub const ATOMIC_FACTS_MAX: usize = 2_000;
+pub const ATOMIC_FACTS_MAX: usize = MESSAGE_FACTS_MAX;
+/// Facts that a body is cut into: so few, that commands wait little for one message of it.
+const PART_FACTS_MAX: usize = 250;
+/// Facts of a body that are kept while it is read, whatever the setting allows.
+const BODY_FACTS_MAX: usize = 100_000;
 /// What naming its idempotency key adds to a message at the most.
 const KEY_BYTES: usize = 160;
 
@@ -40,6 +50,7 @@ pub struct InMessage<'a> {
     #[serde(default)]
     pub atomic: bool,
     /// For [`crate::wire::facts::parse_statement`], each on its own.
+    #[serde(deserialize_with = "one::<_, Facts<'a, MESSAGE_FACTS_MAX>>")]
     pub facts: Vec<&'a RawValue>,
     /// A gateway's code, checked before ([`crate::wire::mac`]).
     #[serde(default, rename = "mac")]
@@ -103,14 +114,53 @@ struct FactsBody<'a> {
     source: Option<Text<'a>>,
     #[serde(default)]
     atomic: bool,
-    facts: Vec<&'a RawValue>,
+    facts: Facts<'a, BODY_FACTS_MAX>,
 }
 
-/// Splits a body of `/v1/facts` or `/v1/policies` into messages for IN of at most `limit_bytes` each. Gives the source
+/// The text of each fact, unread; more than `MAX` are an error.
+#[derive(Debug)]
+struct Facts<'a, const MAX: usize>(Vec<&'a RawValue>);
+
+impl<'a, const MAX: usize> Taken for Facts<'a, MAX> {
+    type Out = Vec<&'a RawValue>;
+    fn out(self) -> Vec<&'a RawValue> {
+        self.0
+    }
+}
+
+impl<'de: 'a, 'a, const MAX: usize> Deserialize<'de> for Facts<'a, MAX> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct FactsVisitor<const MAX: usize>;
+        impl<'de, const MAX: usize> Visitor<'de> for FactsVisitor<MAX> {
+            type Value = Vec<&'de RawValue>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an array")
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Self::Value, A::Error> {
+                let mut facts = Vec::new();
+                while let Some(fact) = sequence.next_element()? {
+                    if facts.len() == MAX {
+                        return Err(A::Error::custom(format!(
+                            "must have at most {} entries",
+                            json::thousands(MAX)
+                        )));
+                    }
+                    facts.push(fact);
+                }
+                Ok(facts)
+            }
+        }
+        from.deserialize_seq(FactsVisitor::<MAX>).map(Self)
+    }
+}
+
+/// Splits a body of `/v1/facts` or `/v1/policies` into messages for IN of at most `limit_bytes` each; one of more than
+/// `facts_max` facts is refused. Gives the source
 /// too: [`POLICY_SOURCE`] where the body names none, and it cannot be named. `by`: the API key; `key`: the idempotency key.
 pub fn split_facts(
     body: &[u8],
     limit_bytes: usize,
+    facts_max: usize,
     by: Option<&str>,
     key: Option<&str>,
 ) -> Result<(String, Vec<Vec<u8>>), RequestError> {
@@ -119,8 +169,16 @@ pub fn split_facts(
     if let Some(source) = &source {
         check_source(source)?;
     }
+    let facts = facts.0;
     if facts.is_empty() {
         return Err(RequestError::invalid("facts", "must have at least 1 entry"));
+    }
+    if facts.len() > facts_max {
+        let detail = format!(
+            "A body has at most {} facts; send fewer at once.",
+            json::thousands(facts_max)
+        );
+        return Err(RequestError::with_detail(Problem::TooLarge, detail));
     }
     if atomic && facts.len() > ATOMIC_FACTS_MAX {
         let reason = format!("must have at most {ATOMIC_FACTS_MAX} entries in an atomic body");
@@ -129,7 +187,8 @@ pub fn split_facts(
     let asked = key.map(|key| Asked::whole(by, key, hash(&[b"facts", body])));
     let room = if asked.is_some() { KEY_BYTES } else { 0 };
     let head = head(source.as_deref(), by, atomic);
-    let mut messages = pack(&head, &facts, limit_bytes.saturating_sub(room))?;
+    let most = if atomic { ATOMIC_FACTS_MAX } else { PART_FACTS_MAX };
+    let mut messages = pack(&head, &facts, most, limit_bytes.saturating_sub(room))?;
     if atomic && messages.len() > 1 {
         let detail = format!("An atomic body has at most {limit_bytes} bytes; send less at once.");
         return Err(RequestError::with_detail(Problem::TooLarge, detail));
@@ -192,7 +251,7 @@ fn head(source: Option<&str>, by: Option<&str>, atomic: bool) -> Vec<u8> {
     head
 }
 
-fn pack(head: &[u8], facts: &[&RawValue], limit_bytes: usize) -> Result<Vec<Vec<u8>>, RequestError> {
+fn pack(head: &[u8], facts: &[&RawValue], facts_max: usize, limit_bytes: usize) -> Result<Vec<Vec<u8>>, RequestError> {
     const TAIL: &[u8] = b"]}";
     let mut messages: Vec<Vec<u8>> = Vec::new();
     for (index, fact) in facts.iter().map(|fact| fact.get().as_bytes()).enumerate() {
@@ -202,7 +261,7 @@ fn pack(head: &[u8], facts: &[&RawValue], limit_bytes: usize) -> Result<Vec<Vec<
             return Err(RequestError::with_detail(Problem::TooLarge, detail));
         }
         match messages.last_mut() {
-            Some(message) if message.len() + 1 + fact.len() + TAIL.len() <= limit_bytes => {
+            Some(message) if index % facts_max != 0 && message.len() + 1 + fact.len() + TAIL.len() <= limit_bytes => {
                 message.push(b',');
                 message.extend_from_slice(fact);
             }

@@ -104,6 +104,7 @@ NONSENSE: dict[str, list[str]] = {
     "--operations": ["fly", "read,fly"],
     "--overlap": ["some", "99999999d", "1.5h", LONG_NUMBER + "s"],
     "--patience": [*NUMBERS, "0"],
+    "--probes": ["nonsense", "127.0.0.1", "127.0.0.1:0x", "127.0.0.1:99999", ":", "a b:80"],
     "--port": [*(number for number in NUMBERS), "65536", "99999"],
     "--rate": NUMBERS,
     "--rate-per-s": [*NUMBERS, "0"],
@@ -131,7 +132,7 @@ OF_VERB: dict[tuple[str, str], list[str]] = {
     },
     **{
         (verb, "--data"): DIRECTORIES
-        for verb in ("keys list", "keys revoke", "keys rotate", "nats-user list", "nats-user remove")
+        for verb in ("keys change", "keys list", "keys revoke", "keys rotate", "nats-user list", "nats-user remove")
     },
     **{
         (verb, "--data"): [*DIRECTORIES, "EMPTY"]

@@ -93,7 +93,7 @@ class KeyStore:
 
     def change(self, which: str, changes: Mapping[str, Any]) -> StoredKey:
         """Give an active key other rights: fields of Rights. Its secret stays."""
-        with self._changing() as keys:
+        with self._changing(which) as keys:
             old = _only(keys, which)
             now = {name: getattr(old, name) for name in Rights.__dataclass_fields__}
             rights = Rights(**{**now, **changes})
@@ -106,7 +106,7 @@ class KeyStore:
     def revoke(self, which: str, *, after_s: float = 0.0) -> list[StoredKey]:
         """End the key with this id, or the active ones of this name, now or `after_s` from now."""
         moment = datetime.fromtimestamp(time.time() + after_s, UTC)
-        with self._changing() as keys:
+        with self._changing(which) as keys:
             ended = []
             for index, key in enumerate(keys):
                 if which in {key.id, key.name} and key.state(_now()) == "active":
@@ -119,7 +119,7 @@ class KeyStore:
     def rotate(self, which: str, *, overlap_s: float) -> tuple[StoredKey, str]:
         """A new secret for the key: a new id, the same name and rights. The old one works `overlap_s` longer."""
         now = _now()
-        with self._changing() as keys:
+        with self._changing(which) as keys:
             old = _only(keys, which)
             secret = secrets.token_urlsafe(32)
             new = msgspec.structs.replace(
@@ -138,10 +138,12 @@ class KeyStore:
         return new, f"{TOKEN_PREFIX}_{new.id}_{secret}"
 
     @contextmanager
-    def _changing(self) -> Iterator[list[StoredKey]]:
-        """The keys under an exclusive lock; the list is stored afterwards."""
+    def _changing(self, which: str | None = None) -> Iterator[list[StoredKey]]:
+        """The keys under an exclusive lock; the list is stored afterwards. `which`: the one that must be there."""
         if not self.directory.is_dir():
             raise KeyringError(f"{self.directory} does not exist; `holdfast serve --data` makes it, or mkdir it first")
+        if which is not None and not self.path.exists():
+            raise KeyringError(f"no active key has the id or name {which!r}: {self.directory} has no keys")
         lock = os.open(self.directory / "keys.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)

@@ -98,8 +98,12 @@ fn rename(state: &mut State, slot: Slot) {
         }
     }
     let ended = matches!(name, ReservationState::Fulfilled | ReservationState::Cancelled);
-    if settled && ended && state.reservations.get(slot).closed_at_ms == 0 {
+    let closed = state.reservations.get(slot).closed_at_ms != 0;
+    if settled && ended && !closed {
         state.mark_closed(slot);
+    } else if !settled && closed && state.rules.is_second_edition() {
+        // A reset or a hand-over took back that a level counts its units: it is not forgotten while its cells owe them.
+        state.edit(slot).closed_at_ms = 0;
     }
 }
 

@@ -282,6 +282,8 @@ fn forget_supply(state: &mut State, id: u32) {
     if record.bound > 0 || record.is_listed() {
         return;
     }
-    let key = record.key.clone();
+    let (key, sku) = (record.key.clone(), record.sku);
+    // It was closed once before and has come to nothing since, without being stated again.
+    unlist_supply(state, id, sku);
     state.forget_supply(id, &key);
 }

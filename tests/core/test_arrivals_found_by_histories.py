@@ -308,3 +308,35 @@ def test_a_return_of_a_kit_that_names_no_order_means_what_the_kit_was_then(story
     story.accept("return", ref="b", sku="K", location="paris", quantity=3, condition="sellable", as_of=1)
     story.accept("item", sku="K", base_unit="each", kit=[{"sku": "A", "quantity": 2}])
     assert (story.sellable("A"), story.sellable("B")) == (3, 3)
+
+
+def test_units_that_are_bound_to_a_transfer_are_where_it_was_received(story: Beside) -> None:
+    """Seed 480: received elsewhere, it left its units without a place, and a demand took theirs."""
+    told = story
+    told.locations("paris", "lyon", "nice")
+    told.channel("web", supply_horizon_days=30)
+    told.accept("demand", ref="so", line="1", sku="A", **{"class": "b2b"}, quantity=2, due=DUE, as_of=1)
+    told.level("A", "nice", 0)
+    transfer(told, "shipped", 6, to="nice", due=DUE)
+    told.hold("r", ("A", 2))
+    told.command("confirm", "r", order_ref="o")
+    transfer(told, "received", 26, to="lyon", quantity=2, due=DUE)
+    told.same_everywhere()
+
+
+def test_a_shipment_of_one_channel_is_not_looked_at_again_because_another_takes_the_order_number(story: Beside) -> None:
+    """Seed 1664."""
+    told = story
+    told.locations("paris", "lyon")
+    told.channel("web")
+    told.channel("market")
+    told.accept("oversell", policy="unlimited")
+    told.hold("r", ("A", 2))
+    told.command("confirm", "r", order_ref="o")
+    lines = [{"sku": "A", "quantity": 3}]
+    told.accept("shipment", ref="s", order_ref="o", channel="web", lines=lines, version=1, as_of=18)
+    told.accept("order.ack", order_ref="o", channel="web", lines=[{"sku": "A", "location": "lyon"}], as_of=19)
+    body = {"channel": "market", "ttl_ms": 60_000, "lines": [{"sku": "A", "quantity": 1}]}
+    assert told.command("put", "other", **body).status == 201
+    told.command("confirm", "other", order_ref="o")
+    told.same_everywhere()

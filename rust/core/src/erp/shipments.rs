@@ -139,6 +139,9 @@ pub(crate) fn take_up(state: &mut State, slots: &[Slot]) {
         }
         let mut document = document;
         let bearers = named_order::bearers(state, &order, document.channel.as_deref());
+        if !bearers.iter().any(|bearer| slots.contains(bearer)) {
+            continue; // it means another order under that name
+        }
         let mut cells = document.beyond.clone();
         cells.sort_by_cached_key(|&(sku, location, _)| {
             let location = location.map(|l| state.catalogue.location_name(l).to_owned());

@@ -154,7 +154,7 @@ fn replace_supply(state: &mut State, id: u32, mut new: Supply) {
     if new.due != old.due && state.rules.is_second_edition() {
         show_due(state, id);
     }
-    let (status, quantity) = (new.status, new.quantity);
+    let (status, quantity, sku, location) = (new.status, new.quantity, new.sku, new.location);
     let arrived = new.transfer.as_ref().and(new.as_of);
     if moved_away {
         presume_again(state, id);
@@ -167,8 +167,10 @@ fn replace_supply(state: &mut State, id: u32, mut new: Supply) {
         SupplyStatus::Open if !moved_away => (old.bound - quantity).max(0),
         _ => old.bound,
     };
-    let to = if status == SupplyStatus::Received && !moved_away {
-        StockNode::Hand(old.location)
+    // What a transfer brought is where its newest statement says, also if that is another place than before.
+    let is_elsewhere = moved_away && state.rules.is_second_edition() && arrived.is_some() && old.sku == sku;
+    let to = if status == SupplyStatus::Received && (!moved_away || is_elsewhere) {
+        StockNode::Hand(location)
     } else {
         StockNode::Unsourced
     };

@@ -26,6 +26,7 @@ INHERITED: dict[type, tuple[type, set[str]]] = {
     GatewayProtocol: (
         web.RequestHandler,
         {
+            "_current_request",
             "_keepalive_handle",
             "_loop",
             "_messages",

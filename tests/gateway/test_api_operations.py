@@ -199,9 +199,7 @@ async def test_slow_and_many_clients_are_told_so_on_the_real_loop(tmp_path: Path
                 assert (await one.receive()).status == 200
             async with connected(served.port) as fourth:
                 await fourth.send(raw("GET", "/livez"))
-                answer = await fourth.receive()
-                assert (answer.status, answer.problem) == (503, "overloaded")
-                assert await fourth.ended()
+                assert (await fourth.receive()).status == 200, "a probe is answered when all places are taken"
             answer = await slow.receive()
             assert (answer.status, answer.problem) == (408, "request-timeout")
             assert await slow.ended()

@@ -124,6 +124,7 @@ async def test_each_role_can_do_its_work_and_no_more(deployed: Deployed, tmp_pat
     assert deployed.violations("node") == [], "a node may do all that it does"
 
 
+@pytest.mark.alone
 async def test_without_the_right_authority_or_secret_there_is_no_way_in(deployed: Deployed, tmp_path: Path) -> None:
     trustme.CA().cert_pem.write_to_path(tmp_path / "other.pem")
     quick = LogSettings(connect_deadline_ms=1_500)

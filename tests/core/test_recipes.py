@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.support.oracle.beside import Beside
 from tests.support.stories import story
@@ -184,3 +186,43 @@ def test_partial_floors_to_the_unit_and_the_sell_multiple(story: Beside, box: in
     line = {"sku": "A", "quantity": quantity, "unit": "box"}
     answer = story.command("put", "r", channel="web", ttl_ms=60_000, lines=[line], partial=True)
     assert (answer.status, sum(story.allocations("r").values())) == (201, held)
+
+
+# --- returns of a name that the order does not hold -------------------------------------------------------------------
+
+RETURNED = st.tuples(st.just("return"), st.sampled_from(["K", "A"]), st.sampled_from([None, "box"]), st.integers(1, 3))
+DECLARED = st.tuples(st.just("kit"), st.sampled_from(["A", "B", "C"]), st.integers(1, 2))
+BOXED = st.tuples(st.just("box"), st.integers(2, 4))
+SHIPPED = st.tuples(st.just("ship"), st.integers(1, 4))
+SOLD = st.tuples(st.just("confirm"))
+
+
+@pytest.mark.parametrize("core", [False, True])
+@settings(max_examples=40, deadline=None)
+@given(steps=st.lists(st.one_of(RETURNED, DECLARED, BOXED, SHIPPED, SOLD), min_size=3, max_size=9))
+def test_declaring_an_item_again_changes_no_base_stock(core: bool, steps: list[tuple[Any, ...]]) -> None:
+    """A return means what its SKU and unit were declared to be when it came, before its order or after."""
+    told = Beside(core=core)
+    shop(told)
+    boxes(told, 3)
+    told.accept("item", sku="K", base_unit="each", units={"box": 2}, kit=[{"sku": "A", "quantity": 1}])
+    told.hold("r", ("A", 6), ("B", 6))
+    for number, (step, *rest) in enumerate(steps):
+        before = stock(told)
+        if step == "return":
+            sku, unit, quantity = rest
+            named = {"sku": sku, "unit": unit, "quantity": quantity, "location": "paris", "condition": "damaged"}
+            told.accept("return", ref=f"b{number}", order_ref="o", as_of=6, **named)
+        elif step == "ship":
+            told.accept("shipment", ref=f"s{number}", order_ref="o", lines=[{"sku": "A", "quantity": rest[0]}], as_of=5)
+        elif step == "confirm":
+            told.command("confirm", "r", order_ref="o")
+        else:
+            if step == "box":
+                boxes(told, rest[0])
+            else:
+                kit = [{"sku": rest[0], "quantity": rest[1]}]
+                told.accept("item", sku="K", base_unit="each", units={"box": 2}, kit=kit)
+            assert stock(told) == before
+    told.same_everywhere()
+    told.replay()

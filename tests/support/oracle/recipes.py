@@ -13,7 +13,7 @@ from math import ceil
 from typing import Any
 
 from tests.support.oracle.sellable import parts_of
-from tests.support.oracle.world import Key, Line, Reservation, World
+from tests.support.oracle.world import Declared, Key, Line, Reservation, World
 
 Meaning = dict[str, int]  # base units by base SKU
 
@@ -30,18 +30,30 @@ def factor_for(world: World, holder: Reservation | None, sku: str, unit: str | N
     return world.items[sku].factor(unit)
 
 
-def meaning(world: World, holder: Reservation | None, sku: str, unit: str | None = None) -> Meaning:
-    """What one `unit` of the SKU is, to this reservation."""
-    parts = parts_of(world, sku)
+def declared(world: World, sku: str, unit: str | None) -> Declared:
+    """What the SKU and the unit are declared to be now."""
+    return Declared(world.items[sku].factor(unit) or 1, dict(parts_of(world, sku)))
+
+
+def meaning(world: World, holder: Reservation | None, sku: str, unit: str | None, said: Declared | None) -> Meaning:
+    """What one `unit` of the SKU is, to this reservation. `said`: what a document keeps of what it was when it came."""
+    said = said or declared(world, sku, unit)
+    parts, factor = said.parts, said.factor
     if holder is not None:
         sold = line_of(world, holder, sku)
         components = {base for line in holder.lines for base in line.parts}
         parts = sold.parts if sold is not None else {sku: 1} if sku in components else parts
-    return {base: each * (factor_for(world, holder, sku, unit) or 1) for base, each in parts.items()}
+        if any(line.sku == sku and line.unit == unit for line in holder.lines):
+            factor = factor_for(world, holder, sku, unit) or 1
+    return {base: each * factor for base, each in parts.items()}
 
 
 def base_lines(
-    world: World, lines: Iterable[dict[str, Any]], holders: Iterable[Reservation] = (), document: Key | None = None
+    world: World,
+    lines: Iterable[dict[str, Any]],
+    holders: Iterable[Reservation] = (),
+    document: Key | None = None,
+    said: Declared | None = None,
 ) -> list[tuple[str, str | None, int]]:
     """(base SKU, location, units) of each line, for the orders that it is about, oldest first.
 
@@ -53,7 +65,7 @@ def base_lines(
         sku = world.sku(line["sku"])
         if sku is None:
             continue
-        for means, count in shares(world, list(holders), sku, line, document):
+        for means, count in shares(world, list(holders), sku, line, document, said):
             found += [(base, line.get("location"), each * count) for base, each in means.items()]
     return found
 
@@ -67,20 +79,25 @@ def there(holder: Reservation, means: Meaning, document: Key | None) -> int:
 
 
 def shares(
-    world: World, holders: list[Reservation], sku: str, line: dict[str, Any], document: Key | None
+    world: World,
+    holders: list[Reservation],
+    sku: str,
+    line: dict[str, Any],
+    document: Key | None,
+    said: Declared | None,
 ) -> list[tuple[Meaning, int]]:
     """How many of the SKU go by which recipe."""
     unit, quantity = line.get("unit"), line.get("quantity", 1)
     groups: list[tuple[Meaning, int]] = []
     for holder in holders:
-        means = meaning(world, holder, sku, unit)
+        means = meaning(world, holder, sku, unit, said)
         sold = there(holder, means, document)
         if groups and groups[-1][0] == means:
             groups[-1] = (means, groups[-1][1] + sold)
         else:
             groups.append((means, sold))
     if not groups:
-        return [(meaning(world, None, sku, unit), quantity)]
+        return [(meaning(world, None, sku, unit, said), quantity)]
     found = []
     for number, (means, sold) in enumerate(groups):
         count = quantity if number == len(groups) - 1 else min(quantity, sold)

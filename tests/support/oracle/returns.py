@@ -14,7 +14,7 @@ from tests.support.oracle.documents import is_news, key_of
 from tests.support.oracle.order_facts import take_off
 from tests.support.oracle.presumed import brought as brought_in
 from tests.support.oracle.presumed import move
-from tests.support.oracle.recipes import base_lines
+from tests.support.oracle.recipes import base_lines, declared
 from tests.support.oracle.shipments import bearers, put_back
 from tests.support.oracle.world import Identity, Key, Movement, Reservation, World, is_covered
 
@@ -23,7 +23,9 @@ def returned(world: World, fact: dict[str, Any]) -> None:
     key = key_of(fact)
     assert key is not None
     if is_news(world, key, fact):
-        world.identities[key].meant = means(world, fact, [])
+        sku = world.sku(fact["sku"])
+        assert sku is not None
+        world.identities[key].declared = declared(world, sku, fact.get("unit"))
         settle_returns(world)
         if is_covered(world, (fact["sku"], fact["location"]), fact["source"], fact["as_of"]):
             world.ignore("covered", "covered")
@@ -39,7 +41,7 @@ def settle_returns(world: World) -> set[int]:
     surplus: Counter[tuple[Key, str]] = Counter()  # shipment, SKU
     for key, document in returns:
         found = bearers(world, document.body)
-        named = means(world, document.body, found) if found else document.meant
+        named = means(world, key, document, found)
         brought = Counter(named)
         gone = {unit.sku for r in found for one, unit in r.dropped if one == key}
         for sku in sorted({*named, *gone}) if found else []:
@@ -50,10 +52,10 @@ def settle_returns(world: World) -> set[int]:
     return back
 
 
-def means(world: World, body: dict[str, Any], found: list[Reservation]) -> Counter[str]:
+def means(world: World, key: Key, document: Identity, found: list[Reservation]) -> Counter[str]:
     """Base units: of an order as it was sold, else as the SKU was declared when the return came."""
     named: Counter[str] = Counter()
-    for sku, _, quantity in base_lines(world, [body], found):
+    for sku, _, quantity in base_lines(world, [document.body], found, key, document.declared):
         named[sku] += quantity
     return named
 

@@ -7,7 +7,6 @@ rule ever has to split a quantity.
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any, Literal
@@ -241,6 +240,14 @@ class Reservation:
 
 
 @dataclass
+class Declared:
+    """What a SKU and a unit of it were declared to be at one moment."""
+
+    factor: int  # base units in one of the unit
+    parts: dict[str, int]  # base units by base SKU, in one base unit
+
+
+@dataclass
 class Identity:
     """A document as it was last accepted."""
 
@@ -251,7 +258,7 @@ class Identity:
     forgotten: bool = False  # its `as_of`, by a reset of its source
     left: tuple[AsOf, int] | None = None  # of a transfer: when it was shipped, and how many units
     counted: dict[tuple[str, bool], int] = field(default_factory=dict)  # of a return: by SKU, and whether sellable
-    meant: Counter[str] = field(default_factory=Counter)  # of a return: base units, when it came
+    declared: Declared | None = None  # of a return: what its SKU was, when it came
 
 
 @dataclass

@@ -27,12 +27,17 @@ pub(crate) fn line_moves(
         };
         let location = line.location.as_deref().and_then(|l| state.catalogue.location(l));
         let quantity = (line.quantity, line.unit.as_deref());
-        recipes::parts_for(state, slots, sku, quantity, document, |component, units| {
-            match moves.iter_mut().find(|(s, l, _)| *s == component && *l == location) {
+        recipes::parts_for(
+            state,
+            slots,
+            sku,
+            quantity,
+            (document, None),
+            |component, units| match moves.iter_mut().find(|(s, l, _)| *s == component && *l == location) {
                 Some((_, _, quantity)) => *quantity += units,
                 None => moves.push((component, location, units)),
-            }
-        });
+            },
+        );
     }
     moves
 }

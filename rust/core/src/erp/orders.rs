@@ -71,11 +71,12 @@ fn acknowledge_one(state: &mut State, slot: Slot, source: SourceId, ack: &OrderA
         else {
             continue;
         };
-        recipes::parts_for(state, &[slot], sku, (1, None), None, |component, _| {
-            match named.iter_mut().find(|(s, _)| *s == component) {
-                Some((_, places)) => places.push(location),
-                None => named.push((component, vec![location])),
-            }
+        recipes::parts_for(state, &[slot], sku, (1, None), (None, None), |component, _| match named
+            .iter_mut()
+            .find(|(s, _)| *s == component)
+        {
+            Some((_, places)) => places.push(location),
+            None => named.push((component, vec![location])),
         });
     }
     state.count_change(slot);

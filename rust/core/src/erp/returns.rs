@@ -14,7 +14,8 @@ use crate::state::anomalies::Anomaly;
 use crate::state::ids::{LocationId, SkuId, Slot, SourceId};
 use crate::state::order_documents::{About, OrderDocument, Returned};
 use crate::state::stock::Movement;
-use crate::units::{kits, recipes};
+use crate::units::kits;
+use crate::units::recipes::{self, Declared};
 use crate::wire::facts::{AsOf, Condition, Return, Statement};
 
 pub(crate) fn apply(state: &mut State, source: SourceId, statement: &Statement<'_>, fact: &Return<'_>) {
@@ -48,7 +49,7 @@ pub(crate) fn apply(state: &mut State, source: SourceId, statement: &Statement<'
         source,
         as_of: fact.as_of,
         about: About::Return(returned),
-        beyond: Vec::new(),
+        beyond: Declared::now(state, sku, fact.unit.as_deref()).kept(sku),
     };
     state.put_order_document(&order, document);
     let slots = named_order::meant(state, &fact.of);
@@ -156,13 +157,14 @@ fn settle_one(state: &mut State, order: &str, document: &OrderDocument, all: &Do
     };
     let slots = named_order::bearers(state, order, document.channel.as_deref());
     let quantity = (returned.quantity, returned.unit.as_deref());
+    let declared = Declared::from_kept(&document.beyond, returned.sku);
     let mut named: BTreeMap<SkuId, i64> = BTreeMap::new();
     recipes::parts_for(
         state,
         &slots,
         returned.sku,
         quantity,
-        Some(document.key),
+        (Some(document.key), Some(&declared)),
         |part, units| {
             *named.entry(part).or_default() += units;
         },

@@ -55,7 +55,8 @@ pub(crate) struct OrderDocument {
     pub(crate) source: SourceId,
     pub(crate) as_of: AsOf,
     pub(crate) about: About,
-    /// What it named beyond the open units of its order.
+    /// Of a shipment or update: what it named beyond the open units of its order. Of a return: what its SKU was declared to be
+    /// when it came (units/recipes.rs, `Declared`).
     pub(crate) beyond: Moves,
 }
 

@@ -5,6 +5,7 @@
 
 use crate::state::State;
 use crate::state::catalogue::Catalogue;
+use crate::state::identities::Moves;
 use crate::state::ids::{SkuId, Slot};
 use crate::state::reservations::{Line, Portion, Recipe, Reservation};
 
@@ -111,9 +112,52 @@ pub(crate) fn sold_in(state: &State, slots: &[Slot], sku: SkuId, unit: &str) -> 
     })
 }
 
+/// What a document named, by what its SKU was declared to be when it came: kept with it, so that a later declaration does
+/// not change what it says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Declared {
+    /// Base units in one of its unit.
+    factor: i64,
+    parts: Vec<(SkuId, i64)>,
+}
+
+impl Declared {
+    pub(crate) fn now(state: &State, sku: SkuId, unit: Option<&str>) -> Self {
+        let factor = in_base(state, &[], sku, 1, unit).unwrap_or(1);
+        let mut parts = Vec::new();
+        state
+            .catalogue
+            .for_each_component(sku, |part, per| parts.push((part, per)));
+        Declared { factor, parts }
+    }
+
+    /// As a document keeps it: the unit first, then the components. A plain SKU in base units needs nothing.
+    pub(crate) fn kept(self, sku: SkuId) -> Moves {
+        if self.factor == 1 && self.parts == [(sku, 1)] {
+            return Moves::new();
+        }
+        let parts = self.parts.into_iter().map(|(part, per)| (part, None, per));
+        std::iter::once((sku, None, self.factor)).chain(parts).collect()
+    }
+
+    pub(crate) fn from_kept(kept: &Moves, sku: SkuId) -> Self {
+        let (factor, parts) = kept.split_first().map_or((1, &[][..]), |((_, _, n), rest)| (*n, rest));
+        let parts = match parts {
+            [] => vec![(sku, 1)],
+            parts => parts.iter().map(|(part, _, per)| (*part, *per)).collect(),
+        };
+        Declared { factor, parts }
+    }
+}
+
 /// What one of a SKU is to a reservation: base SKUs and units of each, by what it was sold as; a component means itself, any
-/// other name what it is declared to be now.
-fn meaning(state: &State, slot: Slot, sku: SkuId, unit: Option<&str>) -> Vec<(SkuId, i64)> {
+/// other name what it was `declared` to be, else what it is now.
+fn meaning(
+    state: &State,
+    slot: Slot,
+    (sku, unit): (SkuId, Option<&str>),
+    declared: Option<&Declared>,
+) -> Vec<(SkuId, i64)> {
     let reservation = state.reservations.get(slot);
     let line = reservation.lines.iter().position(|line| line.sku == sku);
     let made = match line {
@@ -121,9 +165,17 @@ fn meaning(state: &State, slot: Slot, sku: SkuId, unit: Option<&str>) -> Vec<(Sk
         None if reservation.keeps_recipes && is_component(state, reservation, sku) => Made::Plain,
         None => Made::Now,
     };
-    let factor = in_base(state, &[slot], sku, 1, unit).unwrap_or(1);
+    let sold = unit.and_then(|unit| sold_in(state, &[slot], sku, unit));
+    let factor = match (sold, declared) {
+        (Some(factor), _) => factor,
+        (None, Some(declared)) => declared.factor,
+        (None, None) => in_base(state, &[], sku, 1, unit).unwrap_or(1),
+    };
     let mut parts = Vec::new();
-    made.for_each_part(&state.catalogue, sku, |part, per| parts.push((part, per * factor)));
+    match (made, declared) {
+        (Made::Now, Some(declared)) => parts.extend(declared.parts.iter().map(|(part, per)| (*part, per * factor))),
+        _ => made.for_each_part(&state.catalogue, sku, |part, per| parts.push((part, per * factor))),
+    }
     parts
 }
 
@@ -160,17 +212,18 @@ fn still_there(state: &State, slot: Slot, parts: &[(SkuId, i64)], document: Opti
 
 /// What so many of a SKU (in a unit, if one is named) mean for an order, by base SKU. Where its reservations were sold by
 /// different recipes, each has as many as have not left by another document, the oldest first; the last has the rest.
+/// `declared`: what the document keeps of what its SKU was when it came.
 pub(crate) fn parts_for(
     state: &State,
     slots: &[Slot],
     sku: SkuId,
     (mut quantity, unit): (i64, Option<&str>),
-    document: Option<u128>,
+    (document, declared): (Option<u128>, Option<&Declared>),
     mut each: impl FnMut(SkuId, i64),
 ) {
     let mut groups: Vec<(Vec<(SkuId, i64)>, i64)> = Vec::new();
     for &slot in slots {
-        let parts = meaning(state, slot, sku, unit);
+        let parts = meaning(state, slot, (sku, unit), declared);
         let there = still_there(state, slot, &parts, document);
         match groups.last_mut() {
             Some((last, count)) if *last == parts => *count += there,
@@ -178,10 +231,11 @@ pub(crate) fn parts_for(
         }
     }
     if groups.is_empty() {
-        let factor = in_base(state, &[], sku, 1, unit).unwrap_or(1);
-        state
-            .catalogue
-            .for_each_component(sku, |part, per| each(part, quantity * factor * per));
+        let now = || Declared::now(state, sku, unit);
+        let Declared { factor, parts } = declared.cloned().unwrap_or_else(now);
+        for (part, per) in parts {
+            each(part, quantity * factor * per);
+        }
         return;
     }
     let last = groups.len() - 1;

@@ -59,7 +59,7 @@ fn fulfil_line(
         )));
     };
     let mut fits = true;
-    recipes::parts_for(state, &[slot], sku, (quantity, None), None, |part, units| {
+    recipes::parts_for(state, &[slot], sku, (quantity, None), (None, None), |part, units| {
         let portions = state.reservations.get(slot).portions.iter();
         let left: i64 = portions
             .filter(|p| p.sku == part && !p.fulfilled && !p.is_shipped())

@@ -340,3 +340,42 @@ def test_a_shipment_of_one_channel_is_not_looked_at_again_because_another_takes_
     assert told.command("put", "other", **body).status == 201
     told.command("confirm", "other", order_ref="o")
     told.same_everywhere()
+
+
+MOVED = st.sampled_from(["return", "shipment", "confirm"])
+
+
+@pytest.mark.parametrize("core", [False, True])
+@settings(max_examples=40, deadline=None)
+@given(moves=st.lists(MOVED, max_size=4), at=st.integers(0, 4))
+def test_the_same_level_again_changes_nothing(core: bool, moves: list[str], at: int) -> None:
+    """Seed 1873: a movement of another source's clock was taken in by a level that came twice."""
+    told = Beside(core=core)
+    told.locations("paris")
+    told.accept("oversell", policy="unlimited")
+    level = {"source": "pos", "as_of": "2026-01-01T12:00:21+00:00", "basis": "net"}
+    told.hold("r", ("A", 2))
+    for number, move in enumerate([*moves[:at], "level", *moves[at:]]):
+        named: dict[str, Any] = {"ref": f"d{number}", "as_of": 3 + number}
+        if move == "level":
+            told.level("A", "paris", 9, **level)
+        elif move == "return":
+            told.fact(move, sku="A", location="paris", quantity=1, condition="sellable", order_ref="o", **named)
+        elif move == "shipment":
+            told.fact(move, order_ref="o", lines=[{"sku": "A", "quantity": 1, "location": "paris"}], **named)
+        else:
+            told.command("confirm", "r", order_ref="o")
+    before = told.sellable("A")
+    told.level("A", "paris", 9, **level)
+    assert ignored(told) == [(0, "repeat")]
+    assert told.sellable("A") == before
+    told.same_everywhere()
+
+
+def test_a_reset_also_forgets_when_units_of_a_line_came_that_nobody_stated(story: Beside) -> None:
+    """Seed 1978: the line's first statement after the reset counts what arrived before it."""
+    shop(story)
+    story.accept("receipt", ref="P", line="1", sku="A", location="lyon", quantity=3, as_of=20)
+    policy(story, "source.reset", source="erp")
+    line(story, 5, as_of=2)
+    assert story.sellable("A") == 8

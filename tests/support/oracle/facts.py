@@ -230,8 +230,9 @@ def source_reset(world: World, fact: Fact) -> None:
         for line in world.supplies.values():
             if line.key[0] == fact["owner"]:
                 line.as_of = line.stated = None
-                for off in world.off.get(line.key, []):
-                    off.as_of = None
+        for (source, *_), arrived in world.off.items():
+            for off in arrived if source == fact["owner"] else []:
+                off.as_of = None
         for (source, kind, *_), document in world.identities.items():
             document.forgotten = document.forgotten or (source == fact["owner"] and kind in ("supply", "transfer"))
 

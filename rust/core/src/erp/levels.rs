@@ -45,24 +45,25 @@ pub(crate) fn level(state: &mut State, source: SourceId, fact: &StockLevel<'_>) 
         return;
     }
     let counted_before = presumption::counted(state, sku, location);
-    let moved = absorb(state, sku, location, stamp);
-    let parts_before = state.conditions(sku, location);
-    let gross = if fact.basis == facts::Basis::Gross {
-        allocated.unwrap_or(0)
-    } else {
-        0
+    // The first edition let a repeat take in what is of another clock, and called it a conflict then.
+    let early = (!state.rules.is_second_edition()).then(|| absorb(state, sku, location, stamp));
+    let gross = match fact.basis {
+        facts::Basis::Gross => allocated.unwrap_or(0),
+        facts::Basis::Net => 0,
     };
-    if let (Some(old), Some(cell)) = (stamp_before, held) {
-        let same =
-            old == stamp && cell.on_hand - moved.0 == on_hand && parts_before == parts && cell.allocated == gross;
-        if old.as_of == stamp.as_of && is_comparable(state, held.as_ref(), stamp) {
-            if same {
-                state.note(Anomaly::Repeat);
-                return;
-            }
-            state.note(Anomaly::LevelConflict);
+    if let (Some(old), Some(cell)) = (stamp_before, held)
+        && old.as_of == stamp.as_of
+        && is_comparable(state, held.as_ref(), stamp)
+    {
+        let (moved, _) = early.unwrap_or_else(|| on_top(state, sku, location));
+        let same = old == stamp && cell.on_hand - moved == on_hand && cell.allocated == gross;
+        if same && state.conditions(sku, location) == parts {
+            state.note(Anomaly::Repeat);
+            return;
         }
+        state.note(Anomaly::LevelConflict);
     }
+    let moved = early.unwrap_or_else(|| absorb(state, sku, location, stamp));
     state.set_conditions(sku, location, parts);
     state.change_cell(sku, location, |cell| {
         cell.on_hand = on_hand + moved.0;
@@ -92,8 +93,13 @@ fn absorb(state: &mut State, sku: SkuId, location: LocationId, level: LevelStamp
         };
         comparable && !level.covers(m.source, m.as_of)
     });
-    let stay = state.movements(sku, location).iter();
-    stay.fold((0, 0), |(h, u), m| (h + m.on_hand, u + m.unsellable))
+    on_top(state, sku, location)
+}
+
+/// The sums of the movements on top of a cell's level: on hand, unsellable.
+fn on_top(state: &State, sku: SkuId, location: LocationId) -> (i64, i64) {
+    let all = state.movements(sku, location).iter();
+    all.fold((0, 0), |(h, u), m| (h + m.on_hand, u + m.unsellable))
 }
 
 /// A movement that is a whole fact: that a level covers it is noted.

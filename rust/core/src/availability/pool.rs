@@ -61,7 +61,7 @@ pub(crate) struct Claimed {
 /// The day on which a supply counts, or None where it does not (not open, not confident enough, overdue beyond grace).
 pub(crate) fn effective_due(state: &State, supply: &Supply) -> Option<Day> {
     let (rules, today) = (&state.rules, state.today());
-    if supply.status != SupplyStatus::Open || supply.confidence < rules.supply_confidence_min {
+    if supply.status != SupplyStatus::Open || supply.is_unstated() || supply.confidence < rules.supply_confidence_min {
         return None;
     }
     if supply.due >= today {

@@ -104,9 +104,10 @@ pub(crate) fn transfer_line(line: Option<&str>) -> String {
 pub(crate) const UNSTATED: Day = Day::MIN;
 
 impl Supply {
-    /// What its source stated to be open, less what arrived since.
+    /// What its source stated to be open, less what arrived since. A line of which only receipts are known has none, also where
+    /// one of them was corrected to less.
     pub(crate) fn room(&self) -> i64 {
-        if self.status != SupplyStatus::Open {
+        if self.status != SupplyStatus::Open || self.is_unstated() {
             return 0;
         }
         let arrived: i64 = self.arrivals.iter().map(|a| a.units).sum();

@@ -199,3 +199,24 @@ proptest! {
         prop_assert_eq!(world.sellable("S", "web"), total);
     }
 }
+
+#[test]
+fn a_receipt_that_is_corrected_after_its_line_was_forgotten_makes_no_supply() {
+    let mut world = World::empty(r#"{"identities_max":4}"#);
+    world.location("A", json!({}));
+    world.channel("web", json!({"supply_horizon_days": 30}));
+    let close = |reference: &str, as_of: i64| {
+        let mut fields = supply(reference, 5, as_of).1;
+        fields["status"] = json!("received");
+        ("supply", fields)
+    };
+    tell(
+        &mut world,
+        &[supply("PO", 5, 1), receipt(3, 2, json!({"version": 1})), close("PO", 3)],
+    );
+    for (n, reference) in ["P1", "P2", "P3", "P4", "P5"].into_iter().enumerate() {
+        tell(&mut world, &[close(reference, 4 + n as i64)]);
+    }
+    let seen = tell(&mut world, &[receipt(1, 20, json!({"version": 2}))]);
+    assert_eq!(seen, [(1, 1)]);
+}

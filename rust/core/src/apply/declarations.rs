@@ -38,7 +38,12 @@ pub(crate) fn item(state: &mut State, source: SourceId, fact: &facts::Item<'_>) 
         phantoms::take_levels(state, source, alias, sku);
         state.catalogue.add_alias(alias.clone(), sku);
     }
-    if let Some(old) = state.set_item(sku, new) {
+    let old = state.set_item(sku, new);
+    let changes_kits = {
+        let now = state.catalogue.item(sku).map_or(&[][..], |item| &item.kit);
+        old.as_ref().map_or(&[][..], |item| &item.kit) != now
+    };
+    if let Some(old) = old {
         let now = state.catalogue.item(sku).expect("just set").aliases.clone();
         for gone in old.aliases.iter().filter(|a| !now.contains(a)) {
             state.catalogue.remove_alias(gone);
@@ -54,9 +59,40 @@ pub(crate) fn item(state: &mut State, source: SourceId, fact: &facts::Item<'_>) 
         }
     }
     renew_base(state, sku);
+    if changes_kits {
+        for kit in kits_above(state, sku) {
+            renew_base(state, kit);
+        }
+    }
 }
 
-/// Renews what a kit, and every kit that it is part of, takes from stock.
+/// Every kit that takes a SKU, at any depth: each after those of them that are inside it.
+fn kits_above(state: &State, sku: SkuId) -> Vec<SkuId> {
+    let used_in = |sku: SkuId| {
+        state
+            .catalogue
+            .detail(sku)
+            .map_or(&[][..], |detail| &detail.used_in[..])
+    };
+    let mut seen: hashbrown::HashSet<SkuId> = std::iter::once(sku).collect();
+    let (mut way, mut order) = (vec![(sku, 0)], Vec::new());
+    while let Some((kit, next)) = way.last_mut() {
+        if let Some(&above) = used_in(*kit).get(*next) {
+            *next += 1;
+            if seen.insert(above) {
+                way.push((above, 0));
+            }
+        } else {
+            order.push(*kit);
+            way.pop();
+        }
+    }
+    order.pop(); // the SKU itself
+    order.reverse();
+    order
+}
+
+/// Renews what a kit takes from stock, from what its components take.
 fn renew_base(state: &mut State, sku: SkuId) {
     let mut base: std::collections::BTreeMap<SkuId, i64> = std::collections::BTreeMap::new();
     let kit = state.catalogue.item(sku).map(|i| i.kit.clone()).unwrap_or_default();
@@ -66,14 +102,6 @@ fn renew_base(state: &mut State, sku: SkuId) {
         });
     }
     state.catalogue.set_base(sku, base.into_iter().collect());
-    let used_in = state
-        .catalogue
-        .detail(sku)
-        .map(|d| d.used_in.clone())
-        .unwrap_or_default();
-    for kit in used_in {
-        renew_base(state, kit);
-    }
 }
 
 pub(crate) fn location(state: &mut State, fact: &facts::Location<'_>) {

@@ -5,6 +5,7 @@
 //! taken; a trial, a message of which all or nothing is taken, and any other message are judged by the same code.
 
 mod items;
+mod kits;
 mod phantoms;
 
 use std::cell::OnceCell;
@@ -15,6 +16,7 @@ use crate::state::State;
 use crate::state::ids::{LocationId, SkuId, SourceId};
 use crate::wire::facts::{AsOf, Fact, Statement, Text};
 use items::Declared;
+pub(super) use kits::KitFault;
 use phantoms::Named;
 
 /// A SKU: one that the state knows, or the nth that the message names first.
@@ -52,6 +54,10 @@ pub(super) struct Foreseen<'s, 'm> {
     /// What names are aliases of (None: of nothing any more), and by which fact of the message.
     aliases: HashMap<Text<'m>, (Option<SkuAhead>, usize)>,
     items: HashMap<SkuAhead, Declared<'m>>,
+    /// The kits of `items` by what they are made of.
+    used_in: HashMap<SkuAhead, Vec<SkuAhead>>,
+    /// Components looked at for the kits of the message.
+    looked_at: usize,
     /// SKUs that the message gives more than levels and movements: documents, rules.
     used: HashSet<SkuAhead>,
     /// Levels that no movement has asked about yet: mostly a message has levels or movements, not both.
@@ -77,6 +83,8 @@ impl<'s, 'm> Foreseen<'s, 'm> {
             numbers: HashMap::new(),
             aliases: HashMap::new(),
             items: HashMap::new(),
+            used_in: HashMap::new(),
+            looked_at: 0,
             used: HashSet::new(),
             levels: Vec::new(),
             spans: HashMap::new(),

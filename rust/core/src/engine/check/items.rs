@@ -3,11 +3,8 @@
 //! In: an item fact and what it would meet. Out: nothing, or the reason that the sender gets.
 
 use super::{Checked, known_sku, reject};
-use crate::engine::foreseen::{Foreseen, SkuAhead};
+use crate::engine::foreseen::{Foreseen, KitFault, SkuAhead};
 use crate::wire::facts::Item;
-
-/// The most that a kit may take of one base component.
-const COMPONENT_MAX: i64 = 1_000_000_000;
 
 pub(super) fn item<'m>(ahead: &mut Foreseen<'_, 'm>, fact: &Item<'m>) -> Checked {
     let own = ahead.own_name(&fact.sku);
@@ -31,21 +28,27 @@ pub(super) fn item<'m>(ahead: &mut Foreseen<'_, 'm>, fact: &Item<'m>) -> Checked
         }
     }
     for component in &fact.kit {
-        let Some(part) = ahead.sku(&component.sku) else {
+        if ahead.sku(&component.sku).is_none() {
             if component.sku == fact.sku || fact.aliases.contains(&component.sku) {
                 return reject("circular-kit");
             }
             known_sku(ahead, &component.sku)?;
-            continue;
-        };
-        if own.is_some_and(|own| ahead.contains(part, own)) {
-            return reject("circular-kit");
         }
     }
-    if !fact.kit.is_empty() && ahead.most_of_a_component(fact) > COMPONENT_MAX {
-        return reject("malformed: kit: takes more than 1,000,000,000 of a component");
+    ahead.kit_fault(fact).map_or(Ok(()), |fault| reject(reason(fault)))
+}
+
+fn reason(fault: KitFault) -> &'static str {
+    match fault {
+        KitFault::Circular => "circular-kit",
+        KitFault::TooMuchOfOne => "malformed: kit: takes more than 1,000,000,000 of a component",
+        KitFault::TooManyParts => "malformed: kit: has more than 1,000 components, or kits, at all depths together",
+        KitFault::TooDeep => "malformed: kit: kits may be made of kits 16 deep, and this would be deeper",
+        KitFault::TooWide => {
+            "too-wide: the kits of this message, and those that take them, have too many components together; \
+             send fewer items in one message, or have fewer kits take one SKU"
+        }
     }
-    Ok(())
 }
 
 fn taken(ahead: &Foreseen<'_, '_>, name: &str, of: SkuAhead) -> String {

@@ -1,5 +1,6 @@
 //! A message judged as a whole is judged as if its facts came one by one; trial, atomic and plain messages agree.
 
+mod kits;
 mod names;
 mod senders;
 

@@ -14,6 +14,7 @@ from typing import Any, Self
 from holdfast._core import Engine
 from tests.support.digests import assert_counted, assert_digest
 from tests.support.oracle import Answer, Command, Oracle, Received
+from tests.support.oracle.sellable import standing_still
 from tests.support.oracle.world import Verb
 
 NOON = 1_767_268_800_000  # 2026-01-01T12:00:00Z
@@ -247,6 +248,10 @@ class Beside:
 
     def same_everywhere(self) -> None:
         """Every sellable and every reservation."""
+        with standing_still(self.oracle.world):
+            self._same_everywhere()
+
+    def _same_everywhere(self) -> None:
         world = self.oracle.world
         regions = sorted({region for place in world.locations.values() for region in place.regions})
         for sku in sorted(world.items):

@@ -6,10 +6,14 @@ In: the world. Out: `room` (what one base SKU allows before the sell multiple) a
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
 from fractions import Fraction
+from functools import wraps
 from math import ceil
+from typing import Any, TypeVar, cast
 
 from tests.support.oracle.flow import reach
 from tests.support.oracle.places import acks_here
@@ -24,6 +28,32 @@ from tests.support.oracle.world import (
     counts_open_orders,
     covers,
 )
+
+Of = TypeVar("Of", bound=Callable[..., Any])
+
+
+@contextmanager
+def standing_still(world: World) -> Iterator[None]:
+    """While nothing changes the world, what is asked again is not worked out again."""
+    world.still = {}
+    try:
+        yield
+    finally:
+        world.still = None
+
+
+def once_while_still(of: Of) -> Of:
+    @wraps(of)
+    def remembered(world: World, *asked: Any, **named: Any) -> Any:
+        if world.still is None:
+            return of(world, *asked, **named)
+        key = of.__name__, asked, tuple(sorted(named.items()))
+        if key not in world.still:
+            world.still[key] = of(world, *asked, **named)
+        return world.still[key]
+
+    return cast("Of", remembered)
+
 
 # --- one location -----------------------------------------------------------------------------------------------------
 
@@ -68,6 +98,7 @@ def owed(world: World, sku: str, location: str) -> int:
     return allocated_in_erp + demand + committed_and_held
 
 
+@once_while_still
 def demand_left(world: World) -> dict[tuple[str, str, str], int]:
     """What each demand adds: not what the orders that it names cover, nothing that its own level counts."""
     cover: Counter[tuple[str, str]] = Counter()
@@ -154,6 +185,7 @@ def enabled(world: World, names: list[str] | str = "*") -> list[str]:
     return [n for n in sorted(world.locations) if world.locations[n].enabled and (names == "*" or n in names)]
 
 
+@once_while_still
 def stock_of_nodes(world: World, sku: str) -> dict[Node, int]:
     stock: dict[Node, int] = {}
     for location in enabled(world):
@@ -241,6 +273,7 @@ def cap_epoch(world: World, channel: str, sku: str) -> int | None:
     return ration.epoch if ration is not None and ration.quantity is not None else None
 
 
+@once_while_still
 def claims(world: World, sku: str, reaching: tuple[str, date] | None = None) -> list[Claim]:
     """Everything that must stay reachable; `reaching` widens the horizon of the one channel that a promise is for."""
     found = []
@@ -295,6 +328,7 @@ def oversell(world: World, channel: str, sku: str) -> int | None:
     return max(0, limit - sold)
 
 
+@once_while_still
 def room(
     world: World,
     sku: str,

@@ -263,6 +263,7 @@ class Identity:
 
 @dataclass
 class World:
+    still: dict[Any, Any] | None = field(default=None, repr=False, compare=False)  # worked out since it stands still
     now_ms: int = 0
     lead_ms: int = 0
     rules: dict[str, Any] = field(default_factory=dict)

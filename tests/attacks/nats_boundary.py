@@ -39,8 +39,11 @@ class Standing:
 
     @classmethod
     async def of(cls, found: Stage) -> "Standing":
-        """Before the attack."""
-        return cls(found, await found.sellable() or 0, (await found.state())["epoch"])
+        """Before the attack, once the gateway answers."""
+        until = time.monotonic() + PATIENCE_S
+        while (sellable := await found.sellable()) is None and time.monotonic() < until:  # noqa: ASYNC110 - another process gets ready
+            await asyncio.sleep(0.05)
+        return cls(found, sellable or 0, (await found.state())["epoch"])
 
     async def shop(self, count: int = 5) -> None:
         """Checkouts, one after the other."""

@@ -32,7 +32,7 @@ async def fill(connection: Connection, count: int, size: int = 100) -> None:
     """Messages of LOG, each beginning with its number."""
     first = (await connection.api("STREAM.INFO.HF_main_LOG"))["state"]["last_seq"] + 1
     for number in range(first, first + count):
-        await connection.request(NAMES.log_subject, b"%010d" % number + b"x" * (size - 10), 2_000)
+        await connection.request(NAMES.log_subject, b"%010d" % number + b"x" * (size - 10), 20_000)
 
 
 async def read(reader: StreamReader, count: int) -> list[Entry]:

@@ -14,7 +14,7 @@ from typing import Any, Self
 from holdfast._core import Engine
 from tests.support.digests import assert_counted, assert_digest
 from tests.support.oracle import Answer, Command, Oracle, Received
-from tests.support.oracle.sellable import standing_still
+from tests.support.oracle.stillness import standing_still
 from tests.support.oracle.world import Verb
 
 NOON = 1_767_268_800_000  # 2026-01-01T12:00:00Z

@@ -6,17 +6,14 @@ In: the world. Out: `room` (what one base SKU allows before the sell multiple) a
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
 from fractions import Fraction
-from functools import wraps
 from math import ceil
-from typing import Any, TypeVar, cast
 
 from tests.support.oracle.flow import reach
 from tests.support.oracle.places import acks_here
+from tests.support.oracle.stillness import once_while_still
 from tests.support.oracle.world import (
     Demand,
     Node,
@@ -28,32 +25,6 @@ from tests.support.oracle.world import (
     counts_open_orders,
     covers,
 )
-
-Of = TypeVar("Of", bound=Callable[..., Any])
-
-
-@contextmanager
-def standing_still(world: World) -> Iterator[None]:
-    """While nothing changes the world, what is asked again is not worked out again."""
-    world.still = {}
-    try:
-        yield
-    finally:
-        world.still = None
-
-
-def once_while_still(of: Of) -> Of:
-    @wraps(of)
-    def remembered(world: World, *asked: Any, **named: Any) -> Any:
-        if world.still is None:
-            return of(world, *asked, **named)
-        key = of.__name__, asked, tuple(sorted(named.items()))
-        if key not in world.still:
-            world.still[key] = of(world, *asked, **named)
-        return world.still[key]
-
-    return cast("Of", remembered)
-
 
 # --- one location -----------------------------------------------------------------------------------------------------
 

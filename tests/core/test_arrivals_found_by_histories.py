@@ -379,3 +379,14 @@ def test_a_reset_also_forgets_when_units_of_a_line_came_that_nobody_stated(story
     policy(story, "source.reset", source="erp")
     line(story, 5, as_of=2)
     assert story.sellable("A") == 8
+
+
+def test_a_level_under_the_same_moment_shows_units_of_a_line_that_came_between(story: Beside) -> None:
+    """Seed 2405: levels of one day all say midnight; the second one has what arrived by then."""
+    shop(story)
+    story.level("A", "paris", 0, as_of=9)
+    line(story, 6)
+    story.level("A", "paris", 5, as_of=9)
+    assert story.sellable("A") == 6
+    line(story, 1, version=2)
+    assert story.sellable("A") == 6

@@ -11,7 +11,7 @@ from typing import Any
 
 from tests.support.oracle.documents import Seen, is_news, key_of, says_otherwise
 from tests.support.oracle.order_facts import ack, order_update
-from tests.support.oracle.presumed import counted, forget_moments, hand_over, level_came
+from tests.support.oracle.presumed import counted, forget_moments, hand_over, level_came, stated_again
 from tests.support.oracle.refusals import parse_as_of, refuse, skus_named
 from tests.support.oracle.returns import returned
 from tests.support.oracle.shipments import shipment
@@ -77,6 +77,7 @@ def level(world: World, fact: Fact) -> None:
             world.ignored = "repeat"
             return
         world.count("level_conflicts")
+        stated_again(world, cell, held)
     before, now.came = counted(world, cell), world.next_arrival()
     world.levels[cell] = now
     for move in world.movements:

@@ -89,6 +89,15 @@ def level_came(world: World, cell: Cell, before: Level | None, now: Level, units
         known.rises = [r for r in known.rises if r.units > 0 or (is_waiting and r.upto == now.as_of)]
 
 
+def stated_again(world: World, cell: Cell, held: Level) -> None:
+    """A level comes under the `as_of` of the one before, with other figures: what it rises by may be of any line that
+    was stated without an `as_of` since that one came.
+    """
+    for line in open_lines(world, cell) if is_on(world) else []:
+        if isinstance(line.stated, Came) and line.stated.number > held.came:
+            line.stated = None
+
+
 def move(world: World, movement: Movement) -> None:
     """It counts on top of the level, or explains what the level that covers it, or one before, rose by."""
     cell = movement.sku, movement.location

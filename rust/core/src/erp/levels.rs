@@ -62,6 +62,7 @@ pub(crate) fn level(state: &mut State, source: SourceId, fact: &StockLevel<'_>) 
             return;
         }
         state.note(Anomaly::LevelConflict);
+        presumption::restated(state, (sku, location), stamp.as_of);
     }
     let moved = early.unwrap_or_else(|| absorb(state, sku, location, stamp));
     state.set_conditions(sku, location, parts);

@@ -67,6 +67,25 @@ pub(super) fn keep_as_received(state: &mut State, place: Place, owner: SourceId)
     state.set_rises(place.0, place.1, known);
 }
 
+/// A level comes again under the `as_of` of the one before, with other figures: what it rises by may be of a line that was
+/// stated without an `as_of` since that one came.
+pub(super) fn restated(state: &mut State, place: Place, as_of: AsOf) {
+    if !is_on(state) {
+        return;
+    }
+    let Some(detail) = state.catalogue.detail(place.0) else {
+        return;
+    };
+    let stated_since = |id: &&SupplyId| {
+        let line = state.documents.supplies.get(id.0);
+        line.location == place.1 && line.as_of.is_none() && line.since == Some(as_of)
+    };
+    let ids: Vec<SupplyId> = detail.flow.supplies.iter().filter(stated_since).copied().collect();
+    for id in ids {
+        state.change_supply(id.0, |line| line.since = None);
+    }
+}
+
 /// Any level that comes from now on may show more of the lines of these cells that were stated without an `as_of`.
 pub(super) fn forget_since(state: &mut State, places: &HashSet<Place>) {
     let supplies = state.documents.supplies.iter();

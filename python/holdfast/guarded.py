@@ -1,7 +1,8 @@
 """Files that nobody else may change, as ssh wants it of its keys.
 
 In: a path. Out: nothing, or an error that says how to put it right. Always: what belongs to another user than this
-process's, or root's, is refused, and so is what others may write; of a secret, also what others may read.
+process's, or root's, is refused, and so is what others may write; of a secret, also what others may read; what this
+program and its children make is private from the start, whatever the umask was.
 """
 
 import os
@@ -24,6 +25,15 @@ def require_guarded(path: Path, forbidden: int = WRITABLE) -> None:
         may = "change" if found & WRITABLE else "read"
         rights = "go-rwx" if forbidden == SECRET else "go-w"
         raise OpenToOthersError(f"other users may {may} {path}; chmod {rights} {path}")
+
+
+def make_private() -> None:
+    """Every file and directory that this process and its children make from now on is for its user alone.
+
+    The mode in a call of mkdir or open does not suffice: parents that `mkdir` makes, and what nats-server writes,
+    follow the umask.
+    """
+    os.umask(SECRET)
 
 
 def bare_environment(environment: Mapping[str, str] | None = None) -> dict[str, str]:

@@ -14,10 +14,8 @@ STILL_OPEN: frozenset[str] = frozenset(
         "incoming-filled-by-one",
         "invented-names",
         "message-id-of-another",
-        "modes-of-files",
         "probes-when-full",
         "stolen-user-of-a-gateway",
-        "unreachable-log",
     }
 )
 """In the short form, on the gateway's own nats-server."""

@@ -14,6 +14,7 @@ from rich.console import Console
 
 from holdfast import __version__
 from holdfast.cli.console import COULD_NOT_RUN, DONE, INTERRUPTED, CouldNotRunError, reason_of, remarks
+from holdfast.guarded import make_private
 
 HELP = """Answers how much shops can sell, and holds it, at checkout speed.
 
@@ -114,4 +115,5 @@ def _could_not_run(message: str, advice: str) -> int:
 
 def main() -> None:
     """The program `holdfast`."""
+    make_private()
     sys.exit(run(sys.argv[1:]))

@@ -1,14 +1,16 @@
 """Logs: one JSON object per line on stderr; on a terminal, a plain line for a person instead.
 
 In: events of structlog and the standard library. Out: lines.
-Always: no secret is logged: what looks like a key, a password or an Authorization header is replaced.
+Always: no secret is logged: what looks like a key, a password or an Authorization header is replaced. Lines of one kind
+are bounded in rate; the next one that is written says how many were left out.
 """
 
 import contextlib
 import logging
 import re
 import sys
-from collections.abc import MutableMapping
+import time
+from collections.abc import Callable, MutableMapping
 from typing import Any, TextIO, cast
 
 import orjson
@@ -19,6 +21,40 @@ from holdfast.visible import visible
 _SECRET = re.compile(r"(hf_[a-z2-9]{10}_)[A-Za-z0-9_-]+|((?:nats|tls)://[^:@/\s]*:)[^@/\s]+(?=@)|(SU)[A-Z2-7]{56}")
 _BARE = re.compile(r"[!#-<>-~]+")
 _SECRET_NAMES = frozenset({"authorization", "password", "secret", "token"})
+
+
+_KIND_FIELDS = ("alarm", "stream", "child")
+_LINES_AT_ONCE, _LINES_PER_S, _KINDS_MAX = 50, 1.0, 512
+
+
+class LineRate:
+    """How many lines of each kind are written: `at_once`, then `per_s`. Kinds beyond `kinds_max` share one rate."""
+
+    def __init__(
+        self,
+        at_once: int = _LINES_AT_ONCE,
+        per_s: float = _LINES_PER_S,
+        kinds_max: int = _KINDS_MAX,
+        clock_s: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._at_once = at_once
+        self._per_s = per_s
+        self._kinds_max = kinds_max
+        self._clock_s = clock_s
+        self._room: dict[tuple[str, ...], tuple[float, float, int]] = {}  # lines there is room for, when, left out
+
+    def take(self, kind: tuple[str, ...]) -> int | None:
+        """Room for one more line: how many of its kind were left out before it. None: leave this one out."""
+        now_s = self._clock_s()
+        if kind not in self._room and len(self._room) >= self._kinds_max:
+            kind = ()
+        room, at_s, left_out = self._room.get(kind, (float(self._at_once), now_s, 0))
+        room = min(self._at_once, room + max(0.0, now_s - at_s) * self._per_s)
+        if room < 1:
+            self._room[kind] = (room, now_s, left_out + 1)
+            return None
+        self._room[kind] = (room - 1, now_s, 0)
+        return left_out
 
 
 class _Lines:
@@ -44,6 +80,17 @@ def configure_logs(level: str = "info", **always: str) -> None:
             event.setdefault(name, value)
         return event
 
+    rate = LineRate()
+
+    def bound(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        kind = (str(event.get("event")), *(str(event[name]) for name in _KIND_FIELDS if name in event))
+        left_out = rate.take(kind)
+        if left_out is None:
+            raise structlog.DropEvent
+        if left_out:
+            event["left_out"] = left_out
+        return event
+
     last: structlog.types.Processor = _plain if sys.stderr.isatty() else structlog.processors.JSONRenderer(_dump)
     number = logging.getLevelNamesMapping()[level.upper()]
     shared: list[structlog.types.Processor] = [
@@ -55,7 +102,7 @@ def configure_logs(level: str = "info", **always: str) -> None:
         _redact,
     ]
     structlog.configure(
-        processors=[*shared, last],
+        processors=[bound, *shared, last],
         wrapper_class=structlog.make_filtering_bound_logger(number),
         logger_factory=structlog.WriteLoggerFactory(cast("TextIO", _Lines())),
         cache_logger_on_first_use=True,
@@ -67,6 +114,7 @@ def configure_logs(level: str = "info", **always: str) -> None:
             foreign_pre_chain=[structlog.stdlib.add_logger_name, *shared],
         )
     )
+    handler.addFilter(lambda record: rate.take((record.name, str(record.msg))) is not None)
     logging.basicConfig(handlers=[handler], level=max(number, logging.WARNING), force=True)
 
 

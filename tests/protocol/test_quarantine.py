@@ -1,7 +1,11 @@
 """What keeps a process from leading, one sentence each: peers, journals, the streams' ends, what others find."""
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from holdfast.protocol import messages as e
 from holdfast.protocol.log_types import Refusal
+from holdfast.protocol.quarantine import Quarantine
 from holdfast.settings import NodeSettings
 from tests.support.driver import Driver, appended, holder, passing, peer
 from tests.support.fake_core import replayed
@@ -193,3 +197,23 @@ def test_a_doubt_that_nobody_is_left_to_confirm_ends_with_a_replay() -> None:
     driver.handle(e.Lifted("digest-differs", replay=True))
     assert (driver.role, driver.one(e.Rebuild).reason) == ("rebuilding", "doubted")
     assert driver.protocol.quarantine == {}
+
+
+@given(st.integers(0, 60_000), st.lists(st.integers(0, 3), min_size=1, max_size=40))
+def test_streams_that_do_not_answer_are_asked_again_later_each_time(span_ms: int, turns: list[int]) -> None:
+    """However many events there are in a millisecond: what is asked depends on the time that has passed alone."""
+    settings = NodeSettings()
+    quarantine = Quarantine("boot of a", settings)
+    core = replayed([])
+    asked = 0
+    for at, turn in enumerate(turns):
+        mono_ms = span_ms * at // len(turns)
+        for _ in range(turn * 10):
+            effects: list[e.Effect] = []
+            quarantine.pursue(mono_ms, core, candidate=True, effects=effects)
+            for effect in effects:
+                if isinstance(effect, e.ReadEnds):
+                    asked += 1
+                    quarantine.on_ends(e.EndsRead(effect.call_id, None, None), mono_ms)
+    doublings = (settings.evidence_retry_ms // settings.lead_retry_first_ms).bit_length()
+    assert asked <= 1 + doublings + span_ms // settings.evidence_retry_ms

@@ -10,6 +10,13 @@ is not counted, because perhaps no process led then.
 
 from holdfast.settings import NodeSettings
 
+_DOUBLINGS_MAX = 16
+
+
+def doubling_ms(first_ms: int, ms_max: int, failures: int) -> int:
+    """How long to wait after so many failures in a row, from 1: `first_ms`, then twice as long each time."""
+    return min(first_ms << min(max(failures - 1, 0), _DOUBLINGS_MAX), ms_max)
+
 
 class Clocks:
     """Lead time and wall time."""

@@ -10,6 +10,7 @@ late the server ends it.
 
 from random import Random
 
+from holdfast.protocol.clocks import doubling_ms
 from holdfast.protocol.log_types import Lease
 from holdfast.protocol.messages import Effect, LeaseFailed, LeasePut, LeaseRead, PutLease, ReadLease, ReleaseLease
 from holdfast.settings import NodeSettings
@@ -108,9 +109,9 @@ class Election:
 
     def back_off(self, mono_ms: int) -> None:
         """We were fenced, or the log did not answer: wait longer each time."""
-        wait_ms = self._settings.lead_retry_first_ms << min(self._failures, 16)
         self._failures += 1
-        self._at_ms = mono_ms + min(wait_ms, self._settings.lead_retry_ms_max)
+        settings = self._settings
+        self._at_ms = mono_ms + doubling_ms(settings.lead_retry_first_ms, settings.lead_retry_ms_max, self._failures)
 
     def died(self, node: str, mono_ms: int) -> None:
         """The process of that name has ended, and its hold on the lease with it, but not that of a successor."""

@@ -4,9 +4,11 @@ Role: ask the other processes, and the streams, what they hold; compare it with 
 why it must not lead. In: reports of peers, the reported ends of LOG and IN, the end of the own journal,
 findings of other parts (`Quarantined`, `Lifted`). Out: queries, alarms, and whether a candidate may claim. Always: what
 is missing here but was seen by another is waited for first (a follower may be a moment ahead, a server's figure may be
-stale), then it is a cause; a missing answer never proves anything; what is remembered is bounded.
+stale), then it is a cause; a missing answer never proves anything; what is remembered is bounded; streams that do not
+answer are asked again later each time.
 """
 
+from holdfast.protocol.clocks import doubling_ms
 from holdfast.protocol.core import Core
 from holdfast.protocol.messages import Alarm, AskPeers, Effect, EndsRead, Lifted, PeersAnswered, Quarantined, ReadEnds
 from holdfast.settings import NodeSettings
@@ -35,6 +37,8 @@ class Quarantine:
         self._asked_ends: tuple[int, int, int, int] | None = None  # and the core's sequence and in_upto at that time
         self._peers_ms = _NEVER_MS  # when the newest answered query was sent
         self._ends_ms = _NEVER_MS
+        self._ends_unread = 0  # in a row
+        self._ends_again_ms = _NEVER_MS
 
     # ---- queries
 
@@ -88,7 +92,8 @@ class Quarantine:
     def connected(self) -> None:
         """Connected to NATS (again): a server that restarted may have lost a tail. Ask at once where streams end."""
         self._asked_ends = None
-        self._ends_ms = _NEVER_MS
+        self._ends_ms = self._ends_again_ms = _NEVER_MS
+        self._ends_unread = 0
 
     def forget_peers(self) -> None:
         """The peers' earlier answers do not count any more."""
@@ -111,7 +116,8 @@ class Quarantine:
             self._call_id += 1
             self._asked_peers = (self._call_id, mono_ms)
             effects.append(AskPeers(self._call_id))
-        if core is not None and self._due(self._asked_ends, self._ends_ms, every_ms, mono_ms):
+        ends_due = self._due(self._asked_ends, self._ends_ms, every_ms, mono_ms) and mono_ms >= self._ends_again_ms
+        if core is not None and ends_due:
             self._call_id += 1
             self._asked_ends = (self._call_id, mono_ms, core.sequence, core.in_upto)
             effects.append(ReadEnds(self._call_id))
@@ -142,8 +148,13 @@ class Quarantine:
         self._asked_ends = None
         _, asked_ms, sequence, in_upto = asked
         if event.log_end is None or event.in_end is None:
+            self._ends_unread += 1
+            settings = self._settings
+            wait_ms = doubling_ms(settings.lead_retry_first_ms, settings.evidence_retry_ms, self._ends_unread)
+            self._ends_again_ms = mono_ms + wait_ms
             return
         self._ends_ms = asked_ms
+        self._ends_unread = 0
         self._log_short = _since(
             self._log_short, mono_ms, event.log_end < sequence, f"LOG ends at {event.log_end}, {sequence} was read"
         )

@@ -114,7 +114,9 @@ class _Refusing(asyncio.Protocol):
     not seem dead because somebody else has taken all connections.
     """
 
-    def __init__(self, answer: bytes, probe: Callable[[], asyncio.Protocol], done: Callable[[], None]) -> None:
+    def __init__(
+        self, answer: bytes, probe: Callable[[], asyncio.Protocol], done: Callable[["_Refusing"], None]
+    ) -> None:
         self._answer = answer
         self._probe = probe
         self._done = done
@@ -146,7 +148,12 @@ class _Refusing(asyncio.Protocol):
     def connection_lost(self, exc: BaseException | None) -> None:  # noqa: ARG002
         if self._timer is not None:
             self._timer.cancel()
-        self._done()
+        self._done(self)
+
+    def end(self) -> None:
+        """It has sent nothing, and others wait for its place."""
+        if self._transport is not None:
+            self._transport.abort()
 
 
 class GatewayServer(web.Server):
@@ -157,7 +164,7 @@ class GatewayServer(web.Server):
         self._counters = counters
         self._settings = settings
         self._dispatcher = dispatcher
-        self._refusing = 0
+        self._refusing: dict[_Refusing, None] = {}
         self.open = Connections(settings.connections_max, settings.connections_per_address_max)
 
     def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
@@ -170,8 +177,8 @@ class GatewayServer(web.Server):
         self._counters.connections -= 1
         super().connection_lost(handler, exc)
 
-    def _refused(self) -> None:
-        self._refusing -= 1
+    def _refused(self, one: _Refusing) -> None:
+        self._refusing.pop(one, None)
 
     def __call__(self) -> web.RequestHandler:
         """A protocol for a new connection."""
@@ -194,17 +201,19 @@ class GatewayServer(web.Server):
         )
 
     def refuse(self, transport: asyncio.Transport) -> None:
-        """What a connection beyond a bound gets."""
+        """What a connection beyond a bound gets. The oldest of those that have sent nothing makes room for it."""
         self._counters.connections_refused += 1
-        self._refusing += 1
-        answer = b""
-        if self._refusing <= self._settings.connections_refused_max:
-            _, body = render_problem("overloaded", "Too many connections are open.", outcome="not-done")
-            answer = (
-                b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\nContent-Length: %d\r\n"
-                b"Retry-After: %d\r\nHoldfast-Sequence: %d\r\nConnection: close\r\n\r\n%b"
-                % (len(body), self._settings.retry_after_s, self._dispatcher.answered_sequence(), body)
-            )
+        if len(self._refusing) >= self._settings.connections_refused_max:
+            oldest = next(iter(self._refusing))
+            self._refused(oldest)
+            oldest.end()
+        _, body = render_problem("overloaded", "Too many connections are open.", outcome="not-done")
+        answer = (
+            b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\nContent-Length: %d\r\n"
+            b"Retry-After: %d\r\nHoldfast-Sequence: %d\r\nConnection: close\r\n\r\n%b"
+            % (len(body), self._settings.retry_after_s, self._dispatcher.answered_sequence(), body)
+        )
         refusing = _Refusing(answer, lambda: self._protocol(bounded=False), self._refused)
+        self._refusing[refusing] = None
         transport.set_protocol(refusing)
         refusing.connection_made(transport)

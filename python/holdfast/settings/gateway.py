@@ -130,7 +130,8 @@ class GatewaySettings:
         highest=1_000_000,
         unit="connections",
     )
-    connections_refused_max: int = 256  # beyond `connections_max`: answered 503; beyond these, closed without an answer
+    # Beyond `connections_max`: answered 503, or as a probe. Of more than these the oldest is closed without an answer.
+    connections_refused_max: int = 256
     requests_in_flight_max: int = public(
         8_192,
         "Requests under way in one worker. Beyond it: 503 `overloaded`, background calls first, checkout last.",

@@ -55,12 +55,17 @@ class Macs:
             self._refuse(purpose)
         return message
 
+    def repeated(self, purpose: Purpose) -> None:
+        """A message was put there a second time, by somebody who had recorded it."""
+        self._refuse(purpose)
+
     def _refuse(self, purpose: Purpose) -> None:
         self.refused[purpose] += 1
         times = self.refused[purpose]
         if times & (times - 1) == 0:
             self.alarm(
-                f"{times} message(s) of the kind `{purpose}` without a right code were ignored: who may write there?"
+                f"{times} message(s) of the kind `{purpose}` without a right code, or put there again, were ignored: "
+                "who may write there?"
             )
 
 

@@ -27,7 +27,7 @@ def owner_key(directory: Path) -> bytes:
     path = directory / OWNER_KEY_FILE
     _make_once(path)
     require_guarded(path, SECRET)
-    return _secret(path, path.read_text().strip(), "a new one makes every owner a new one")
+    return _secret(path, path.read_text(errors="replace").strip(), "a new one makes every owner a new one")
 
 
 def make_scope_key(directory: Path) -> None:
@@ -45,7 +45,7 @@ def scope_macs(directory: Path | None) -> "Macs":
     if path is None or not path.exists():
         return Macs()
     require_guarded(path, SECRET)
-    lines = [line.strip() for line in path.read_text().splitlines()]
+    lines = [line.strip() for line in path.read_text(errors="replace").splitlines()]
     found = [line for line in lines if line and not line.startswith("#")]
     if not found:
         raise OSError(f"{path} holds no scope key; restore it from a copy")

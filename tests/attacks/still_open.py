@@ -8,13 +8,11 @@ STILL_OPEN: frozenset[str] = frozenset(
     {
         "answers-flushed",
         "enumeration",
-        "forged-lease",
         "holds-of-one-owner",
         "identities-flushed",
         "incoming-filled-by-one",
         "invented-names",
         "message-id-of-another",
-        "probes-when-full",
         "stolen-user-of-a-gateway",
     }
 )

@@ -1,12 +1,15 @@
 """The lease's key on a real nats-server: what a put may replace, and what it may not."""
 
 import asyncio
+import base64
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from holdfast._core import ScopeKeys
 from holdfast.errors import ConflictError
+from holdfast.macs import Macs
 from holdfast.nats.connection import Connection
 from holdfast.nats.lease_store import LeaseStore
 from holdfast.nats.streams import Names
@@ -62,3 +65,57 @@ async def test_processes_that_start_in_the_same_moment_make_one_bucket(connectio
     for _ in range(10):
         await asyncio.gather(*(begin(number) for number in range(8)))
         await connection.api(f"STREAM.DELETE.{NAMES.lease}")
+
+
+def signing(connection: Connection, node: str) -> LeaseStore:
+    macs = Macs(ScopeKeys([b"k" * 32]))
+    return LeaseStore(connection, NAMES, node, f"{node}-boot", LogSettings(), 60_000, 1_000, macs)
+
+
+async def held_in_bytes(connection: Connection) -> bytes:
+    """What somebody who may read the bucket can record."""
+    found = await connection.api(f"STREAM.MSG.GET.{NAMES.lease}", {"last_by_subj": NAMES.lease_subject})
+    return base64.b64decode(found["message"]["data"])
+
+
+async def test_a_value_that_is_put_there_again_names_nobody(connection: Connection) -> None:
+    ours, theirs, watching = (signing(connection, node) for node in ("n1", "n2", "n3"))
+    await ours.ensure()
+    first = await ours.put(0)
+    recorded = await held_in_bytes(connection)
+    await ours.release(first)
+    given_back = await held_in_bytes(connection)
+    seen = await theirs.read()
+    assert seen is not None
+    assert seen.node is None
+    assert not seen.void
+    second = await theirs.put(seen.revision)
+    assert await watching.read() == Lease("n2", "n2-boot", second)
+    for replayed in (recorded, given_back, b"", b"\xff", b'{"node":"evil","boot":"evil"}', b'{"x":' + b"[" * 50_000):
+        await connection.request(NAMES.lease_subject, replayed, 1_000)
+        for store in (ours, theirs, watching):
+            found = await store.read()
+            assert found is not None
+            assert (found.node, found.void) == (None, True)
+    over = await theirs.read()
+    assert over is not None
+    third = await theirs.put(over.revision)
+    assert await watching.read() == Lease("n2", "n2-boot", third), "the holder put it again over that"
+    assert await ours.read() == Lease("n2", "n2-boot", third)
+
+
+async def test_a_lease_counts_after_its_bucket_was_emptied_or_made_again(connection: Connection) -> None:
+    ours, theirs = signing(connection, "n1"), signing(connection, "n2")
+    await ours.ensure()
+    await ours.put(0)
+    await theirs.read()
+    await connection.api(f"STREAM.PURGE.{NAMES.lease}")
+    fresh = signing(connection, "n3")
+    assert await fresh.read() is None
+    taken = await fresh.put(0)
+    assert await ours.read() == await theirs.read() == Lease("n3", "n3-boot", taken)
+    await connection.api(f"STREAM.DELETE.{NAMES.lease}")
+    await asyncio.sleep(0.005)
+    assert await theirs.read() is None
+    taken = await theirs.put(0)
+    assert await ours.read() == Lease("n2", "n2-boot", taken)

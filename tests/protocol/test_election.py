@@ -1,5 +1,8 @@
 """Who may lead, one sentence each: the lease, with a log that does what a test says."""
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from holdfast.protocol import messages as e
 from holdfast.protocol.log_types import Refusal
 from holdfast.settings import NodeSettings
@@ -252,3 +255,37 @@ def test_an_idle_leader_that_hears_of_messages_not_its_own_follows_them_before_i
     leader.handle(e.Followed(2, leader.log[1:])).handle(e.CaughtUp(2))
     passing(leader, BOUNDS.evidence_every_ms)
     assert leader.role == "claiming"
+
+
+def test_a_void_lease_moves_nobody() -> None:
+    """Written by a client that cannot sign: the holder puts its own over it, and leads on in the same term."""
+    driver = Driver().caught_up().store()
+    epoch = driver.core.epoch
+    for _ in range(8):
+        driver.neighbours.key.force(None, "", driver.mono_ms, void=True)
+        passing(driver, TTL_MS // 2)
+        assert (driver.role, driver.core.epoch, holder(driver)) == ("leading", epoch, "a")
+
+
+def test_a_void_lease_does_not_end_the_time_of_its_holder_for_others() -> None:
+    key = LeaseStore()
+    key.force("b", "boot of b", 1_000)
+    driver = Driver(key=key).caught_up()
+    passing(driver, 1_000)
+    key.force(None, "", driver.mono_ms, void=True)
+    assert appended(passing(driver, TTL_MS - 1_500)) == []
+    passing(driver, 2 * TTL_MS)
+    assert driver.role == "claiming", "b did not come back"
+
+
+@given(st.lists(st.tuples(st.integers(1, 900), st.booleans()), max_size=30))
+def test_while_the_holder_gets_a_put_through_no_pattern_of_void_values_ends_its_term(
+    values: list[tuple[int, bool]],
+) -> None:
+    driver = Driver().caught_up().store()
+    for wait_ms, again in values:
+        passing(driver, wait_ms)
+        for _ in range(1 + again):
+            driver.neighbours.key.force(None, "", driver.mono_ms, void=True)
+    passing(driver, TTL_MS)
+    assert (driver.role, driver.core.epoch, holder(driver)) == ("leading", 1, "a")

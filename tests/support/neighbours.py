@@ -33,10 +33,10 @@ class LeaseStore:
         self.force(node, boot, mono_ms)
         return True
 
-    def force(self, node: str | None, boot: str, mono_ms: int) -> None:
+    def force(self, node: str | None, boot: str, mono_ms: int, *, void: bool = False) -> None:
         """Whatever is there now."""
         self.revision += 1
-        self._value, self._put_ms = Lease(node, boot, self.revision), mono_ms
+        self._value, self._put_ms = Lease(node, boot, self.revision, void), mono_ms
 
     def vanish(self) -> None:
         self._value = None

@@ -71,7 +71,7 @@ def parse_reply(stream: str, append_id: int, payload: bytes, status: str | None)
         return Refused(append_id, Refusal.UNREACHABLE, f"status {status}")
     try:
         ack = _ack_decoder.decode(payload)
-    except msgspec.DecodeError as fault:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
         return Refused(append_id, Refusal.STRANGE, f"unreadable acknowledgement: {fault}")
     if ack.error is not None:
         known = _REFUSALS.get(ack.error.err_code)
@@ -87,7 +87,7 @@ def is_duplicate(payload: bytes) -> bool:
     """Whether an acknowledgement reports that the stream had this message id before (IN and DLQ; LOG uses no ids)."""
     try:
         return _ack_decoder.decode(payload).duplicate
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return False
 
 
@@ -121,7 +121,10 @@ class Appender:
             self._on_reply(Refused(append_id, Refusal.UNREACHABLE, str(fault)))
 
     async def _on_message(self, message: Msg) -> None:
-        append_id = int(message.subject.rpartition(".")[2])
+        name = message.subject.rpartition(".")[2]
+        if not name.isdecimal():
+            return  # no append of ours has such an inbox
+        append_id = int(name)
         status = message.headers.get("Status") if message.headers else None
         self._on_reply(parse_reply(self._stream, append_id, message.data, status))
 

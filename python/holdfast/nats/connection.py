@@ -24,7 +24,7 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.js import JetStreamContext
 
-from holdfast.errors import ApiError, ServerUnfitError, UnreachableError
+from holdfast.errors import ApiError, LogError, ServerUnfitError, UnreachableError
 from holdfast.nats.secure_client import SecureClient
 from holdfast.settings import LogSettings
 from holdfast.tasks import cancel_and_wait
@@ -46,6 +46,14 @@ _UNREACHABLE = (
     nats.errors.UnexpectedEOF,
     OSError,
 )
+UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What decoding bytes that anybody may have written can raise."""
+
+
+class _ApiFault(msgspec.Struct):
+    code: int = 0
+    err_code: int = 0
+    description: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,11 +285,7 @@ class Connection:
         """A JetStream API call, such as `STREAM.INFO.HF_main_LOG`."""
         payload = msgspec.json.encode(body) if body is not None else b""
         answer = await self.request(f"$JS.API.{call}", payload, self._settings.api_timeout_ms)
-        parsed: dict[str, Any] = msgspec.json.decode(answer.data)
-        error = parsed.get("error")
-        if error is not None:
-            raise ApiError(call, error.get("code", 0), error.get("err_code", 0), error.get("description", ""))
-        return parsed
+        return parse_api(call, answer.data)
 
     def jetstream(self) -> JetStreamContext:
         """For what the library supports well enough: object stores. Streams of the log go through `api`."""
@@ -316,6 +320,18 @@ class Connection:
 
     async def _on_closed(self) -> None:
         self._change(connected=False, why="closed")
+
+
+def parse_api(call: str, payload: bytes) -> dict[str, Any]:
+    """An answer of the JetStream API. Raises ApiError; LogError for bytes that are not one."""
+    try:
+        parsed: dict[str, Any] = msgspec.json.decode(payload, type=dict[str, Any])
+        error = msgspec.convert(parsed.get("error"), _ApiFault | None)
+    except UNREADABLE as fault:
+        raise LogError(f"{call}: an answer that is none of JetStream's: {fault}") from fault
+    if error is not None:
+        raise ApiError(call, error.code, error.err_code, error.description)
+    return parsed
 
 
 def _name(fault: BaseException) -> str:

@@ -3,11 +3,12 @@
 Role: read and put one key. In: the revision that a put replaces. Out: what the key holds, the new revision, or a
 conflict. Always: a put never goes through without the expected revision; reads go to the bucket's leader, never to a
 replica; the bucket is in memory and ends each value by its own age (docs/adr/0007), so a lost bucket is made again and
-means no more than a lost lease: safety does not depend on it.
+means no more than a lost lease: safety does not depend on it. Under a scope key a value counts only if a process of
+the scope signed it, and only once: it says which revision it follows, and one that follows an older revision than the
+newest that is known was put there again by somebody else.
 """
 
 import base64
-import contextlib
 import time
 from typing import Any
 
@@ -35,6 +36,7 @@ _BUCKET_BYTES_MAX = 64 * 1_024
 class _Value(msgspec.Struct):
     node: str | None = None
     boot: str = ""
+    follows: int | None = None  # the revision before it in the bucket; None: by a version that did not say
 
 
 class LeaseStore:
@@ -56,7 +58,9 @@ class LeaseStore:
         self._connection = connection
         self._bucket = names.lease
         self._key = names.lease_subject
-        self._held = self._signed(_Value(node, boot))
+        self._node, self._boot = node, boot
+        self._newest = 0  # the newest revision at which a value counted, or the bucket was empty
+        self._told = False  # whether a value said what it follows
         self._settings = settings
         self._ttl_ms = ttl_ms
         self._call_ms = call_ms
@@ -96,39 +100,63 @@ class LeaseStore:
             answer = await self._connection.api(f"STREAM.MSG.GET.{self._bucket}", {"last_by_subj": self._key})
         except ApiError as error:
             if error.code == _STREAM_NOT_FOUND:
-                await self.ensure()
+                await self.ensure()  # the new one begins above all revisions of the lost one
             elif error.code != _MESSAGE_NOT_FOUND:
                 raise
+            # What is put next follows all that was there, though this process may not have seen it.
+            state = (await self._connection.api(f"STREAM.INFO.{self._bucket}"))["state"]
+            self._newest = int(state["last_seq"])
             return None
         message = answer["message"]
-        content = base64.b64decode(message.get("data", ""))
-        value = _Value()  # a deletion, or not from a process of the scope: no holder
-        with contextlib.suppress(msgspec.DecodeError):
-            if not content or self._macs.proves_json("lease", self._scope, content):
-                value = msgspec.json.decode(content, type=_Value)
-        return Lease(value.node or None, value.boot, message["seq"])
+        sequence: int = message["seq"]
+        value = self._counts(base64.b64decode(message.get("data", "")), sequence)
+        if value is None:
+            return Lease(None, "", sequence, void=True)
+        return Lease(value.node or None, value.boot, sequence)
+
+    def _counts(self, content: bytes, sequence: int) -> _Value | None:
+        """The value, if a process of the scope put it there now."""
+        if self._macs.keys is None and not content:
+            return _Value()  # a deletion
+        if not self._macs.proves_json("lease", self._scope, content):
+            return None
+        try:
+            value = msgspec.json.decode(content, type=_Value)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return None
+        if self._macs.keys is None or sequence == self._newest:
+            return value
+        if sequence < self._newest:  # the bucket was lost and made again, with the clock set back
+            self._newest, self._told = 0, False
+        again = self._told if value.follows is None else value.follows < self._newest
+        if again:
+            self._macs.repeated("lease")
+            return None
+        self._told = self._told or value.follows is not None
+        self._newest = max(self._newest, sequence)
+        return value
 
     async def put(self, expected: int) -> int:
         """Put our name while the key's revision is `expected`; the new revision. Raises ConflictError, LogError."""
-        return await self._put(self._held, expected)
+        return await self._put(_Value(self._node, self._boot), expected)
 
     async def release(self, expected: int) -> int:
         """Put an empty holder, likewise."""
-        return await self._put(self._signed(_Value()), expected)
+        return await self._put(_Value(), expected)
 
-    def _signed(self, value: _Value) -> bytes:
-        return self._macs.sign_json("lease", self._scope, msgspec.json.encode(value))
-
-    async def _put(self, value: bytes, expected: int) -> int:
+    async def _put(self, value: _Value, expected: int) -> int:
         headers = {"Nats-Expected-Last-Subject-Sequence": str(expected)}
+        value.follows = max(expected, self._newest)
+        message = self._macs.sign_json("lease", self._scope, msgspec.json.encode(value))
         try:
-            answer = await self._connection.request(self._key, value, self._call_ms, headers)
+            answer = await self._connection.request(self._key, message, self._call_ms, headers)
         except UnreachableError:
             if await self.ensure():  # no answer, because the server restarted and lost what it had in memory
                 raise ConflictError(f"{self._bucket} was made again") from None
             raise
         reply = parse_reply(self._bucket, 0, answer.data, None)
         if isinstance(reply, Stored):
+            self._newest, self._told = max(self._newest, reply.sequence), True
             return reply.sequence
         if reply.refusal is Refusal.WRONG_SEQUENCE:
             raise ConflictError(f"{self._key}: {reply.detail}")

@@ -10,6 +10,7 @@ ignored.
 import asyncio
 import contextlib
 import itertools
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -21,8 +22,7 @@ from holdfast.nats.connection import Connection
 from holdfast.settings import NodeSettings
 
 _NO_RESPONDERS = "503"
-
-
+_NUMBER = re.compile("[0-9]{1,18}")
 _CODE_BYTES = 40  # what names a signed question in its answer
 
 
@@ -99,8 +99,11 @@ class Rpc:
                 await self._connection.publish(f"{asked.reply}.{at}.{len(parts)}", signed)
 
     async def _on_message(self, message: Msg) -> None:
-        number, *place = message.subject.removeprefix(self._inbox + ".").split(".")
-        answer = self._waiting.get(int(number))
+        places = message.subject.removeprefix(self._inbox + ".").split(".")
+        if len(places) not in {1, 3} or not all(_NUMBER.fullmatch(place) for place in places):
+            return  # no answer to a question of this process
+        number, *place = map(int, places)
+        answer = self._waiting.get(number)
         if answer is None or answer.future.done():
             return
         if not place:
@@ -109,7 +112,7 @@ class Rpc:
             unfit = UnreachableError(f"an answer of status {status}")
             answer.future.set_exception(nobody if status == _NO_RESPONDERS else unfit)
             return
-        at, parts = int(place[0]), int(place[1])
+        at, parts = place
         part = self._macs.open("answer", _context(answer.code, at, parts), message.data)
         if part is None:
             return

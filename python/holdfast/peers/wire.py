@@ -6,13 +6,16 @@ one that leads); the state of a process (`PeerState`, JSON, so that any NATS too
 readers ignore what they do not know, so that versions may be mixed while they are replaced.
 """
 
-from typing import TypeAlias
+from collections.abc import Callable
+from typing import TypeAlias, TypeVar
 
 import msgspec
 
 from holdfast.protocol.core import Request
 from holdfast.protocol.forwarding import CommandAnswer
 from holdfast.protocol.membership import PeerState
+
+_Read = TypeVar("_Read")
 
 STILL_WAITING = "still-waiting"
 """In the place of a problem: the leader has not taken in all of these IN messages yet. Ask again."""
@@ -80,8 +83,20 @@ class Reply(msgspec.Struct, frozen=True, array_like=True):
     receipts: list[FactsReceipt] = []
 
 
+def _reading(decode: Callable[[bytes], _Read]) -> Callable[[bytes], _Read]:
+    """Whatever the bytes are, they are read, or there is a DecodeError."""
+
+    def read(payload: bytes) -> _Read:
+        try:
+            return decode(payload)
+        except (UnicodeDecodeError, RecursionError) as fault:
+            raise msgspec.DecodeError(str(fault)) from fault
+
+    return read
+
+
 encode = msgspec.msgpack.Encoder().encode
-decode_question = msgspec.msgpack.Decoder(Question).decode
-decode_reply = msgspec.msgpack.Decoder(Reply).decode
+decode_question: Callable[[bytes], Question] = _reading(msgspec.msgpack.Decoder(Question).decode)
+decode_reply: Callable[[bytes], Reply] = _reading(msgspec.msgpack.Decoder(Reply).decode)
 encode_peer_state = msgspec.json.Encoder().encode
-decode_peer_state = msgspec.json.Decoder(PeerState).decode
+decode_peer_state: Callable[[bytes], PeerState] = _reading(msgspec.json.Decoder(PeerState).decode)

@@ -5,9 +5,11 @@ competing, and lets a leader know that another may have replaced it). In: what t
 to hold, the outcomes of puts, failures, time. Out: reads and puts of the key; whether it is held, and until when for
 certain. Always: one call of the key at a time; a put names the revision that it replaces; the lease counts from
 before the put was sent; a lease whose revision has not changed for its whole time has ended by our own clock, however
-late the server ends it.
+late the server ends it; a void value (one that no process of the scope put there now) moves nobody: who holds the
+lease puts it again over that value, and the others count the holder's time on.
 """
 
+from dataclasses import replace
 from random import Random
 
 from holdfast.protocol.clocks import doubling_ms
@@ -73,7 +75,7 @@ class Election:
         if self.held or seen is None:
             return self.held
         return (
-            seen.node in {None, self._node}
+            (seen.node in {None, self._node} and not seen.void)
             or seen == self._over
             or mono_ms >= self._seen_ms + self._settings.lease_ttl_ms
         )
@@ -161,11 +163,17 @@ class Election:
         if lease.node == self._node and lease.boot == self._boot:
             self._adopt(lease.revision, mono_ms)
             return
+        if self._is_overwritten(lease, mono_ms):
+            self._adopt(lease.revision, mono_ms)
+            self.tenure += 1  # in the meantime another may have had it
+            return
         self.held = self._doubt = False
         if self._dead is not None:
             self._over = lease if lease.node == self._dead else None
             self._dead = None
-        if lease != self._seen:
+        if lease.void and self._seen is not None:
+            self._seen = replace(self._seen, revision=lease.revision, void=True)
+        elif lease != self._seen:
             self._seen, self._seen_ms = lease, mono_ms
         if lease.node not in {None, self._node}:
             self._others = True
@@ -210,6 +218,13 @@ class Election:
             self._doubt = self.held
             self._seen = None
             self._read_ms = mono_ms if conflict else retry_ms
+
+    def _is_overwritten(self, lease: Lease, mono_ms: int) -> bool:
+        """Whether a lease that is still ours was overwritten by nobody who may have it.
+
+        One that is missing may be lost, and another may have it already (docs/adr/0007).
+        """
+        return lease.void and self.good(mono_ms)
 
     def _adopt(self, revision: int, mono_ms: int) -> None:
         """Our put was stored, and its answer lost. The time is not known: renew at once."""

@@ -31,8 +31,12 @@ class DeadLetter:
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """What the lease's key holds: the process that leads or will lead, and its boot; nobody when it was released."""
+    """What the lease's key holds: the process that leads or will lead, and its boot; nobody when it was released.
+
+    `void`: no process of the scope wrote that there, or it did so earlier and somebody put it there again.
+    """
 
     node: str | None
     boot: str
     revision: int
+    void: bool = False

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from holdfast.nats.streams import Names, ensure_streams
 from holdfast.nats_server.cluster import LocalCluster
 from holdfast.protocol.errors import Unavailable
 from holdfast.settings import LogSettings, Settings
@@ -92,3 +93,20 @@ async def test_two_of_three_gone_refuse_and_lose_nothing(tmp_path: Path) -> None
             except Unavailable:
                 await asyncio.sleep(0.2)
         assert (await put(node, "a", ("S1", 1)))[0] == 200
+
+
+async def test_a_start_waits_for_servers_that_are_still_electing(tmp_path: Path) -> None:
+    cluster = LocalCluster(tmp_path, THREE.log)
+    cluster.users.add_lasting()
+    first, *others = cluster.servers.values()
+    await first.start()
+    try:
+        async with connected(first.endpoint, Settings(log=LogSettings(api_timeout_ms=500))) as connection:
+            ensuring = asyncio.create_task(ensure_streams(connection, Names("main"), THREE.log))
+            await asyncio.sleep(1.5)
+            assert not ensuring.done(), "one of three servers elects nobody"
+            await asyncio.gather(*(server.start() for server in others))
+            await asyncio.wait_for(ensuring, 30)
+            assert (await connection.api("STREAM.INFO.HF_main_LOG"))["config"]["num_replicas"] == 3
+    finally:
+        await cluster.stop()

@@ -5,9 +5,12 @@ streams that are safe to append to. Always: file storage, discard new, no max ag
 rollup, no per-message expiry; LOG and IN deny deletes; LOG is never read from a replica that may be behind.
 """
 
+import asyncio
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import structlog
 
@@ -17,8 +20,13 @@ from holdfast.settings import LogSettings
 
 log = structlog.get_logger(__name__)
 
+_Found = TypeVar("_Found")
+
 FAMILIES = ("erp", "woo", "policy")
 """Of sources: what stands after `hf.<scope>.in.`; whatever else comes there goes to the dead letters."""
+_UNAVAILABLE = 503  # JetStream's status while leaders are elected, or servers are missing
+_NO_PEERS = 10005  # too few servers have found each other yet
+_ELECTION_POLL_S = 0.25
 _STREAM_NOT_FOUND = 10059
 _NO_ROOM = {10023, 10028, 10047}
 _MS_IN_NS = 1_000_000
@@ -203,16 +211,18 @@ async def ensure_streams(connection: Connection, names: Names, settings: LogSett
 
     Raises StreamMismatchError, ServerUnfitError, ApiError or UnreachableError.
     """
-    await connection.check_server()
+    deadline_s = time.monotonic() + settings.stream_leader_deadline_ms / 1000
+    await _once_elected(connection, connection.check_server, deadline_s, "jetstream")
     for wanted in configurations(names, settings):
-        found = await _configuration(connection, wanted["name"], settings.stream_leader_deadline_ms)
+        name = wanted["name"]
+        found = await _once_elected(connection, partial(_configuration, connection, name), deadline_s, name)
         if found is None:
             if not create:
                 raise StreamMismatchError(
                     f"there is no stream {wanted['name']}; nothing was ever stored under this scope here"
                 )
-            found = await _create(connection, wanted)
-            log.info("stream-made", stream=wanted["name"])
+            found = await _once_elected(connection, partial(_create, connection, wanted), deadline_s, name)
+            log.info("stream-made", stream=name)
         elif sorted(found["subjects"]) == _subjects_before(names):
             found = await _widened(connection, wanted, found) if create else found | {"subjects": wanted["subjects"]}
         if create and "max_msgs_per_subject" in wanted and not has_quota(found):
@@ -285,22 +295,31 @@ async def messages_by_subject(connection: Connection, stream: str) -> dict[str, 
             return counts
 
 
-async def _configuration(connection: Connection, stream: str, patience_ms: int) -> dict[str, Any] | None:
-    """What a stream is like; None when there is none. A cluster that has just started elects its leader first."""
-    deadline_s = time.monotonic() + patience_ms / 1000
+async def _configuration(connection: Connection, stream: str) -> dict[str, Any] | None:
+    """What a stream is like; None when it does not exist."""
+    try:
+        found: dict[str, Any] = (await connection.api(f"STREAM.INFO.{stream}"))["config"]
+    except ApiError as error:
+        if error.code == _STREAM_NOT_FOUND:
+            return None
+        raise
+    return found
+
+
+async def _once_elected(
+    connection: Connection, call: Callable[[], Awaitable[_Found]], deadline_s: float, what: str
+) -> _Found:
+    """The answer to a call of JetStream. A cluster that has just started, or lost servers, elects its leaders first."""
     while True:
         try:
-            found: dict[str, Any] = (await connection.api(f"STREAM.INFO.{stream}"))["config"]
-        except ApiError as error:
-            if error.code == _STREAM_NOT_FOUND:
-                return None
-            raise
-        except UnreachableError:
-            if not connection.connected or time.monotonic() >= deadline_s:
+            return await call()
+        except (UnreachableError, ApiError) as fault:
+            electing = isinstance(fault, ApiError) and (fault.status == _UNAVAILABLE or fault.code == _NO_PEERS)
+            waits = electing or (isinstance(fault, UnreachableError) and connection.connected)
+            if not waits or time.monotonic() >= deadline_s:
                 raise
-            log.info("stream-awaited", stream=stream)
-        else:
-            return found
+            log.info("election-awaited", stream=what, why=str(fault))
+            await asyncio.sleep(_ELECTION_POLL_S)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,8 @@ STILL_OPEN: frozenset[str] = frozenset(
     {
         "answers-flushed",
         "enumeration",
-        "holds-of-one-owner",
         "identities-flushed",
         "incoming-filled-by-one",
-        "invented-names",
         "message-id-of-another",
         "stolen-user-of-a-gateway",
     }

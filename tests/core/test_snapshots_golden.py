@@ -30,7 +30,8 @@ def test_it_still_gives_its_digest_and_can_go_on(path: Path, tmp_path: Path) -> 
     engine = Engine.restore("main", None, str(path))
     assert engine.digest() == expected["digest"], ADVICE
     assert (engine.sequence, engine.chain) == (expected["sequence"], expected["chain"])
-    assert json.loads(engine.totals()) == expected["totals"], ADVICE
+    totals = json.loads(engine.totals())  # newer versions count more
+    assert {name: totals[name] for name in expected["totals"]} == expected["totals"], ADVICE
     assert engine.check_thoroughly() == []
     assert engine.apply(engine.sequence + 1, engine.lead_batch("n2", engine.now_ms))
     engine.snapshot(str(tmp_path / "next"))

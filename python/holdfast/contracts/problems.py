@@ -88,8 +88,8 @@ _KINDS = (
     ProblemKind(
         "owner-limit",
         409,
-        "The owner holds too many units",
-        "Release other reservations of this owner, or hold fewer units.",
+        "The owner holds too much",
+        "Confirm or release other reservations of this owner, or hold fewer units.",
     ),
     ProblemKind(
         "renewals-exhausted",

@@ -82,6 +82,14 @@ TALLIES: dict[str, Figure] = {
         "Units that reservations take: of stock at a location, of incoming supply, or of nothing yet (unsourced).",
         ("where",),
     ),
+    "names": Figure(
+        "holdfast_names",
+        "gauge",
+        "Names that the scope knows, by kind. Where a table is full, facts about known names are still taken.",
+        ("kind",),
+        "above 80 % of `holdfast_names_max`: a source invents names",
+    ),
+    "names_max": Figure("holdfast_names_max", "gauge", "Names of a kind that there may be.", ("kind",)),
     "anomalies": Figure(
         "holdfast_anomalies",
         "counter",

@@ -24,6 +24,7 @@ from holdfast.node.bootstrap import Bootstrap
 from holdfast.node.feeds import Feeds
 from holdfast.node.in_room import InRoom
 from holdfast.node.journal_writer import JournalWriter
+from holdfast.node.name_room import NameRoom
 from holdfast.node.reads import Answer, CoreT, Reads
 from holdfast.node.rebuilder import Rebuilder
 from holdfast.node.replay import Progress, ReplayProgress
@@ -135,6 +136,7 @@ class Node(Generic[CoreT]):
         self._connection.watch(self._on_connection)
         self._feeds.watch()
         self._spawn(self._in_room.run())
+        self._spawn(NameRoom(lambda: self._protocol.core, self._alarm).run())
         self._drive(self._clock(e.Tick))
         self._perform(self._protocol.start())
         self._ticker = self._loop.call_later(self.settings.node.tick_ms / 1000, self._tick)

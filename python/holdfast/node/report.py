@@ -84,6 +84,7 @@ class Counters:
             totals = msgspec.json.decode(core.totals())
             found["reservations"] = totals["by_state"]
             found["units"] = {label: totals[name] for name, label in _UNITS.items()}
+            found["names"], found["names_max"] = totals["names"], totals["names_max"]
             found["anomalies"] = {label: totals[name] for name, label in _ANOMALIES.items()}
         return found
 

@@ -56,6 +56,13 @@ class RuleSettings:
     owner_units_max: int = public(
         0, "Units that one owner may hold at a time. 0: no bound.", lowest=0, highest=1_000_000_000_000, unit="units"
     )
+    owner_holds_max: int = public(
+        100,
+        "Holds that one owner may have at a time on one channel. 0: no bound.",
+        lowest=0,
+        highest=1_000_000,
+        unit="holds",
+    )
     renewals_max: int = public(
         5, "How often a hold may be extended or replaced.", lowest=0, highest=1_000_000, unit="times"
     )

@@ -14,6 +14,7 @@ pub(crate) mod identities;
 pub mod ids;
 pub(crate) mod likeness;
 pub(crate) mod looked;
+pub(crate) mod names;
 pub(crate) mod order_documents;
 pub(crate) mod policies;
 pub(crate) mod quantity;

@@ -106,7 +106,7 @@ def place_body(world: World, name: str, body: dict[str, Any], old: Reservation |
     partial = body["partial"] and all(unit_known(world, line) for line in body["lines"])
     if not any(verdict.taken for verdict in verdicts) or (not partial and not all(verdict.ok for verdict in verdicts)):
         return 409, "insufficient-stock", verdicts
-    if too_many_for_owner(world, name, body["owner"], verdicts):
+    if too_many_for_owner(world, name, channel, body["owner"], verdicts):
         return 409, "owner-limit", None
     if old is None:
         world.serials += 1
@@ -153,9 +153,14 @@ def held_by(world: World, owner: str) -> list[Reservation]:
     return [r for r in world.reservations.values() if r.phase == "held" and r.owner == owner]
 
 
-def too_many_for_owner(world: World, name: str, owner: str | None, verdicts: list[Verdict]) -> bool:
-    most = world.rule("owner_units_max")
-    if owner is None or most == 0:
+def too_many_for_owner(world: World, name: str, channel: str, owner: str | None, verdicts: list[Verdict]) -> bool:
+    most, holds_most = world.rule("owner_units_max"), world.rule("owner_holds_max")
+    if owner is None:
+        return False
+    here = [r for r in held_by(world, owner) if r.id != name and r.channel == channel]
+    if 0 < holds_most <= len(here):
+        return True
+    if most == 0:
         return False
     others = sum(len(r.units) for r in held_by(world, owner) if r.id != name)
     return others + sum(sum(v.line.parts.values()) * v.taken for v in verdicts if v.line is not None) > most

@@ -346,6 +346,7 @@ RULES = {
     "overdue_slip_days": 1,
     "promise_horizon_days": 180,
     "owner_units_max": 0,
+    "owner_holds_max": 100,
     "renewals_max": 5,
     "expire_batch_max": 10_000,
     "clock_skew_ms": 300_000,

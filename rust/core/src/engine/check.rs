@@ -5,6 +5,7 @@
 //! Out: nothing, or the reason that the sender and the dead letter get.
 
 mod items;
+mod names;
 
 use super::foreseen::Foreseen;
 use crate::erp::named_order;
@@ -13,9 +14,6 @@ use crate::state::quantity::{QUANTITY_MAX, scaled};
 use crate::units::recipes;
 use crate::wire::facts::{AsOf, Fact, OrderName, QuantityLine, Statement};
 
-/// Names of one kind that a scope may have: ids are 16 bits wide.
-const NAMES_MAX: usize = 60_000;
-
 type Checked = Result<(), String>;
 
 fn reject(reason: &str) -> Checked {
@@ -23,9 +21,7 @@ fn reject(reason: &str) -> Checked {
 }
 
 pub(super) fn statement<'m>(ahead: &mut Foreseen<'_, 'm>, statement: &Statement<'m>) -> Checked {
-    if ahead.names_at_most() >= NAMES_MAX {
-        return reject("too-many-names: locations, channels, sources and regions are bounded to 60,000 each");
-    }
+    names::room(ahead, statement)?;
     if !matches!(statement.fact, Fact::StockLevel(_)) {
         ahead.settle_levels();
     }

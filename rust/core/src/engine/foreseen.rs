@@ -14,6 +14,7 @@ use hashbrown::{HashMap, HashSet};
 
 use crate::state::State;
 use crate::state::ids::{LocationId, SkuId, SourceId};
+use crate::state::names::Kind;
 use crate::wire::facts::{AsOf, Fact, Statement, Text};
 use items::Declared;
 pub(super) use kits::KitFault;
@@ -165,16 +166,27 @@ impl<'s, 'm> Foreseen<'s, 'm> {
         }
     }
 
-    /// Names of one kind that there will be at the most.
-    pub(super) fn names_at_most(&self) -> usize {
+    /// Names of one kind that there will be.
+    pub(super) fn names(&self, kind: Kind) -> usize {
+        let new = match kind {
+            Kind::Sku => self.new_skus.len(),
+            Kind::Location => self.names.locations.len(),
+            Kind::Channel => self.names.channels.len(),
+            Kind::Source => self.names.sources.len(),
+            Kind::Region => self.names.regions.len(),
+        };
+        kind.known(&self.state.catalogue) + new
+    }
+
+    pub(super) fn knows(&self, kind: Kind, name: &str) -> bool {
         let (catalogue, new) = (&self.state.catalogue, &self.names);
-        let sizes = [
-            catalogue.location_names.len() + new.locations.len(),
-            catalogue.channel_names.len() + new.channels.len(),
-            catalogue.source_names.len() + new.sources.len(),
-            catalogue.region_names.len() + new.regions.len(),
-        ];
-        sizes.into_iter().max().unwrap_or(0)
+        match kind {
+            Kind::Sku => self.sku(name).is_some(),
+            Kind::Location => self.knows_location(name),
+            Kind::Channel => catalogue.channel(name).is_some() || new.channels.contains(name),
+            Kind::Source => catalogue.source_names.get(name).is_some() || new.sources.contains(name),
+            Kind::Region => catalogue.region(name).is_some() || new.regions.contains(name),
+        }
     }
 
     /// The least and the most that will lie in a cell, as far as movements and the levels of [`Self::settle_levels`] go.

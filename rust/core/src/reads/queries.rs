@@ -8,6 +8,7 @@ use crate::reads::availability::{asking, place};
 use crate::reads::refusals::{invalid, may_see, not_on_channel};
 use crate::reads::render::{self, Answer, field, problem};
 use crate::state::State;
+use crate::state::names::Kind;
 use crate::state::reservations::{Owner, ReservationState};
 use crate::wire::commands;
 use crate::wire::errors::Problem;
@@ -121,6 +122,20 @@ pub(crate) fn totals(state: &State) -> Vec<u8> {
         field(&mut out, name);
         write_int(&mut out, number);
     }
+    names(&mut out, "names", |kind| kind.known(&state.catalogue));
+    names(&mut out, "names_max", Kind::most);
     out.push(b'}');
     out
+}
+
+/// A count for each table of names.
+fn names(out: &mut Vec<u8>, name: &str, count: impl Fn(Kind) -> usize) {
+    field(out, name);
+    for (n, kind) in Kind::ALL.into_iter().enumerate() {
+        out.push(if n == 0 { b'{' } else { b',' });
+        write_string(out, kind.plural());
+        out.push(b':');
+        write_uint(out, count(kind) as u64);
+    }
+    out.push(b'}');
 }

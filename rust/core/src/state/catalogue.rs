@@ -195,6 +195,11 @@ impl Catalogue {
         self.location_names.name(u32::from(location.0))
     }
 
+    /// Channels that are named somewhere and not declared.
+    pub(crate) fn channels_undeclared(&self) -> usize {
+        self.channel_names.len().saturating_sub(self.channels_declared)
+    }
+
     pub(crate) fn channel_name(&self, channel: ChannelId) -> &str {
         self.channel_names.name(u32::from(channel.0))
     }

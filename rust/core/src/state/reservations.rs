@@ -218,6 +218,12 @@ impl Reservations {
         )
     }
 
+    /// Holds of an owner, in no order: what is done with them must not depend on one.
+    pub(crate) fn each_of_owner(&self, owner: Owner) -> impl Iterator<Item = &Reservation> {
+        let found = self.by_owner.all(tag(&self.hasher, &owner.bytes()));
+        found.map(|slot| self.get(slot)).filter(move |r| r.owner == Some(owner))
+    }
+
     /// The holds of an owner on a channel, in order of first PUT.
     pub(crate) fn holds_of(&self, owner: Option<Owner>, channel: Option<ChannelId>) -> ByAge {
         let mut all = owner.map(|owner| self.of_owner(owner)).unwrap_or_default();

@@ -53,6 +53,8 @@ pub struct Rules {
     pub promise_horizon_days: i32,
     /// Units that one owner may hold at a time; 0 switches the bound off.
     pub owner_units_max: i64,
+    /// Holds that one owner may have at a time on one channel; 0 switches the bound off.
+    pub owner_holds_max: usize,
     /// How often a hold may be extended or replaced.
     pub renewals_max: u32,
     /// Holds that one batch expires at the most.
@@ -87,6 +89,7 @@ impl Default for Rules {
             overdue_slip_days: 1,
             promise_horizon_days: 180,
             owner_units_max: 0,
+            owner_holds_max: 100,
             renewals_max: 5,
             expire_batch_max: 10_000,
             remember_closed_ms: 2 * 86_400_000,

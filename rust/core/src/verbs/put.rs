@@ -17,7 +17,7 @@ use crate::reads::refusals::{
 use crate::reads::render::{self, Answer, problem, problem_with};
 use crate::state::State;
 use crate::state::ids::Slot;
-use crate::state::reservations::{Owner, ReservationState};
+use crate::state::reservations::{Owner, Reservation, ReservationState};
 use crate::units::recipes;
 use crate::verbs::{Command, Decided, Decision, KeyedOwner, Reply};
 use crate::wire::commands::PutBody;
@@ -25,6 +25,9 @@ use crate::wire::errors::{Problem, RequestError};
 use crate::wire::facts::{Fact, HeldLine, ReservationHeld, Text};
 use crate::wire::json::write_int;
 pub(crate) use hold::apply;
+
+/// Names of channels that are not declared: who may only reserve can fill no more of the table than this.
+const UNDECLARED_CHANNELS_MAX: usize = 1_000;
 
 pub(super) fn decide<'b>(
     state: &State,
@@ -52,10 +55,10 @@ pub(super) fn decide<'b>(
     let channel = state.catalogue.channel(&body.channel);
     check_channel(state, &body.channel, channel)?;
     check_region(state, channel, body.region.is_some())?;
-    if state.catalogue.channel_names.len() >= 60_000 && channel.is_none() {
+    if channel.is_none() && state.catalogue.channels_undeclared() >= UNDECLARED_CHANNELS_MAX {
         return Err(invalid(&RequestError::invalid(
             "channel",
-            "is one too many: 60,000 are known; declare those in use",
+            "is one too many that is not declared: 1,000 are known; declare those in use",
         )));
     }
     let asking = SaleContext::of(channel, state.catalogue.asked_region(body.region.as_deref()));
@@ -218,30 +221,39 @@ fn owner_limit(
     owner: Option<Owner>,
     existing: Option<Slot>,
 ) -> Result<(), Answer> {
-    let (max, Some(owner)) = (state.rules.owner_units_max, owner) else {
-        return Ok(());
-    };
-    if max == 0 {
-        return Ok(());
-    }
+    let Some(owner) = owner else { return Ok(()) };
     let channel = state.catalogue.channel(&held.channel);
-    let others = state.reservations.of_owner(owner);
-    let stays = |slot: &&Slot| {
-        Some(**slot) != existing && !(held.supersede && Some(state.reservations.get(**slot).channel) == channel)
-    };
-    let units: i64 = others
-        .iter()
-        .filter(stays)
-        .flat_map(|s| &state.reservations.get(*s).lines)
-        .map(|l| l.quantity)
-        .sum();
-    if units + held.lines.iter().map(|l| l.quantity).sum::<i64>() > max {
-        return Err(problem_with(Problem::OwnerLimit, None, |out| {
-            render::field(out, "limit");
-            write_int(out, max);
-        }));
+    let replaced = existing.map(|slot| state.reservations.get(slot).serial);
+    let stays = |r: &&Reservation| Some(r.serial) != replaced && !(held.supersede && Some(r.channel) == channel);
+    let (holds_max, units_max) = (state.rules.owner_holds_max, state.rules.owner_units_max);
+    if holds_max > 0 {
+        // No further than to the bound: an owner may have very many from before there was one. Those of another
+        // channel do not count, for nobody may take an owner's places there.
+        let others = state.reservations.each_of_owner(owner).filter(stays);
+        let here = others.filter(|r| Some(r.channel) == channel).take(holds_max);
+        if here.count() >= holds_max {
+            return Err(over("holds_limit", holds_max as i64));
+        }
+    }
+    if units_max > 0 {
+        let asked: i64 = held.lines.iter().map(|l| l.quantity).sum();
+        let mut others = state.reservations.each_of_owner(owner).filter(stays);
+        let within = others.try_fold(asked, |units, r| {
+            let units = units + r.lines.iter().map(|l| l.quantity).sum::<i64>();
+            (units <= units_max).then_some(units)
+        });
+        if asked > units_max || within.is_none() {
+            return Err(over("limit", units_max));
+        }
     }
     Ok(())
+}
+
+fn over(bound: &str, max: i64) -> Answer {
+    problem_with(Problem::OwnerLimit, None, |out| {
+        render::field(out, bound);
+        write_int(out, max);
+    })
 }
 
 #[cfg(test)]

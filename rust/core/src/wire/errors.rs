@@ -129,7 +129,7 @@ impl Problem {
             Self::InsufficientStock => "Not enough can be sold",
             Self::ReservationClosed => "The reservation is closed to this",
             Self::StaleRevision => "A newer revision is stored",
-            Self::OwnerLimit => "The owner holds too many units",
+            Self::OwnerLimit => "The owner holds too much",
             Self::RenewalsExhausted => "Renewed too often",
             Self::Oversold => "The stock has gone since the hold ended",
             Self::Deficit => "Nothing covers some of the held units any more",
@@ -160,7 +160,7 @@ impl Problem {
             Self::InsufficientStock => "Lower the quantities to what `lines` says is sellable, or set partial.",
             Self::ReservationClosed => "Read the reservation's state; use another id for a new reservation.",
             Self::StaleRevision => "Read the reservation; send a higher revision to replace it.",
-            Self::OwnerLimit => "Release other reservations of this owner, or hold fewer units.",
+            Self::OwnerLimit => "Confirm or release other reservations of this owner, or hold fewer units.",
             Self::RenewalsExhausted => "Confirm or release the reservation; it cannot be renewed again.",
             Self::Oversold => "Tell the shopper what `lines` says is left; confirming may be tried again.",
             Self::Deficit => {

@@ -181,6 +181,51 @@ fn a_superseding_hold_that_does_not_fit_leaves_the_others() {
 }
 
 #[test]
+fn an_owner_has_no_more_holds_than_the_bound_and_others_are_not_counted() {
+    let mut world = World::empty(r#"{"owner_holds_max":3}"#);
+    world.location("A", json!({}));
+    world.level("S", "A", 50);
+    for id in ["a", "b", "c"] {
+        assert_eq!(world.put(id, body(1)).status, 201);
+    }
+    let refused = world.put("d", body(1));
+    assert_eq!(
+        (refused.problem(), refused.body["holds_limit"].clone()),
+        ("owner-limit", json!(3))
+    );
+    assert_eq!(world.put("c", body(2)).status, 200, "one of the three is replaced");
+    let other = with(body(1), "owner", &json!("another"));
+    assert_eq!(world.put("d", other).status, 201);
+    assert_eq!(world.put("e", with(body(1), "supersede", &json!(true))).status, 201);
+    assert_eq!(world.put("f", body(1)).status, 201);
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::test_runner::Config::with_cases(48))]
+
+    #[test]
+    fn whoever_holds_much_takes_no_place_of_another_owner_or_channel(
+        asked in proptest::collection::vec((0..3usize, 0..2usize, proptest::bool::ANY), 1..40),
+    ) {
+        let mut world = World::empty(r#"{"owner_holds_max":3}"#);
+        world.location("A", json!({}));
+        world.level("S", "A", 500);
+        let mut held = [[0; 2]; 3];
+        for (n, (owner, channel, supersede)) in asked.into_iter().enumerate() {
+            let body = json!({
+                "channel": format!("c{channel}"), "owner": format!("o{owner}"), "supersede": supersede,
+                "lines": [{"sku": "S", "quantity": 1}],
+            });
+            let count = &mut held[owner][channel];
+            *count = if supersede { 0 } else { *count };
+            let answer = world.put(&format!("r{n}"), body);
+            proptest::prop_assert_eq!(answer.status, if *count < 3 { 201 } else { 409 });
+            *count = 3.min(*count + 1);
+        }
+    }
+}
+
+#[test]
 fn an_owner_holds_no_more_than_the_limit() {
     let mut world = World::empty(r#"{"owner_units_max":5}"#);
     world.location("A", json!({}));

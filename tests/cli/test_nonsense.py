@@ -43,6 +43,7 @@ COMPLETE: dict[str, list[str]] = {
     },
     "get sku": ["MUG"],
     "handover": ["PAR", "--to", "wms"],
+    "refusals": ["--data", "USED"],
     "nats-context": ["--data", "USED", "--output", "NEW"],
     "nats-user add": ["operator-anna", "--data", "USED"],
     "nats-user list": ["--data", "USED"],
@@ -99,6 +100,9 @@ NONSENSE: dict[str, list[str]] = {
     "--nats-cert": FILES,
     "--nats-creds": FILES,
     "--nats-key": FILES,
+    "--by": ["nonsense", "", "sku,channel"],
+    "--hours": [*NUMBERS, "0", "87601"],
+    "--most": [*NUMBERS, "0"],
     "--name": ["", "a/b", "a b", "x" * 65, "caf\u00e9", ".hidden"],
     "--node": NAMES,
     "--operations": ["fly", "read,fly"],
@@ -137,7 +141,7 @@ OF_VERB: dict[tuple[str, str], list[str]] = {
     **{
         (verb, "--data"): [*DIRECTORIES, "EMPTY"]
         for verb in (
-            *("state", "explain", "import", "repair", "verify", "snapshots", "nats-context", "handover"),
+            *("state", "explain", "import", "repair", "verify", "snapshots", "nats-context", "handover", "refusals"),
             *(name for name in COMPLETE if name.startswith("get ")),
         )
     },
@@ -146,7 +150,7 @@ OF_VERB: dict[tuple[str, str], list[str]] = {
 # Any text is right: it is looked up by the gateway or in the log, and is not there.
 ANY_TEXT = {
     *("--channel", "--region", "--no-goods", "--trust", "--after", "--sku", "--location", "--order-ref", "--owner"),
-    *("--status", "--state", "--to"),
+    *("--status", "--state", "--to", "--reason"),
 }
 # Naming another data directory or gateway takes these out of the complete line.
 INSTEAD = {"--data": ("--gateway", "--data"), "--gateway": ("--gateway",), "--port": ("--port",), "--auth": ("--auth",)}

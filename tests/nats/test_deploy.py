@@ -102,7 +102,11 @@ async def test_each_role_can_do_its_work_and_no_more(deployed: Deployed, tmp_pat
                 assert orjson.loads(message.data)["scope"] == "main"
                 for stream in STREAMS:
                     view = await asked(person, f"CONSUMER.CREATE.{stream}.pager.>", {"config": {"filter_subject": ">"}})
-                    may_be_empty = stream in {"HF_main_DLQ", "KV_HF_main_LEASE"}  # a lease can have run out
+                    may_be_empty = stream in {
+                        "HF_main_DLQ",
+                        "HF_main_ASK",
+                        "KV_HF_main_LEASE",
+                    }  # a lease can have run out
                     assert await next_of(person, stream, view["name"]) >= (not may_be_empty), stream
                 hostile = {"config": {"deliver_subject": "hf.main.log"}}
                 assert (await asked(person, "CONSUMER.CREATE.HF_main_IN.x", hostile))["error"]["code"] == 403

@@ -23,7 +23,7 @@ from holdfast.nats_server.view_service import ViewService
 from holdfast.settings import LogSettings
 from holdfast.tasks import cancel_and_wait
 
-STREAMS = ("HF_main_LOG", "HF_main_IN", "HF_main_DLQ", "KV_HF_main_LEASE")
+STREAMS = ("HF_main_LOG", "HF_main_IN", "HF_main_DLQ", "HF_main_ASK", "KV_HF_main_LEASE")
 
 
 @asynccontextmanager

@@ -152,6 +152,10 @@ NODE: dict[str, Figure] = {
     "dead_letters_total": _node("dead_letters", "counter", "Dead letters of this process that were stored."),
     "dead_letters_lost_total": _node("dead_letters_lost", "counter", "Dead letters that were not stored.", "grows"),
     "dead_letters_waiting": _node("dead_letters_waiting", "gauge", "Dead letters that are not stored yet."),
+    "refusals_kept_total": _node("refusals_kept", "counter", "Refused commands that this process wrote to ASK."),
+    "refusals_left_out_total": _node(
+        "refusals_left_out", "counter", "Refused commands that were not written to ASK: too many, or no connection."
+    ),
     "snapshots_taken_total": _node("snapshots_taken", "counter", "Snapshots taken since `serve` began."),
     "snapshots_failed_total": _node("snapshots_failed", "counter", "Snapshots that could not be taken.", "grows"),
     "snapshot_failures_in_a_row": _node(

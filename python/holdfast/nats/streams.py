@@ -1,8 +1,9 @@
 """The streams of one scope: their names, their exact configuration, and the check that an existing one agrees.
 
-Role: make IN, LOG and DLQ where they are missing; refuse to run on anything else. In: a scope and settings. Out:
-streams that are safe to append to. Always: file storage, discard new, no max age (DLQ: 30 days), no compression, no
-rollup, no per-message expiry; LOG and IN deny deletes; LOG is never read from a replica that may be behind.
+Role: make IN, LOG, DLQ and ASK where they are missing; refuse to run on anything else. In: a scope and settings. Out:
+streams that are safe to append to. Always: file storage, discard new (ASK: old), no max age (DLQ: 30 days, ASK: 7), no
+compression, no rollup, no per-message expiry; LOG and IN deny deletes; LOG is never read from a replica that may be
+behind.
 """
 
 import asyncio
@@ -54,6 +55,16 @@ class Names:
         return f"HF_{self.scope}_DLQ"
 
     @property
+    def refused(self) -> str:
+        """The ASK stream: commands that were refused, for a while."""
+        return f"HF_{self.scope}_ASK"
+
+    @property
+    def refused_subject(self) -> str:
+        """The only subject of ASK."""
+        return f"hf.{self.scope}.ask"
+
+    @property
     def snapshots(self) -> str:
         """The object store of shared snapshots."""
         return f"HF_{self.scope}_SNAP"
@@ -100,7 +111,7 @@ class Names:
 
 
 def configurations(names: Names, settings: LogSettings) -> list[dict[str, Any]]:
-    """The three streams, as the JetStream API wants them."""
+    """The four streams, as the JetStream API wants them."""
     common: dict[str, Any] = {
         "storage": "file",
         "retention": "limits",
@@ -147,11 +158,27 @@ def configurations(names: Names, settings: LogSettings) -> list[dict[str, Any]]:
             "deny_delete": False,
             "allow_direct": False,
         },
+        common
+        | {
+            "name": names.refused,
+            "subjects": [names.refused_subject],
+            "discard": "old",
+            "max_bytes": settings.refused_bytes_max,
+            "max_msg_size": settings.dead_message_bytes_max,
+            "max_age": settings.refused_age_ms_max * _MS_IN_NS,
+            "deny_delete": False,
+            "allow_direct": False,
+        },
     ]
 
 
 # By the end of a stream's name: the setting that bounds its size.
-_SIZE_SETTINGS = {"IN": "log.in_bytes_max", "LOG": "log.log_bytes_max", "DLQ": "log.dead_bytes_max"}
+_SIZE_SETTINGS = {
+    "IN": "log.in_bytes_max",
+    "LOG": "log.log_bytes_max",
+    "DLQ": "log.dead_bytes_max",
+    "ASK": "log.refused_bytes_max",
+}
 
 # What must be exactly as stated. Sizes, replicas and windows may be changed by an operator.
 _MUST_AGREE = ("storage", "retention", "discard", "compression", "max_age", "deny_delete", "allow_direct")
@@ -217,6 +244,8 @@ async def ensure_streams(connection: Connection, names: Names, settings: LogSett
         name = wanted["name"]
         found = await _once_elected(connection, partial(_configuration, connection, name), deadline_s, name)
         if found is None:
+            if not create and wanted["name"] == names.refused:
+                continue  # a version that kept none made this store
             if not create:
                 raise StreamMismatchError(
                     f"there is no stream {wanted['name']}; nothing was ever stored under this scope here"

@@ -19,6 +19,7 @@ from holdfast.macs import Macs
 from holdfast.nats.appender import Appender, Refused, Stored, get_message
 from holdfast.nats.connection import Connection, Endpoint
 from holdfast.nats.dead_letters import DeadLetters
+from holdfast.nats.refusals import REFUSED, Refusals
 from holdfast.nats.streams import Names, ensure_streams
 from holdfast.node.bootstrap import Bootstrap
 from holdfast.node.feeds import Feeds
@@ -71,6 +72,7 @@ class Node(Generic[CoreT]):
         feed_connection = Connection(endpoint, self.settings.log, f"holdfast {scope} {name} feed")
         self._appender = Appender(self._connection, self.names, self._on_append_reply)
         self._dead = DeadLetters(self._connection, self.names, self.settings.log)
+        self._refusals = Refusals(self._connection, self.names, self.settings.log)
         self._feeds = Feeds(feed_connection, self.names, self.settings, self._from_log, self._drive)
         journal = None if directory is None else directory / "journal" / name
         self.journal_writer = JournalWriter(
@@ -172,6 +174,7 @@ class Node(Generic[CoreT]):
         self._reject(e.Reject(self._protocol.abandon(), e.Problem.NO_LEADER, e.Outcome.UNKNOWN))
         await self.cluster.close(drain=drain)
         await self._dead.close(self.settings.log.request_timeout_ms / 1000 if drain else 0)
+        await self._refusals.close()
         await self.journal_writer.close()
         await self._feeds.connection.close()
         await self._connection.close()
@@ -271,7 +274,7 @@ class Node(Generic[CoreT]):
 
     def counters(self) -> Mapping[str, float]:
         """Figures by name; those that only grow end in `_total`."""
-        own = self.counted.figures(self._protocol, self._dead, len(self._reads))
+        own = self.counted.figures(self._protocol, self._dead, self._refusals, len(self._reads))
         return {**own, **self.cluster.figures(self._feeds.log.end), **self.journal_writer.figures()}
 
     def tallies(self) -> Mapping[str, Mapping[str, float]]:
@@ -332,6 +335,8 @@ class Node(Generic[CoreT]):
             future = command.waiter
             if not future.done():
                 future.set_result((status, body, sequence))
+            if status == REFUSED:
+                self._refusals.note(command.request, body)
         self.counted.answered += len(effect.commands)
 
     def _reject(self, effect: e.Reject) -> None:

@@ -14,6 +14,7 @@ import msgspec
 
 from holdfast.nats.connection import Connection
 from holdfast.nats.dead_letters import DeadLetters
+from holdfast.nats.refusals import Refusals
 from holdfast.protocol.log_types import Refusal
 from holdfast.protocol.machine import Protocol
 from holdfast.protocol.messages import Role
@@ -49,7 +50,7 @@ class Counters:
     alarms: Counter[str] = field(default_factory=Counter)
     roles: Counter[Role] = field(default_factory=Counter)
 
-    def figures(self, protocol: Protocol, dead: DeadLetters, reads: int) -> Mapping[str, float]:
+    def figures(self, protocol: Protocol, dead: DeadLetters, refusals: Refusals, reads: int) -> Mapping[str, float]:
         """All of them, and the depth of each queue."""
         core = protocol.core
         figures: dict[str, float] = {
@@ -59,6 +60,8 @@ class Counters:
             "appends_refused_total": self.appends_refused,
             "dead_letters_total": dead.stored_total,
             "dead_letters_lost_total": dead.lost_total,
+            "refusals_kept_total": refusals.kept_total,
+            "refusals_left_out_total": refusals.left_out_total,
             "snapshots_taken_total": self.snapshots_taken,
             "snapshots_failed_total": self.snapshots_failed,
             "snapshot_failures_in_a_row": self.snapshot_failures_in_a_row,

@@ -52,6 +52,26 @@ class LogSettings:
         lowest=MINUTE_MS,
         highest=3650 * DAY_MS,
     )
+    refused_bytes_max: int = public(
+        256 * MIB,
+        "Size of the stream of refusals when it is made; the oldest make room.",
+        lowest=16 * MIB,
+        highest=_STREAM_BYTES_MAX,
+    )
+    refused_age_ms_max: int = public(
+        7 * DAY_MS,
+        "How long a refusal stays. The same on every process of a scope; an existing stream is changed with "
+        "`nats stream edit` first.",
+        lowest=MINUTE_MS,
+        highest=3650 * DAY_MS,
+    )
+    refused_per_s_max: int = public(
+        2_000,
+        "Refusals a second that are kept; beyond, they are only counted. 0: none is kept.",
+        lowest=0,
+        highest=100_000,
+        unit="refusals",
+    )
     in_messages_per_source_max: int = public(
         16_384,
         "Messages of one source that IN holds; beyond, it refuses those of that source. With the default sizes one "

@@ -1,0 +1,144 @@
+"""`holdfast refusals`: what was asked for and refused lately, from the stream ASK.
+
+In: a data directory. Out: a table or JSON, by SKU, channel or reason. Always: it only reads; at most `--most` refusals,
+the newest ones.
+"""
+
+import base64
+import time
+from typing import Annotated, Any
+
+import orjson
+import uvloop
+from cyclopts import Parameter
+
+from holdfast.cli.connection import could_not_run
+from holdfast.cli.console import DONE, CouldNotRunError, Json, number, remarks, write_json
+from holdfast.cli.refusals_view import By, document, rows, show
+from holdfast.cli.settings_options import Config, Data, Scope, settings_of_data, text_of
+from holdfast.errors import ApiError, StreamMismatchError
+from holdfast.nats.connection import Connection, Endpoint
+from holdfast.nats.streams import Names
+from holdfast.recovery.verify import endpoint_at
+from holdfast.settings import Settings
+from holdfast.settings.units import HOUR_MS
+
+HOURS_MAX = 10 * 365 * 24
+_NO_MESSAGE, _NO_STREAM = 10037, 10059
+
+
+def refusals(
+    *,
+    data: Data = None,
+    by: Annotated[By, Parameter(help="What to sum up by.")] = By.SKU,
+    hours: Annotated[float, Parameter(help="Those of so many hours until now.")] = 24,
+    sku: Annotated[str | None, Parameter(help="Those of this SKU alone.")] = None,
+    channel: Annotated[str | None, Parameter(help="Those of this channel alone.")] = None,
+    reason: Annotated[str | None, Parameter(help="Those for this reason alone, such as insufficient-stock.")] = None,
+    most: Annotated[int, Parameter(help="Read at most so many refusals, the newest.")] = 100_000,
+    rows_max: Annotated[int, Parameter(name="rows", help="Rows of the table.")] = 40,
+    scope: Scope = None,
+    config: Config = None,
+    json: Json = False,
+) -> int:
+    """Show what was asked for and refused: how many carts wanted it, and how many units were missing.
+
+    The process that leads keeps refused reservations and confirmations for a week (`log.refused_age_ms_max`). A cart
+    that asked again counts once. What left out counts was more than a process keeps in a second.
+
+    ```
+    holdfast refusals --data DIR
+    holdfast refusals --data DIR --by channel --hours 2
+    holdfast refusals --data DIR --sku MUG --by reason --json
+    ```
+    """
+    directory, loaded = settings_of_data(config, {"serve.data": text_of(data), "serve.scope": scope})
+    if not 0 < hours <= HOURS_MAX or most <= 0 or rows_max <= 0:
+        raise CouldNotRunError(f"--hours is above 0 and at most {HOURS_MAX:,}; --most and --rows are above 0", "")
+    if not (directory / "nats").is_dir():
+        raise CouldNotRunError(
+            f"there is no log under {directory}", "Give the directory that `serve --data` was given."
+        )
+    since_ms = int(time.time() * 1000 - hours * HOUR_MS)
+
+    async def read() -> tuple[list[dict[str, Any]], int, bool]:
+        async with endpoint_at(directory, loaded.settings) as endpoint:
+            return await _newest(endpoint, loaded.serve.scope, loaded.settings, since_ms, most)
+
+    with could_not_run():
+        found, left_out, more = uvloop.run(read())
+    meant = [_only(refusal, sku) for refusal in found]
+    meant = [one for one in meant if _is_meant(one, sku, channel, reason)]
+    groups = rows(meant, by)
+    if json:
+        write_json(document(groups, by, total=len(meant), left_out=left_out, more=more))
+        return DONE
+    if groups:
+        show(groups, by, rows_max)
+    else:
+        remarks.print(f"Nothing was refused in the last {hours:g} h that this asks for.", markup=False)
+    if left_out:
+        remarks.print(f"Further {number(left_out)} were only counted: log.refused_per_s_max bounds what is kept.")
+    if more:
+        remarks.print(f"There are older ones: --most reads more than {number(most)}.")
+    return DONE
+
+
+def _only(refusal: dict[str, Any], sku: str | None) -> dict[str, Any]:
+    """Of a cart, the lines of that SKU."""
+    if sku is None:
+        return refusal
+    return refusal | {"lines": [line for line in refusal["lines"] if line["sku"] == sku]}
+
+
+def _is_meant(refusal: dict[str, Any], sku: str | None, channel: str | None, reason: str | None) -> bool:
+    reasons = {refusal["reason"], *(line["reason"] for line in refusal["lines"])}
+    return (
+        (sku is None or bool(refusal["lines"]))
+        and channel in {None, refusal["channel"]}
+        and (reason is None or reason in reasons)
+    )
+
+
+async def _newest(
+    endpoint: Endpoint, scope: str, settings: Settings, since_ms: int, most: int
+) -> tuple[list[dict[str, Any]], int, bool]:
+    """Refusals, the newest first; how many were only counted; whether there are more."""
+    names = Names(scope)
+    connection = Connection(endpoint, settings.log, f"holdfast {scope} refusals")
+    await connection.open()
+    try:
+        state = (await connection.api(f"STREAM.INFO.{names.refused}"))["state"]
+        return await _back_from(connection, names.refused, state, since_ms, most)
+    except ApiError as error:
+        if error.code == _NO_STREAM:
+            raise StreamMismatchError(
+                f"there is no stream {names.refused}: it is made at the next start of `holdfast serve`"
+            ) from error
+        raise
+    finally:
+        await connection.close()
+
+
+async def _back_from(
+    connection: Connection, stream: str, state: dict[str, Any], since_ms: int, most: int
+) -> tuple[list[dict[str, Any]], int, bool]:
+    found: list[dict[str, Any]] = []
+    left_out = 0
+    first = max(1, state["first_seq"])  # 0 while nothing was ever written
+    for sequence in range(state["last_seq"], first - 1, -1):
+        try:
+            message = (await connection.api(f"STREAM.MSG.GET.{stream}", {"seq": sequence}))["message"]
+        except ApiError as error:
+            if error.code == _NO_MESSAGE:  # it was the oldest, and made room
+                break
+            raise
+        written = orjson.loads(base64.b64decode(message["data"]))
+        here = [one for one in reversed(written["refusals"]) if one["at_ms"] >= since_ms]
+        left_out += written["left_out"] if here else 0
+        found += here
+        if len(found) > most or (len(found) == most and sequence > first):
+            return found[:most], left_out, True
+        if len(here) < len(written["refusals"]):
+            break
+    return found, left_out, False

@@ -1,0 +1,105 @@
+"""Refusals: which commands were refused for a business reason, kept for a while in the stream ASK.
+
+Role: let people ask afterwards what shoppers wanted and did not get. In: commands that were answered 409, from the
+process that leads. Out: messages of ASK, each a JSON document of many refusals. Always: off the checkout's way: noting
+one costs an append to a list, what they mean is read later, and beyond `refused_per_s_max` they are only counted. They
+prove nothing and are not fenced: a leader that dies loses those of its last moment, and LOG knows nothing of them.
+"""
+
+import asyncio
+import contextlib
+import time
+from typing import Any
+
+import orjson
+
+from holdfast.errors import UnreachableError
+from holdfast.nats.connection import Connection
+from holdfast.nats.streams import Names
+from holdfast.protocol.core import Request
+from holdfast.settings import LogSettings
+from holdfast.tasks import cancel_and_wait
+
+REFUSED = 409
+_EVERY_S = 0.25
+_LINES_MAX = 20
+_OF_A_LINE = ("sku", "requested", "sellable", "reason")
+_MESSAGE_REFUSALS_MAX = 200
+_PROBLEM = "urn:holdfast:problem:"
+
+Noted = tuple[int, Request, bytes]
+"""Wall clock in ms, the command, the body of its answer."""
+
+
+def refusal_of(at_ms: int, request: Request, answer: bytes) -> dict[str, Any]:
+    """What ASK keeps of one: who asked for what, and how much there was. `more_lines`: lines beyond 20."""
+    verb, reservation, body, _, by = request[:5]
+    problem = orjson.loads(answer)
+    asked: Any = {}
+    if verb == "put":
+        with contextlib.suppress(orjson.JSONDecodeError):
+            asked = orjson.loads(body)
+    lines = [line for line in problem.get("lines") or [] if not line.get("ok")]
+    found = {
+        "at_ms": at_ms,
+        "verb": verb,
+        "reservation": reservation,
+        "channel": asked.get("channel") if isinstance(asked, dict) else None,
+        "by": by,
+        "reason": str(problem.get("type", "")).removeprefix(_PROBLEM),
+        "lines": [{name: line.get(name) for name in _OF_A_LINE} for line in lines[:_LINES_MAX]],
+    }
+    if len(lines) > _LINES_MAX:
+        found["more_lines"] = len(lines) - _LINES_MAX
+    return found
+
+
+class Refusals:
+    """Writes them; one a node."""
+
+    def __init__(self, connection: Connection, names: Names, settings: LogSettings) -> None:
+        self._connection = connection
+        self._names = names
+        self._most = max(1, int(settings.refused_per_s_max * _EVERY_S))
+        self._on = settings.refused_per_s_max > 0
+        self._noted: list[Noted] = []
+        self._left_out = 0
+        self._task: asyncio.Task[None] | None = None
+        self.kept_total = 0
+        self.left_out_total = 0
+
+    def note(self, request: Request, answer: bytes) -> None:
+        """One was refused. Never waits."""
+        if not self._on:
+            return
+        if len(self._noted) >= self._most:
+            self._left_out += 1
+            self.left_out_total += 1
+            return
+        self._noted.append((int(time.time() * 1000), request, answer))
+        if self._task is None or self._task.done():
+            self._task = asyncio.get_running_loop().create_task(self._write())
+
+    async def _write(self) -> None:
+        """Until nothing was noted for a while."""
+        while True:
+            await asyncio.sleep(_EVERY_S)
+            noted, self._noted = self._noted, []
+            left_out, self._left_out = self._left_out, 0
+            if not noted:
+                return
+            for first in range(0, len(noted), _MESSAGE_REFUSALS_MAX):
+                refusals = [refusal_of(*one) for one in noted[first : first + _MESSAGE_REFUSALS_MAX]]
+                message = orjson.dumps({"refusals": refusals, "left_out": left_out if first == 0 else 0})
+                try:
+                    await self._connection.publish(self._names.refused_subject, message)
+                except UnreachableError:
+                    self.left_out_total += len(refusals)
+                    continue
+                self.kept_total += len(refusals)
+                await asyncio.sleep(0)
+
+    async def close(self) -> None:
+        """Write no more."""
+        if self._task is not None:
+            await cancel_and_wait(self._task)

@@ -2,7 +2,10 @@
 
 import asyncio
 import contextlib
+import os
+import signal
 import ssl
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -17,7 +20,7 @@ from holdfast.errors import UnreachableError
 from holdfast.nats.connection import Connection, Endpoint, Tls, endpoint_of
 from holdfast.nats_server.users import new_seed
 from holdfast.settings import LogSettings
-from tests.support.servers import until
+from tests.support.servers import embedded, until
 
 QUICK = LogSettings(connect_deadline_ms=800)
 SECRET = "a-secret-of-gateways"
@@ -123,3 +126,21 @@ async def test_where_no_tls_was_asked_for_the_seed_is_never_sent(tmp_path: Path)
         await connection.close()
         assert b"sig" in server.got
         assert seed.encode() not in server.got
+
+
+async def test_the_end_of_a_connection_does_not_wait_for_a_server_that_reads_nothing_more(tmp_path: Path) -> None:
+    async with embedded(tmp_path) as server:
+        connection = Connection(server.endpoint, LogSettings(), "stuck")
+        await connection.open()
+        assert server.pid is not None
+        os.kill(server.pid, signal.SIGSTOP)
+        try:
+            sending = [asyncio.create_task(connection.publish("any", b"x" * 500_000)) for _ in range(64)]
+            await asyncio.sleep(0.2)
+            began = time.monotonic()
+            await connection.close()
+            assert time.monotonic() - began < 4
+            assert not connection.connected
+        finally:
+            os.kill(server.pid, signal.SIGCONT)
+        await asyncio.gather(*sending, return_exceptions=True)

@@ -7,7 +7,6 @@ listener never loses a message to a full client-side queue; an API error is an e
 """
 
 import asyncio
-import contextlib
 import re
 import ssl
 from collections.abc import Awaitable, Callable
@@ -46,6 +45,7 @@ _UNREACHABLE = (
     nats.errors.UnexpectedEOF,
     OSError,
 )
+_CLOSE_S = 2.0
 UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 """What decoding bytes that anybody may have written can raise."""
 
@@ -204,11 +204,16 @@ class Connection:
                 connecting.exception()  # the result of an abandoned attempt does not matter
 
     async def close(self) -> None:
-        """Close for good; nothing waits."""
+        """Close for good. Who reads nothing more, or does not answer the end of TLS, is not waited for long."""
         self._watchers.clear()
         if self._begun:  # else there is nothing to close, and the client would raise
-            with contextlib.suppress(*_UNREACHABLE, nats.errors.Error):
-                await self._client.close()
+            closing = asyncio.create_task(self._client.close())
+            try:
+                await asyncio.wait((closing,), timeout=_CLOSE_S)
+            finally:
+                await cancel_and_wait(closing)
+                if closing.cancelled() or closing.exception() is not None:
+                    self._client.abort()
         self.connected = False
 
     @property

@@ -26,6 +26,12 @@ class SecureClient(Client):
             raise PlainTextError
         return super()._connect_command()
 
+    def abort(self) -> None:
+        """Drop the connection with what was not sent."""
+        writer = getattr(self._transport, "_io_writer", None)
+        if writer is not None:
+            writer.transport.abort()
+
     def _is_encrypted(self) -> bool:
         writer = getattr(self._transport, "_io_writer", None)
         return writer is not None and writer.get_extra_info("ssl_object") is not None

@@ -28,6 +28,7 @@ from tests.support.servers import ROOT
 
 TTL_S = NodeSettings().lease_ttl_ms / 1000
 LEASE_SUBJECT = "$KV.HF_main_LEASE.leader"
+NEWEST = 1 << 60  # a revision that no lease has come to: a value that follows it is not one of before
 
 Nemesis: TypeAlias = Callable[[Service, random.Random], Awaitable[None]]
 
@@ -59,7 +60,8 @@ async def force_takeover(service: Service, chance: random.Random) -> None:
     leader = await service.leader()
     other = chance.choice([worker for worker in service.workers() if worker.node != leader.node])
     macs = scope_macs(service.directory)
-    given = macs.sign_json("lease", b"main", orjson.dumps({"node": other.node, "boot": "0" * 16}))
+    value = {"node": other.node, "boot": "0" * 16, "follows": NEWEST}
+    given = macs.sign_json("lease", b"main", orjson.dumps(value))
     async with service.log() as connection:
         with contextlib.suppress(LogError):
             await connection.request(LEASE_SUBJECT, given, 2_000)

@@ -232,6 +232,35 @@ class Engine:
         """
 
 @final
+class Publication:
+    """
+    Has an engine gather, from here on, what its batches change: events, and the figures that channels publish. At first all
+    figures count as changed.
+    """
+    def __new__(cls, /, engine: Engine) -> Publication: ...
+    def again(self, /, key: "tuple[int, int]") -> "None":
+        """
+        A figure that was taken, and is not published, waits again.
+        """
+    def events(self, /) -> "list[tuple[int, int, str, str, bytes]]":
+        """
+        The events gathered since the last call, in order: (sequence, index, kind, channel, body).
+        """
+    def figures(self, /, most: "int") -> "list[tuple[tuple[int, int], str, str, bytes]]":
+        """
+        Up to so many figures that changed, those that came to zero or left it first: (key, channel, SKU, body).
+        """
+    def known(self, /, channel: "str", sku: "str", published: "int", sellable: "int", unlimited: "bool", gone: "bool") -> "tuple[int, int] | None":
+        """
+        What was published before: where it is right it need not be taken. The key; None: no such channel or SKU is known.
+        """
+    @property
+    def waiting(self, /) -> int:
+        """
+        How many figures wait to be taken.
+        """
+
+@final
 class ScopeKeys:
     """
     The secrets of the scope key file: the first signs, all are believed. Raises `ValueError` without a secret.
@@ -316,5 +345,5 @@ class ScopeKeyError(LogError):
     Batches are signed with a key that is not known here.
     """
 
-__all__ = ['Decision', 'Engine', 'GapError', 'HoldfastError', 'LogError', 'PendingError', 'RequestError', 'ScopeKeyError', 'ScopeKeys', 'SnapshotError', 'build_profile', 'debug_build', 'first_beyond', 'split_batch', 'split_facts', 'well_formed']
+__all__ = ['Decision', 'Engine', 'GapError', 'HoldfastError', 'LogError', 'PendingError', 'Publication', 'RequestError', 'ScopeKeyError', 'ScopeKeys', 'SnapshotError', 'build_profile', 'debug_build', 'first_beyond', 'split_batch', 'split_facts', 'well_formed']
 

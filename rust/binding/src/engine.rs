@@ -31,7 +31,7 @@ pub(crate) struct Engine {
 
 impl Engine {
     /// A panic in the core left it half changed: later calls must not use it.
-    fn core(&self) -> MutexGuard<'_, Core> {
+    pub(crate) fn core(&self) -> MutexGuard<'_, Core> {
         let broken = |_: PoisonError<MutexGuard<'_, Core>>| panic!("the engine failed before: drop it and replay LOG");
         self.core.lock().unwrap_or_else(broken)
     }

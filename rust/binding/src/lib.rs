@@ -10,6 +10,7 @@ mod engine;
 mod errors;
 mod paced;
 mod plain;
+mod publication;
 mod scope_keys;
 
 /// A hold is a handful of small allocations: this allocator takes a third off its time (benches/core.rs uses it too).
@@ -27,6 +28,8 @@ mod _core {
     use crate::engine::Engine;
     #[pymodule_export]
     use crate::errors::{GapError, HoldfastError, LogError, PendingError, RequestError, ScopeKeyError, SnapshotError};
+    #[pymodule_export]
+    use crate::publication::Publication;
     #[pymodule_export]
     use crate::scope_keys::ScopeKeys;
 

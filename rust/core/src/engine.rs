@@ -12,6 +12,7 @@ mod intake;
 mod judged;
 mod keyed;
 mod origin;
+mod publication;
 mod reads;
 mod turn;
 mod work;
@@ -22,6 +23,7 @@ use std::sync::Arc;
 use crate::apply;
 use crate::audit::invariants;
 pub use crate::engine::intake::{Created, Dead, Ignored, Incoming, Outcome, Received, Rejected, well_formed};
+pub use crate::engine::publication::{Change, Event, Figure};
 pub use crate::engine::reads::{Listing, Sale};
 use crate::reads::render::Answer;
 use crate::snapshot::{self, SnapshotError};
@@ -87,6 +89,7 @@ pub struct Engine {
     pending: Option<Pending>,
     /// The maintained digest was found to differ from the recounted one: the next batch records that.
     has_drifted: bool,
+    publication: Option<publication::Publication>,
 }
 
 impl Engine {
@@ -98,6 +101,7 @@ impl Engine {
             keys: None,
             pending: None,
             has_drifted: false,
+            publication: None,
         }
     }
 
@@ -258,6 +262,7 @@ impl Engine {
             keys: None,
             pending: None,
             has_drifted: false,
+            publication: None,
         })
     }
 

@@ -29,6 +29,7 @@ pub(crate) mod supply;
 mod to_bind;
 pub(crate) mod unsourced;
 mod waiting;
+pub(crate) mod watch;
 
 use crate::state::anomalies::{Anomalies, Anomaly};
 use crate::state::catalogue::{Catalogue, Channel, Location, Sku};
@@ -44,6 +45,7 @@ use crate::state::rules::Rules;
 use crate::state::stock::{Cell, Stock};
 use crate::state::supply::Documents;
 use crate::state::to_bind::ToBind;
+use crate::state::watch::Watch;
 use crate::wire::facts::{AsOf, Day, LocationType, Unsellable};
 
 /// Where in LOG a state stands.
@@ -129,6 +131,8 @@ pub(crate) struct State {
     /// Counts what is applied: statements, and the beginnings of batches. It says only whether a reservation was changed by the
     /// present one already, so it is no part of what is stored.
     pub(crate) statement: u32,
+    /// What a batch changed, where somebody publishes it.
+    watch: Watch,
 }
 
 /// Moves of batches that are remembered.
@@ -184,6 +188,7 @@ impl State {
             to_presume: std::collections::BTreeSet::new(),
             scratch: Vec::new(),
             statement: 0,
+            watch: Watch::default(),
         }
     }
 
@@ -200,6 +205,7 @@ impl State {
         let mut record = Sku::default();
         record.renewal = self.catalogue.renewal;
         self.catalogue.skus.push(record);
+        self.watch.sku(SkuId(number));
         self.catalogue.likeness.add(number, name);
         self.digest.symbol(0, number, name);
         SkuId(number)
@@ -273,6 +279,7 @@ impl State {
     /// Notes that what can be taken of a SKU may have changed.
     #[inline]
     pub(crate) fn note_change(&mut self, sku: SkuId) {
+        self.watch.sku(sku);
         if !self.unsourced_skus.is_empty() && self.unsourced_skus.contains(&sku) {
             self.to_bind.push(sku);
         }
@@ -324,6 +331,7 @@ fn every_field(state: &State) {
         to_presume: _,      // empty between batches
         scratch: _,         // holds nothing
         statement: _,       // no part of it
+        watch: _,           // of the batch applied last
         moved: _,           // what a replay has from the start
     } = state;
     let Catalogue {

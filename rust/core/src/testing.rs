@@ -45,7 +45,9 @@ impl Answer {
 #[derive(Debug)]
 pub(crate) struct World {
     pub(crate) engine: Engine,
-    follower: Engine,
+    pub(crate) follower: Engine,
+    /// LOG from sequence 1 on.
+    pub(crate) messages: Vec<Vec<u8>>,
     in_sequence: u64,
     /// The clocks go on though nothing comes to LOG.
     now_ms: i64,
@@ -69,10 +71,12 @@ impl World {
         let mut follower = Engine::new("main", None);
         let lead = engine.lead_batch("n1", NOW_MS, rules).unwrap();
         assert!(engine.apply(1, &lead).unwrap());
+        follower.begin_publishing();
         assert!(follower.apply(1, &lead).unwrap());
         World {
             engine,
             follower,
+            messages: vec![lead],
             in_sequence: 0,
             now_ms: NOW_MS,
             lead_ms: 0,
@@ -100,6 +104,12 @@ impl World {
         let sequence = self.engine.position().sequence + 1;
         self.engine.commit(sequence).unwrap();
         assert!(self.follower.apply(sequence, message).unwrap());
+        assert_eq!(
+            self.follower.stale_figures(),
+            Vec::<String>::new(),
+            "what is published is what can be sold"
+        );
+        self.messages.push(message.to_vec());
         assert_eq!(self.engine.check_thoroughly(), Vec::<String>::new());
         let digest = self.engine.digest();
         assert_eq!(
@@ -154,11 +164,14 @@ impl World {
         self.fact("location", fields);
     }
 
-    /// A channel that sells from every location where `fields` does not say otherwise.
+    /// A channel that sells from every location where `fields` does not say otherwise, and publishes.
     pub(crate) fn channel(&mut self, name: &str, mut fields: Value) {
         fields["channel"] = json!(name);
         if fields["locations"].is_null() {
             fields["locations"] = json!("*");
+        }
+        if fields["buffer"].is_null() {
+            fields["buffer"] = json!(1);
         }
         self.fact("channel", fields);
     }

@@ -48,20 +48,32 @@ impl Engine {
         let unreadable = |reason: String| EngineError::Unreadable { sequence, reason };
         if let Some(rules) = batch.header.rules {
             let rules = serde_json::from_str::<Rules>(rules.get()).map_err(|e| unreadable(e.to_string()))?;
-            self.state.unproven |= rules != self.state.rules;
+            if rules != self.state.rules {
+                self.state.unproven = true;
+                self.state.watch_all();
+            }
             self.state.rules = rules;
         }
         apply::open_batch(&mut self.state, batch.header.now_ms, batch.header.lead_ms);
+        if let Some(publication) = &mut self.publication {
+            publication.note(&mut self.state, None);
+        }
         for group in batch.facts.chunks(prefetch::TEXTS_MAX) {
             prefetch::look_into(&self.state, group.iter().flatten());
             for read in group {
                 let statement = read.as_ref().map_err(|error| unreadable(error.to_string()))?;
                 apply::statement(&mut self.state, statement);
+                if let Some(publication) = &mut self.publication {
+                    publication.note(&mut self.state, Some(&statement.fact));
+                }
             }
             // While what changed is still in the processor's caches.
             self.state.settle_digest();
         }
         self.state.settle_digest();
+        if let Some(publication) = &mut self.publication {
+            publication.settle(&mut self.state);
+        }
         let position = &mut self.state.position;
         if batch.header.kind == BatchKind::Lead {
             position.epoch = batch.header.epoch;

@@ -14,7 +14,7 @@ use crate::reads::queries::end;
 use crate::reads::refusals::{check_channel, check_region, invalid, may_see, not_on_channel, unknown_sku};
 use crate::reads::render::{self, Answer, field, list, text_field};
 use crate::state::State;
-use crate::state::ids::{LocationId, SkuId};
+use crate::state::ids::{ChannelId, LocationId, SkuId};
 use crate::state::reservations::{AtCell, Reservation};
 use crate::wire::commands;
 use crate::wire::errors::RequestError;
@@ -71,6 +71,13 @@ fn published(state: &State, asking: &SaleContext, figure: Sellable) -> Sellable 
         quantity: (figure.quantity - buffer).max(0),
         ..figure
     }
+}
+
+/// What a channel publishes of a SKU, and the whole figure behind it.
+pub(crate) fn as_published(state: &State, channel: ChannelId, sku: SkuId) -> (Sellable, Sellable) {
+    let asking = SaleContext::of(Some(channel), None);
+    let figure = sellable(state, sku, &asking);
+    (published(state, &asking, figure), figure)
 }
 
 /// `GET /v1/availability/{sku}`.

@@ -11,6 +11,11 @@ mod histories;
 
 use histories::{Process, Random, step};
 
+/// All channels of these histories publish.
+const PUBLISHING: &str = r#"{"kind":"channel","channel":"web","locations":["paris","lyon"],"supply_horizon_days":5,"buffer":1},
+{"kind":"channel","channel":"shop","locations":["paris"],"buffer":0},
+{"kind":"channel","channel":"market","locations":"*","draws_shared":false,"buffer":2}"#;
+
 fn restored(bytes: &[u8]) -> Result<Engine, SnapshotError> {
     Engine::restore("main", None, &mut &bytes[..])
 }
@@ -34,6 +39,34 @@ proptest! {
             prop_assert_eq!(node.engine.digest(), other.engine.digest());
         }
         prop_assert!(other.snapshot() == node.snapshot(), "and what neither digest nor answers show is the same too");
+    }
+
+    #[test]
+    fn a_restored_engine_publishes_what_the_one_that_was_written_does(seed: u64, steps in 0u64..100, more in 1u64..60) {
+        let mut leader = Process::new();
+        leader.decide(&(vec![PUBLISHING.replace('\n', "")], vec![], 0), "policy");
+        let (mut random, mut before) = (Random(seed), restored(&leader.snapshot()).unwrap());
+        before.begin_publishing();
+        let mut after: Option<Engine> = None;
+        for number in 0..steps + more {
+            if number == steps {
+                let mut bytes = Vec::new();
+                before.snapshot(&mut bytes).unwrap();
+                let mut other = restored(&bytes).unwrap();
+                other.begin_publishing();
+                before.take_events();
+                after = Some(other);
+            }
+            let next = step(&mut random, number);
+            if let (Some(message), _) = leader.decide(&next, "acme") {
+                let sequence = leader.engine.position().sequence;
+                for engine in std::iter::once(&mut before).chain(&mut after) {
+                    prop_assert!(engine.apply(sequence, &message).unwrap());
+                    prop_assert_eq!(engine.stale_figures(), Vec::<String>::new());
+                }
+            }
+        }
+        prop_assert_eq!(before.take_events(), after.unwrap().take_events());
     }
 
     #[test]

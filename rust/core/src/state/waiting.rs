@@ -26,6 +26,7 @@ impl State {
 
     /// Notes the SKUs whose supply counts otherwise on this day.
     pub(crate) fn note_day(&mut self) {
+        self.watch_all();
         let (mut due, today) = (BTreeSet::new(), self.today());
         while let Some(&(_, sku)) = self.wakes.first().filter(|(day, _)| *day <= today) {
             looked::at(1);

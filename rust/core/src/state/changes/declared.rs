@@ -26,6 +26,7 @@ fn count(rules: &mut usize, sku: Option<SkuId>, was: bool, is: bool) {
 /// What was declared.
 impl State {
     pub(crate) fn set_item(&mut self, sku: SkuId, item: Item) -> Option<Item> {
+        self.watch.sku(sku);
         let new = encodings::item_bytes(sku, &item);
         let old = self.catalogue.detail_mut(sku).item.as_mut().replace(item);
         let old_bytes = old.as_ref().map(|i| encodings::item_bytes(sku, i)).unwrap_or_default();
@@ -35,6 +36,7 @@ impl State {
 
     /// Forgets what was declared of a SKU.
     pub(crate) fn drop_item(&mut self, sku: SkuId) {
+        self.watch.sku(sku);
         let item = self
             .catalogue
             .detail_if_any(sku)
@@ -45,6 +47,7 @@ impl State {
     }
 
     pub(crate) fn set_location(&mut self, id: LocationId, location: Location) -> Location {
+        self.watch.rule(None);
         let new = encodings::location_bytes(id, &location);
         let moves = self.catalogue.locations[id.at()].priority != location.priority;
         if moves {
@@ -64,6 +67,7 @@ impl State {
     }
 
     pub(crate) fn set_channel(&mut self, id: ChannelId, channel: Channel) -> Channel {
+        self.watch.rule(None);
         let new = encodings::channel_bytes(id, &channel);
         let old = std::mem::replace(&mut self.catalogue.channels.as_mut()[id.at()], channel);
         self.catalogue.channels_declared += usize::from(!old.declared);
@@ -78,6 +82,7 @@ impl State {
 
     /// None ends the rule.
     pub(crate) fn set_safety(&mut self, scope: Scope<SkuId, LocationId>, rule: Option<SafetyRule>) {
+        self.watch.rule(scope.0);
         let bytes = |r: &SafetyRule| encodings::safety_bytes(scope, r);
         let rules = self.policies.safety.as_mut();
         let old = match rule {
@@ -96,6 +101,7 @@ impl State {
 
     /// None ends the rule.
     pub(crate) fn set_oversell(&mut self, scope: Scope<SkuId, ChannelId>, rule: Option<OversellRule>) {
+        self.watch.rule(scope.0);
         let bytes = |r: &OversellRule| encodings::oversell_bytes(scope, r);
         let rules = self.policies.oversell.as_mut();
         let old = match rule {
@@ -113,6 +119,7 @@ impl State {
     }
 
     pub(crate) fn set_restriction(&mut self, scope: Scope<SkuId, ChannelId>, rule: Restriction) {
+        self.watch.rule(scope.0);
         let bytes = |r: &Restriction| encodings::restriction_bytes(scope, r);
         let new = bytes(&rule);
         let old = self.policies.restrictions.as_mut().insert(scope, rule);

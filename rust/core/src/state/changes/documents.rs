@@ -12,6 +12,7 @@ impl State {
     pub(crate) fn add_supply(&mut self, key: DocumentKey, supply: Supply) -> u32 {
         encodings::supply_bytes(&supply, &mut self.scratch);
         self.digest.add(Entity::Supply, &self.scratch);
+        self.watch.sku(supply.sku);
         self.documents.supplies.add(key, supply)
     }
 
@@ -20,6 +21,7 @@ impl State {
         encodings::supply_bytes(supply, &mut self.scratch);
         self.digest.take(Entity::Supply, &self.scratch);
         change(supply);
+        self.watch.sku(supply.sku);
         encodings::supply_bytes(supply, &mut self.scratch);
         self.digest.add(Entity::Supply, &self.scratch);
     }

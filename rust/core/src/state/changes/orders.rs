@@ -29,6 +29,7 @@ impl State {
         }
         reservation.sequence = self.position.sequence + 1;
         if reservation.changed_in != self.statement {
+            self.watch.reservation(slot, Some(reservation));
             reservation.changed_in = self.statement;
             reservation.version += u32::from(counts);
             if reservation.state != ReservationState::Held {
@@ -53,6 +54,7 @@ impl State {
             "Invariant: a new reservation enters the digest when it settles"
         );
         let slot = self.reservations.add(reservation);
+        self.watch.reservation(slot, None);
         self.digest.new_reservation(slot);
         slot
     }

@@ -1,0 +1,180 @@
+//! What is published of a history. That figures are those computed again after every batch is checked by each test that
+//! has a [`World`]: its follower publishes.
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use crate::Engine;
+use crate::engine::{Change, Event};
+use crate::testing::World;
+use crate::testing::history::{lived, steps};
+
+fn events_of(world: &mut World) -> Vec<Value> {
+    let bodies = world.follower.take_events();
+    bodies
+        .iter()
+        .map(|e| serde_json::from_slice(&e.body).unwrap())
+        .collect()
+}
+
+fn kinds(world: &mut World) -> Vec<String> {
+    let all = events_of(world);
+    all.iter()
+        .map(|e| e["kind"].as_str().unwrap().to_owned())
+        .filter(|kind| kind != "availability")
+        .collect()
+}
+
+fn figures(changes: &[Change]) -> Vec<(&str, &str, i64, bool)> {
+    let mut all: Vec<_> = changes
+        .iter()
+        .map(|c| (&*c.channel, &*c.sku, c.figure.published, c.gone))
+        .collect();
+    all.sort_unstable();
+    all
+}
+
+#[test]
+fn each_change_of_a_reservation_is_an_event_of_its_name() {
+    let mut world = World::new();
+    world.level("S", "A", 5);
+    events_of(&mut world);
+    world.hold("r", "web", &[("S", 2)]);
+    world.hold("r", "web", &[("S", 3)]);
+    world.confirm("r", "o1");
+    world.cancel("r");
+    world.hold("q", "web", &[("S", 1)]);
+    world.release("q");
+    world.hold("p", "web", &[("S", 1)]);
+    world.wait(120_000);
+    assert_eq!(
+        kinds(&mut world),
+        [
+            "held",
+            "held",
+            "confirmed",
+            "cancelled",
+            "held",
+            "released",
+            "held",
+            "expired"
+        ]
+    );
+}
+
+#[test]
+fn an_event_shows_the_reservation_as_an_answer_does_and_what_it_was() {
+    let mut world = World::new();
+    world.level("S", "A", 5);
+    world.hold("r", "web", &[("S", 2)]);
+    events_of(&mut world);
+    world.confirm("r", "o1");
+    let event = events_of(&mut world).remove(0);
+    let sequence = world.engine.position().sequence;
+    assert_eq!(event["id"], format!("{sequence}:0"));
+    assert_eq!(event["before"], "held");
+    assert_eq!(event["reservation"]["order_ref"], "o1");
+    assert_eq!(event["reservation"]["sequence"], sequence);
+}
+
+#[test]
+fn units_that_lose_their_supply_are_a_deficit() {
+    let mut world = World::new();
+    world.channel("web", json!({"supply_horizon_days": 10}));
+    world.supply("d", "S", "A", 4, 3);
+    world.order("r", "web", &[("S", 3)]);
+    events_of(&mut world);
+    let due = world.day(3);
+    let cancelled =
+        json!({"ref": "d", "line": "1", "sku": "S", "location": "A", "quantity": 4, "due": due, "status": "cancelled"});
+    world.next("supply", cancelled);
+    let events = events_of(&mut world);
+    let deficit = events.iter().find(|e| e["kind"] == "deficit").expect("an event");
+    assert_eq!(deficit["unsourced"], 3);
+}
+
+#[test]
+fn a_figure_that_comes_to_zero_or_leaves_it_is_an_event_and_goes_first() {
+    let mut world = World::new();
+    world.level("S", "A", 5);
+    world.level("T", "A", 9);
+    world.follower.take_figures(99);
+    events_of(&mut world);
+    world.level("T", "A", 8);
+    world.level("S", "A", 1);
+    let crossed: Vec<Value> = events_of(&mut world);
+    assert_eq!(crossed.len(), 1, "{crossed:?}");
+    assert_eq!((&crossed[0]["sku"], &crossed[0]["published"]), (&json!("S"), &json!(0)));
+    let first = world.follower.take_figures(1);
+    assert_eq!(figures(&first), [("web", "S", 0, false)]);
+    assert_eq!(figures(&world.follower.take_figures(9)), [("web", "T", 7, false)]);
+}
+
+#[test]
+fn a_figure_that_changes_often_is_taken_once() {
+    let mut world = World::new();
+    world.follower.take_figures(99);
+    for on_hand in 1..50 {
+        world.level("S", "A", on_hand);
+    }
+    assert_eq!(figures(&world.follower.take_figures(99)), [("web", "S", 48, false)]);
+    assert_eq!(world.follower.figures_waiting(), 0);
+}
+
+#[test]
+fn what_a_channel_published_is_gone_when_it_no_longer_publishes() {
+    let mut world = World::new();
+    world.level("S", "A", 5);
+    world.follower.take_figures(99);
+    world.fact("channel", json!({"channel": "web", "locations": "*"}));
+    assert_eq!(figures(&world.follower.take_figures(99)), [("web", "S", 0, true)]);
+}
+
+#[test]
+fn what_was_published_before_is_published_again_only_where_it_is_wrong() {
+    let mut world = World::new();
+    world.level("S", "A", 5);
+    world.level("T", "A", 6);
+    let taken = world.follower.take_figures(99);
+    world.follower.begin_publishing();
+    for change in &taken {
+        let mut figure = change.figure;
+        figure.published += i64::from(change.sku == "T");
+        let key = world
+            .follower
+            .note_published(&change.channel, &change.sku, figure, false);
+        assert_eq!(key, Some(change.key));
+    }
+    assert_eq!(
+        world
+            .follower
+            .note_published("web", "unheard-of", taken[0].figure, false),
+        None
+    );
+    assert_eq!(figures(&world.follower.take_figures(99)), [("web", "T", 5, false)]);
+}
+
+/// Events of a core that begins to publish after so many messages, of those that come then.
+fn published_after(messages: &[Vec<u8>], begins: usize) -> Vec<Event> {
+    let mut engine = Engine::new("main", None);
+    for (n, message) in messages.iter().enumerate() {
+        if n == begins {
+            engine.begin_publishing();
+        }
+        assert!(engine.apply(n as u64 + 1, message).unwrap());
+    }
+    engine.take_events()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
+
+    #[test]
+    fn events_follow_from_the_log_alone(steps in steps(40), begins in 0usize..60) {
+        let world = lived(&steps);
+        let begins = begins % world.messages.len();
+        let mut all = published_after(&world.messages, 0);
+        all.retain(|event| event.sequence > begins as u64);
+        prop_assert_eq!(published_after(&world.messages, begins), all);
+    }
+}

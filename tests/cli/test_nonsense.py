@@ -30,6 +30,7 @@ COMPLETE: dict[str, list[str]] = {
     "explain": ["MUG", "--channel", "web"],
     "rehearse": [DATA],
     "verify": ["--data", "USED"],
+    "publish": ["--data", "USED"],
     "repair": ["--data", "USED"],
     "snapshots": ["--data", "USED"],
     "config show": [],
@@ -141,7 +142,18 @@ OF_VERB: dict[tuple[str, str], list[str]] = {
     **{
         (verb, "--data"): [*DIRECTORIES, "EMPTY"]
         for verb in (
-            *("state", "explain", "import", "repair", "verify", "snapshots", "nats-context", "handover", "refusals"),
+            *(
+                "state",
+                "explain",
+                "import",
+                "repair",
+                "verify",
+                "snapshots",
+                "nats-context",
+                "handover",
+                "refusals",
+                "publish",
+            ),
             *(name for name in COMPLETE if name.startswith("get ")),
         )
     },

@@ -60,12 +60,21 @@ class StreamReader:
     """An ordered, gap-checked, bounded reader. `take` returns what has arrived."""
 
     def __init__(
-        self, connection: Connection, stream: str, after: int, settings: LogSettings, *, gaps_allowed: bool = False
+        self,
+        connection: Connection,
+        stream: str,
+        after: int,
+        settings: LogSettings,
+        *,
+        gaps_allowed: bool = False,
+        is_sparse: bool = False,
     ) -> None:
+        """`is_sparse`: a stream that holds the last message of each subject; what it skips is not looked for."""
         self._connection = connection
         self._stream = stream
         self._settings = settings
         self._gaps_allowed = gaps_allowed
+        self._is_sparse = is_sparse
         self._buffer: deque[Entry] = deque()
         self._buffered_bytes = 0
         self._received = after
@@ -249,6 +258,8 @@ class StreamReader:
 
     def _accept_skip(self, sequence: int) -> bool:
         """A delivery that is not the next: read again first; a stream that allows gaps may then go on."""
+        if self._is_sparse:
+            return True
         if self._skips and self._gaps_allowed and sequence == self._skipped_to:
             self.gaps_total += 1
             log.error("stream-gap", stream=self._stream, wanted=self._received + 1, found=sequence)

@@ -72,10 +72,12 @@ class Bootstrap(Generic[CoreT]):
         self._restore = restore
         self._shared = shared
 
-    async def core(self, connection: Connection, alarm: Callable[[Alarm], None]) -> CoreT:
-        """The core to replay LOG into. Raises UnreachableError, ApiError."""
+    async def core(self, connection: Connection, alarm: Callable[[Alarm], None], upto: int | None = None) -> CoreT:
+        """The core to replay LOG into; `upto`: not beyond that sequence. Raises UnreachableError, ApiError."""
         state = await stream_state(connection, self._names.log)
         for sequence in await asyncio.to_thread(self.store.sequences):
+            if upto is not None and sequence > upto:
+                continue
             snapshot = await self._readable(sequence, alarm)
             if snapshot is None:
                 continue
@@ -88,7 +90,7 @@ class Bootstrap(Generic[CoreT]):
             core = await self._restored(snapshot, alarm)
             if core is not None:
                 return core
-        if self._shared:
+        if self._shared and upto is None:
             core = await self._from_shared(connection, state, alarm)
             if core is not None:
                 return core

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from holdfast.settings.gateway import GatewaySettings, ServeSettings, SupervisorSettings
 from holdfast.settings.log import LogSettings
 from holdfast.settings.node import NodeSettings
+from holdfast.settings.publisher import PublisherSettings
 from holdfast.settings.rules import RuleSettings
 from holdfast.settings.storage import JournalSettings, SnapshotSettings
 
@@ -20,6 +21,7 @@ __all__ = [
     "JournalSettings",
     "LogSettings",
     "NodeSettings",
+    "PublisherSettings",
     "RuleSettings",
     "ServeSettings",
     "Settings",
@@ -38,4 +40,5 @@ class Settings:
     gateway: GatewaySettings = field(default_factory=GatewaySettings)
     supervisor: SupervisorSettings = field(default_factory=SupervisorSettings)
     snapshots: SnapshotSettings = field(default_factory=SnapshotSettings)
+    publisher: PublisherSettings = field(default_factory=PublisherSettings)
     rules: RuleSettings = field(default_factory=RuleSettings)

@@ -15,6 +15,7 @@ from holdfast.settings import (
     JournalSettings,
     LogSettings,
     NodeSettings,
+    PublisherSettings,
     RuleSettings,
     ServeSettings,
     SnapshotSettings,
@@ -31,6 +32,7 @@ SECTIONS: dict[str, type] = {
         LogSettings,
         JournalSettings,
         SnapshotSettings,
+        PublisherSettings,
         SupervisorSettings,
         RuleSettings,
     )

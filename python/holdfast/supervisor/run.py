@@ -35,6 +35,8 @@ log = structlog.get_logger(__name__)
 OWN_HOST = "127.0.0.1"
 SNAPSHOTS = "snapshots"
 SNAPSHOTS_MODULE = "holdfast.recovery.snapshot_process"
+PUBLISHER = "publisher"
+PUBLISHER_MODULE = "holdfast.publisher.process"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,10 @@ class Plan:
             factor, ms_max = snapshots.retry_rest_factor, snapshots.retry_ms_max
             spec = ChildSpec(SNAPSHOTS, argv, niceness=snapshots.niceness, rest_factor=factor, rest_ms_max=ms_max)
             children.append(spec)
+        publisher = self.settings.publisher
+        if publisher.enabled:
+            argv = (sys.executable, "-m", PUBLISHER_MODULE, place)
+            children.append(ChildSpec(PUBLISHER, argv, niceness=publisher.niceness))
         return children
 
 

@@ -1,0 +1,150 @@
+"""The streams that the publisher writes: OUT and AVAILABLE.
+
+Role: make them, name their subjects, read where they end. In: a scope and settings. Out: streams, subjects, positions.
+Always: file storage; OUT drops the oldest, AVAILABLE holds the last message of each subject and never drops one for
+another; a subject has one token for whatever a channel or SKU is called.
+"""
+
+import base64
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+import structlog
+
+from holdfast.errors import ApiError, StreamMismatchError
+from holdfast.nats.appender import get_message
+from holdfast.nats.connection import Connection
+from holdfast.nats.streams import stream_state
+from holdfast.settings import LogSettings, PublisherSettings
+
+log = structlog.get_logger(__name__)
+
+_MS_IN_NS = 1_000_000
+_STREAM_NOT_FOUND = 10059
+_MESSAGE_NOT_FOUND = 10037
+_MUST_AGREE = ("subjects", "storage", "retention", "discard", "max_msgs_per_subject")
+
+
+class Outlets:
+    """Streams and subjects of a scope's publisher."""
+
+    def __init__(self, scope: str) -> None:
+        self.out = f"HF_{scope}_OUT"
+        self.available = f"HF_{scope}_AVAILABLE"
+        self.checkpoint = f"hf.{scope}.published"
+        self._scope = scope
+
+    def event(self, kind: str, channel: str) -> str:
+        """`hf.main.out.held.web`."""
+        return f"hf.{self._scope}.out.{kind}.{token(channel)}"
+
+    def figure(self, channel: str, sku: str) -> str:
+        """`hf.main.available.web.MUG-BLUE`."""
+        return f"hf.{self._scope}.available.{token(channel)}.{token(sku)}"
+
+    def configurations(self, settings: PublisherSettings, log_settings: LogSettings) -> list[dict[str, Any]]:
+        """The two streams, as the JetStream API wants them."""
+        common = {
+            "storage": "file",
+            "retention": "limits",
+            "num_replicas": log_settings.replicas,
+            "max_msg_size": settings.message_bytes_max,
+            "compression": "none",
+            "deny_delete": True,
+            "deny_purge": False,
+            "allow_direct": False,
+        }
+        return [
+            common
+            | {
+                "name": self.out,
+                "subjects": [f"hf.{self._scope}.out.>"],
+                "discard": "old",
+                "max_msgs_per_subject": -1,
+                "max_age": settings.out_age_ms_max * _MS_IN_NS,
+                "max_bytes": settings.out_bytes_max,
+            },
+            common
+            | {
+                "name": self.available,
+                "subjects": [f"hf.{self._scope}.available.>", self.checkpoint],
+                "discard": "new",
+                "max_msgs_per_subject": 1,
+                "max_bytes": settings.available_bytes_max,
+            },
+        ]
+
+
+def token(name: str) -> str:
+    """One token of a subject: letters, digits, `-` and `_` as they are, every other byte as `%` and two digits."""
+    return quote(name, safe="").replace(".", "%2E").replace("~", "%7E")
+
+
+async def ensure(connection: Connection, outlets: Outlets, settings: PublisherSettings, logs: LogSettings) -> None:
+    """Make what is missing, and check what is there. Raises StreamMismatchError, ApiError, UnreachableError."""
+    for wanted in outlets.configurations(settings, logs):
+        name = wanted["name"]
+        try:
+            found = (await connection.api(f"STREAM.INFO.{name}"))["config"]
+        except ApiError as error:
+            if error.code != _STREAM_NOT_FOUND:
+                raise
+            found = (await connection.api(f"STREAM.CREATE.{name}", wanted))["config"]
+            log.info("stream-made", stream=name)
+        wrong = [
+            f"{one} is {found.get(one)!r}, must be {wanted[one]!r}"
+            for one in _MUST_AGREE
+            if found.get(one) != wanted[one]
+        ]
+        if wrong:
+            raise StreamMismatchError(
+                f"stream {name} exists and is not what a publisher writes: {'; '.join(wrong)}. "
+                "Change it with `nats stream edit`, or delete it: it is made again from LOG."
+            )
+
+
+class Tail(msgspec.Struct):
+    """The newest event of OUT, and where OUT ends."""
+
+    sequence: int = 0
+    index: int = 0
+    out_sequence: int = 0
+
+
+class Checkpoint(msgspec.Struct):
+    """Everything of LOG up to `sequence` is published, and OUT ended at `out_sequence` then."""
+
+    sequence: int
+    out_sequence: int
+
+
+async def tail_of(connection: Connection, outlets: Outlets) -> Tail:
+    """Where OUT ends; sequence 0 where its newest event was removed. Raises UnreachableError, ApiError."""
+    state = await stream_state(connection, outlets.out)
+    message = None
+    if state.messages:
+        message = await get_message(connection, outlets.out, state.last_sequence)
+    if message is None:
+        return Tail(out_sequence=state.last_sequence)
+    tail = msgspec.json.decode(message, type=Tail)
+    tail.out_sequence = state.last_sequence
+    return tail
+
+
+async def last_of(connection: Connection, stream: str, subject: str) -> tuple[int, bytes] | None:
+    """The sequence and the bytes of a subject's last message. Raises UnreachableError, ApiError."""
+    try:
+        answer = await connection.api(f"STREAM.MSG.GET.{stream}", {"last_by_subj": subject})
+    except ApiError as error:
+        if error.code == _MESSAGE_NOT_FOUND:
+            return None
+        raise
+    message = answer["message"]
+    return message["seq"], base64.b64decode(message.get("data", ""))
+
+
+async def checkpoint_of(connection: Connection, outlets: Outlets) -> tuple[int, Checkpoint] | None:
+    """With the sequence of its message. Raises UnreachableError, ApiError."""
+    found = await last_of(connection, outlets.available, outlets.checkpoint)
+    return None if found is None else (found[0], msgspec.json.decode(found[1], type=Checkpoint))

@@ -1,0 +1,80 @@
+"""The publisher, as the supervisor starts it: `python -m holdfast.publisher.process DIR`.
+
+In: an assignment, on the control pipe that is its stdin. Out: exit status 0 when asked to stop, 2 when it could not go
+on, with the reason on the pipe; then the supervisor starts it again. Always: it serves no requests and has low priority
+(nice); it ends when the supervisor ends.
+"""
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from pathlib import Path
+
+from holdfast.logs import configure_logs
+from holdfast.settings import SupervisorSettings
+from holdfast.supervisor.control_pipe import Assignment, ControlPipe, Failed, ParentGoneError, inherited
+
+DONE, COULD_NOT_RUN, GONE = 0, 2, 3
+
+
+def main() -> int:
+    """The process, from start to end."""
+    try:
+        assignment, pipe = inherited(SupervisorSettings().message_bytes_max)
+    except ParentGoneError as gone:
+        print(f"holdfast: {gone}", file=sys.stderr)  # noqa: T201 - there is no log yet
+        return GONE
+    configure_logs(assignment.log_level, node=assignment.node)
+    return asyncio.run(_life(assignment, pipe))
+
+
+async def _life(assignment: Assignment, pipe: ControlPipe) -> int:
+    # Only now: loading keeps a processor core busy for a while, and a gateway starts at the same time.
+    from holdfast._core import SnapshotError
+    from holdfast.errors import LogError
+    from holdfast.nats.connection import endpoint_of
+    from holdfast.publisher.publisher import Publisher
+
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    await pipe.open()
+    settings = assignment.settings
+    why = assignment.disagreement()
+    if not why:
+        publisher = Publisher(
+            Path(assignment.directory),
+            assignment.scope,
+            endpoint_of(assignment.nats, settings.log),
+            settings,
+            shared=assignment.shares_snapshots,
+        )
+        tasks = [
+            asyncio.create_task(stop.wait()),
+            asyncio.create_task(publisher.run()),
+            asyncio.create_task(_gone(pipe)),
+        ]
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            try:
+                task.result()
+            except (LogError, SnapshotError, OSError, ValueError) as fault:
+                why = str(fault)
+    if why:
+        pipe.send(Failed(why))
+    with contextlib.suppress(OSError):
+        await pipe.close()
+    # A thread may still be restoring or applying: what it had is nowhere but here.
+    sys.stderr.flush()
+    os._exit(COULD_NOT_RUN if why else DONE)
+
+
+async def _gone(pipe: ControlPipe) -> None:
+    async for _ in pipe.received():
+        pass  # the health of the log concerns only the serving processes
+    os._exit(GONE)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,290 @@
+"""The publisher: LOG in, events and figures out, exactly from where the last one stopped.
+
+Role: hold a core, bring it to the place up to which events are published, and go on from there. In: LOG, snapshots,
+where OUT ends. Out: OUT, AVAILABLE, and a checkpoint in AVAILABLE. Always: the events of a place in LOG are the same
+whichever process derives them, and an event expects its place in OUT, so of two publishers the one that is
+behind writes nothing and waits; what cannot be published any more (LOG was cut below it, OUT was lost) is a `gap`
+event.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+import structlog
+
+from holdfast._core import Engine, Publication
+from holdfast.errors import LogError, StreamMismatchError
+from holdfast.nats.connection import Connection, Endpoint
+from holdfast.nats.stream_reader import Entry, StreamReader
+from holdfast.nats.streams import Names, StreamState, ensure_streams, stream_state
+from holdfast.node.bootstrap import Bootstrap
+from holdfast.node.replay import Replay
+from holdfast.protocol.messages import Alarm
+from holdfast.publisher.figures import FigureWriter
+from holdfast.publisher.outbox import Checkpoint, Outlets, Tail, checkpoint_of, ensure, tail_of
+from holdfast.publisher.writing import EXPECTED_LAST, EXPECTED_OF_SUBJECT, Message, write
+from holdfast.secret_files import scope_macs
+from holdfast.settings import Settings
+from holdfast.tasks import cancel_and_wait
+
+log = structlog.get_logger(__name__)
+
+GAP_INDEX = 1 << 30
+"""The index of a gap: behind every event of its batch."""
+_ALL = GAP_INDEX - 1
+
+
+class Event(NamedTuple):
+    """As the core gives it."""
+
+    sequence: int
+    number: int  # within its batch
+    kind: str
+    channel: str
+    body: bytes
+
+
+@dataclass(slots=True)
+class _Gap:
+    """Events up to `upto` that will not be published."""
+
+    first: int
+    upto: int
+    reason: str
+
+    def event(self) -> Event:
+        body = msgspec.json.encode(
+            {
+                "id": f"{self.upto}:{GAP_INDEX}",
+                "kind": "gap",
+                "sequence": self.upto,
+                "index": GAP_INDEX,
+                "from": self.first,
+                "upto": self.upto,
+                "reason": self.reason,
+            }
+        )
+        return Event(self.upto, GAP_INDEX, "gap", "_", body)
+
+
+class Publisher:
+    """Publishes until it is cancelled."""
+
+    def __init__(
+        self,
+        directory: Path,
+        scope: str,
+        endpoint: Endpoint,
+        settings: Settings,
+        *,
+        shared: bool,
+        rebuild: bool = False,
+    ) -> None:
+        self.names = Names(scope)
+        self.outlets = Outlets(scope)
+        self._settings = settings
+        self._rebuild = rebuild
+        self._connection = Connection(endpoint, settings.log, f"holdfast {scope} publisher")
+        macs = scope_macs(directory)
+        self._bootstrap: Bootstrap[Engine] = Bootstrap(
+            directory,
+            self.names,
+            settings,
+            lambda: Engine(scope, None, macs.keys),
+            lambda path: Engine.restore(scope, None, path, macs.keys),
+            shared=shared,
+            macs=macs,
+        )
+        self._pending: list[Event] = []
+        self._published = (0, 0)  # LOG sequence and index of the newest event that OUT has
+        self._out_end = 0
+        self._checkpointed_s = 0.0
+        self._checkpoint: tuple[int, int] = (0, 0)  # the sequence of its message, and what it says
+        self._window = settings.publisher.window
+        self.events_total = 0
+
+    @property
+    def position(self) -> tuple[int, int]:
+        """LOG sequence and index of the newest event that is published."""
+        return self._published
+
+    async def run(self, upto_end: Callable[[], bool] = lambda: False) -> None:
+        """Until `upto_end()` and everything that LOG holds is published. Raises LogError, SnapshotError."""
+        await self._connection.open()
+        try:
+            await ensure_streams(self._connection, self.names, self._settings.log, create=False)
+            await ensure(self._connection, self.outlets, self._settings.publisher, self._settings.log)
+            core = await self._start()
+            publication = await self._follow_up(core)
+            figures = FigureWriter(self._connection, self.outlets, core, publication, self._settings)
+            log.info("publishing", sequence=core.sequence, published=self._published, out_sequence=self._out_end)
+            await self._go_on(core, publication, figures, upto_end)
+        finally:
+            await self._connection.close()
+
+    def _alarm(self, alarm: Alarm) -> None:
+        log.error("alarm", alarm=alarm.name, detail=alarm.detail)
+
+    async def _start(self) -> Engine:
+        """A core at or before the place up to which events are published. Notes that place, and a gap before it."""
+        state = await stream_state(self._connection, self.names.log)
+        tail = await tail_of(self._connection, self.outlets)
+        found = await checkpoint_of(self._connection, self.outlets)
+        gap = self._place(state, tail, found)
+        if state.last_sequence < self._published[0]:
+            raise StreamMismatchError(
+                f"events up to {self._published[0]} are published, and {self.names.log} ends at {state.last_sequence}: "
+                "run `holdfast repair --data DIR`; if LOG was begun again, delete the streams OUT and AVAILABLE"
+            )
+        core = await self._bootstrap.core(self._connection, self._alarm, self._published[0])
+        if core.sequence + 1 < state.first_sequence or core.sequence > self._published[0]:
+            core = await self._bootstrap.core(self._connection, self._alarm)
+            gap = _Gap(self._published[0] + 1, core.sequence, "log-cut")
+            self._published = (core.sequence, _ALL)
+        if gap is not None:
+            log.error("events-lost", first=gap.first, upto=gap.upto, why=gap.reason)
+            self._pending.append(gap.event())
+        return core
+
+    def _place(self, state: StreamState, tail: Tail, found: tuple[int, Checkpoint] | None) -> _Gap | None:
+        """Where events go on; what of them is lost."""
+        self._out_end = tail.out_sequence
+        self._published = (tail.sequence, tail.index)
+        if found is None:
+            if tail.sequence or state.last_sequence <= self._settings.publisher.first_batches_max:
+                return None
+            self._published = (state.last_sequence, _ALL)
+            return _Gap(1, state.last_sequence, "not-published-before")
+        at, checkpoint = found
+        self._checkpoint = (at, checkpoint.sequence)
+        lost = tail.out_sequence < checkpoint.out_sequence
+        first = tail.sequence + 1
+        if checkpoint.sequence > tail.sequence:
+            self._published = (checkpoint.sequence, _ALL)
+        return _Gap(first, checkpoint.sequence, "out-lost") if lost else None
+
+    async def _follow_up(self, core: Engine) -> Publication:
+        """Bring the core to the batch before the first that may have events to publish, and gather them from there."""
+        sequence, index = self._published
+        before = sequence if index >= _ALL else max(core.sequence, sequence - 1)
+        if core.sequence < before:
+            replay = Replay(self._connection, self.names.log, core, self._settings)
+            await replay.open()
+            try:
+                await replay.upto(before)
+            finally:
+                await replay.close()
+        return await asyncio.to_thread(Publication, core)
+
+    async def _go_on(
+        self, core: Engine, publication: Publication, figures: FigureWriter, upto_end: Callable[[], bool]
+    ) -> None:
+        settings = self._settings.publisher
+        reader = StreamReader(self._connection, self.names.log, core.sequence, self._settings.log)
+        await reader.open()
+        taking: asyncio.Task[list[Entry]] | None = None
+        flushed_s = 0.0
+        try:
+            await reader.wait_end()
+            begins = reader.end or 0
+            while True:
+                if taking is None and not self._pending:
+                    taking = asyncio.create_task(reader.take(settings.chunk_messages_max, settings.chunk_bytes_max))
+                if taking is not None:
+                    await asyncio.wait({taking}, timeout=settings.flush_ms / 1000)
+                if taking is not None and taking.done():
+                    entries, taking = taking.result(), None
+                    await asyncio.to_thread(core.apply_many, entries[0].sequence, [one.payload for one in entries])
+                    self._take_events(publication)
+                await self._write_events()
+                if (time.monotonic() - flushed_s) * 1000 >= settings.flush_ms:
+                    flushed_s = time.monotonic()
+                    if core.sequence < begins:
+                        continue  # what is published may be newer than this core
+                    if not figures.loaded:
+                        await figures.load(rebuild=self._rebuild)
+                    await figures.flush()
+                    await self._write_checkpoint(core)
+                if upto_end() and figures.loaded and reader.at_end and not self._pending and not publication.waiting:
+                    await self._write_checkpoint(core, at_once=True)
+                    return
+        finally:
+            await cancel_and_wait(taking)
+            await reader.close()
+
+    def _take_events(self, publication: Publication) -> None:
+        events = (Event(*one) for one in publication.events())
+        self._pending += (one for one in events if (one.sequence, one.number) > self._published)
+
+    async def _write_events(self) -> None:
+        """Write what is pending; where OUT has gone on without us, go on behind it, after a while."""
+        settings = self._settings.publisher
+        while self._pending:
+            window = self._pending[: self._window]
+            messages = [
+                Message(
+                    self.outlets.event(one.kind, one.channel),
+                    one.body,
+                    {"Nats-Msg-Id": f"{one.sequence}:{one.number}", EXPECTED_LAST: str(self._out_end + n)},
+                )
+                for n, one in enumerate(window)
+            ]
+            stored = await write(self._connection, self.outlets.out, messages, settings.ack_timeout_ms)
+            done = 0
+            for n, sequence in enumerate(stored):
+                if sequence != self._out_end + n + 1:
+                    break
+                done += 1
+            if done:
+                self._published = (window[done - 1].sequence, window[done - 1].number)
+                self._out_end += done
+                self.events_total += done
+                del self._pending[:done]
+            if done == len(window):
+                self._window = min(settings.window, self._window * 2)
+            else:
+                self._window = 1
+                await self._wait_for_place()
+
+    async def _wait_for_place(self) -> None:
+        """Something else is where our next event should be, or nobody answered: look until OUT stands still."""
+        settings = self._settings.publisher
+        since_s, end = time.monotonic(), self._out_end
+        patience_s = 0.0
+        while True:
+            try:
+                tail = await tail_of(self._connection, self.outlets)
+            except LogError as fault:
+                log.warning("out-unreadable", why=str(fault))
+                await asyncio.sleep(settings.retry_ms / 1000)
+                continue
+            if tail.out_sequence != end:
+                # Another publisher is at work, or was just now.
+                since_s, end, patience_s = time.monotonic(), tail.out_sequence, settings.takeover_ms / 1000
+            self._out_end = tail.out_sequence
+            self._published = max(self._published, (tail.sequence, tail.index))
+            self._pending = [one for one in self._pending if (one.sequence, one.number) > self._published]
+            if not self._pending or time.monotonic() - since_s >= patience_s:
+                return
+            await asyncio.sleep(settings.retry_ms / 1000)
+
+    async def _write_checkpoint(self, core: Engine, *, at_once: bool = False) -> None:
+        """Everything up to here is published. Another publisher's checkpoint is never put back."""
+        at, sequence = self._checkpoint
+        due = at_once or time.monotonic() - self._checkpointed_s >= self._settings.publisher.checkpoint_ms / 1000
+        if self._pending or core.sequence <= sequence or not due:
+            return
+        self._checkpointed_s = time.monotonic()
+        body = msgspec.json.encode(Checkpoint(core.sequence, self._out_end))
+        message = Message(self.outlets.checkpoint, body, {EXPECTED_OF_SUBJECT: str(at)})
+        timeout_ms = self._settings.publisher.ack_timeout_ms
+        (stored,) = await write(self._connection, self.outlets.available, [message], timeout_ms)
+        if stored is not None:
+            self._checkpoint = (stored, core.sequence)
+        elif (found := await checkpoint_of(self._connection, self.outlets)) is not None:
+            self._checkpoint = (found[0], found[1].sequence)

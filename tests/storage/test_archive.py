@@ -118,9 +118,24 @@ async def test_nothing_is_cut_that_is_not_archived(tmp_path: Path) -> None:
         content[len(content) // 2] ^= 1
         path.write_bytes(content)
         async with connected(server.endpoint) as connection:
+            await connection.api(f"STREAM.PURGE.{NAMES.log}", {"seq": 3})
             with pytest.raises(ArchiveError, match="nothing is cut"):
                 await trim(connection, tmp_path, "main", 8, 1, SMALL)
-            assert (await stream_state(connection, NAMES.log)).first_sequence == 1
+            assert (await stream_state(connection, NAMES.log)).first_sequence == 3
+
+
+async def test_what_no_sound_journal_has_is_archived_from_the_log(tmp_path: Path) -> None:
+    async with embedded(tmp_path) as server:
+        digest = await filled(server, tmp_path)
+        (path,) = (tmp_path / "journal" / "n1").glob("*.hfjournal")
+        path.unlink()
+        async with connected(server.endpoint) as connection:
+            messages = await log_messages(connection)
+            assert (await trim(connection, tmp_path, "main", 8, 1, SMALL)).archived_upto == 8
+            assert (await stream_state(connection, NAMES.log)).first_sequence == 8
+    assert [message for _, message in Archive(tmp_path / "archive", "main").messages()] == messages[:8]
+    report = await verify(tmp_path)
+    assert (report.ok, report.digest) == (True, digest)
 
 
 async def filled_more(node: Node[Engine], turn: int) -> None:

@@ -66,9 +66,12 @@ def serve(
 
 
 def _plan(found: Resolved) -> "Plan":
+    from holdfast.storage.budget import within_budget
     from holdfast.supervisor.run import Plan
 
-    serve = found.serve
+    serve, settings = found.serve, found.settings
+    if not serve.nats:  # the streams that it makes are on the disk of the data directory
+        settings = within_budget(settings, Path(serve.data))
     quiet = sys.stderr.isatty() and found.origins["serve.log_level"].kind == "default"
     return Plan(
         Path(serve.data),
@@ -81,7 +84,7 @@ def _plan(found: Resolved) -> "Plan":
         serve.workers,
         "warning" if quiet else serve.log_level,
         serve.loop,
-        found.settings,
+        settings,
         probes=_place(serve.probes),
     )
 

@@ -120,6 +120,9 @@ def _show(found: VerifyReport) -> None:
     took = found.progress
     table.add_row("scope", found.scope)
     table.add_row("batches", f"{number(found.sequence)}, {number(found.void_total)} of them void")
+    if found.from_sequence:
+        began = f"the root at {number(found.from_sequence)}: what lies before was removed"
+        table.add_row("rebuilt from", began)
     table.add_row("facts", f"{number(took.facts)} in {took.elapsed_s:.1f} s, {number(took.facts_per_s)}/s")
     table.add_row("digest", found.digest)
     table.add_row("chain", found.chain)
@@ -129,4 +132,5 @@ def _show(found: VerifyReport) -> None:
     for difference in found.differences:
         results.print(f"DIFFERENT: {difference}", style="bold red", markup=False)
     if found.ok:
-        results.print("Equal: the log alone gives this state, and every invariant holds.", style="bold green")
+        alone = "the root and the log after it give" if found.from_sequence else "the log alone gives"
+        results.print(f"Equal: {alone} this state, and every invariant holds.", style="bold green")

@@ -111,6 +111,13 @@ TALLIES: dict[str, Figure] = {
         ("reason",),
         "grows",
     ),
+    "kept_bytes": Figure(
+        "holdfast_kept_bytes",
+        "gauge",
+        "What LOG, IN, journals, archive and snapshots take on the disk of the data directory, by part (retention).",
+        ("part",),
+        "the sum is above holdfast_node_kept_budget_bytes",
+    ),
 }
 """By what the node calls it: figures with one label."""
 
@@ -160,6 +167,21 @@ NODE: dict[str, Figure] = {
     "snapshots_failed_total": _node("snapshots_failed", "counter", "Snapshots that could not be taken.", "grows"),
     "snapshot_failures_in_a_row": _node(
         "snapshot_failures_in_a_row", "gauge", "Snapshots that failed since the last one that was taken.", "above 3"
+    ),
+    "kept_budget_bytes": _node("kept_budget_bytes", "gauge", "The budget of what is kept on the disk."),
+    "kept_since_ms": Figure(
+        "holdfast_node_kept_since_seconds",
+        "gauge",
+        "The time (since 1970) from which the past can be rebuilt; 0 while nothing is archived.",
+        alert="time() less this is far below `retention.keep_days`",
+        divisor=1000,
+    ),
+    "kept_left_seconds": _node(
+        "kept_left_seconds",
+        "gauge",
+        "Time until the budget is used up, at the archive's pace; then the archive keeps fewer days. A hundred years "
+        "while that is not known.",
+        "below 3 days, where days must not be lost",
     ),
     "journal_sequence": _node("journal_sequence", "gauge", "The last LOG sequence in this node's journal."),
     "journal_lag": _node("journal_lag", "gauge", "LOG messages that the journal does not have yet.", "above 1,000"),

@@ -29,7 +29,15 @@ from holdfast.nats.streams import Names
 from holdfast.node.bootstrap import Bootstrap
 from holdfast.node.node import Node
 from holdfast.secret_files import SCOPE_KEY_FILE, owner_key, scope_macs
-from holdfast.supervisor.control_pipe import Assignment, ControlPipe, Listening, LogState, SnapshotCounts, WorkerDied
+from holdfast.supervisor.control_pipe import (
+    Assignment,
+    ControlPipe,
+    Listening,
+    LogState,
+    Retained,
+    SnapshotCounts,
+    WorkerDied,
+)
 
 OWN_HOST = "127.0.0.1"
 GONE = 3
@@ -141,6 +149,8 @@ async def _receive(node: Node[Engine], pipe: ControlPipe) -> None:
             node.counted.snapshots_taken = message.taken_total
             node.counted.snapshots_failed = message.failed_total
             node.counted.snapshot_failures_in_a_row = message.failures_in_a_row
+        elif isinstance(message, Retained):
+            node.counted.retain(message.bytes_by_part, message.budget_bytes, message.since_ms, message.days_left)
         elif isinstance(message, WorkerDied):
             node.peer_died(message.node)
     log.critical("supervisor-gone")

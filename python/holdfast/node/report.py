@@ -21,6 +21,8 @@ from holdfast.protocol.messages import Role
 from holdfast.settings import NodeSettings
 
 _SLOW_APPEND_MS = 1_000
+_DAY_S = 86_400
+_UNKNOWN_S = 36_500 * _DAY_S
 # The core's name of a total -> what the figure's label says.
 _ANOMALIES = {
     "stale_levels": "stale-level",
@@ -47,8 +49,22 @@ class Counters:
     snapshots_taken: int = 0
     snapshots_failed: int = 0
     snapshot_failures_in_a_row: int = 0
+    # What that process keeps on the disk; nothing while it has not measured.
+    kept_bytes: Mapping[str, int] = field(default_factory=dict)
+    kept_figures: Mapping[str, float] = field(
+        default_factory=lambda: {"kept_budget_bytes": 0, "kept_since_ms": 0, "kept_left_seconds": _UNKNOWN_S}
+    )
     alarms: Counter[str] = field(default_factory=Counter)
     roles: Counter[Role] = field(default_factory=Counter)
+
+    def retain(self, kept: Mapping[str, int], budget: int, since_ms: int | None, days_left: float | None) -> None:
+        """What is kept on the disk, by part, and how long that goes on."""
+        self.kept_bytes = kept
+        self.kept_figures = {
+            "kept_budget_bytes": budget,
+            "kept_since_ms": since_ms or 0,
+            "kept_left_seconds": _UNKNOWN_S if days_left is None else days_left * _DAY_S,
+        }
 
     def figures(self, protocol: Protocol, dead: DeadLetters, refusals: Refusals, reads: int) -> Mapping[str, float]:
         """All of them, and the depth of each queue."""
@@ -73,6 +89,7 @@ class Counters:
             "append_waiting_ms": protocol.waiting_ms,
             "leading": protocol.role is Role.LEADING,
             "quarantined": bool(protocol.quarantine),
+            **self.kept_figures,
         }
         if core is not None:
             figures |= {"sequence": core.sequence, "epoch": core.epoch, "void_total": core.void_total}
@@ -82,7 +99,7 @@ class Counters:
 
     def tallies(self, core: Any, dead: DeadLetters) -> Mapping[str, Mapping[str, float]]:
         """What is counted by state, kind or reason; with the batch under way."""
-        found: dict[str, Mapping[str, float]] = {"dead_letters": dead.stored_by_reason}
+        found: dict[str, Mapping[str, float]] = {"dead_letters": dead.stored_by_reason, "kept_bytes": self.kept_bytes}
         if core is not None:
             totals = msgspec.json.decode(core.totals())
             found["reservations"] = totals["by_state"]

@@ -21,6 +21,7 @@ from holdfast.supervisor.control_pipe import (
     Failed,
     Outcome,
     ParentGoneError,
+    Retained,
     SnapshotTried,
     inherited,
 )
@@ -45,6 +46,7 @@ async def _life(assignment: Assignment, pipe: ControlPipe) -> int:
     # Only now: loading keeps a processor core busy for a while, and a gateway starts at the same time.
     from holdfast.errors import LogError
     from holdfast.nats.connection import endpoint_of
+    from holdfast.recovery.retention import Kept
     from holdfast.recovery.snapshot_schedule import Schedule
     from holdfast.recovery.snapshotter import Snapshotter
 
@@ -62,17 +64,21 @@ async def _life(assignment: Assignment, pipe: ControlPipe) -> int:
         endpoint_of(assignment.nats, settings.log),
         settings,
         shared=assignment.shares_snapshots,
+        own_log=assignment.own_nats,
     )
 
     def tried(outcome: Outcome) -> None:
         pipe.send(SnapshotTried(outcome))
+
+    def kept(found: Kept) -> None:
+        pipe.send(Retained(found.bytes_by_part, found.budget_bytes, found.free_bytes, found.since_ms, found.days_left))
 
     why = ""
     try:
         await snapshotter.open()
         tasks = [
             asyncio.create_task(stop.wait()),
-            asyncio.create_task(Schedule(snapshotter, settings, tried).run()),
+            asyncio.create_task(Schedule(snapshotter, settings, tried, kept).run()),
             asyncio.create_task(_gone(pipe)),
         ]
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)

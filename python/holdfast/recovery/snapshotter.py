@@ -7,6 +7,8 @@ nothing is written; one state is in memory at a time, and none between two round
 """
 
 import asyncio
+import re
+import time
 from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,20 +23,24 @@ from holdfast.macs import Macs
 from holdfast.nats.appender import get_message
 from holdfast.nats.connection import Connection, Endpoint
 from holdfast.nats.shared_snapshots import SharedSnapshots
-from holdfast.nats.streams import Names, stream_state
+from holdfast.nats.streams import Names, StreamState, stream_state
 from holdfast.node.bootstrap import Bootstrap
 from holdfast.node.replay import Replay
 from holdfast.peers.wire import decode_peer_state
 from holdfast.protocol.messages import Alarm
+from holdfast.recovery.past import made_ms
+from holdfast.recovery.retention import Kept, Retention
 from holdfast.recovery.trim import Trimmed, trim
 from holdfast.secret_files import scope_macs
 from holdfast.settings import Settings
+from holdfast.storage.archive import Archive
 from holdfast.storage.chain import chain_hash
 from holdfast.storage.snapshot_files import Snapshot
 
 log = structlog.get_logger(__name__)
 
 _FIT_TRIES_MAX = 100
+_FILL_OF_CUT = 0.25  # of LOG's bytes below the second newest snapshot: it is cut, whatever the number of batches
 
 
 class SnapshotDiffersError(SnapshotStoreError):
@@ -85,8 +91,19 @@ class Digests:
 class Snapshotter:
     """Takes one snapshot after the other. `open` first; `close` at the end."""
 
-    def __init__(self, directory: Path, scope: str, endpoint: Endpoint, settings: Settings, *, shared: bool) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        scope: str,
+        endpoint: Endpoint,
+        settings: Settings,
+        *,
+        shared: bool,
+        own_log: bool = True,
+    ) -> None:
         self.names = Names(scope)
+        self._own_log = own_log  # the streams are on this machine's disk
+        self._retention = Retention(directory, scope, settings)
         self._settings = settings
         self._shared = shared
         self._connection = Connection(endpoint, settings.log, f"holdfast {scope} snapshots")
@@ -211,20 +228,65 @@ class Snapshotter:
 
         Both snapshots are proven once more before. Raises LogError, SnapshotError, OSError; then nothing was cut.
         """
-        bound = self._settings.snapshots.trim_batches_min
         store = self.bootstrap.store
+        data = store.directory.parent
         sequences = (await asyncio.to_thread(store.sequences))[:2]
-        if bound <= 0 or len(sequences) < 2:
-            return None
-        state = await stream_state(self._connection, self.names.log)
-        if sequences[1] - state.first_sequence < bound:
+        if len(sequences) < 2 or not await self._is_cut_due(sequences[1], data):
             return None
         for sequence in sequences:
             if (await asyncio.to_thread(self._restored, str(store.path_of(sequence))))[0] != sequence:
                 raise SnapshotStoreError(f"{store.path_of(sequence)} is of another sequence: nothing is cut")
-        header = (await asyncio.to_thread(store.at, sequences[1])).header
-        data = store.directory.parent
-        return await trim(self._connection, data, self.names.scope, header.sequence, header.in_upto, self._settings)
+        if self._shared and not await self._is_shared(sequences[1]):
+            raise SnapshotStoreError(
+                f"no shared snapshot reaches {sequences[1]}, from which a machine that was away could start: "
+                "nothing is cut"
+            )
+        snapshot = await asyncio.to_thread(store.at, sequences[1])
+        upto, in_upto = snapshot.header.sequence, snapshot.header.in_upto
+        trimmed = await trim(self._connection, data, self.names.scope, upto, in_upto, self._settings)
+        await asyncio.to_thread(self._retention.keep_root, snapshot)
+        return trimmed
+
+    async def _is_cut_due(self, second_newest: int, data: Path) -> bool:
+        """Whether LOG has much below, or the archive lacks much, or LOG begins a day ago."""
+        bounds = self._settings.snapshots
+        if bounds.cut_after_batches <= 0:
+            return False
+        state = await stream_state(self._connection, self.names.log)
+        archived = await asyncio.to_thread(lambda: Archive(data / "archive", self.names.scope).upto)
+        below = second_newest - min(state.first_sequence, archived + 1)
+        if below >= bounds.cut_after_batches or (below > 0 and await self._fill(state, second_newest) >= _FILL_OF_CUT):
+            return True
+        oldest = await get_message(self._connection, self.names.log, state.first_sequence) if below > 0 else None
+        since_ms = made_ms(oldest) if oldest is not None else None
+        return since_ms is not None and time.time() * 1000 - since_ms >= bounds.trim_ms_max
+
+    async def _fill(self, state: StreamState, newest: int, *, before: bool = True) -> float:
+        """The part of LOG's bytes that lies below a sequence, or after it, by the mean size of its messages."""
+        most = (await self._connection.api(f"STREAM.INFO.{self.names.log}"))["config"].get("max_bytes", -1)
+        if most <= 0 or not state.messages:
+            return 0.0
+        number = newest - state.first_sequence if before else state.last_sequence - newest
+        return max(0, number) * (state.bytes / state.messages) / float(most)
+
+    async def fill_since(self) -> float:
+        """The part of LOG's bytes that was filled since the newest snapshot. Raises UnreachableError, ApiError."""
+        sequences = await asyncio.to_thread(self.bootstrap.store.sequences)
+        state = await stream_state(self._connection, self.names.log)
+        newest = max((one for one in sequences if one <= state.last_sequence), default=state.first_sequence - 1)
+        return await self._fill(state, newest, before=False)
+
+    async def _is_shared(self, sequence: int) -> bool:
+        shared = SharedSnapshots(self._connection, self.names, self._settings.snapshots, self._settings.log, self._macs)
+        found = [re.search(r"-(\d{20})", name) for name in await shared.names()]
+        return any(int(one[1]) >= sequence for one in found if one is not None)
+
+    async def keep_within(self) -> Kept:
+        """Measure what is kept, and remove what is beyond days or bytes. Raises LogError, OSError."""
+        log_state = await stream_state(self._connection, self.names.log)
+        in_state = await stream_state(self._connection, self.names.incoming)
+        sizes = (log_state.bytes, in_state.bytes) if self._own_log else (0, 0)
+        return await asyncio.to_thread(self._retention.look, *sizes)
 
     async def _share(self, snapshot: Snapshot) -> None:
         shared = SharedSnapshots(self._connection, self.names, self._settings.snapshots, self._settings.log, self._macs)

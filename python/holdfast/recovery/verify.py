@@ -1,9 +1,9 @@
 """Proving that LOG alone gives the state.
 
-Role: rebuild from sequence 1, out of LOG and, where LOG was cut, the archive before it, in a fresh core; check gaps,
-the chain, invariants, IN, and the digest of a running gateway. In: a data directory or an endpoint. Out: a report; a
-difference is in it as text. Always: it only reads; it joins a running server, and starts the directory's own server
-for the time of the run when none runs.
+Role: rebuild from sequence 1 (or from the oldest root that is kept), out of LOG and, where LOG was cut, the archive
+before it, in a fresh core; check gaps, the chain, invariants, IN, and the digest of a running gateway. In: a data
+directory or an endpoint. Out: a report; a difference is in it as text. Always: it only reads; it joins a running
+server, and starts the directory's own server for the time of the run when none runs.
 """
 
 import asyncio
@@ -19,9 +19,9 @@ from holdfast.nats.connection import Connection, Endpoint
 from holdfast.nats.streams import Names, ensure_streams, stream_state
 from holdfast.nats_server.server import EmbeddedServer, runtime_of
 from holdfast.node.replay import Progress, Replay, ReplayProgress
+from holdfast.recovery.past import Past, apply_all
 from holdfast.secret_files import scope_macs
 from holdfast.settings import Settings
-from holdfast.storage.archive import Archive
 from holdfast.storage.snapshot_files import Snapshot, SnapshotStore
 
 # Asks a running gateway for (LOG sequence, digest); None when none runs.
@@ -45,6 +45,7 @@ class VerifyReport:
     compared_at: int | None
     differences: tuple[str, ...]
     progress: ReplayProgress
+    from_sequence: int = 0  # what lies before was removed (retention): rebuilt from the root at this sequence
 
     @property
     def ok(self) -> bool:
@@ -111,9 +112,9 @@ async def _verify(
 ) -> VerifyReport:
     names = Names(scope)
     await ensure_streams(connection, names, settings.log, create=False)
-    core = Engine(scope, None, keys)
-    if data is not None and (await stream_state(connection, names.log)).first_sequence > 1:
-        await asyncio.to_thread(_from_archive, core, Archive(data / "archive", scope, keys), settings)
+    core, from_sequence = Engine(scope, None, keys), 0
+    if data is not None and (first := (await stream_state(connection, names.log)).first_sequence) > 1:
+        core, from_sequence = await asyncio.to_thread(_before, Past(data, scope, settings), first)
     replay = Replay(connection, names.log, core, settings)
     differences: list[str] = []
     compared_at: int | None = None
@@ -146,14 +147,17 @@ async def _verify(
         compared_at=compared_at,
         differences=tuple(differences),
         progress=replay.progress,
+        from_sequence=from_sequence,
     )
 
 
-def _from_archive(core: Engine, archive: Archive, settings: Settings) -> None:
-    """LOG was cut: the part that was cut is in the archive. Raises ArchiveError."""
-    messages = archive.messages()
-    while chunk := [message for _, message in itertools.islice(messages, settings.node.replay_chunk_messages_max)]:
-        core.apply_many(core.sequence + 1, chunk)
+def _before(past: Past, first: int) -> tuple[Engine, int]:
+    """LOG was cut before `first`: the state there, from what is kept, and where that began. Raises LogError."""
+    oldest = past.oldest()
+    core = past.core(oldest.header.sequence) if oldest is not None else Engine(past.scope, None, past.keys)
+    began = core.sequence
+    apply_all(core, itertools.takewhile(lambda one: one[0] < first, past.messages(began)))
+    return core, began
 
 
 def _snapshots_of(data: Path | None, scope: str, settings: Settings) -> list[Snapshot]:

@@ -14,7 +14,7 @@ from holdfast.settings.log import LogSettings
 from holdfast.settings.node import NodeSettings
 from holdfast.settings.publisher import PublisherSettings
 from holdfast.settings.rules import RuleSettings
-from holdfast.settings.storage import JournalSettings, SnapshotSettings
+from holdfast.settings.storage import JournalSettings, RetentionSettings, SnapshotSettings
 
 __all__ = [
     "GatewaySettings",
@@ -22,6 +22,7 @@ __all__ = [
     "LogSettings",
     "NodeSettings",
     "PublisherSettings",
+    "RetentionSettings",
     "RuleSettings",
     "ServeSettings",
     "Settings",
@@ -41,4 +42,5 @@ class Settings:
     supervisor: SupervisorSettings = field(default_factory=SupervisorSettings)
     snapshots: SnapshotSettings = field(default_factory=SnapshotSettings)
     publisher: PublisherSettings = field(default_factory=PublisherSettings)
+    retention: RetentionSettings = field(default_factory=RetentionSettings)
     rules: RuleSettings = field(default_factory=RuleSettings)

@@ -16,6 +16,7 @@ from holdfast.settings import (
     LogSettings,
     NodeSettings,
     PublisherSettings,
+    RetentionSettings,
     RuleSettings,
     ServeSettings,
     SnapshotSettings,
@@ -33,6 +34,7 @@ SECTIONS: dict[str, type] = {
         JournalSettings,
         SnapshotSettings,
         PublisherSettings,
+        RetentionSettings,
         SupervisorSettings,
         RuleSettings,
     )

@@ -152,6 +152,8 @@ def _sizes(_: dict[str, Value], number: Number, named: Named, wrong: Wrong) -> N
     if number(whole) < 2 * number(segment):
         wrong(f"{named(whole)} is less than twice {named(segment)}: nothing could be removed", whole, segment)
     trim, retained, every = "snapshots.trim_batches_min", "snapshots.retained", "snapshots.every_batches"
+    if number(trim) == DEFINITIONS[trim].default:
+        return  # where LOG cannot be cut, it is not
     if number(trim) > 0 and number(every) == 0:
         wrong(f"{named(trim)} cuts the log below snapshots, and {named(every)} takes none", trim, every)
     if number(trim) > 0 and number(retained) < 2:

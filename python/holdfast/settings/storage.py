@@ -1,6 +1,7 @@
 """Settings of the files of a node on its own disk: the journal, the archive and the snapshots.
 
-In: nothing. Out: JournalSettings, SnapshotSettings. Always: none of it is needed to rebuild the state from a whole log.
+In: nothing. Out: JournalSettings, SnapshotSettings, RetentionSettings. Always: none of it is needed to rebuild
+the state from a whole log.
 """
 
 from dataclasses import dataclass
@@ -84,14 +85,14 @@ class SnapshotSettings:
     )
     header_bytes_max: int = 64 * KIB
 
-    # On several machines each has its own archive: there an operator decides.
     trim_batches_min: int = public(
-        0,
-        "LOG and IN are cut below the second newest snapshot once this many batches lie below it, after they are in "
-        "the archive. 0: never. Where machines share a scope, set it on one of them.",
+        50_000,
+        "LOG and IN are cut below the second newest snapshot once this many batches lie below it, or after a day, when "
+        "they are in the archive. 0: never; nor where no snapshots are taken, or fewer than two stay.",
         lowest=0,
         highest=1_000_000_000_000,
     )
+    trim_ms_max: int = 1 * DAY_MS
 
     shared: bool | None = public(
         None,
@@ -113,3 +114,38 @@ class SnapshotSettings:
         lowest=SECOND_MS,
         highest=6 * HOUR_MS,
     )
+
+    @property
+    def cut_after_batches(self) -> int:
+        """How many batches must lie below the second newest snapshot before LOG is cut there; 0: it never is."""
+        return self.trim_batches_min if self.every_batches > 0 and self.retained > 1 else 0
+
+
+@section("retention", "How much of the past stays on the disk ([retention.md](retention.md)).")
+@dataclass(frozen=True, slots=True)
+class RetentionSettings:
+    """How much of the past stays on the disk (docs/retention.md)."""
+
+    keep_days: int = public(
+        30,
+        "Days of the past that stay in the archive. What is older is removed, and with it the order numbers and "
+        "reservations in it.",
+        lowest=1,
+        highest=36_500,
+        unit="days",
+    )
+    keep_bytes: int = public(
+        0,
+        "Bytes that LOG, IN, journals, archive and snapshots of this machine may take together. Beyond it the archive "
+        "keeps fewer days. 0: half of what the disk of the data directory has free, what is kept counted as free.",
+        lowest=0,
+        highest=1024 * TIB,
+    )
+    # A state that stays in the archive, from which the past is rebuilt: after a day, or so much archive, sooner.
+    root_ms: int = 1 * DAY_MS
+    root_bytes: int = 256 * MIB
+    # Of the budget: what a LOG, and an IN, that is made here may take, at most.
+    log_part: int = 4
+    in_part: int = 8
+    measured_ms: int = 1 * MINUTE_MS
+    free_bytes_min: int = 256 * MIB  # of the disk; less raises an alarm

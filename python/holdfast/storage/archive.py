@@ -1,9 +1,9 @@
-"""The archive: what is cut from the log, compressed, proven, and readable without a limit of time.
+"""The archive: what is cut from the log, compressed, proven, and readable as long as it is kept.
 
 Role: keep LOG messages that were cut from LOG, in DIR/archive. In: consecutive messages, and the position of the
 history before them. Out: the same messages again. Always: a file gets its name only after it was written whole,
-fsynced, read back, and every checksum and the chain in it held; files follow each other without a gap; nothing here
-removes one.
+fsynced, read back, and every checksum and the chain in it held; files follow each other without a gap; only whole
+files are removed, and only from the beginning (recovery/retention.py decides which).
 """
 
 import contextlib
@@ -65,6 +65,47 @@ class Archive:
         """The newest sequence archived, by the files' names; 0 without any. Raises ArchiveError."""
         files = self.files()
         return files[-1].last if files else 0
+
+    @property
+    def first(self) -> int:
+        """The oldest sequence archived, by the files' names; 0 without any. Raises ArchiveError."""
+        files = self.files()
+        return files[0].first if files else 0
+
+    @property
+    def size(self) -> int:
+        """Bytes on the disk, of what was set aside too."""
+        return sum(path.stat().st_size for path in self.directory.rglob(f"{self.scope}-*") if path.is_file())
+
+    def before(self) -> Position | None:
+        """The position of the history before the first archived message; None without any. Raises ArchiveError."""
+        files = self.files()
+        return self._header(files[0].path).before if files else None
+
+    def drop_upto(self, sequence: int) -> list[Archived]:
+        """Remove, from the beginning, the files whose messages all lie at or below a sequence; returns them."""
+        gone = [one for one in self.files() if one.last <= sequence]
+        for one in gone:
+            one.path.unlink()
+        if gone:
+            self._sync_directory()
+        return gone
+
+    def set_aside(self) -> Path | None:
+        """Move everything into a separate folder: what comes next does not follow it. None when there is nothing."""
+        files = self.files()
+        if not files:
+            return None
+        aside = self.directory / f"before-{files[-1].last + 1:0{_DIGITS}}"
+        aside.mkdir(mode=0o700, exist_ok=True)
+        for path in sorted(self.directory.glob(f"{self.scope}-*"), reverse=True):
+            path.rename(aside / path.name)
+        self._sync_directory()
+        return aside
+
+    def aside(self) -> list[Path]:
+        """The folders that `set_aside` made, the oldest first."""
+        return sorted(path for path in self.directory.glob("before-*") if path.is_dir())
 
     def end(self) -> Position | None:
         """The end of the archived history; None while there is none. Reads the newest file. Raises ArchiveError."""

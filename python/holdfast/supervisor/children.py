@@ -29,6 +29,7 @@ from holdfast.supervisor.control_pipe import (
     Listening,
     LogState,
     Outcome,
+    Retained,
     SnapshotCounts,
     SnapshotTried,
     WorkerDied,
@@ -66,6 +67,7 @@ class Child:
         settings: SupervisorSettings,
         changed: Callable[["Child"], None] | None = None,
         snapshot_tried: Callable[[Outcome], None] | None = None,
+        retained: Callable[[Retained], None] | None = None,
     ) -> None:
         self.spec = spec
         self.deaths_total = 0
@@ -75,6 +77,8 @@ class Child:
         self._changed = changed or (lambda _: None)
         self._snapshot_tried = snapshot_tried or (lambda _: None)
         self._snapshot_counts = SnapshotCounts()
+        self._note_retained = retained or (lambda _: None)
+        self._retained: Retained | None = None
         self._assignment: asyncio.Future[Assignment] = asyncio.get_running_loop().create_future()
         self._log_state = LogState("")
         self._process: subprocess.Popen[bytes] | None = None
@@ -109,6 +113,12 @@ class Child:
         self._snapshot_counts = counts
         if self._pipe is not None and self._assignment.done():
             self._pipe.send(counts)
+
+    def tell_retained(self, retained: Retained) -> None:
+        """Send what is kept on the disk, likewise."""
+        self._retained = retained
+        if self._pipe is not None and self._assignment.done():
+            self._pipe.send(retained)
 
     def tell_death(self, death: WorkerDied) -> None:
         """Send that another one died. A process that starts later does not need it."""
@@ -217,6 +227,8 @@ class Child:
                 pipe.send(self._log_state)
                 if self._snapshot_counts != SnapshotCounts():
                     pipe.send(self._snapshot_counts)
+                if self._retained is not None:
+                    pipe.send(self._retained)
             await receiving
         finally:
             await cancel_and_wait(receiving)
@@ -231,6 +243,8 @@ class Child:
                     self._changed(self)
                 elif isinstance(message, SnapshotTried):
                     self._snapshot_tried(message.outcome)
+                elif isinstance(message, Retained):
+                    self._note_retained(message)
         except msgspec.DecodeError as fault:
             log.error("child-not-understood", child=self.spec.name, why=str(fault))
             self._signal(signal.SIGKILL)

@@ -109,7 +109,17 @@ class SnapshotCounts(msgspec.Struct, frozen=True, tag=True):
         return SnapshotCounts(self.taken_total, self.failed_total + 1, self.failures_in_a_row + 1)
 
 
-Received: TypeAlias = LogState | WorkerDied | Listening | Failed | SnapshotTried | SnapshotCounts
+class Retained(msgspec.Struct, frozen=True, tag=True):
+    """From the process that takes snapshots, and on to the workers, for their metrics: what is kept on the disk."""
+
+    bytes_by_part: dict[str, int]
+    budget_bytes: int
+    free_bytes: int
+    since_ms: int | None = None
+    days_left: float | None = None
+
+
+Received: TypeAlias = LogState | WorkerDied | Listening | Failed | SnapshotTried | SnapshotCounts | Retained
 Message: TypeAlias = Assignment | Received
 _decoder = msgspec.json.Decoder(Received)
 _assignments = msgspec.json.Decoder(Assignment)

@@ -23,7 +23,15 @@ from holdfast.settings import Settings
 from holdfast.supervisor import record
 from holdfast.supervisor.address import Reserved, reserve
 from holdfast.supervisor.children import Child, ChildSpec
-from holdfast.supervisor.control_pipe import Assignment, LogState, Outcome, SnapshotCounts, WorkerDied, fingerprint_of
+from holdfast.supervisor.control_pipe import (
+    Assignment,
+    LogState,
+    Outcome,
+    Retained,
+    SnapshotCounts,
+    WorkerDied,
+    fingerprint_of,
+)
 from holdfast.supervisor.record import WORKER_MODULE, GatewayRecord, WorkerRecord
 from holdfast.tasks import cancel_and_wait
 
@@ -149,7 +157,9 @@ class Supervisor:
         """Until asked to stop, or until it is impossible to go on."""
         # The children first: they load their programs while the log starts.
         for spec in self._plan.children():
-            child = Child(spec, self._plan.settings.supervisor, self._on_change, self._on_snapshot_tried)
+            child = Child(
+                spec, self._plan.settings.supervisor, self._on_change, self._on_snapshot_tried, self._on_retained
+            )
             child.start()
             self._children.append(child)
         viewing: asyncio.Task[None] | None = None
@@ -261,6 +271,11 @@ class Supervisor:
         for child in self._children:
             if child.spec.name in self._nodes:
                 child.tell_snapshot_counts(self._snapshot_counts)
+
+    def _on_retained(self, retained: Retained) -> None:
+        for child in self._children:
+            if child.spec.name in self._nodes:
+                child.tell_retained(retained)
 
     def _on_fault(self, fault: str) -> None:
         """The nats-server has a fault, or no longer has one."""

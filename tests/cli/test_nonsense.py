@@ -50,6 +50,11 @@ COMPLETE: dict[str, list[str]] = {
     "nats-user list": ["--data", "USED"],
     "nats-user remove": ["operator-anna", "--data", "USED"],
     "cluster": ["--data", "NEW"],
+    "dlq list": ["--data", "USED"],
+    "dlq show": ["7", "--data", "USED"],
+    "dlq edit": ["7", "--file", "FILE", "--data", "USED"],
+    "dlq retry": ["--until", "2030-01-01T00:00:00Z", "--data", "USED"],
+    "dlq discard": ["--until", "2030-01-01T00:00:00Z", "--data", "USED"],
 }
 URLS = [
     *(
@@ -88,6 +93,7 @@ NONSENSE: dict[str, list[str]] = {
     "--connections": [*NUMBERS, "0", "4097"],
     "--connections-max": [*NUMBERS, "0"],
     "--expires": ["soon", "2001-01-01T00:00:00Z", "99999999d", LONG_NUMBER + "d", "-1d"],
+    "--file": FILES,
     "--gateway": URLS,
     "--host": ["", "nowhere.invalid", "a b", "192.0.2.1", "[", "x" * 300, "caf\udcff"],
     "--key": ["", "a b", "caf\u00e9", "a\r\nHost: b", "\udcff"],
@@ -113,6 +119,7 @@ NONSENSE: dict[str, list[str]] = {
     "--port": [*(number for number in NUMBERS), "65536", "99999"],
     "--rate": NUMBERS,
     "--rate-per-s": [*NUMBERS, "0"],
+    "--reason": ["", "Unknown location", "a\nb", "a" * 65],
     "--replicas": [*NUMBERS, "0", "2"],
     "--report": ["", "EMPTY", "missing/report.json", "FILE/below"],
     "--rows": [*NUMBERS, "0"],
@@ -123,6 +130,8 @@ NONSENSE: dict[str, list[str]] = {
     "--short": [*NUMBERS, "101"],
     "--source": ["", "a" * 129, "a\nb"],
     "--invoice-column": ["nonsense"],
+    "--since": ["", "soon", "2026-13-01T00:00:00Z", LONG_NUMBER],
+    "--until": ["", "soon", "2026-13-01T00:00:00Z", LONG_NUMBER],
     "--sku-column": ["nonsense"],
     "--quantity-column": ["nonsense"],
     "--user": ["", "erp", "erp.", "erp.a b", "ERP.acme", "Gateway", "../operator", "operator.x", "x" * 65, "caf\u00e9"],
@@ -154,7 +163,7 @@ OF_VERB: dict[tuple[str, str], list[str]] = {
                 "refusals",
                 "publish",
             ),
-            *(name for name in COMPLETE if name.startswith("get ")),
+            *(name for name in COMPLETE if name.startswith(("get ", "dlq "))),
         )
     },
     ("nats-context", "--output"): ["", "FILE/below", "EMPTY"],

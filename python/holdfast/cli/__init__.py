@@ -46,6 +46,11 @@ VERBS = {
     "rehearse": ("holdfast.cli.rehearse:rehearse", "Replay real orders as checkouts, and account for every unit."),
     "verify": ("holdfast.cli.verify:verify", "Rebuild the state from the log, and compare."),
     "repair": ("holdfast.cli.repair:repair", "Compare the log with the journals, and put back what it lost."),
+    "backup": (
+        "holdfast.cli.backup:backup",
+        "Copy everything that a fresh machine needs, while it runs, and prove it.",
+    ),
+    "restore": ("holdfast.cli.backup:restore", "Make a data directory of a backup, and prove it."),
     "snapshots": ("holdfast.cli.snapshots:snapshots", "List the snapshots of a data directory, prove them, take one."),
     "publish": ("holdfast.cli.publish:publish", "Publish events and figures, from where the last publisher stopped."),
     "dlq": ("holdfast.cli.dlq:app", "Rejected facts: see why, correct them, send them again, remove them."),

@@ -88,9 +88,10 @@ class Repairer:
 
     async def _append_missing(self, journal: JournalView) -> None:
         end = (await stream_state(self._connection, self._names.log)).last_sequence
-        await self._append_all(journal.messages(end), journal.end.sequence)
+        await self.append_all(journal.messages(end), journal.end.sequence)
 
-    async def _append_all(self, messages: Iterator[tuple[int, bytes]], upto: int) -> None:
+    async def append_all(self, messages: Iterator[tuple[int, bytes]], upto: int) -> None:
+        """Append messages to LOG, each fenced. Raises RepairError, UnreachableError."""
         while chunk := await asyncio.to_thread(_take, messages):
             for sequence, message in chunk:
                 await self._append(self._names.log, self._names.log_subject, sequence, message)
@@ -132,8 +133,8 @@ class Repairer:
         await self._connection.api(f"STREAM.DELETE.{names.log}")
         await self._connection.api(f"STREAM.CREATE.{names.log}", config | {"first_seq": first})
         log.warning("stream-recreated", stream=names.log, first=first, backup=str(self.backup))
-        await self._append_all(journal.messages(first - 1), journal.end.sequence)
-        await self._append_all(_continuing(self.backup, journal), journal.end.sequence)
+        await self.append_all(journal.messages(first - 1), journal.end.sequence)
+        await self.append_all(_continuing(self.backup, journal), journal.end.sequence)
 
     async def _copy_log(self) -> Path:
         """All that LOG still gives, in records as in a journal (docs/journal.md), with its holes."""

@@ -45,6 +45,8 @@ COMPLETE: dict[str, list[str]] = {
     "get sku": ["MUG"],
     "handover": ["PAR", "--to", "wms"],
     "refusals": ["--data", "USED"],
+    "backup": ["NEW", "--data", "USED"],
+    "restore": ["EMPTY", "--data", "NEW"],
     "nats-context": ["--data", "USED", "--output", "NEW"],
     "nats-user add": ["operator-anna", "--data", "USED"],
     "nats-user list": ["--data", "USED"],
@@ -166,6 +168,8 @@ OF_VERB: dict[tuple[str, str], list[str]] = {
             *(name for name in COMPLETE if name.startswith(("get ", "dlq "))),
         )
     },
+    ("backup", "--data"): [*DIRECTORIES, "EMPTY"],
+    ("restore", "--data"): NEW_DIRECTORIES,
     ("nats-context", "--output"): ["", "FILE/below", "EMPTY"],
 }
 # Any text is right: it is looked up by the gateway or in the log, and is not there.
@@ -277,7 +281,14 @@ def nobody() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("nobody")
-@pytest.mark.parametrize("name", [name for name in COMPLETE if "--data" in COMPLETE[name] or name in {"state", "demo"}])
+@pytest.mark.parametrize(
+    "name",
+    [
+        name
+        for name in COMPLETE
+        if ("--data" in COMPLETE[name] or name in {"state", "demo"}) and name != "restore"  # it reads the backup first
+    ],
+)
 def test_a_directory_that_may_not_be_read_is_said(name: str, capfd: pytest.CaptureFixture[str]) -> None:
     with TemporaryDirectory() as made_here:
         directory = Path(made_here)

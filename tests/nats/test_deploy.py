@@ -1,10 +1,13 @@
 """deploy/nats as it is: three servers, TLS, one user per role with the least that it needs."""
 
 import asyncio
+import base64
 import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
@@ -17,7 +20,9 @@ from holdfast.nats.connection import Connection, Endpoint, Tls
 from holdfast.nats.shared_snapshots import SharedSnapshots
 from holdfast.nats.streams import Names
 from holdfast.node.node import Node
-from holdfast.settings import LogSettings
+from holdfast.publisher.publisher import Publisher
+from holdfast.settings import LogSettings, PublisherSettings
+from holdfast.tasks import cancel_and_wait
 from tests.support.deployed import THREE, Deployed, deployed_cluster
 from tests.support.nats_users import STREAMS, asked, serving_views
 from tests.support.servers import OWNER_KEY, connected, put, stocked
@@ -67,6 +72,38 @@ async def next_of(client: Client, stream: str, name: str) -> int:
         if message.headers and message.headers.get("Status"):
             return count
     return 25
+
+
+async def test_a_publisher_may_do_all_that_it_does_and_readers_see_it(deployed: Deployed, tmp_path: Path) -> None:
+    sizes = PublisherSettings(out_bytes_max=64 << 20, available_bytes_max=64 << 20)
+    async with node_of(deployed) as node:
+        await stocked(node)
+        channel = {"kind": "channel", "channel": "web", "locations": "*", "buffer": 1}
+        await node.facts("policy", "", [orjson.dumps({"source": "policy", "facts": [channel]})], "log")
+        assert (await put(node, "published", ("S1", 2)))[0] == 201
+        settings = replace(THREE, publisher=sizes)
+        publisher = Publisher(tmp_path, "main", deployed.endpoint("node"), settings, shared=False)
+        task = asyncio.create_task(publisher.run())
+        async with serving_views(deployed.endpoint("node"), THREE.log):
+            reader = await deployed.client("reader", [])
+            async with asyncio.timeout(30):
+                event = await _last(reader, "hf.main.out.held.web")
+                figure = await _last(reader, "hf.main.available.web.S1")
+            await reader.close()
+        await cancel_and_wait(task)
+    assert event["reservation"]["id"] == "published"
+    assert figure["published"] == figure["sellable"] - 1
+    assert deployed.violations("node") == []
+
+
+async def _last(client: Client, subject: str) -> Any:
+    """The newest message of a subject, once there is one."""
+    stream = "HF_main_OUT" if ".out." in subject else "HF_main_AVAILABLE"
+    while True:
+        found = await asked(client, f"STREAM.MSG.GET.{stream}", {"last_by_subj": subject})
+        if "message" in found:
+            return orjson.loads(base64.b64decode(found["message"]["data"]))
+        await asyncio.sleep(0.1)
 
 
 async def test_each_role_can_do_its_work_and_no_more(deployed: Deployed, tmp_path: Path) -> None:

@@ -109,6 +109,7 @@ NONSENSE: dict[str, list[str]] = {
     "--nats-cert": FILES,
     "--nats-creds": FILES,
     "--nats-key": FILES,
+    "--at": ["x", "2026-13-01", "2026-01-01T00:00:00", "1.5", "-1", LONG_NUMBER],
     "--by": ["nonsense", "", "sku,channel"],
     "--hours": [*NUMBERS, "0", "87601"],
     "--most": [*NUMBERS, "0"],

@@ -4,6 +4,8 @@ In: a SKU and a channel. Out: each term with its rule and the LOG sequence that 
 """
 
 import asyncio
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated
 
 import msgspec
@@ -13,9 +15,24 @@ from rich.table import Table
 from rich.text import Text
 
 from holdfast.cli.connection import Gateway, GatewayData, Key, could_not_run, key_of, url_of
-from holdfast.cli.console import DONE, FOUND_WRONG, Json, number, print_whole, remarks, results, write_json
+from holdfast.cli.console import (
+    DONE,
+    FOUND_WRONG,
+    CouldNotRunError,
+    Json,
+    number,
+    print_whole,
+    remarks,
+    results,
+    write_json,
+)
+from holdfast.cli.settings_options import settings_of_data, text_of
 from holdfast.client import Client
 from holdfast.contracts.answers import Explanation
+from holdfast.peers.freshness import as_of
+
+OK = 200
+DIGITS_MAX = 19
 
 
 def explain(
@@ -27,6 +44,12 @@ def explain(
     gateway: Gateway = None,
     data: GatewayData = None,
     key: Key = None,
+    at: Annotated[
+        str | None,
+        Parameter(
+            help="How it was after this LOG sequence, or at this time (with its zone), from the files under --data."
+        ),
+    ] = None,
     json: Json = False,
 ) -> int:
     """Show how the sellable figure comes about: every term, its rule, and the fact that last changed it.
@@ -36,10 +59,14 @@ def explain(
     ```
     holdfast explain MUG-BLUE --channel web
     holdfast explain MUG-BLUE --channel web --json
+    holdfast explain MUG-BLUE --channel web --at 2026-11-27T09:30:00Z --data DIR
     ```
     """
     with could_not_run():
-        found = asyncio.run(_ask(sku, channel, region, url_of(gateway, data), key_of(key)))
+        if at is not None:
+            found = _as_it_was(sku, channel, region, at, data)
+        else:
+            found = asyncio.run(_ask(sku, channel, region, url_of(gateway, data), key_of(key)))
     if json:
         write_json(msgspec.to_builtins(found))
     else:
@@ -56,6 +83,32 @@ def explain(
         remarks.print(f"The terms add up to {total}, not to {found.sellable}: please report this.", style="bold red")
         return FOUND_WRONG
     return DONE
+
+
+def _as_it_was(sku: str, channel: str, region: str | None, at: str, data: Path | None) -> Explanation:
+    """From what is kept on the disk, in this process: the gateway is not asked."""
+    from holdfast.recovery.past import Past
+
+    sequence = int(at) if at.isascii() and at.isdigit() and len(at) < DIGITS_MAX else None
+    before_ms = None
+    if sequence is None:
+        try:
+            moment = datetime.fromisoformat(at)
+        except ValueError as error:
+            raise CouldNotRunError(
+                f"--at cannot be {at!r}", "Give a LOG sequence, or a time with its zone, such as 2026-11-27T09:30:00Z."
+            ) from error
+        if moment.tzinfo is None:
+            raise CouldNotRunError(f"--at {at} has no zone", "Add Z, or +02:00.")
+        before_ms = int(moment.timestamp() * 1000)
+    directory, loaded = settings_of_data(None, {"serve.data": text_of(data)})
+    core = Past(directory, loaded.serve.scope, loaded.settings).core(sequence, before_ms=before_ms)
+    made = datetime.fromtimestamp(core.now_ms / 1000, UTC).isoformat()
+    remarks.print(f"As it was after message {number(core.sequence)}, made at {made}.", markup=False)
+    status, body = core.explain(sku, channel, region, as_of(core.sequence, 0, "stale"))
+    if status != OK:
+        raise CouldNotRunError(msgspec.json.decode(body).get("detail", f"no {sku} on {channel}"), "")
+    return msgspec.json.decode(body, type=Explanation)
 
 
 async def _ask(sku: str, channel: str, region: str | None, url: str, key: str | None) -> Explanation:

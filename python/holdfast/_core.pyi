@@ -142,6 +142,11 @@ class Engine:
         """
         One page of a list: GET /v1/skus and so on. `filters`: (name, value).
         """
+    @property
+    def mac_keys(self, /) -> list[str]:
+        """
+        The names of the keys that batches of LOG are signed with from here on; none: they need no code.
+        """
     def next_due_lead_ms(self, /) -> int | None:
         """
         When, on the lead clock, the earliest hold is due.

@@ -8,10 +8,13 @@ from pathlib import Path
 import orjson
 import pytest
 
+from holdfast._core import Engine, ScopeKeys
 from holdfast.errors import JournalInUseError
 from holdfast.nats_server.server import EmbeddedServer
+from holdfast.node.journal_writer import position_of
 from holdfast.protocol.errors import Unavailable
 from holdfast.settings import JournalSettings, Settings
+from holdfast.storage.chain import advance
 from tests.support.journals import NAMES, kept, leads, log_messages, node_with_journal, rewrite_log
 from tests.support.servers import connected, put, stocked, until
 
@@ -140,3 +143,18 @@ async def test_a_full_disk_stops_the_journal_alone_and_it_catches_up(
         assert (await put(node, "after", ("S1", 1)))[0] == 201
     async with connected(server.endpoint) as connection:
         assert kept(tmp_path) == await log_messages(connection)
+
+
+def test_a_journal_that_begins_at_a_state_still_asks_for_the_code_of_the_scope(tmp_path: Path) -> None:
+    keys = ScopeKeys([b"k" * 32])
+    leader = Engine("main", None, keys)
+    assert leader.apply(1, leader.lead_batch("n1", 1_000))
+    leader.snapshot(str(tmp_path / "state"))
+    restored = Engine.restore("main", None, str(tmp_path / "state"), keys)
+    begun = position_of(restored)
+    forged = orjson.dumps(
+        {"version": 1, "scope": "main", "kind": "facts", "epoch": 1, "node": "n1", "batch": 2}
+        | {"previous": begun.chain, "in_upto": 0, "now_ms": 2_000, "lead_ms": 0, "facts": []}
+    )
+    assert not restored.apply(2, forged)
+    assert advance(begun, "main", forged, keys).chain == begun.chain

@@ -276,7 +276,7 @@ class JournalWriter:
         if core.sequence > (end[0] if end is not None else 0):
             state = await stream_state(self._connection, self._names.log)
             if end is None or state.first_sequence > end[0] + 1:  # LOG no longer has what lies between
-                await self._do(journal.restart, _position(core))
+                await self._do(journal.restart, position_of(core))
 
     async def _replayed(self, first_sequence: int, messages: Sequence[bytes]) -> None:
         """These were read from LOG. Never raises for a fault of the journal: `_judge` reports it."""
@@ -325,5 +325,7 @@ class JournalWriter:
             self._report()
 
 
-def _position(core: Any) -> Position:
-    return Position(core.sequence, core.chain, core.batch, core.epoch, core.node, core.in_upto)
+def position_of(core: Any) -> Position:
+    """Where a core stands, as a journal that begins there goes on."""
+    keys = tuple(core.mac_keys)
+    return Position(core.sequence, core.chain, core.batch, core.epoch, core.node, core.in_upto, keys)

@@ -169,6 +169,12 @@ impl Engine {
         self.core().apply(sequence, message).map_err(log_error)
     }
 
+    /// The names of the keys that batches of LOG are signed with from here on; none: they need no code.
+    #[getter]
+    fn mac_keys(&self) -> Vec<String> {
+        self.core().mac_keys().to_vec()
+    }
+
     /// Whether batches of LOG are signed from here on.
     #[getter]
     fn signed(&self) -> bool {

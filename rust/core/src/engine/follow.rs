@@ -113,6 +113,11 @@ impl Engine {
         )?)
     }
 
+    /// The names of the keys that batches of LOG are signed with from here on; none where they need no code.
+    pub fn mac_keys(&self) -> &[String] {
+        &self.state.rules.mac_keys
+    }
+
     /// Whether batches are signed from here on.
     pub fn is_signed(&self) -> bool {
         !self.state.rules.mac_keys.is_empty()

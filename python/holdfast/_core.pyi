@@ -108,8 +108,7 @@ class Engine:
         """
     def dry_run(self, /, now_ms: "int", source: "str", policies_only: "bool", messages: "Sequence[bytes]") -> "tuple[int, list[tuple[int, str]], bytes]":
         """
-        What would become of the IN messages of one body if they came now: `(accepted, [(index, reason)], report)`. Changes
-        nothing.
+        What would become of IN messages of one body now: `(accepted, [(index, reason)], report)`. Changes nothing.
         """
     @property
     def epoch(self, /) -> int:

@@ -142,8 +142,7 @@ impl Engine {
         decided.map(Decision::new).map_err(log_error)
     }
 
-    /// What would become of the IN messages of one body if they came now: `(accepted, [(index, reason)], report)`. Changes
-    /// nothing.
+    /// What would become of IN messages of one body now: `(accepted, [(index, reason)], report)`. Changes nothing.
     #[pyo3(signature = (now_ms: "int", source: "str", policies_only: "bool", messages: "Sequence[bytes]") -> "tuple[int, list[tuple[int, str]], bytes]")]
     fn dry_run<'py>(
         &self,

@@ -238,7 +238,7 @@ class Shoppers:
         self._epoch = 0
 
     async def __aenter__(self) -> Self:
-        with contextlib.suppress(OSError, asyncio.IncompleteReadError):  # every place may be taken
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError, KeyError):  # every place may be taken
             self._epoch = (await self._stage.state())["epoch"]
         self._task = asyncio.create_task(self._shop())
         return self

@@ -50,7 +50,7 @@ def server_config(
     name: str, port: int, store: StoreDirectory, settings: LogSettings, accounts: str, member: Member | None
 ) -> str:
     """The whole file."""
-    room = settings.in_bytes_max + settings.log_bytes_max + settings.dead_bytes_max + settings.refused_bytes_max
+    room = max(settings.server_room_bytes, settings.streams_bytes)
     text = _CONFIG.format(
         name=name,
         port=port,

@@ -168,6 +168,7 @@ class LogSettings:
     dead_retry_ms: int = 1_500
 
     # The embedded server.
+    server_room_bytes: int = 0  # that streams may have reserved, where that is more than they are made with now
     server_payload_bytes_max: int = 1 * MIB
     server_memory_bytes_max: int = 64 * MIB
     server_binary: str = public(
@@ -211,3 +212,8 @@ class LogSettings:
         highest=TIB,
     )
     orphan_timeout_ms: int = 10 * SECOND_MS
+
+    @property
+    def streams_bytes(self) -> int:
+        """What the streams of a scope may grow to together."""
+        return self.in_bytes_max + self.log_bytes_max + self.dead_bytes_max + self.refused_bytes_max

@@ -25,4 +25,7 @@ def within_budget(settings: Settings, data: Path) -> Settings:
     budget = budget_bytes(bounds.keep_bytes, shutil.disk_usage(there).free, 0)
     log_bytes = max(_LOG_BYTES_MIN, min(settings.log.log_bytes_max, budget // bounds.log_part))
     in_bytes = max(_IN_BYTES_MIN, min(settings.log.in_bytes_max, budget // bounds.in_part))
-    return replace(settings, log=replace(settings.log, log_bytes_max=log_bytes, in_bytes_max=in_bytes))
+    # Streams that are there already keep what they reserved, however small the budget is now.
+    room = max(settings.log.server_room_bytes, settings.log.streams_bytes)
+    fitting = replace(settings.log, log_bytes_max=log_bytes, in_bytes_max=in_bytes, server_room_bytes=room)
+    return replace(settings, log=fitting)

@@ -82,10 +82,10 @@ class Network:
     # ---- questions and answers
 
     def ask(self, address: tuple[str, int], sent: Sent) -> None:
-        """A question leaves its process."""
+        """A question leaves its process. The server gets it once at most, and answers once that nobody listens."""
         world = self.world
         self._questions.append((address, sent))
-        for _ in range(self._copies()):
+        if not world.chance(world.weather.message_lost):
             world.later(world.transit_ms(), self._arrive, address, sent)
 
     def _arrive(self, address: tuple[str, int], sent: Sent) -> None:
@@ -96,7 +96,7 @@ class Network:
         listening = self._listening.get(address)
         if listening is not None:
             process, life = listening
-            if process.connected:
+            for _ in range(1 + world.chance(world.weather.message_twice) if process.connected else 0):
                 world.later(world.transit_ms(), process.run, life, process.member.on_question, address[1], sent)
         elif sent.sender.connected:
             world.met["nobody listens"] += 1

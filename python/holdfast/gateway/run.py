@@ -29,6 +29,7 @@ from holdfast.nats.streams import Names
 from holdfast.node.bootstrap import Bootstrap
 from holdfast.node.node import Node
 from holdfast.secret_files import SCOPE_KEY_FILE, owner_key, scope_macs
+from holdfast.supervisor.child import GONE
 from holdfast.supervisor.control_pipe import (
     Assignment,
     ControlPipe,
@@ -40,7 +41,6 @@ from holdfast.supervisor.control_pipe import (
 )
 
 OWN_HOST = "127.0.0.1"
-GONE = 3
 
 log = structlog.get_logger(__name__)
 

@@ -14,21 +14,15 @@ import uvloop
 
 from holdfast.errors import LogError
 from holdfast.gateway.keyring import KeyringError
-from holdfast.gateway.run import GONE, work
+from holdfast.gateway.run import work
 from holdfast.logs import configure_logs
-from holdfast.settings import SupervisorSettings
-from holdfast.supervisor.control_pipe import Assignment, ControlPipe, Failed, ParentGoneError, inherited
-
-DONE, COULD_NOT_RUN = 0, 2
+from holdfast.supervisor.child import COULD_NOT_RUN, DONE, assigned
+from holdfast.supervisor.control_pipe import Assignment, ControlPipe, Failed
 
 
 def main() -> int:
     """One life."""
-    try:
-        assignment, pipe = inherited(SupervisorSettings().message_bytes_max)
-    except ParentGoneError as gone:
-        print(f"holdfast: {gone}", file=sys.stderr)  # noqa: T201 - there is no log yet
-        return GONE
+    assignment, pipe = assigned()
     configure_logs(assignment.log_level, node=assignment.node)
     factory = uvloop.new_event_loop if assignment.loop == "uvloop" else None
     with asyncio.Runner(loop_factory=factory) as runner:

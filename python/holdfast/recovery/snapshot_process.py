@@ -14,28 +14,20 @@ import time
 from pathlib import Path
 
 from holdfast.logs import configure_logs
-from holdfast.settings import SupervisorSettings
+from holdfast.supervisor.child import COULD_NOT_RUN, DONE, assigned, end_with_supervisor
 from holdfast.supervisor.control_pipe import (
     Assignment,
     ControlPipe,
     Failed,
     Outcome,
-    ParentGoneError,
     Retained,
     SnapshotTried,
-    inherited,
 )
-
-DONE, COULD_NOT_RUN, GONE = 0, 2, 3
 
 
 def main() -> int:
     """The process, from start to end."""
-    try:
-        assignment, pipe = inherited(SupervisorSettings().message_bytes_max)
-    except ParentGoneError as gone:
-        print(f"holdfast: {gone}", file=sys.stderr)  # noqa: T201 - there is no log yet
-        return GONE
+    assignment, pipe = assigned()
     configure_logs(assignment.log_level, node=assignment.node)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(DONE))
     time.sleep(assignment.settings.snapshots.start_ms / 1000)
@@ -79,7 +71,7 @@ async def _life(assignment: Assignment, pipe: ControlPipe) -> int:
         tasks = [
             asyncio.create_task(stop.wait()),
             asyncio.create_task(Schedule(snapshotter, settings, tried, kept).run()),
-            asyncio.create_task(_gone(pipe)),
+            asyncio.create_task(end_with_supervisor(pipe)),
         ]
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in tasks:
@@ -95,12 +87,6 @@ async def _life(assignment: Assignment, pipe: ControlPipe) -> int:
     # A thread may still be writing or restoring: what it leaves is a partial file that the next one removes.
     sys.stderr.flush()
     os._exit(COULD_NOT_RUN if why else DONE)
-
-
-async def _gone(pipe: ControlPipe) -> None:
-    async for _ in pipe.received():
-        pass  # the health of the log concerns only the serving processes
-    os._exit(GONE)
 
 
 if __name__ == "__main__":

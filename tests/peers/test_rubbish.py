@@ -46,6 +46,22 @@ async def test_answers_at_places_that_are_none_are_passed_over(server: EmbeddedS
         assert [entry for entry in logged if entry["event"] == "nats-fault"] == []
 
 
+async def test_a_server_tells_the_publisher_alone_that_nobody_listens(server: EmbeddedServer) -> None:
+    """A question that another one publishes again, where nobody listens any more, ends nothing."""
+    async with connected(server.endpoint) as asking, connected(server.endpoint) as other:
+        rpc = Rpc(asking, NodeSettings(), Macs())
+        await rpc.open()
+
+        async def answer(message: Any) -> None:
+            await other.publish("nobody.listens", message.data, message.reply)
+            await other.api("INFO")  # the server has dealt with it
+            await other.publish(f"{message.reply}.1.1", b"done")
+
+        await other.listen("asked", answer)
+        await other.api("INFO")
+        assert await rpc.ask("asked", b"?", 5) == b"done"
+
+
 async def test_rubbish_on_every_subject_of_peers_leaves_them_at_work(server: EmbeddedServer) -> None:
     async with together(server.endpoint) as (leader, follower), connected(server.endpoint) as connection:
         await stocked(leader)

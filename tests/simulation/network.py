@@ -88,8 +88,8 @@ class Network:
         if not world.chance(world.weather.message_lost):
             world.later(world.transit_ms(), self._arrive, address, sent)
 
-    def _arrive(self, address: tuple[str, int], sent: Sent) -> None:
-        """It is at the server."""
+    def _arrive(self, address: tuple[str, int], sent: Sent, *, again: bool = False) -> None:
+        """It is at the server. `again`: from an attacker; a server tells the publisher alone that nobody listens."""
         world = self.world
         if not world.server.up:
             return
@@ -98,7 +98,7 @@ class Network:
             process, life = listening
             for _ in range(1 + world.chance(world.weather.message_twice) if process.connected else 0):
                 world.later(world.transit_ms(), process.run, life, process.member.on_question, address[1], sent)
-        elif sent.sender.connected:
+        elif sent.sender.connected and not again:
             world.met["nobody listens"] += 1
             number = sent.question.number
             world.later(world.transit_ms(), sent.sender.run, sent.life, sent.sender.member.on_nobody, number)
@@ -151,12 +151,13 @@ class Network:
         for address in list(self._listening):
             asked = ForwardedCommand("put", f"forged-{self.world.now_ms}", FORGED_BODY, None, None)
             question = Commands(1_000, [asked], 0, "forged", self.world.now_ms)
-            self._arrive(address, Sent(self.world.processes[0], -1, question, self.world.now_ms, sealed=False))
+            sent = Sent(self.world.processes[0], -1, question, self.world.now_ms, sealed=False)
+            self._arrive(address, sent, again=True)
 
     def replay_question(self) -> None:
         """One that a process asked once, to the same leader."""
         if self._questions:
-            self._arrive(*self.world.random.choice(self._questions))
+            self._arrive(*self.world.random.choice(self._questions), again=True)
 
     def forge_reply(self) -> None:
         """To every question that waits for its answer: it was not done."""

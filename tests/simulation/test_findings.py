@@ -16,7 +16,9 @@ from tests.simulation.run import play
 SEEDS = {
     1: "lead time moved for the time before the process led: up to a tick, after a pause up to `lead_step_ms_max`",
     28: "a leader that gave up the lead with its core had clocks ahead of LOG, and so other ends of holds",
+    2142: "the simulator's: one question was delivered twice, as two (network.py)",
     3035: "a lease that was lost began its revisions anew, and an old renewal fitted (test_lease_key.py)",
+    3077: "the simulator's: a question published again ended the first (tests/peers/test_rubbish.py)",
     103983: "LOG lost its tail, a late batch took the place, and the leader went on after it (test_protocol_rules.py)",
     13616: "of two with a lease, the idle one refused from an old state for ever (test_protocol_lease.py)",
 }

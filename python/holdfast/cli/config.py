@@ -12,7 +12,6 @@ from cyclopts import App, Parameter
 
 from holdfast.cli.console import DONE, FOUND_WRONG, PATH, CouldNotRunError, Json, remarks, results, write_json
 from holdfast.cli.settings_options import Assignments, Config, settings_from
-from holdfast.settings.catalogue import DEFINITIONS
 from holdfast.settings.reference import starting_file
 from holdfast.settings.resolve import InvalidSettingsError, Resolved, resolve
 from holdfast.settings.sources import Fault, UnreadableError
@@ -59,11 +58,12 @@ def show(
         results.print(starting_file(), markup=False, end="")
         return DONE
     found = settings_from(config, assignments=assignments).with_derived()
-    keys = [key for key in DEFINITIONS if not changed or found.origins[key].kind != "default"]
+    definitions = found.definitions
+    keys = [key for key in definitions if not changed or found.origins[key].kind != "default"]
     if json:
         write_json(document(found, keys))
         return DONE
-    rows = [(key, as_text(DEFINITIONS[key], found.values[key]), str(found.origins[key])) for key in keys]
+    rows = [(key, as_text(definitions[key], found.values[key]), str(found.origins[key])) for key in keys]
     widths = [max((len(row[column]) for row in rows), default=0) for column in (0, 1)]
     for key, value, origin in rows:
         results.print(f"{key:{widths[0]}}  {value:{widths[1]}}  {origin}", markup=False)
@@ -75,8 +75,9 @@ def show(
 def document(found: Resolved, keys: Sequence[str]) -> dict[str, Any]:
     """For a machine: each setting's value, its origin, and what it may be."""
     rows = {}
+    definitions = found.definitions
     for key in keys:
-        one, origin = DEFINITIONS[key], found.origins[key]
+        one, origin = definitions[key], found.origins[key]
         rows[key] = {
             "value": shown(one, found.values[key]),
             "from": origin.kind,
@@ -140,7 +141,7 @@ def _remark_ignored(names: Sequence[str]) -> None:
 
 def _remark_secrets(found: Resolved) -> None:
     """A password in a file that others may read."""
-    for key, one in DEFINITIONS.items():
+    for key, one in found.definitions.items():
         if not one.secret or found.origins[key].kind != "file" or found.file is None:
             continue
         if shown(one, found.values[key]) != found.values[key] and found.file.stat().st_mode & _OTHERS_MAY_READ:

@@ -3,12 +3,13 @@
 Role: one place where a bound on a queue, batch, body, page, cache or wait is found and changed. In: a TOML file,
 environment variables, options. Out: frozen sections that the other modules read. Always: units come last in a name;
 each default is a value that works on one small machine; nothing here is mutable. `definition` defines what a setting
-is; `log`, `node`, `storage`, `gateway` and `rules` define them; `catalogue` finds one by name; `sources` reads,
-`resolve` decides, `reference` writes the documents.
+is; `log`, `node`, `erp` and their like define them; `catalogue` finds one by name; `sources` reads, `resolve`
+decides, `reference` writes the documents.
 """
 
 from dataclasses import dataclass, field
 
+from holdfast.settings.erp import ErpSettings
 from holdfast.settings.gateway import GatewaySettings, ServeSettings, SupervisorSettings
 from holdfast.settings.log import LogSettings
 from holdfast.settings.node import NodeSettings
@@ -17,6 +18,7 @@ from holdfast.settings.rules import RuleSettings
 from holdfast.settings.storage import JournalSettings, RetentionSettings, SnapshotSettings
 
 __all__ = [
+    "ErpSettings",
     "GatewaySettings",
     "JournalSettings",
     "LogSettings",
@@ -44,3 +46,4 @@ class Settings:
     publisher: PublisherSettings = field(default_factory=PublisherSettings)
     retention: RetentionSettings = field(default_factory=RetentionSettings)
     rules: RuleSettings = field(default_factory=RuleSettings)
+    erp: dict[str, ErpSettings] = field(default_factory=dict)

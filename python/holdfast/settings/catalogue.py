@@ -7,10 +7,11 @@ documents: what a user needs first comes first.
 import difflib
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from holdfast.settings import (
+    ErpSettings,
     GatewaySettings,
     JournalSettings,
     LogSettings,
@@ -40,6 +41,14 @@ SECTIONS: dict[str, type] = {
     )
 }
 DEFINITIONS: dict[str, Definition] = {one.key: one for cls in SECTIONS.values() for one in definitions_of(cls)}
+NAMED: dict[str, type] = {section_name(cls): cls for cls in (ErpSettings,)}
+"""Sections that may be there many times, each with a name: `[erp.acme]`."""
+TEMPLATES: dict[str, Definition] = {
+    f"{one.section}.NAME.{one.name}": replace(one, section=f"{one.section}.NAME")
+    for cls in NAMED.values()
+    for one in definitions_of(cls)
+}
+TABLE_NAME = re.compile(r"[A-Za-z0-9_-]{1,48}")
 BY_VARIABLE: dict[str, Definition] = {name: one for one in DEFINITIONS.values() for name in one.variables}
 CONFIG_VARIABLE = f"{PREFIX}CONFIG"
 # Variables of the command line that are not settings.
@@ -57,10 +66,18 @@ class Unknown:
 
 
 def find(key: str) -> Definition | Unknown:
-    """By `section.name`."""
+    """By `section.name`, or `section.NAME.name` in a named section."""
     found = DEFINITIONS.get(key)
     if found is not None:
         return found
+    section, *middle, last = key.split(".")
+    if section in NAMED and len(middle) == 1 and TABLE_NAME.fullmatch(middle[0]):
+        template = TEMPLATES.get(f"{section}.NAME.{last}")
+        if template is None:
+            near = nearest(last, [one.name for one in TEMPLATES.values() if one.section == f"{section}.NAME"])
+            template = TEMPLATES.get(f"{section}.NAME.{near}")
+            return Unknown(replace(template, section=f"{section}.{middle[0]}") if template is not None else None)
+        return replace(template, section=f"{section}.{middle[0]}")
     part, _, name = key.rpartition(".")
     same_name = [one for one in DEFINITIONS.values() if one.name == name]
     if len(same_name) == 1:
@@ -89,5 +106,5 @@ def nearest(name: str, among: Iterable[str], likeness: float = 0.6) -> str:
 
 def made(section: str, values: dict[str, Any]) -> Any:
     """The section's dataclass with these values; all else has its default."""
-    cls = SECTIONS[section]
+    cls = SECTIONS.get(section) or NAMED[section.partition(".")[0]]
     return cls(**{one.name: values[one.name] for one in fields(cls) if one.name in values})

@@ -2,7 +2,7 @@
 
 In: fields made with `public(...)`, in a class that `section(...)` marks. Out: their definitions. Always: a field with a
 plain default is internal: tests may change it, a user cannot, and no document names it; a definition's text stands
-nowhere else.
+nowhere else. A *named* section may be there many times, as `[section.NAME]`; its definitions are templates.
 """
 
 import types
@@ -45,6 +45,11 @@ class Definition:
     form: str = ""
 
     @property
+    def is_named(self) -> bool:
+        """Whether it is of a section that may be there many times."""
+        return "." in self.section
+
+    @property
     def key(self) -> str:
         """As messages and `--set` name it: `section.name`."""
         return f"{self.section}.{self.name}"
@@ -56,7 +61,9 @@ class Definition:
 
     @property
     def variables(self) -> tuple[str, ...]:
-        """Every environment variable that sets it."""
+        """Every environment variable that sets it; none sets one of a named table, whose name it could not show."""
+        if self.is_named:
+            return ()
         return (self.variable, self.also) if self.also else (self.variable,)
 
 

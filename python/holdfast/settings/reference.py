@@ -6,7 +6,7 @@ every setting uncommented, is a valid one.
 
 from collections.abc import Iterator
 
-from holdfast.settings.catalogue import DEFINITIONS, SECTIONS
+from holdfast.settings.catalogue import DEFINITIONS, NAMED, SECTIONS, TEMPLATES
 from holdfast.settings.definition import Definition, section_summary
 from holdfast.settings.units import readable
 from holdfast.settings.values import allowed, bounds, one_of
@@ -33,11 +33,22 @@ def page(text: str) -> str:
 def tables() -> str:
     """One table for each section."""
     parts = []
-    for name, cls in SECTIONS.items():
-        rows = [_row(one) for one in DEFINITIONS.values() if one.section == name]
+    for name, (cls, definitions) in _sections().items():
+        rows = [_row(one) for one in definitions]
         lines = [f"## `[{name}]`", "", section_summary(cls), "", _line(_COLUMNS), _line(["---"] * len(_COLUMNS))]
         parts.append("\n".join([*lines, *map(_line, rows)]))
     return "\n\n".join(parts) + "\n"
+
+
+def _sections() -> dict[str, tuple[type, list[Definition]]]:
+    """Each section with its definitions; the named ones last, as `[erp.NAME]`."""
+    found = {
+        name: (cls, [one for one in DEFINITIONS.values() if one.section == name]) for name, cls in SECTIONS.items()
+    }
+    for name, cls in NAMED.items():
+        table = f"{name}.NAME"
+        found[table] = (cls, [one for one in TEMPLATES.values() if one.section == table])
+    return found
 
 
 def _line(cells: Iterator[str] | list[str] | tuple[str, ...]) -> str:
@@ -47,7 +58,7 @@ def _line(cells: Iterator[str] | list[str] | tuple[str, ...]) -> str:
 def _row(one: Definition) -> list[str]:
     kind = f"{one.kind}, {one.unit}" if one.unit else one.kind
     flag = f", `{one.flag}`" if one.flag else ""
-    variables = ", ".join(f"`{name}`" for name in one.variables)
+    variables = ", ".join(f"`{name}`" for name in one.variables) or f"`--set {one.section}.{one.name}=`"
     limits = (one_of(one.choices) if one.choices else one.form) or bounds(one).removeprefix("from ")
     return [f"`{one.name}`", kind, _default(one), limits, one.doc, variables + flag]
 
@@ -65,15 +76,16 @@ def _default(one: Definition) -> str:
 def starting_file() -> str:
     """A TOML file with every setting commented out."""
     parts = [_OPENING]
-    for name, cls in SECTIONS.items():
+    for name, (cls, definitions) in _sections().items():
         summary = _without_links(section_summary(cls)).removesuffix(" Replicated: see below.")
-        lines = [f"# {summary}\n", _RULES_NOTE if name == "rules" else "", f"[{name}]\n"]
-        lines += [_commented(one) for one in DEFINITIONS.values() if one.section == name]
+        header = f"#[{name}]\n" if name not in SECTIONS else f"[{name}]\n"
+        lines = [f"# {summary}\n", _RULES_NOTE if name == "rules" else "", header]
+        lines += [_commented(one, "#" if name in SECTIONS else "#  ") for one in definitions]
         parts.append("".join(lines))
     return "\n".join(parts)
 
 
-def _commented(one: Definition) -> str:
+def _commented(one: Definition, mark: str) -> str:
     unset = f" Default: {one.unset}." if one.unset else ""
     about = f"# {one.doc}{unset}\n# {_first_upper(allowed(one))}.\n"
     value = one.default
@@ -86,7 +98,7 @@ def _commented(one: Definition) -> str:
         written = f"{value}  # {text}" if text else str(value)
     else:
         written = f'"{value}"'
-    return f"\n{about}#{one.name} = {written}\n"
+    return f"\n{about}{mark}{one.name} = {written}\n"
 
 
 def _first_upper(text: str) -> str:

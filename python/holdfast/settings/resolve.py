@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from holdfast.settings import ServeSettings, Settings
-from holdfast.settings.catalogue import CONFIG_VARIABLE, DEFINITIONS, SECTIONS, made
+from holdfast.settings.catalogue import CONFIG_VARIABLE, DEFINITIONS, NAMED, SECTIONS, TEMPLATES, find, made
 from holdfast.settings.definition import Definition, Value
 from holdfast.settings.sources import (
     DEFAULT,
@@ -37,7 +37,10 @@ class InvalidSettingsError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """What is in force: `values` and `origins` by key, of every setting that a user can set."""
+    """What is in force: `values` and `origins` by key, of every setting that a user can set.
+
+    A named section has keys for each table that somebody wrote.
+    """
 
     values: dict[str, Value]
     origins: dict[str, Origin]
@@ -49,6 +52,12 @@ class Resolved:
     def changed(self) -> dict[str, str]:
         """What is not the default, and where it comes from."""
         return {key: str(origin) for key, origin in self.origins.items() if origin.kind != "default"}
+
+    @property
+    def definitions(self) -> dict[str, Definition]:
+        """Of every key of `values`."""
+        found = {key: find(key) for key in self.values}
+        return {key: one for key, one in found.items() if isinstance(one, Definition)}
 
     def for_serve(self) -> "Resolved":
         """Complete, as `serve` uses them. Raises InvalidSettingsError for what only `serve` needs."""
@@ -95,6 +104,11 @@ def resolve(
     values = {key: one.default for key, one in DEFINITIONS.items()}
     origins = dict.fromkeys(DEFINITIONS, DEFAULT)
     faults = [fault for source in sources for fault in source.faults]
+    for table in dict.fromkeys(key.rpartition(".")[0] for one in sources for key in one.values if key not in values):
+        for template in TEMPLATES.values():
+            if template.section.partition(".")[0] == table.partition(".")[0]:
+                key = f"{table}.{template.name}"
+                values[key], origins[key] = template.default, DEFAULT
     for source in sources:
         for key, (value, origin) in source.values.items():
             values[key], origins[key] = value, origin
@@ -113,6 +127,13 @@ def _made(
         for name in SECTIONS
     }
     serve = sections.pop("serve")
+    for section in NAMED:
+        tables: dict[str, dict[str, Value]] = {}
+        for key, value in values.items():
+            if key.startswith(f"{section}.") and key not in DEFINITIONS:
+                _, table, name = key.split(".")
+                tables.setdefault(table, {})[name] = value
+        sections[section] = {table: made(f"{section}.{table}", given) for table, given in tables.items()}
     return Resolved(values, origins, file, ignored, serve, replace(Settings(), **sections))
 
 

@@ -12,7 +12,17 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar, cast
 
 from holdfast.guarded import SECRET, require_guarded
-from holdfast.settings.catalogue import DEFINITIONS, OTHER_VARIABLES, SECTIONS, Unknown, find, find_variable, nearest
+from holdfast.settings.catalogue import (
+    DEFINITIONS,
+    NAMED,
+    OTHER_VARIABLES,
+    SECTIONS,
+    TABLE_NAME,
+    Unknown,
+    find,
+    find_variable,
+    nearest,
+)
 from holdfast.settings.definition import PREFIX, Definition, Value
 from holdfast.settings.values import allowed, bounds, from_text, from_toml
 
@@ -103,13 +113,36 @@ def _take_table(source: Source, path: Path, lines: Mapping[str, int], name: str,
         what = f"{name} is a section, written as [{name}]" if name in SECTIONS else f"{name} is in no section"
         source.faults.append(Fault(where, what + _meant(same)))
         return
+    if name in NAMED:
+        _take_named(source, path, lines, name, table)
+        return
     if name not in SECTIONS:
-        near = nearest(name, SECTIONS)
-        meant = [f"[{near}]"] if near else []
+        near = nearest(name, [*SECTIONS, *NAMED])
+        meant = [f"[{near}.NAME]" if near in NAMED else f"[{near}]"] if near else []
         others = f"; sections are {', '.join(SECTIONS)}"
         what = f"[{name}] is not a section{_meant(meant) or others}"
         source.faults.append(Fault(_place(path, lines, name), what))
         return
+    _take_keys(source, path, lines, name, table)
+
+
+def _take_named(source: Source, path: Path, lines: Mapping[str, int], section: str, tables: dict[str, Any]) -> None:
+    """`[erp.acme]` and its like."""
+    for name, table in tables.items():
+        where = _place(path, lines, f"{section}.{name}", section)
+        if not isinstance(table, dict):
+            source.faults.append(Fault(where, f"{section}.{name} is in no table: write it below [{section}.NAME]"))
+        elif not TABLE_NAME.fullmatch(name):
+            source.faults.append(
+                Fault(where, f"[{section}.{name[:60]}] needs a name of 1 to 48 letters, digits, - and _")
+            )
+        elif not table:
+            source.faults.append(Fault(where, f"[{section}.{name}] has no settings"))
+        else:
+            _take_keys(source, path, lines, f"{section}.{name}", table)
+
+
+def _take_keys(source: Source, path: Path, lines: Mapping[str, int], name: str, table: dict[str, Any]) -> None:
     for key, value in table.items():
         where = _place(path, lines, f"{name}.{key}", name)
         found = find(f"{name}.{key}")
@@ -186,6 +219,11 @@ def _take_assignment(source: Source, text: str) -> None:
 
 def _argument(definition: Definition, value: T) -> T:
     """A value from the command line. Raises ValueError for a secret in it: each user of the machine sees arguments."""
+    if definition.secret and definition.is_named and isinstance(value, str) and not value.startswith("@"):
+        raise ValueError(
+            f"{definition.key} is a secret, and every user of this machine can read arguments; put it into a file "
+            "(chmod 600) and name that: @FILE"
+        )
     if definition.secret and isinstance(value, str) and "@" in value[1:]:
         raise ValueError(
             f"{definition.key} has a password in it, and every user of this machine can read arguments; "

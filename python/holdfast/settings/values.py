@@ -105,6 +105,8 @@ def shown(definition: Definition, value: Value) -> Value:
     """The value as it may be shown: without the passwords of a secret."""
     if not definition.secret or not isinstance(value, str):
         return value
+    if definition.is_named:  # a key or a token, all of it
+        return "***" if value else value
     return ",".join(_masked(part) for part in value.split(","))
 
 

@@ -87,6 +87,9 @@ BELOW: dict[str, set[str]] = {
         *{"supervisor", "node", "peers", "nats", "nats_server", "storage", "protocol"},
         *{"errors", "logs", "macs", "secret_files", "settings", "tasks", "_core"},
     },
+    "hindsight": {
+        *{"recovery", "nats", "storage", "errors", "macs", "settings", "_core"},
+    },
     "publisher": {
         *{"supervisor", "node", "nats", "protocol", "errors", "logs", "secret_files", "settings", "tasks", "_core"},
     },

@@ -45,6 +45,7 @@ COMPLETE: dict[str, list[str]] = {
     "get sku": ["MUG"],
     "handover": ["PAR", "--to", "wms"],
     "refusals": ["--data", "USED"],
+    "replay": ["--data", "USED"],
     "backup": ["NEW", "--data", "USED"],
     "restore": ["EMPTY", "--data", "NEW"],
     "nats-context": ["--data", "USED", "--output", "NEW"],
@@ -85,6 +86,7 @@ FILES = ["", "missing.csv", "EMPTY", "FILE/below"]
 NUMBERS = ["x", "nan", "inf", "-inf", "-1", LONG_NUMBER, "1e400", "--1"]
 NEW_DIRECTORIES = ["", "FILE", "FILE/below", "/proc/nowhere"]
 DIRECTORIES = ["", "missing", "FILE", "FILE/below"]
+MOMENTS = ["x", "2026-13-01", "2026-01-01T00:00:00", "1.5", "-1", LONG_NUMBER]
 NAMES = ["", "a/b", "a b", "a.b", "x" * 65, "caf\u00e9"]
 NONSENSE: dict[str, list[str]] = {
     "--as-of": ["soon", "2026-13-01T00:00:00Z", "2026-01-01", LONG_NUMBER],
@@ -96,7 +98,9 @@ NONSENSE: dict[str, list[str]] = {
     "--connections-max": [*NUMBERS, "0"],
     "--expires": ["soon", "2001-01-01T00:00:00Z", "99999999d", LONG_NUMBER + "d", "-1d"],
     "--file": FILES,
+    "--from": MOMENTS,
     "--gateway": URLS,
+    "--into": ["", "FILE", "FILE/below", "USED"],
     "--host": ["", "nowhere.invalid", "a b", "192.0.2.1", "[", "x" * 300, "caf\udcff"],
     "--key": ["", "a b", "caf\u00e9", "a\r\nHost: b", "\udcff"],
     "--kind": ["level"],
@@ -109,16 +113,19 @@ NONSENSE: dict[str, list[str]] = {
     "--nats-cert": FILES,
     "--nats-creds": FILES,
     "--nats-key": FILES,
-    "--at": ["x", "2026-13-01", "2026-01-01T00:00:00", "1.5", "-1", LONG_NUMBER],
+    "--at": MOMENTS,
     "--by": ["nonsense", "", "sku,channel"],
     "--hours": [*NUMBERS, "0", "87601"],
     "--most": [*NUMBERS, "0"],
     "--name": ["", "a/b", "a b", "x" * 65, "caf\u00e9", ".hidden"],
     "--node": NAMES,
+    "--onto": NAMES,
     "--operations": ["fly", "read,fly"],
     "--overlap": ["some", "99999999d", "1.5h", LONG_NUMBER + "s"],
     "--patience": [*NUMBERS, "0"],
     "--probes": ["nonsense", "127.0.0.1", "127.0.0.1:0x", "127.0.0.1:99999", ":", "a b:80"],
+    "--policy": FILES,
+    "--prices": FILES,
     "--port": [*(number for number in NUMBERS), "65536", "99999"],
     "--rate": NUMBERS,
     "--rate-per-s": [*NUMBERS, "0"],
@@ -129,11 +136,14 @@ NONSENSE: dict[str, list[str]] = {
     "--scope": NAMES,
     "--seconds": [*NUMBERS, "0", "1e9"],
     "--servers": [*NUMBERS, "0", "2", "4", "7"],
+    "--speed": ["", "fast", "0", "-1", "nan", "inf", "1e9", LONG_NUMBER],
     "--set": ["nonsense", "gateway.nonsense=1", "gateway.backlog=x", "=", "gateway.backlog"],
     "--short": [*NUMBERS, "101"],
     "--source": ["", "a" * 129, "a\nb"],
     "--invoice-column": ["nonsense"],
     "--since": ["", "soon", "2026-13-01T00:00:00Z", LONG_NUMBER],
+    "--then": ["", "cries"],
+    "--upto": MOMENTS,
     "--until": ["", "soon", "2026-13-01T00:00:00Z", LONG_NUMBER],
     "--sku-column": ["nonsense"],
     "--quantity-column": ["nonsense"],
@@ -164,6 +174,7 @@ OF_VERB: dict[tuple[str, str], list[str]] = {
                 "nats-context",
                 "handover",
                 "refusals",
+                "replay",
                 "publish",
             ),
             *(name for name in COMPLETE if name.startswith(("get ", "dlq "))),
@@ -171,6 +182,7 @@ OF_VERB: dict[tuple[str, str], list[str]] = {
     },
     ("backup", "--data"): [*DIRECTORIES, "EMPTY"],
     ("restore", "--data"): NEW_DIRECTORIES,
+    ("replay", "--nats"): [*NATS, "nats://127.0.0.1:4222"],
     ("nats-context", "--output"): ["", "FILE/below", "EMPTY"],
 }
 # Any text is right: it is looked up by the gateway or in the log, and is not there.

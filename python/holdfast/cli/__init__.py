@@ -45,6 +45,10 @@ VERBS = {
     ),
     "rehearse": ("holdfast.cli.rehearse:rehearse", "Replay real orders as checkouts, and account for every unit."),
     "verify": ("holdfast.cli.verify:verify", "Rebuild the state from the log, and compare."),
+    "replay": (
+        "holdfast.cli.replay:replay",
+        "Replay what is kept: into a fresh core, under other rules, or onto another scope.",
+    ),
     "repair": ("holdfast.cli.repair:repair", "Compare the log with the journals, and put back what it lost."),
     "backup": (
         "holdfast.cli.backup:backup",

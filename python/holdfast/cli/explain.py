@@ -26,13 +26,13 @@ from holdfast.cli.console import (
     results,
     write_json,
 )
+from holdfast.cli.moment import moment_of
 from holdfast.cli.settings_options import settings_of_data, text_of
 from holdfast.client import Client
 from holdfast.contracts.answers import Explanation
 from holdfast.peers.freshness import as_of
 
 OK = 200
-DIGITS_MAX = 19
 
 
 def explain(
@@ -89,20 +89,9 @@ def _as_it_was(sku: str, channel: str, region: str | None, at: str, data: Path |
     """From what is kept on the disk, in this process: the gateway is not asked."""
     from holdfast.recovery.past import Past
 
-    sequence = int(at) if at.isascii() and at.isdigit() and len(at) < DIGITS_MAX else None
-    before_ms = None
-    if sequence is None:
-        try:
-            moment = datetime.fromisoformat(at)
-        except ValueError as error:
-            raise CouldNotRunError(
-                f"--at cannot be {at!r}", "Give a LOG sequence, or a time with its zone, such as 2026-11-27T09:30:00Z."
-            ) from error
-        if moment.tzinfo is None:
-            raise CouldNotRunError(f"--at {at} has no zone", "Add Z, or +02:00.")
-        before_ms = int(moment.timestamp() * 1000)
+    moment = moment_of("--at", at)
     directory, loaded = settings_of_data(None, {"serve.data": text_of(data)})
-    core = Past(directory, loaded.serve.scope, loaded.settings).core(sequence, before_ms=before_ms)
+    core = Past(directory, loaded.serve.scope, loaded.settings).core(moment.sequence, before_ms=moment.before_ms)
     made = datetime.fromtimestamp(core.now_ms / 1000, UTC).isoformat()
     remarks.print(f"As it was after message {number(core.sequence)}, made at {made}.", markup=False)
     status, body = core.explain(sku, channel, region, as_of(core.sequence, 0, "stale"))

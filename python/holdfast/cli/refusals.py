@@ -4,11 +4,9 @@ In: a data directory. Out: a table or JSON, by SKU, channel or reason. Always: i
 the newest ones.
 """
 
-import base64
 import time
 from typing import Annotated, Any
 
-import orjson
 import uvloop
 from cyclopts import Parameter
 
@@ -16,7 +14,7 @@ from holdfast.cli.connection import could_not_run
 from holdfast.cli.console import DONE, CouldNotRunError, Json, number, remarks, write_json
 from holdfast.cli.refusals_view import By, document, rows, show
 from holdfast.cli.settings_options import Config, Data, Scope, settings_of_data, text_of
-from holdfast.errors import ApiError, StreamMismatchError
+from holdfast.nats.asked import Asked, newest
 from holdfast.nats.connection import Connection, Endpoint
 from holdfast.nats.streams import Names
 from holdfast.recovery.verify import endpoint_at
@@ -24,7 +22,6 @@ from holdfast.settings import Settings
 from holdfast.settings.units import HOUR_MS
 
 HOURS_MAX = 10 * 365 * 24
-_NO_MESSAGE, _NO_STREAM = 10037, 10059
 
 
 def refusals(
@@ -61,13 +58,14 @@ def refusals(
         )
     since_ms = int(time.time() * 1000 - hours * HOUR_MS)
 
-    async def read() -> tuple[list[dict[str, Any]], int, bool]:
+    async def read() -> Asked:
         async with endpoint_at(directory, loaded.settings) as endpoint:
-            return await _newest(endpoint, loaded.serve.scope, loaded.settings, since_ms, most)
+            return await read_asked(endpoint, loaded.serve.scope, loaded.settings, since_ms, most)
 
     with could_not_run():
-        found, left_out, more = uvloop.run(read())
-    meant = [_only(refusal, sku) for refusal in found]
+        found = uvloop.run(read())
+    left_out, more = found.left_out, found.more
+    meant = [_only(refusal, sku) for refusal in found.refusals[:most]]
     meant = [one for one in meant if _is_meant(one, sku, channel, reason)]
     groups = rows(meant, by)
     if json:
@@ -100,45 +98,11 @@ def _is_meant(refusal: dict[str, Any], sku: str | None, channel: str | None, rea
     )
 
 
-async def _newest(
-    endpoint: Endpoint, scope: str, settings: Settings, since_ms: int, most: int
-) -> tuple[list[dict[str, Any]], int, bool]:
-    """Refusals, the newest first; how many were only counted; whether there are more."""
-    names = Names(scope)
+async def read_asked(endpoint: Endpoint, scope: str, settings: Settings, since_ms: int, most: int) -> Asked:
+    """Refusals since a time, the newest first. Raises LogError."""
     connection = Connection(endpoint, settings.log, f"holdfast {scope} refusals")
     await connection.open()
     try:
-        state = (await connection.api(f"STREAM.INFO.{names.refused}"))["state"]
-        return await _back_from(connection, names.refused, state, since_ms, most)
-    except ApiError as error:
-        if error.code == _NO_STREAM:
-            raise StreamMismatchError(
-                f"there is no stream {names.refused}: it is made at the next start of `holdfast serve`"
-            ) from error
-        raise
+        return await newest(connection, Names(scope), since_ms, most)
     finally:
         await connection.close()
-
-
-async def _back_from(
-    connection: Connection, stream: str, state: dict[str, Any], since_ms: int, most: int
-) -> tuple[list[dict[str, Any]], int, bool]:
-    found: list[dict[str, Any]] = []
-    left_out = 0
-    first = max(1, state["first_seq"])  # 0 while nothing was ever written
-    for sequence in range(state["last_seq"], first - 1, -1):
-        try:
-            message = (await connection.api(f"STREAM.MSG.GET.{stream}", {"seq": sequence}))["message"]
-        except ApiError as error:
-            if error.code == _NO_MESSAGE:  # it was the oldest, and made room
-                break
-            raise
-        written = orjson.loads(base64.b64decode(message["data"]))
-        here = [one for one in reversed(written["refusals"]) if one["at_ms"] >= since_ms]
-        left_out += written["left_out"] if here else 0
-        found += here
-        if len(found) > most or (len(found) == most and sequence > first):
-            return found[:most], left_out, True
-        if len(here) < len(written["refusals"]):
-            break
-    return found, left_out, False

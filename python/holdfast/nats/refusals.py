@@ -9,6 +9,7 @@ prove nothing and are not fenced: a leader that dies loses those of its last mom
 import asyncio
 import contextlib
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import orjson
@@ -25,14 +26,19 @@ _EVERY_S = 0.25
 _LINES_MAX = 20
 _OF_A_LINE = ("sku", "requested", "sellable", "reason")
 _MESSAGE_REFUSALS_MAX = 200
+_MESSAGE_BYTES_MAX = 256 * 1024
+_OF_A_CART = ("ttl_ms", "region", "partial", "supersede", "revision")
 _PROBLEM = "urn:holdfast:problem:"
 
-Noted = tuple[int, Request, bytes]
-"""Wall clock in ms, the command, the body of its answer."""
+Noted = tuple[int, int, Request, bytes]
+"""Wall clock in ms, the sequence of LOG that the answer names, the command, the body of its answer."""
 
 
-def refusal_of(at_ms: int, request: Request, answer: bytes) -> dict[str, Any]:
-    """What ASK keeps of one: who asked for what, and how much there was. `more_lines`: lines beyond 20."""
+def refusal_of(at_ms: int, sequence: int, request: Request, answer: bytes) -> dict[str, Any]:
+    """What ASK keeps of one: who asked for what, and how much there was. `more_lines`: lines beyond 20.
+
+    `asked`: the whole cart without its owner, so that it can be decided again under other rules.
+    """
     verb, reservation, body, _, by = request[:5]
     problem = orjson.loads(answer)
     asked: Any = {}
@@ -42,6 +48,7 @@ def refusal_of(at_ms: int, request: Request, answer: bytes) -> dict[str, Any]:
     lines = [line for line in problem.get("lines") or [] if not line.get("ok")]
     found = {
         "at_ms": at_ms,
+        "sequence": sequence,
         "verb": verb,
         "reservation": reservation,
         "channel": asked.get("channel") if isinstance(asked, dict) else None,
@@ -51,7 +58,26 @@ def refusal_of(at_ms: int, request: Request, answer: bytes) -> dict[str, Any]:
     }
     if len(lines) > _LINES_MAX:
         found["more_lines"] = len(lines) - _LINES_MAX
+    if isinstance(asked, dict) and asked.get("lines"):
+        found["asked"] = {name: asked[name] for name in _OF_A_CART if asked.get(name)} | {"lines": asked["lines"]}
     return found
+
+
+def messages_of(refusals: list[dict[str, Any]]) -> Iterator[list[bytes]]:
+    """Refusals as ASK has them, as many together as one message takes."""
+    together: list[bytes] = []
+    size = 0
+    for refusal in refusals:
+        one = orjson.dumps(refusal)
+        if len(one) > _MESSAGE_BYTES_MAX:
+            one = orjson.dumps({name: part for name, part in refusal.items() if name != "asked"})
+        if together and (len(together) == _MESSAGE_REFUSALS_MAX or size + len(one) > _MESSAGE_BYTES_MAX):
+            yield together
+            together, size = [], 0
+        together.append(one)
+        size += len(one)
+    if together:
+        yield together
 
 
 class Refusals:
@@ -68,7 +94,7 @@ class Refusals:
         self.kept_total = 0
         self.left_out_total = 0
 
-    def note(self, request: Request, answer: bytes) -> None:
+    def note(self, sequence: int, request: Request, answer: bytes) -> None:
         """One was refused. Never waits."""
         if not self._on:
             return
@@ -76,7 +102,7 @@ class Refusals:
             self._left_out += 1
             self.left_out_total += 1
             return
-        self._noted.append((int(time.time() * 1000), request, answer))
+        self._noted.append((int(time.time() * 1000), sequence, request, answer))
         if self._task is None or self._task.done():
             self._task = asyncio.get_running_loop().create_task(self._write())
 
@@ -89,15 +115,16 @@ class Refusals:
             if not noted:
                 return
             for first in range(0, len(noted), _MESSAGE_REFUSALS_MAX):
-                refusals = [refusal_of(*one) for one in noted[first : first + _MESSAGE_REFUSALS_MAX]]
-                message = orjson.dumps({"refusals": refusals, "left_out": left_out if first == 0 else 0})
-                try:
-                    await self._connection.publish(self._names.refused_subject, message)
-                except UnreachableError:
-                    self.left_out_total += len(refusals)
-                    continue
-                self.kept_total += len(refusals)
-                await asyncio.sleep(0)
+                for part in messages_of([refusal_of(*one) for one in noted[first : first + _MESSAGE_REFUSALS_MAX]]):
+                    message = b'{"refusals":[%b],"left_out":%d}' % (b",".join(part), left_out)
+                    left_out = 0
+                    try:
+                        await self._connection.publish(self._names.refused_subject, message)
+                    except UnreachableError:
+                        self.left_out_total += len(part)
+                        continue
+                    self.kept_total += len(part)
+                    await asyncio.sleep(0)
 
     async def close(self) -> None:
         """Write no more."""

@@ -336,7 +336,7 @@ class Node(Generic[CoreT]):
             if not future.done():
                 future.set_result((status, body, sequence))
             if status == REFUSED:
-                self._refusals.note(command.request, body)
+                self._refusals.note(sequence, command.request, body)
         self.counted.answered += len(effect.commands)
 
     def _reject(self, effect: e.Reject) -> None:

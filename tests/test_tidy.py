@@ -93,8 +93,12 @@ BELOW: dict[str, set[str]] = {
     "publisher": {
         *{"supervisor", "node", "nats", "protocol", "errors", "logs", "secret_files", "settings", "tasks", "_core"},
     },
+    "woo": {
+        *{"client", "contracts", "publisher", "supervisor", "nats"},
+        *{"errors", "guarded", "logs", "settings", "tasks"},
+    },
     "gateway": {
-        *{"supervisor", "node", "nats", "protocol", "contracts", "errors", "guarded", "logs"},
+        *{"woo", "supervisor", "node", "nats", "protocol", "contracts", "errors", "guarded", "logs"},
         *{"secret_files", "settings", "_core"},
     },
     "client": {"contracts", "settings"},

@@ -54,7 +54,7 @@ def test_each_setting_says_what_a_user_must_know(one: Definition) -> None:
     if one.kind == "integer":
         assert one.lowest is not None
         assert one.highest is not None
-        assert one.unit or one.name in {"port", "server_port"}
+        assert one.unit or one.name in {"port", "server_port", "metrics_port"}
     assert one.choices == () or one.default in one.choices
 
 

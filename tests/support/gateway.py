@@ -15,7 +15,7 @@ import orjson
 from holdfast._core import Engine
 from holdfast.gateway.app import Gateway
 from holdfast.gateway.gate import Gate, LoopbackGate
-from holdfast.gateway.ports import Answer, Channels, Family, ReadCall
+from holdfast.gateway.ports import Answer, Channels, Deliveries, Family, ReadCall
 from holdfast.protocol.errors import Unavailable
 from holdfast.protocol.facts_outcome import FactsOutcome
 from holdfast.settings import GatewaySettings
@@ -127,10 +127,14 @@ class Response:
 
 @asynccontextmanager
 async def listening(
-    node: Any = None, *, gate: Gate | None = None, settings: GatewaySettings | None = None
+    node: Any = None,
+    *,
+    gate: Gate | None = None,
+    settings: GatewaySettings | None = None,
+    deliveries: Deliveries | None = None,
 ) -> AsyncIterator[tuple[Gateway, int]]:
     """A gateway and its port."""
-    gateway = Gateway(node or StubNode(), settings or GatewaySettings(), gate or LoopbackGate())
+    gateway = Gateway(node or StubNode(), settings or GatewaySettings(), gate or LoopbackGate(), deliveries=deliveries)
     _, port = await gateway.start("127.0.0.1", 0)
     try:
         yield gateway, port

@@ -20,6 +20,8 @@ import orjson
 from holdfast._core import Engine
 from holdfast.macs import Macs
 from holdfast.nats.connection import Connection, Endpoint
+from holdfast.nats.stream_reader import StreamReader
+from holdfast.nats.streams import stream_state
 from holdfast.nats_server.server import EmbeddedServer, runtime_of
 from holdfast.nats_server.store import Runtime
 from holdfast.node.node import Node
@@ -237,3 +239,20 @@ def read(node: Node[Engine], name: str) -> tuple[int, dict[str, Any]]:
     answer = node.read_now(lambda engine, as_of: engine.reservation(name, None, as_of))
     assert answer is not None
     return answer[0], orjson.loads(answer[1])
+
+
+async def messages_of(connection: Connection, stream: str) -> list[tuple[int, str, bytes]]:
+    """All messages of a stream that may have lost some: sequence, subject, payload."""
+    state = await stream_state(connection, stream)
+    if not state.messages:
+        return []
+    reader = StreamReader(connection, stream, max(0, state.first_sequence - 1), Settings().log, is_sparse=True)
+    await reader.open()
+    found: list[tuple[int, str, bytes]] = []
+    try:
+        await reader.wait_end()
+        while not reader.at_end:
+            found += [(one.sequence, one.subject, one.payload) for one in await reader.take(1_000, 1 << 20)]
+    finally:
+        await reader.close()
+    return found

@@ -92,6 +92,7 @@ class ServeOptions:
     nats: Nats = None
     replicas: Annotated[int | None, setting("log.replicas")] = None
     scope: Scope = None
+    woo: Annotated[bool, Parameter(negative="", show_default=False), setting("woo.enabled")] = False
     node: Annotated[str | None, setting("serve.node")] = None
     connections_max: Annotated[int | None, setting("gateway.connections_max")] = None
     log_level: Annotated[Literal["debug", "info", "warning", "error"] | None, setting("serve.log_level")] = None
@@ -110,6 +111,7 @@ class ServeOptions:
             "log.replicas": self.replicas,
             "serve.scope": self.scope,
             "serve.node": self.node,
+            "woo.enabled": self.woo or None,
             "gateway.connections_max": self.connections_max,
             "serve.log_level": self.log_level,
             "serve.loop": self.loop,

@@ -16,11 +16,21 @@ from holdfast.gateway.counters import Counters
 from holdfast.gateway.dispatch import Dispatcher
 from holdfast.gateway.gate import Gate
 from holdfast.gateway.metrics import Metrics
-from holdfast.gateway.ports import Node
+from holdfast.gateway.ports import Deliveries, Node
 from holdfast.gateway.router import Route, Router
-from holdfast.gateway.routes import availability, carts, documentation, facts, listings, operations, reservations, state
+from holdfast.gateway.routes import (
+    availability,
+    carts,
+    documentation,
+    facts,
+    listings,
+    operations,
+    reservations,
+    state,
+    webhooks,
+)
 from holdfast.gateway.server import GatewayServer
-from holdfast.settings import GatewaySettings
+from holdfast.settings import GatewaySettings, WooSettings
 
 PROBES = ("livez", "readyz", "metrics")
 
@@ -42,7 +52,16 @@ class _Late:
 class Gateway:
     """One HTTP server in front of one node. `start` listens, `stop` drains."""
 
-    def __init__(self, node: Node, settings: GatewaySettings, gate: Gate, name: str = "n1") -> None:
+    def __init__(
+        self,
+        node: Node,
+        settings: GatewaySettings,
+        gate: Gate,
+        name: str = "n1",
+        *,
+        deliveries: Deliveries | None = None,
+        delivery_bytes_max: int = WooSettings().delivery_bytes_max,
+    ) -> None:
         self.settings = settings
         self.node = node
         self._gate = gate
@@ -59,6 +78,7 @@ class Gateway:
             *operations.routes(
                 node, sequence=late.answered_sequence, draining=late.draining, render_metrics=metrics.render
             ),
+            *webhooks.routes(deliveries, delivery_bytes_max, settings),
             *documentation.routes(lambda: late.document, late.answered_sequence),
         )
         self.counters.know(route.name for route in self.routes)

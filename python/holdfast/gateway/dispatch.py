@@ -131,7 +131,9 @@ class Dispatcher:
             wanted, query = min_sequence(query)
             if wanted:
                 await self._reach(wanted)
-        if route.keyed is not None and HEADER in request.headers:
+        if route.signed is not None:
+            handled = await route.signed(parameter, query, body, request.headers)
+        elif route.keyed is not None and HEADER in request.headers:
             name = parse_key(request.headers.getall(HEADER))
             handled = await route.keyed(parameter, query, body, key, name)
         else:

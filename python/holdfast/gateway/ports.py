@@ -62,3 +62,10 @@ class Node(Protocol):
 
     def tallies(self) -> Mapping[str, Mapping[str, float]]:
         """Figures by state, kind or reason; what they are called is in metric_catalogue.py."""
+
+
+class Deliveries(Protocol):
+    """Takes the webhooks of shops (python/holdfast/woo implements it)."""
+
+    async def take(self, store: str, headers: Mapping[str, str], body: bytes) -> str:
+        """What became of a delivery: `taken`, `ping`, `no-store`, `unsigned` or `forged`. Raises LogError."""

@@ -4,7 +4,7 @@ In: the method and the request target as received. Out: a route, the path's para
 Always: one step for the paths that checkout uses; a parameter may contain anything but a bare slash (`%2F` is one).
 """
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 from urllib.parse import unquote_to_bytes
@@ -20,6 +20,8 @@ Handler: TypeAlias = Callable[[str, str, bytes, Key], Awaitable[Handled]]
 """(parameter, raw query, body, key) -> the answer."""
 KeyedHandler: TypeAlias = Callable[[str, str, bytes, Key, str], Awaitable[Handled]]
 """The same for a request under an idempotency key, which is the last argument."""
+SignedHandler: TypeAlias = Callable[[str, str, bytes, Mapping[str, str]], Awaitable[Handled]]
+"""(parameter, raw query, body, headers) -> the answer, where headers prove who sent the body."""
 
 
 class CommandHandler(Protocol):
@@ -37,7 +39,8 @@ class Route:
 
     `rank` is how critical it is (1 checkout, 2 order flow, 3 background; 0 is never shed).
     `operation`: what a key must allow; None is open to all. `body_bytes_max` 0: the call takes no body. `keyed`: who
-    handles it under an Idempotency-Key; None where that header means nothing.
+    handles it under an Idempotency-Key; None where that header means nothing. `signed`: who handles it in place of
+    `handler` where there is no key, and headers sign the body.
     """
 
     name: str
@@ -50,6 +53,7 @@ class Route:
     body_bytes_max: int = 0
     body_timeout_s: float = 5.0
     keyed: KeyedHandler | None = None
+    signed: SignedHandler | None = None
 
     @property
     def waits(self) -> bool:
@@ -58,12 +62,13 @@ class Route:
 
 
 class Router:
-    """All routes. Paths are literal, or `/a/b/{parameter}`, or `/a/b/{parameter}/c`."""
+    """All routes. Paths are literal, or `/a/b/{parameter}`, `/a/b/{parameter}/c` or `/a/b/c/{parameter}`."""
 
     def __init__(self, routes: Iterable[Route]) -> None:
         self.routes = tuple(routes)
         self._literal: dict[str, dict[str, Route]] = {}
         self._patterns: dict[tuple[str, str, str], dict[str, Route]] = {}
+        self._last: dict[tuple[str, str, str], dict[str, Route]] = {}
         for route in self.routes:
             methods = self._place(route.path)
             assert route.method not in methods, route.path
@@ -74,6 +79,8 @@ class Router:
             return self._literal.setdefault(path, {})
         parts = path.split("/")
         assert len(parts) in {4, 5}, path
+        if parts[-1].startswith("{") and len(parts) == 5:
+            return self._last.setdefault((parts[1], parts[2], parts[3]), {})
         assert parts[3].startswith("{"), path
         return self._patterns.setdefault((parts[1], parts[2], parts[4] if len(parts) == 5 else ""), {})
 
@@ -95,6 +102,8 @@ class Router:
             elif len(parts) == 5:
                 methods = self._patterns.get((parts[1], parts[2], parts[4])) if parts[4] else None
                 parameter = parts[3]
+                if methods is None:
+                    methods, parameter = self._last.get((parts[1], parts[2], parts[3])), parts[4]
             elif "%" in path:
                 methods = self._literal.get(path.replace("%3A", ":").replace("%3a", ":"))
             if methods is None or (not parameter and len(parts) > 3):

@@ -39,6 +39,7 @@ from holdfast.supervisor.control_pipe import (
     SnapshotCounts,
     WorkerDied,
 )
+from holdfast.woo.intake import Intake
 
 OWN_HOST = "127.0.0.1"
 
@@ -93,14 +94,7 @@ async def _serving(assignment: Assignment) -> AsyncIterator[Serving]:
     macs = await asyncio.to_thread(scope_macs, directory)
     if macs.keys is None:
         log.warning("no-scope-key", detail=f"{directory} has no {SCOPE_KEY_FILE}: what gateways write is not signed")
-    gate: KeyGate | LoopbackGate = LoopbackGate()
-    keys = 0
-    if assignment.auth:
-        gate = KeyGate(Keyring(directory, await asyncio.to_thread(SharedPaces, directory)))
-        await gate.open()
-        keys = gate.keyring.in_force()
-        if unbound := gate.keyring.of_any_source():
-            log.warning("keys_of_any_source", keys=unbound, detail="bind them: holdfast keys change ID --source NAME")
+    gate, keys = await _gate(assignment)
     scope = assignment.scope
     bootstrap = Bootstrap(
         directory,
@@ -123,9 +117,18 @@ async def _serving(assignment: Assignment) -> AsyncIterator[Serving]:
         macs=macs,
     )
     await node.start()
-    gateway = Gateway(node, settings.gateway, gate, name=assignment.node)
+    intake = Intake(directory, scope, endpoint_of(assignment.nats, settings.log), settings.woo, settings.log)
+    gateway = Gateway(
+        node,
+        settings.gateway,
+        gate,
+        name=assignment.node,
+        deliveries=intake,
+        delivery_bytes_max=settings.woo.delivery_bytes_max,
+    )
     drain = False
     try:
+        await intake.warm()
         await gateway.start(assignment.host, assignment.port, shared=True)
         host, port = await gateway.listen(OWN_HOST, assignment.own_port, shared=True)
         if assignment.probes is not None:
@@ -137,7 +140,20 @@ async def _serving(assignment: Assignment) -> AsyncIterator[Serving]:
         yield Serving(gateway, node, f"http://{host}:{port}", keys)
     finally:
         await gateway.stop()
+        await intake.close()
         await node.stop(drain)
+
+
+async def _gate(assignment: Assignment) -> tuple[KeyGate | LoopbackGate, int]:
+    """Who may come in, and how many keys are in force. Raises KeyringError."""
+    if not assignment.auth:
+        return LoopbackGate(), 0
+    directory = Path(assignment.directory)
+    gate = KeyGate(Keyring(directory, await asyncio.to_thread(SharedPaces, directory)))
+    await gate.open()
+    if unbound := gate.keyring.of_any_source():
+        log.warning("keys_of_any_source", keys=unbound, detail="bind them: holdfast keys change ID --source NAME")
+    return gate, gate.keyring.in_force()
 
 
 async def _receive(node: Node[Engine], pipe: ControlPipe) -> None:

@@ -16,6 +16,7 @@ from holdfast.settings.node import NodeSettings
 from holdfast.settings.publisher import PublisherSettings
 from holdfast.settings.rules import RuleSettings
 from holdfast.settings.storage import JournalSettings, RetentionSettings, SnapshotSettings
+from holdfast.settings.woo import WooSettings
 
 __all__ = [
     "ErpSettings",
@@ -30,6 +31,7 @@ __all__ = [
     "Settings",
     "SnapshotSettings",
     "SupervisorSettings",
+    "WooSettings",
 ]
 
 
@@ -44,6 +46,7 @@ class Settings:
     supervisor: SupervisorSettings = field(default_factory=SupervisorSettings)
     snapshots: SnapshotSettings = field(default_factory=SnapshotSettings)
     publisher: PublisherSettings = field(default_factory=PublisherSettings)
+    woo: WooSettings = field(default_factory=WooSettings)
     retention: RetentionSettings = field(default_factory=RetentionSettings)
     rules: RuleSettings = field(default_factory=RuleSettings)
     erp: dict[str, ErpSettings] = field(default_factory=dict)

@@ -22,6 +22,7 @@ from holdfast.settings import (
     ServeSettings,
     SnapshotSettings,
     SupervisorSettings,
+    WooSettings,
 )
 from holdfast.settings.definition import PREFIX, Definition, definitions_of, section_name
 
@@ -35,6 +36,7 @@ SECTIONS: dict[str, type] = {
         JournalSettings,
         SnapshotSettings,
         PublisherSettings,
+        WooSettings,
         RetentionSettings,
         SupervisorSettings,
         RuleSettings,

@@ -6,9 +6,7 @@ the attack is held, until the name is removed.
 
 STILL_OPEN: frozenset[str] = frozenset(
     {
-        "answers-flushed",
         "enumeration",
-        "identities-flushed",
         "incoming-filled-by-one",
         "message-id-of-another",
         "stolen-user-of-a-gateway",

@@ -13,12 +13,14 @@ import pytest
 
 from holdfast._core import Engine
 
-LOG = Path(__file__).parents[1] / "data" / "logs" / "edition-1.jsonl.gz"
+LOGS = Path(__file__).parents[1] / "data" / "logs"
+EDITIONS = (1, 2)
 
 
-def histories() -> Iterator[list[dict[str, Any]]]:
+def histories(edition: int) -> Iterator[list[dict[str, Any]]]:
     """Batches of one history each, with the digest after each."""
-    lines = [json.loads(line) for line in gzip.decompress(LOG.read_bytes()).splitlines()]
+    raw = gzip.decompress((LOGS / f"edition-{edition}.jsonl.gz").read_bytes())
+    lines = [json.loads(line) for line in raw.splitlines()]
     for _, batches in groupby(lines, key=lambda line: line["history"]):
         yield list(batches)
 
@@ -33,14 +35,18 @@ def replayed(batches: list[dict[str, Any]]) -> Engine:
     return engine
 
 
-def test_a_log_of_the_first_edition_gives_the_digests_that_it_gave() -> None:
-    for batches in histories():
+@pytest.mark.parametrize("edition", EDITIONS)
+def test_a_log_of_an_earlier_edition_gives_the_digests_that_it_gave(edition: int) -> None:
+    for batches in histories(edition):
         replayed(batches)
 
 
+@pytest.mark.parametrize("edition", EDITIONS)
 @pytest.mark.parametrize("follower_restores", [False, True])
-def test_it_goes_on_by_the_second_edition_and_is_restored_as_it_is(tmp_path: Path, follower_restores: bool) -> None:
-    for batches in histories():
+def test_it_goes_on_by_the_newest_edition_and_is_restored_as_it_is(
+    tmp_path: Path, edition: int, follower_restores: bool
+) -> None:
+    for batches in histories(edition):
         leader, follower = replayed(batches), replayed(batches)
         place = str(tmp_path / str(batches[0]["history"]))
         if follower_restores:
@@ -48,7 +54,7 @@ def test_it_goes_on_by_the_second_edition_and_is_restored_as_it_is(tmp_path: Pat
             follower = Engine.restore("main", None, place)
         last = json.loads(batches[-1]["batch"])
         lead = leader.lead_batch("n2", last["now_ms"], b"{}")
-        assert json.loads(lead)["rules"]["edition"] == 2
+        assert json.loads(lead)["rules"]["edition"] == 3
         for engine in (leader, follower):
             assert engine.apply(len(batches) + 1, lead)
         level = {"kind": "stock.level", "sku": "A", "location": "paris", "on_hand": 40, "basis": "net", "as_of": 10**6}

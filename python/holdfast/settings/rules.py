@@ -75,7 +75,8 @@ class RuleSettings:
     )
     identities_max: int = public(
         1_000_000,
-        "Movements, closed documents and early order facts that are remembered, of each kind.",
+        "Movements, closed documents and early order facts that are remembered, of each kind; the source that "
+        "has most of them forgets its own first.",
         lowest=1,
         highest=1_000_000_000,
         unit="entries",
@@ -88,7 +89,7 @@ class RuleSettings:
     )
     answers_max: int = public(
         500_000,
-        "Answers that are remembered under idempotency keys; the oldest is dropped first.",
+        "Answers that are remembered under idempotency keys; the API key that has most loses its oldest first.",
         lowest=1,
         highest=1_000_000_000,
         unit="answers",

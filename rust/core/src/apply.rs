@@ -120,7 +120,7 @@ fn fact(state: &mut State, source: SourceId, statement: &Statement<'_>) {
         Fact::ReservationExtended(f) => on_slot(state, &f.id, |state, slot| extend::apply(state, slot, f.ttl_ms)),
         Fact::ReservationFulfilled(f) => on_slot(state, &f.id, |state, slot| fulfil::apply(state, slot, &f.lines)),
         Fact::ReservationOversold(id) => on_slot(state, id, confirm::apply_oversold),
-        Fact::RequestAnswered(f) => answered::remember(state, f),
+        Fact::RequestAnswered(f) => answered::remember(state, statement.by.as_deref(), f),
         Fact::DigestRecounted(_) => state.recount_digest(),
     }
 }

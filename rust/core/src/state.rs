@@ -24,6 +24,7 @@ mod ready;
 pub(crate) mod reservations;
 pub(crate) mod rises;
 pub mod rules;
+pub(crate) mod shares;
 pub(crate) mod stock;
 pub(crate) mod supply;
 mod to_bind;
@@ -42,6 +43,7 @@ use crate::state::policies::Policies;
 use crate::state::read_only::ReadOnly;
 use crate::state::reservations::{Reservations, StockNode};
 use crate::state::rules::Rules;
+use crate::state::shares::Whose;
 use crate::state::stock::{Cell, Stock};
 use crate::state::supply::Documents;
 use crate::state::to_bind::ToBind;
@@ -236,6 +238,11 @@ impl State {
             self.digest.symbol(2, number, name);
         }
         ChannelId(number as u16)
+    }
+
+    /// Whose is what a statement of this source makes remembered.
+    pub(crate) fn whose(&self, source: SourceId) -> Whose {
+        self.rules.whose(|| u64::from(source.0) + 1)
     }
 
     pub(crate) fn source(&mut self, name: &str) -> SourceId {

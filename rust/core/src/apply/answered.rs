@@ -7,8 +7,9 @@
 use crate::reads::render;
 use crate::state::State;
 use crate::state::idempotency::{ANSWER_BYTES_MAX, Bounds, Entry, StoredAnswer};
+use crate::state::shares::NOBODY;
 use crate::wire::facts::{Outcome, RequestAnswered};
-use crate::wire::keys::Asked;
+use crate::wire::keys::{self, Asked};
 
 /// Entries that one batch forgets at the most because of their age.
 const FORGET_BATCH_MAX: usize = 10_000;
@@ -34,7 +35,8 @@ pub(crate) fn facts_of<'a>(
     whole.into_iter().chain([this])
 }
 
-pub(crate) fn remember(state: &mut State, fact: &RequestAnswered<'_>) {
+/// `by`: the API key that asked.
+pub(crate) fn remember(state: &mut State, by: Option<&str>, fact: &RequestAnswered<'_>) {
     let (status, answer) = match &fact.outcome {
         Outcome::InParts => (0, StoredAnswer::InParts),
         Outcome::Reservation { status, id } => (*status, about_reservation(state, id)),
@@ -45,6 +47,7 @@ pub(crate) fn remember(state: &mut State, fact: &RequestAnswered<'_>) {
         at_ms: state.position.lead_ms,
         status,
         answer,
+        whose: state.rules.whose(|| by.map_or(NOBODY, keys::whose)),
     };
     if state.answered.has(fact.key) {
         return;
@@ -52,6 +55,7 @@ pub(crate) fn remember(state: &mut State, fact: &RequestAnswered<'_>) {
     let bounds = Bounds {
         entries_max: state.rules.answers_max,
         bytes_max: state.rules.answers_bytes_max,
+        which: state.rules.forget(),
     };
     let dropped = state.remember_answer(fact.key, entry, bounds);
     state.counters.answers_dropped += dropped as u64;

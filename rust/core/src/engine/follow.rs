@@ -5,7 +5,7 @@
 
 use super::{Engine, EngineError, origin};
 use crate::apply;
-use crate::state::rules::Rules;
+use crate::state::rules::{EDITION, Rules};
 use crate::verbs::prefetch;
 use crate::wire::batch::{Batch, BatchHeader, BatchKind, chain_hash, parse_batch};
 
@@ -48,6 +48,13 @@ impl Engine {
         let unreadable = |reason: String| EngineError::Unreadable { sequence, reason };
         if let Some(rules) = batch.header.rules {
             let rules = serde_json::from_str::<Rules>(rules.get()).map_err(|e| unreadable(e.to_string()))?;
+            if rules.edition > EDITION {
+                let newest = format!(
+                    "edition {} of the rules, this version knows {EDITION}: upgrade it",
+                    rules.edition
+                );
+                return Err(unreadable(newest));
+            }
             if rules != self.state.rules {
                 self.state.unproven = true;
                 self.state.watch_all();

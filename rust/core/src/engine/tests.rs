@@ -1,6 +1,7 @@
 //! A digest that has drifted is found, recorded in a batch, and recounted by every process that applies it.
 
 mod costs;
+mod memories;
 
 use super::*;
 
@@ -49,3 +50,20 @@ fn a_drifted_digest_heals_by_a_batch_on_every_process() {
 }
 
 mod turns;
+
+#[test]
+fn a_lead_batch_of_an_edition_that_is_not_known_is_refused_with_a_word_what_to_do() {
+    let (mut engine, lead) = led();
+    let newest = engine.lead_batch("n2", 1_000, "{}").unwrap();
+    let text = String::from_utf8(newest).unwrap();
+    let newer = text.replace(r#""edition":3"#, r#""edition":4"#);
+    assert_ne!(newer, text);
+    let digest = engine.digest();
+    let refused = engine.apply(2, newer.as_bytes()).unwrap_err().to_string();
+    assert!(
+        refused.contains("edition 4 of the rules, this version knows 3: upgrade it"),
+        "{refused}"
+    );
+    assert_eq!(engine.digest(), digest);
+    assert!(Engine::new("main", None).apply(1, &lead).unwrap());
+}

@@ -83,8 +83,9 @@ fn relist_demand(state: &mut State, id: DemandId, old: Option<&Demand>) {
         state.note_change(demand.sku);
     }
     if now.quantity == 0 {
-        let closed_max = state.rules.identities_max;
-        if let Some(oldest) = state.documents.demands.note_closed(id.0, closed_max) {
+        let (closed_max, which) = (state.rules.identities_max, state.rules.forget());
+        let whose = state.whose(now.key.0);
+        if let Some(oldest) = state.documents.demands.note_closed(whose, id.0, closed_max, which) {
             forget_demand(state, oldest);
         }
     }

@@ -61,7 +61,14 @@ pub(super) fn is_to_count(
             return None;
         }
     };
-    let what = Remembered { version, body, moves };
+    let source = state.source(&statement.source);
+    let whose = state.whose(source);
+    let what = Remembered {
+        version,
+        body,
+        moves,
+        whose,
+    };
     state.remember_identity(key, what);
     Some(before)
 }

@@ -40,11 +40,12 @@ fn catch_up(state: &mut State, slot: Slot, name: &str) {
             Fact::OrderUpdate(update) => &update.of,
             _ => continue,
         };
+        let source = state.source(&statement.source);
         if !named_order::is_of_channel(state, slot, of) {
-            state.keep_pending_fact(name, raw.into());
+            let whose = state.whose(source);
+            state.keep_pending_fact(whose, name, raw.into());
             continue;
         }
-        let source = state.source(&statement.source);
         match &statement.fact {
             Fact::OrderAck(ack) => acknowledge_one(state, slot, source, ack),
             Fact::OrderUpdate(update) => updates::catch_up(state, slot, source, &statement, update),
@@ -57,7 +58,7 @@ fn catch_up(state: &mut State, slot: Slot, name: &str) {
 pub(crate) fn acknowledge(state: &mut State, source: SourceId, statement: &Statement<'_>, ack: &OrderAck<'_>) {
     let slots = named_order::meant(state, &ack.of);
     if slots.is_empty() {
-        pending::keep(state, &named_order::waits_for(&ack.of), encoded(statement));
+        pending::keep(state, source, &named_order::waits_for(&ack.of), encoded(statement));
     }
     for slot in slots {
         acknowledge_one(state, slot, source, ack);

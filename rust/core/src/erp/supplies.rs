@@ -265,8 +265,9 @@ pub(super) fn list_supply(state: &mut State, id: u32, sku: SkuId) {
         return;
     }
     unlist_supply(state, id, sku);
-    let closed_max = state.rules.identities_max;
-    if let Some(old) = state.documents.supplies.note_closed(id, closed_max) {
+    let (closed_max, which) = (state.rules.identities_max, state.rules.forget());
+    let whose = state.whose(state.documents.supplies.get(id).key.0);
+    if let Some(old) = state.documents.supplies.note_closed(whose, id, closed_max, which) {
         forget_supply(state, old);
     }
 }

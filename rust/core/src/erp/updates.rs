@@ -31,9 +31,9 @@ pub(crate) fn apply(state: &mut State, source: SourceId, statement: &Statement<'
     if slots.is_empty() {
         let waits_for = named_order::waits_for(&fact.of);
         if second {
-            pending::replace(state, &waits_for, key, encoded(statement));
+            pending::replace(state, source, &waits_for, key, encoded(statement));
         } else {
-            wait(state, statement, fact, (&before, &moves));
+            wait(state, source, statement, fact, (&before, &moves));
         }
         return;
     }
@@ -189,14 +189,20 @@ fn named_more(moves: &Moves, before: &Moves) -> Moves {
 }
 
 /// By the first edition an update whose order is not known waits with what it names beside its version before.
-fn wait(state: &mut State, statement: &Statement<'_>, fact: &OrderUpdate<'_>, (before, moves): (&Moves, &Moves)) {
+fn wait(
+    state: &mut State,
+    source: SourceId,
+    statement: &Statement<'_>,
+    fact: &OrderUpdate<'_>,
+    (before, moves): (&Moves, &Moves),
+) {
     let waits_for = named_order::waits_for(&fact.of);
     let more = named_more(moves, before);
     if before.is_empty() {
-        pending::keep(state, &waits_for, encoded(statement));
+        pending::keep(state, source, &waits_for, encoded(statement));
     } else if !more.is_empty() {
         let kept = encoded(&with_lines(state, statement, fact, &more));
-        pending::keep(state, &waits_for, kept);
+        pending::keep(state, source, &waits_for, kept);
     }
 }
 

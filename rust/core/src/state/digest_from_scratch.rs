@@ -32,9 +32,10 @@ pub(crate) fn count(state: &State) -> Digest {
         digest.add(Entity::Identity, &encodings::identity_bytes(key, remembered));
     }
     for (key, answered) in state.answered.iter() {
-        digest.add(Entity::Answered, &answered.digested(key));
+        answered.digested(key, &mut scratch);
+        digest.add(Entity::Answered, &scratch);
     }
-    for (order, documents) in state.order_documents.iter() {
+    for (_, order, documents) in state.order_documents.iter() {
         for document in documents {
             digest.add(Entity::OrderDocument, &document.bytes(order));
         }

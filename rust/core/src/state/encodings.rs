@@ -9,6 +9,7 @@ use crate::state::identities::Remembered;
 use crate::state::ids::{ChannelId, LocationId, SkuId, SourceId};
 use crate::state::policies::{Freshness, OversellRule, Quota, QuotaKind, Restriction, SafetyRule, Scope};
 use crate::state::rises::CellRises;
+use crate::state::shares::NOBODY;
 use crate::state::stock::Movement;
 use crate::state::supply::{Demand, Supply};
 use crate::wire::facts;
@@ -213,6 +214,9 @@ pub(in crate::state) fn demand_bytes(d: &Demand, out: &mut Vec<u8>) {
 pub(in crate::state) fn identity_bytes(key: u128, r: &Remembered) -> Vec<u8> {
     let mut out = key.to_le_bytes().to_vec();
     out.optional(r.version).number(r.body as i64);
+    if r.whose != NOBODY {
+        out.number(r.whose as i64);
+    }
     out
 }
 

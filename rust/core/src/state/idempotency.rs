@@ -1,13 +1,12 @@
 //! The memory of answered requests, by idempotency key: a request that comes again is answered as the first time.
 //!
 //! In: a key, who used it, and what was asked. Out: whether that is new, the same again, or another request.
-//! Always: bounded in number and bytes; the oldest is forgotten first, and the order of forgetting is the order of LOG.
+//! Always: bounded in number and bytes; where it is full, the API key whose answers take most forgets its oldest (`shares`).
 //! Keys and requests are known by cryptographic hashes, so that nobody can make up a key that meets another client's.
-
-use std::collections::VecDeque;
 
 use hashbrown::HashMap;
 
+use crate::state::shares::{Forget, NOBODY, Shares, Whose};
 use crate::wire::keys::Asked;
 
 /// A longer answer is not stored in full.
@@ -44,18 +43,26 @@ pub(crate) struct Entry {
     /// HTTP's; 0 where it was answered in parts.
     pub(crate) status: u16,
     pub(crate) answer: StoredAnswer,
+    /// Whose it is.
+    pub(crate) whose: Whose,
 }
 
 impl Entry {
     /// What the digest covers. The text of an answer follows from a state that it covers, and newer versions may render it
     /// differently.
-    pub(crate) fn digested(&self, key: u128) -> [u8; 42] {
-        let mut bytes = [0; 42];
-        bytes[..16].copy_from_slice(&key.to_le_bytes());
-        bytes[16..32].copy_from_slice(&self.request.to_le_bytes());
-        bytes[32..40].copy_from_slice(&self.at_ms.to_le_bytes());
-        bytes[40..].copy_from_slice(&self.status.to_le_bytes());
-        bytes
+    pub(crate) fn digested(&self, key: u128, out: &mut Vec<u8>) {
+        out.clear();
+        out.extend_from_slice(&key.to_le_bytes());
+        out.extend_from_slice(&self.request.to_le_bytes());
+        out.extend_from_slice(&self.at_ms.to_le_bytes());
+        out.extend_from_slice(&self.status.to_le_bytes());
+        if self.whose != NOBODY {
+            out.extend_from_slice(&self.whose.to_le_bytes());
+        }
+    }
+
+    fn weight(&self) -> usize {
+        ENTRY_BYTES + self.answer.bytes()
     }
 }
 
@@ -73,14 +80,14 @@ pub(crate) enum Known<'t> {
 pub(crate) struct Bounds {
     pub(crate) entries_max: usize,
     pub(crate) bytes_max: usize,
+    pub(crate) which: Forget,
 }
 
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq)]
 pub(crate) struct AnsweredRequests {
     known: HashMap<u128, Entry>,
-    /// Oldest first.
-    order: VecDeque<u128>,
-    bytes: usize,
+    /// By bytes.
+    order: Shares<u128>,
 }
 
 impl AnsweredRequests {
@@ -105,32 +112,34 @@ impl AnsweredRequests {
         if self.known.contains_key(&key) {
             return left;
         }
-        self.bytes += ENTRY_BYTES + entry.answer.bytes();
-        self.known.insert(key, entry);
-        self.order.push_back(key);
         // The newest stays however large it is: its answer is on its way.
-        while self.order.len() > 1 && (self.order.len() > bounds.entries_max || self.bytes > bounds.bytes_max) {
-            left.extend(self.forget_oldest());
+        let (whose, weight) = (entry.whose, entry.weight());
+        while !self.order.is_empty()
+            && (self.order.len() >= bounds.entries_max || self.order.weight() + weight > bounds.bytes_max)
+        {
+            left.extend(self.forget(bounds.which));
         }
+        self.known.insert(key, entry);
+        self.order.push(whose, key, weight);
         left
     }
 
     /// The oldest entry, if it was made at or before `until_ms` on the lead clock, leaves the memory.
     pub(crate) fn forget_older(&mut self, until_ms: i64) -> Option<(u128, Entry)> {
-        let oldest = self.order.front()?;
-        (self.known[oldest].at_ms <= until_ms).then(|| self.forget_oldest())?
+        let oldest = self.order.next(Forget::Oldest)?;
+        (self.known[oldest].at_ms <= until_ms).then(|| self.forget(Forget::Oldest))?
     }
 
-    fn forget_oldest(&mut self) -> Option<(u128, Entry)> {
-        let key = self.order.pop_front()?;
+    fn forget(&mut self, which: Forget) -> Option<(u128, Entry)> {
+        let known = &self.known;
+        let key = self.order.pop(which, |key| known[key].weight())?;
         let entry = self.known.remove(&key).expect("each key in the order is known");
-        self.bytes -= ENTRY_BYTES + entry.answer.bytes();
         Some((key, entry))
     }
 
     /// All, oldest first: the whole table, which [`Self::remember`] in this order makes again.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u128, &Entry)> {
-        self.order.iter().map(|key| (*key, &self.known[key]))
+        self.order.iter().map(|(_, key)| (*key, &self.known[key]))
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -138,21 +147,21 @@ impl AnsweredRequests {
     }
 
     pub(crate) fn bytes(&self) -> usize {
-        self.bytes
+        self.order.weight()
     }
 
     /// What is wrong with the table, one sentence each.
     pub(crate) fn flaws(&self) -> Vec<String> {
         let mut wrong = Vec::new();
-        if self.order.len() != self.known.len() || self.order.iter().any(|key| !self.known.contains_key(key)) {
+        if self.order.len() != self.known.len() || self.order.iter().any(|(_, key)| !self.known.contains_key(key)) {
             wrong.push("the order of answered requests is not that of those known".to_owned());
             return wrong;
         }
-        let bytes: usize = self.iter().map(|(_, entry)| ENTRY_BYTES + entry.answer.bytes()).sum();
-        if bytes != self.bytes {
+        let bytes: usize = self.iter().map(|(_, entry)| entry.weight()).sum();
+        if bytes != self.bytes() {
             wrong.push(format!(
                 "answered requests take {bytes} bytes, {} are counted",
-                self.bytes
+                self.bytes()
             ));
         }
         if !self.iter().is_sorted_by_key(|(_, entry)| entry.at_ms) {

@@ -1,14 +1,13 @@
 //! The memory of documents that add to stock, so that each counts once however often it comes (docs/facts.md, "Identity").
 //!
 //! In: what names a document, its version and its lines. Out: whether it is new, a repeat, a newer version or an anomaly.
-//! Always: bounded; the oldest identity is forgotten first, and the order of forgetting is the order of LOG.
-
-use std::collections::VecDeque;
+//! Always: bounded; where the memory is full, the source that fills it forgets its own oldest identity (`shares`).
 
 use hashbrown::HashMap;
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::state::ids::{LocationId, SkuId};
+use crate::state::shares::{Forget, Shares, Whose};
 
 /// What a document moved, by line.
 pub(crate) type Moves = Vec<(SkuId, Option<LocationId>, i64)>;
@@ -19,6 +18,8 @@ pub(crate) struct Remembered {
     /// Hash of the whole body.
     pub(crate) body: u64,
     pub(crate) moves: Moves,
+    /// Of which source it is.
+    pub(crate) whose: Whose,
 }
 
 /// How a document compares with what is remembered.
@@ -37,7 +38,7 @@ pub(crate) enum Known {
 #[derive(Debug, Default)]
 pub(crate) struct Identities {
     known: HashMap<u128, Remembered>,
-    order: VecDeque<u128>,
+    order: Shares<u128>,
 }
 
 /// The key of an identity: a stable hash over its parts, each closed by a byte that no name contains.
@@ -64,20 +65,32 @@ impl Identities {
         }
     }
 
-    /// Remembers a document; returns what leaves the memory for it (its earlier version, or the oldest of all).
-    pub(crate) fn remember(&mut self, key: u128, what: Remembered, bound: usize) -> Vec<(u128, Remembered)> {
+    /// Remembers a document; returns what leaves the memory for it (its earlier version, or what is forgotten).
+    pub(crate) fn remember(
+        &mut self,
+        key: u128,
+        what: Remembered,
+        bound: usize,
+        which: Forget,
+    ) -> Vec<(u128, Remembered)> {
         let mut left = Vec::new();
+        let whose = what.whose;
         if let Some(old) = self.known.insert(key, what) {
             left.push((key, old));
-        } else {
-            self.order.push_back(key);
-            while self.order.len() > bound.max(1) {
-                let oldest = self.order.pop_front().expect("not empty");
-                let gone = self.known.remove(&oldest).expect("each key in the order is known");
-                left.push((oldest, gone));
-            }
+            return left;
         }
+        while self.order.len() >= bound.max(1) {
+            let oldest = self.order.pop(which, |_| 1).expect("not empty");
+            let gone = self.known.remove(&oldest).expect("each key in the order is known");
+            left.push((oldest, gone));
+        }
+        self.order.push(whose, key, 1);
         left
+    }
+
+    /// Whose a remembered document is.
+    pub(crate) fn whose(&self, key: u128) -> Option<Whose> {
+        self.known.get(&key).map(|known| known.whose)
     }
 
     /// Names what a remembered document moved, where that became known later.
@@ -89,7 +102,7 @@ impl Identities {
 
     /// Oldest first.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u128, &Remembered)> {
-        self.order.iter().map(|key| (*key, &self.known[key]))
+        self.order.iter().map(|(_, key)| (*key, &self.known[key]))
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -1,16 +1,15 @@
 //! Documents about orders that are looked at again when their order changes: returns, updates, and shipments that named more
 //! than was open (docs/rules.md, "Documents").
 //!
-//! In: documents by the name of the order that they mean. Out: the same, in the order of their names. Always: bounded; of the
-//! order that was named first the documents are forgotten first, and what they did stays.
-
-use std::collections::VecDeque;
+//! In: documents by the name of the order that they mean. Out: the same, in the order of their names. Always: bounded by orders;
+//! the source that named most of them first forgets its own oldest (`shares`), and what its documents did stays.
 
 use hashbrown::HashMap;
 
 use crate::state::digest::Encode;
 use crate::state::identities::Moves;
 use crate::state::ids::{LocationId, SkuId, SourceId};
+use crate::state::shares::{Forget, Place, Shares, Whose};
 use crate::wire::facts::{AsOf, Condition, UpdateStatus};
 
 /// The name under which is listed what means one reservation. Names of orders, from outside, hold no control characters.
@@ -98,11 +97,18 @@ impl OrderDocument {
     }
 }
 
+/// Those of one order, which is of the source that named it first.
+#[derive(Debug)]
+struct OfOrder {
+    place: Place,
+    documents: Vec<OrderDocument>,
+}
+
 /// All of them, by the name of their order or reservation.
 #[derive(Debug, Default)]
 pub(crate) struct OrderDocuments {
-    by_order: HashMap<Box<str>, Vec<OrderDocument>>,
-    orders: VecDeque<Box<str>>,
+    by_order: HashMap<Box<str>, OfOrder>,
+    orders: Shares<Box<str>>,
     /// Under which of them a document is: a newer version may name another.
     under: HashMap<u128, Box<str>>,
 }
@@ -114,7 +120,7 @@ impl OrderDocuments {
 
     /// In the order of their names.
     pub(crate) fn of(&self, order: &str) -> &[OrderDocument] {
-        self.by_order.get(order).map_or(&[], |documents| documents)
+        self.by_order.get(order).map_or(&[], |of| &of.documents)
     }
 
     pub(crate) fn find(&self, order: &str, key: u128) -> Option<&OrderDocument> {
@@ -129,37 +135,43 @@ impl OrderDocuments {
     /// Takes a document out; returns it with the order that it named.
     pub(in crate::state) fn take(&mut self, key: u128) -> Option<(Box<str>, OrderDocument)> {
         let order = self.under.remove(&key)?;
-        let documents = self.by_order.get_mut(&order)?;
-        let at = documents.iter().position(|d| d.key == key)?;
-        let document = documents.remove(at);
-        if documents.is_empty() {
+        let of = self.by_order.get_mut(&order)?;
+        let at = of.documents.iter().position(|d| d.key == key)?;
+        let document = of.documents.remove(at);
+        if of.documents.is_empty() {
+            self.orders.take(of.place, 1);
             self.by_order.remove(&order);
-            self.orders.retain(|name| *name != order);
         }
         Some((order, document))
     }
 
-    /// Puts a document in, unless it is not needed; its earlier version was taken out.
-    pub(in crate::state) fn put(&mut self, order: &str, document: OrderDocument) {
+    /// Puts a document of this source in, unless it is not needed; its earlier version was taken out.
+    pub(in crate::state) fn put(&mut self, whose: Whose, order: &str, document: OrderDocument) {
         if !document.is_needed() {
             return;
         }
-        if !self.by_order.contains_key(order) {
-            self.orders.push_back(order.into());
-        }
         self.under.insert(document.key, order.into());
-        let documents = self.by_order.entry(order.into()).or_default();
+        let orders = &mut self.orders;
+        let of = self.by_order.entry(order.into()).or_insert_with(|| OfOrder {
+            place: orders.push(whose, order.into(), 1),
+            documents: Vec::new(),
+        });
+        let documents = &mut of.documents;
         let at = documents.partition_point(|d| d.name <= document.name);
         documents.insert(at, document);
     }
 
-    /// Forgets those of the order that was named first, if there are more orders than `orders_max`.
-    pub(in crate::state) fn forget_oldest(&mut self, orders_max: usize) -> Option<(Box<str>, Vec<OrderDocument>)> {
+    /// Forgets those of one order, if there are more orders than `orders_max`.
+    pub(in crate::state) fn forget(
+        &mut self,
+        orders_max: usize,
+        which: Forget,
+    ) -> Option<(Box<str>, Vec<OrderDocument>)> {
         if self.orders.len() <= orders_max.max(1) {
             return None;
         }
-        let order = self.orders.pop_front()?;
-        let documents = self.by_order.remove(&order).unwrap_or_default();
+        let order = self.orders.pop(which, |_| 1)?;
+        let documents = self.by_order.remove(&order).map_or_else(Vec::new, |of| of.documents);
         for document in &documents {
             self.under.remove(&document.key);
         }
@@ -167,17 +179,19 @@ impl OrderDocuments {
     }
 
     /// Puts back those of an order; orders come in the order of forgetting.
-    pub(crate) fn restore(&mut self, order: Box<str>, documents: Vec<OrderDocument>) {
+    pub(crate) fn restore(&mut self, whose: Whose, order: Box<str>, documents: Vec<OrderDocument>) {
         for document in &documents {
             self.under.insert(document.key, order.clone());
         }
-        self.orders.push_back(order.clone());
-        self.by_order.insert(order, documents);
+        let place = self.orders.push(whose, order.clone(), 1);
+        self.by_order.insert(order, OfOrder { place, documents });
     }
 
-    /// The next to be forgotten first.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &[OrderDocument])> {
-        self.orders.iter().map(|order| (&**order, self.of(order)))
+    /// With whose each order is, the one that was named first first.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Whose, &str, &[OrderDocument])> {
+        self.orders
+            .iter()
+            .map(|(whose, order)| (whose, &**order, self.of(order)))
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -11,6 +11,7 @@ use smallvec::SmallVec;
 use crate::state::ids::{ChannelId, LocationId, RegionId, SkuId, Slot, tag};
 use crate::state::looked;
 use crate::state::read_only::ReadOnly;
+use crate::state::shares::{Forget, Place, Shares, Whose};
 
 mod at_cell;
 mod evidence;
@@ -131,8 +132,9 @@ impl Reservation {
 }
 
 /// Facts about an order that came before a reservation named it.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(crate) struct PendingOrderFacts {
+    pub(crate) place: Place,
     pub(crate) raw: Vec<Box<str>>,
 }
 
@@ -152,7 +154,7 @@ pub(crate) struct Reservations {
     pub(crate) at_cell: AtCells,
     /// Acknowledgements and updates that came before their order, as LOG has them; bounded.
     pub(crate) pending_order_facts: ReadOnly<HashMap<Box<str>, PendingOrderFacts>>,
-    pub(crate) pending_orders: VecDeque<Box<str>>,
+    pub(crate) pending_orders: Shares<Box<str>>,
     /// Closed ones in order of closing: (closed at, serial, slot).
     pub(crate) closed: VecDeque<(i64, u64, Slot)>,
     pub(crate) next_serial: u64,
@@ -265,26 +267,27 @@ impl Reservations {
     }
 
     /// Stores a fact about an order that is not known; whether it is the first one about that order.
-    pub(in crate::state) fn keep_pending(&mut self, order_ref: &str, raw: String) -> bool {
-        let kept = &mut self
-            .pending_order_facts
-            .as_mut()
-            .entry(order_ref.into())
-            .or_default()
-            .raw;
-        kept.push(raw.into());
-        let is_first = kept.len() == 1;
-        if is_first {
-            self.pending_orders.push_back(order_ref.into());
-        }
-        is_first
+    pub(in crate::state) fn keep_pending(&mut self, whose: Whose, order_ref: &str, raw: String) {
+        let orders = &mut self.pending_orders;
+        let pending = self.pending_order_facts.as_mut().entry(order_ref.into());
+        let kept = pending.or_insert_with(|| PendingOrderFacts {
+            place: orders.push(whose, order_ref.into(), 1),
+            raw: Vec::new(),
+        });
+        kept.raw.push(raw.into());
+    }
+
+    /// The order whose pending facts are to be forgotten, if there are more than `most`.
+    pub(in crate::state) fn pending_beyond(&mut self, most: usize, which: Forget) -> Option<Box<str>> {
+        let is_over = self.pending_orders.len() > most.max(1);
+        is_over.then(|| self.pending_orders.next(which).cloned())?
     }
 
     pub(in crate::state) fn take_pending(&mut self, order_ref: &str) -> Vec<Box<str>> {
         let Some(kept) = self.pending_order_facts.as_mut().remove(order_ref) else {
             return Vec::new();
         };
-        self.pending_orders.retain(|order| &**order != order_ref);
+        self.pending_orders.take(kept.place, 1);
         kept.raw
     }
 

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::state::shares::{Forget, NOBODY, Whose};
+
 /// What becomes of a request for a channel that is not declared, once any channel is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -13,7 +15,7 @@ pub enum UndeclaredChannels {
 }
 
 /// The edition that a leader of this build declares.
-pub const EDITION: u8 = 2;
+pub const EDITION: u8 = 3;
 
 /// What becomes of a hold that is confirmed while units of it are in deficit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,7 +67,7 @@ pub struct Rules {
     pub identities_max: usize,
     /// How long an answer is remembered under its idempotency key, on the lead clock.
     pub answers_kept_ms: i64,
-    /// Answers remembered at the most; the oldest is dropped first.
+    /// Answers remembered at the most.
     pub answers_max: usize,
     /// Memory that they take at the most, 128 bytes for each beside its text.
     pub answers_bytes_max: usize,
@@ -106,6 +108,20 @@ impl Rules {
     /// Whether batches are applied by the second edition of the rules (docs/rules.md, "Editions").
     pub(crate) fn is_second_edition(&self) -> bool {
         self.edition >= 2
+    }
+
+    /// Which goes first where a memory that sources or API keys share is full. Before the third edition, the oldest of all.
+    pub(crate) fn forget(&self) -> Forget {
+        if self.edition >= 3 {
+            Forget::OfLargestShare
+        } else {
+            Forget::Oldest
+        }
+    }
+
+    /// Whose is what is remembered now. Before the third edition nobody's, so that old batches give the same state.
+    pub(crate) fn whose(&self, whose: impl FnOnce() -> Whose) -> Whose {
+        if self.edition >= 3 { whose() } else { NOBODY }
     }
 
     /// These rules with the keys of a JSON object put over them.

@@ -2,13 +2,14 @@
 //!
 //! In: facts already checked. Out: records by identity (source, ref, line); closed ones are remembered, bounded.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 
 use hashbrown::HashMap;
 
 use crate::state::ids::{ChannelId, DemandId, LocationId, SkuId, SourceId, SupplyId};
 use crate::state::order_documents::name_of_reservation;
 use crate::state::policies::AgeKey;
+use crate::state::shares::{Forget, Shares, Whose};
 use crate::state::unsourced::Unsourced;
 use crate::wire::facts::{AsOf, Day, DemandClass, SupplyStatus};
 
@@ -173,7 +174,7 @@ pub(crate) struct SkuSupply {
 pub(crate) struct Register<T> {
     records: Vec<Option<T>>,
     by_key: HashMap<DocumentKey, u32>,
-    closed: VecDeque<u32>,
+    closed: Shares<u32>,
 }
 
 impl<T> Default for Register<T> {
@@ -181,7 +182,7 @@ impl<T> Default for Register<T> {
         Register {
             records: Vec::new(),
             by_key: HashMap::new(),
-            closed: VecDeque::new(),
+            closed: Shares::default(),
         }
     }
 }
@@ -214,14 +215,12 @@ impl<T> Register<T> {
         number
     }
 
-    /// Notes that a document was closed; returns the ones to forget now.
-    pub(crate) fn note_closed(&mut self, number: u32, closed_max: usize) -> Option<u32> {
-        self.closed.push_back(number);
-        if self.closed.len() > closed_max {
-            self.closed.pop_front()
-        } else {
-            None
-        }
+    /// Notes that a document of this source was closed; returns the one to forget now.
+    pub(crate) fn note_closed(&mut self, whose: Whose, number: u32, closed_max: usize, which: Forget) -> Option<u32> {
+        let full = self.closed.len() >= closed_max.max(1);
+        let gone = if full { self.closed.pop(which, |_| 1) } else { None };
+        self.closed.push(whose, number, 1);
+        gone
     }
 
     pub(in crate::state) fn forget(&mut self, number: u32, key: &DocumentKey) -> Option<T> {
@@ -234,9 +233,13 @@ impl<T> Register<T> {
         self.records.len()
     }
 
-    /// The closed ones, the next to be forgotten first.
-    pub(crate) fn closed(&self) -> &VecDeque<u32> {
-        &self.closed
+    /// The closed ones with whose each is, oldest first.
+    pub(crate) fn closed(&self) -> impl Iterator<Item = (Whose, u32)> {
+        self.closed.iter().map(|(whose, number)| (whose, *number))
+    }
+
+    pub(crate) fn closed_count(&self) -> usize {
+        self.closed.len()
     }
 
     /// Puts a document back under its number; numbers come in ascending order.
@@ -251,8 +254,8 @@ impl<T> Register<T> {
         self.records.resize_with(numbers as usize, || None);
     }
 
-    pub(crate) fn restore_closed(&mut self, number: u32) {
-        self.closed.push_back(number);
+    pub(crate) fn restore_closed(&mut self, whose: Whose, number: u32) {
+        self.closed.push(whose, number, 1);
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &T)> {

@@ -30,6 +30,11 @@ pub(crate) fn hash(parts: &[&[u8]]) -> u128 {
     u128::from_be_bytes(first)
 }
 
+/// Whose an answer is: the API key that asked, as a number that is never 0.
+pub(crate) fn whose(by: &str) -> u64 {
+    (hash(&[b"whose", by.as_bytes()]) as u64).max(1)
+}
+
 /// 32 hexadecimal digits as a number.
 pub(crate) fn read_hex(digits: &str) -> Option<u128> {
     let sound = digits.len() == 32 && digits.bytes().all(|digit| digit.is_ascii_hexdigit());

@@ -4,6 +4,7 @@ use super::super::SnapshotError;
 use super::super::wire::{In, Out};
 use crate::state::catalogue::Detail;
 use crate::state::ids::{ChannelId, DemandId, LocationId, SkuId, SourceId, SupplyId};
+use crate::state::shares::NOBODY;
 use crate::state::supply::{Arrival, Demand, DocumentKey, Leg, Register, Supply, Transfer};
 use crate::state::{Position, State};
 use crate::wire::facts::{DemandClass, SupplyStatus};
@@ -71,15 +72,16 @@ fn documents_most(position: &Position) -> u64 {
 }
 
 fn put_closed<T>(register: &Register<T>, out: &mut Out<'_, '_>) {
-    for &number in register.closed() {
-        out.uint(number).end_entry();
+    for (whose, number) in register.closed() {
+        out.uint(number).uint(whose).end_entry();
     }
 }
 
 fn get_closed<T>(register: &mut Register<T>, count: u64, input: &mut In<'_, '_>) -> Result<(), SnapshotError> {
     for _ in 0..count {
         let number = input.place(register.numbers())? as u32;
-        register.restore_closed(number);
+        let whose = input.since(3, In::uint)?.unwrap_or(NOBODY);
+        register.restore_closed(whose, number);
     }
     Ok(())
 }
@@ -292,7 +294,7 @@ pub(super) mod closed_supplies {
     use super::*;
 
     pub(crate) fn count(state: &State) -> u64 {
-        state.documents.supplies.closed().len() as u64
+        state.documents.supplies.closed_count() as u64
     }
 
     pub(crate) fn write(state: &State, out: &mut Out<'_, '_>) {
@@ -308,7 +310,7 @@ pub(super) mod closed_demands {
     use super::*;
 
     pub(crate) fn count(state: &State) -> u64 {
-        state.documents.demands.closed().len() as u64
+        state.documents.demands.closed_count() as u64
     }
 
     pub(crate) fn write(state: &State, out: &mut Out<'_, '_>) {

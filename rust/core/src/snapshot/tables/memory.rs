@@ -6,6 +6,7 @@ use crate::state::idempotency::{ANSWER_BYTES_MAX, Bounds, Entry, StoredAnswer};
 use crate::state::identities::Remembered;
 use crate::state::ids::{LocationId, SkuId};
 use crate::state::reservations::PendingOrderFacts;
+use crate::state::shares::{Forget, NOBODY};
 use crate::state::{Counters, State};
 
 /// Oldest first: that is the order in which they will be forgotten.
@@ -18,13 +19,18 @@ pub(super) mod identities {
 
     pub(crate) fn write(state: &State, out: &mut Out<'_, '_>) {
         for (key, remembered) in state.identities.iter() {
-            let Remembered { version, body, moves } = remembered;
+            let Remembered {
+                version,
+                body,
+                moves,
+                whose,
+            } = remembered;
             out.fixed(&key.to_le_bytes()).optional_int(*version);
             out.fixed(&body.to_le_bytes()).size(moves.len());
             for (sku, location, quantity) in moves {
                 out.uint(sku.0).optional_uint(location.map(|l| l.0)).int(*quantity);
             }
-            out.end_entry();
+            out.uint(*whose).end_entry();
         }
     }
 
@@ -40,8 +46,10 @@ pub(super) mod identities {
                     let location = i.optional(|i| Ok(LocationId(i.place(places)? as u16)))?;
                     Ok((sku, location, i.quantity()?))
                 })?,
+                whose: input.since(3, In::uint)?.unwrap_or(NOBODY),
             };
-            if !state.identities.remember(key, what, usize::MAX).is_empty() {
+            let remember = state.identities.remember(key, what, usize::MAX, Forget::Oldest);
+            if !remember.is_empty() {
                 return Err(input.damaged("an identity stands twice"));
             }
         }
@@ -56,6 +64,7 @@ pub(super) mod answered {
     const ALL: Bounds = Bounds {
         entries_max: usize::MAX,
         bytes_max: usize::MAX,
+        which: Forget::Oldest,
     };
 
     pub(crate) fn count(state: &State) -> u64 {
@@ -69,6 +78,7 @@ pub(super) mod answered {
                 at_ms,
                 status,
                 answer,
+                whose,
             } = entry;
             out.fixed(&key.to_le_bytes()).fixed(&request.to_le_bytes());
             out.int(*at_ms).uint(*status);
@@ -77,7 +87,7 @@ pub(super) mod answered {
                 StoredAnswer::Body(body) => out.byte(1).size(body.len()).fixed(body),
                 StoredAnswer::Reservation(id) => out.byte(2).text(id),
             };
-            out.end_entry();
+            out.uint(*whose).end_entry();
         }
     }
 
@@ -94,6 +104,7 @@ pub(super) mod answered {
                     2 => StoredAnswer::Reservation(input.text()?),
                     other => return Err(input.damaged(format!("{other} is no way of answering"))),
                 },
+                whose: input.since(3, In::uint)?.unwrap_or(NOBODY),
             };
             if matches!(&entry.answer, StoredAnswer::Body(body) if body.len() > ANSWER_BYTES_MAX) {
                 return Err(input.damaged("an answer is too long"));
@@ -116,13 +127,13 @@ pub(super) mod pending_orders {
     }
 
     pub(crate) fn write(state: &State, out: &mut Out<'_, '_>) {
-        for order in &state.reservations.pending_orders {
+        for (whose, order) in state.reservations.pending_orders.iter() {
             let facts = state
                 .reservations
                 .pending_order_facts
                 .get(order)
                 .map_or(&[][..], |e| &e.raw[..]);
-            out.text(order).size(facts.len());
+            out.text(order).uint(whose).size(facts.len());
             for fact in facts {
                 out.text(fact).end_entry();
             }
@@ -132,13 +143,14 @@ pub(super) mod pending_orders {
     pub(crate) fn read(state: &mut State, input: &mut In<'_, '_>, count: u64) -> Result<(), SnapshotError> {
         for _ in 0..count {
             let order = input.text()?;
+            let whose = input.since(3, In::uint)?.unwrap_or(NOBODY);
             let raw = input.list(In::text)?;
-            state.reservations.pending_orders.push_back(order.clone());
+            let place = state.reservations.pending_orders.push(whose, order.clone(), 1);
             if state
                 .reservations
                 .pending_order_facts
                 .restoring()
-                .insert(order, PendingOrderFacts { raw })
+                .insert(order, PendingOrderFacts { place, raw })
                 .is_some()
             {
                 return Err(input.damaged("an order stands twice"));

@@ -5,6 +5,7 @@ use super::super::wire::{In, Out};
 use crate::state::State;
 use crate::state::ids::{LocationId, SkuId, SourceId};
 use crate::state::order_documents::{About, OrderDocument, Returned};
+use crate::state::shares::NOBODY;
 use crate::wire::facts::{Condition, UpdateStatus};
 
 const STATUSES: [UpdateStatus; 3] = [UpdateStatus::Cancelled, UpdateStatus::Refused, UpdateStatus::Short];
@@ -19,8 +20,8 @@ pub(super) mod of_orders {
     }
 
     pub(crate) fn write(state: &State, out: &mut Out<'_, '_>) {
-        for (order, documents) in state.order_documents.iter() {
-            out.text(order).size(documents.len());
+        for (whose, order, documents) in state.order_documents.iter() {
+            out.text(order).uint(whose).size(documents.len());
             for document in documents {
                 put(document, out);
             }
@@ -79,8 +80,9 @@ pub(super) mod of_orders {
             if !state.order_documents.of(&order).is_empty() {
                 return Err(input.damaged("an order stands twice"));
             }
+            let whose = input.since(3, In::uint)?.unwrap_or(NOBODY);
             let documents = input.list(|i| get(state, i))?;
-            state.order_documents.restoring().restore(order, documents);
+            state.order_documents.restoring().restore(whose, order, documents);
         }
         Ok(())
     }

@@ -59,10 +59,13 @@ impl State {
 
 /// What is remembered so that it counts once.
 impl State {
-    pub(crate) fn remember_identity(&mut self, key: u128, what: Remembered) {
+    pub(crate) fn remember_identity(&mut self, key: u128, mut what: Remembered) {
+        // A newer version takes the place of the one before.
+        what.whose = self.identities.whose(key).unwrap_or(what.whose);
         self.digest
             .add(Entity::Identity, &encodings::identity_bytes(key, &what));
-        for (gone, record) in self.identities.remember(key, what, self.rules.identities_max) {
+        let (bound, which) = (self.rules.identities_max, self.rules.forget());
+        for (gone, record) in self.identities.remember(key, what, bound, which) {
             self.digest
                 .take(Entity::Identity, &encodings::identity_bytes(gone, &record));
         }
@@ -70,10 +73,12 @@ impl State {
 
     /// Remembers an answer under a key that is not known; how many older ones left the memory for it.
     pub(crate) fn remember_answer(&mut self, key: u128, entry: Entry, bounds: Bounds) -> usize {
-        self.digest.add(Entity::Answered, &entry.digested(key));
+        entry.digested(key, &mut self.scratch);
+        self.digest.add(Entity::Answered, &self.scratch);
         let gone = self.answered.remember(key, entry, bounds);
         for (key, entry) in &gone {
-            self.digest.take(Entity::Answered, &entry.digested(*key));
+            entry.digested(*key, &mut self.scratch);
+            self.digest.take(Entity::Answered, &self.scratch);
         }
         gone.len()
     }
@@ -82,7 +87,8 @@ impl State {
     pub(crate) fn forget_answer(&mut self, until_ms: i64) -> bool {
         let gone = self.answered.forget_older(until_ms);
         if let Some((key, entry)) = &gone {
-            self.digest.take(Entity::Answered, &entry.digested(*key));
+            entry.digested(*key, &mut self.scratch);
+            self.digest.take(Entity::Answered, &self.scratch);
         }
         gone.is_some()
     }
@@ -96,11 +102,13 @@ impl State {
         if let Some((named, before)) = self.order_documents.as_mut().take(key) {
             self.digest.take(Entity::OrderDocument, &before.bytes(&named));
         }
-        self.order_documents.as_mut().put(order, document);
+        let whose = self.whose(document.source);
+        self.order_documents.as_mut().put(whose, order, document);
         if let Some(now) = self.order_documents.find(order, key) {
             self.digest.add(Entity::OrderDocument, &now.bytes(order));
         }
-        while let Some((order, gone)) = self.order_documents.as_mut().forget_oldest(self.rules.identities_max) {
+        let (most, which) = (self.rules.identities_max, self.rules.forget());
+        while let Some((order, gone)) = self.order_documents.as_mut().forget(most, which) {
             for document in gone {
                 self.digest.take(Entity::OrderDocument, &document.bytes(&order));
             }

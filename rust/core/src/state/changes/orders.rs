@@ -4,6 +4,7 @@ use crate::state::State;
 use crate::state::digest::Entity;
 use crate::state::ids::Slot;
 use crate::state::reservations::{AtCells, Reservation, ReservationState, StockNode};
+use crate::state::shares::Whose;
 
 /// The next levels of the cells where an order has units look at it.
 fn wake(at_cell: &mut AtCells, slot: Slot, order: &Reservation) {
@@ -90,14 +91,13 @@ impl State {
 
 /// Facts about orders that no reservation has named yet.
 impl State {
-    /// Stores one; bounded, the oldest order is dropped first.
-    pub(crate) fn keep_pending_fact(&mut self, order_ref: &str, raw: String) {
+    /// Stores one; bounded by orders, `rules.forget` says which is dropped.
+    pub(crate) fn keep_pending_fact(&mut self, whose: Whose, order_ref: &str, raw: String) {
         self.digest.add(Entity::PendingOrderFact, raw.as_bytes());
-        if self.reservations.keep_pending(order_ref, raw) {
-            while self.reservations.pending_orders.len() > self.rules.identities_max.max(1) {
-                let oldest = self.reservations.pending_orders.front().expect("not empty").clone();
-                self.take_pending_facts(&oldest);
-            }
+        self.reservations.keep_pending(whose, order_ref, raw);
+        let (most, which) = (self.rules.identities_max, self.rules.forget());
+        while let Some(order) = self.reservations.pending_beyond(most, which) {
+            self.take_pending_facts(&order);
         }
     }
 

@@ -8,6 +8,7 @@ use super::*;
 const WIDE: Bounds = Bounds {
     entries_max: 1_000,
     bytes_max: 1 << 30,
+    which: Forget::Oldest,
 };
 
 fn entry(request: u128, at_ms: i64, words: usize) -> Entry {
@@ -16,6 +17,7 @@ fn entry(request: u128, at_ms: i64, words: usize) -> Entry {
         at_ms,
         status: 200,
         answer: StoredAnswer::Body(vec![b'x'; words].into()),
+        whose: NOBODY,
     }
 }
 
@@ -59,6 +61,7 @@ fn an_entry_larger_than_the_whole_bound_is_kept_alone() {
     let bounds = Bounds {
         entries_max: 10,
         bytes_max: 300,
+        which: Forget::Oldest,
     };
     assert!(table.remember(1, entry(1, 0, 10), bounds).is_empty());
     let left = table.remember(2, entry(1, 0, 1_000), bounds);
@@ -107,7 +110,8 @@ proptest! {
             };
             prop_assert_eq!(table.ask(&asked), expected);
             let new = list.iter().all(|(k, _)| *k != key);
-            let left = table.remember(key, entry(request, now_ms, words), Bounds { entries_max, bytes_max });
+            let bounds = Bounds { entries_max, bytes_max, which: Forget::Oldest };
+            let left = table.remember(key, entry(request, now_ms, words), bounds);
             if new {
                 list.push((key, entry(request, now_ms, words)));
                 let mut out = Vec::new();
@@ -118,6 +122,34 @@ proptest! {
             }
             prop_assert_eq!(table.iter().map(|(k, e)| (k, e.clone())).collect::<Vec<_>>(), list.clone());
             prop_assert_eq!(table.bytes(), weight(&list));
+            prop_assert_eq!(table.flaws(), Vec::<String>::new());
+        }
+    }
+
+    #[test]
+    fn who_fills_the_table_forgets_its_own(
+        steps in prop::collection::vec((0..4_u64, 0..400_usize), 1..80),
+        entries_max in 2..6_usize,
+        bytes_max in 800..4_000_usize,
+    ) {
+        let mut table = AnsweredRequests::default();
+        let bounds = Bounds { entries_max, bytes_max, which: Forget::OfLargestShare };
+        for (key, (whose, words)) in (0_u128..).zip(steps) {
+            let share = |table: &AnsweredRequests, whose| {
+                table.iter().filter(|(_, e)| e.whose == whose).map(|(_, e)| e.weight()).sum::<usize>()
+            };
+            let most = (0..4).map(|one| share(&table, one)).max();
+            let new = Entry { whose, ..entry(1, 0, words) };
+            let left = table.remember(key, new, bounds);
+            if let Some((_, first)) = left.first() {
+                // It was forgotten first: nobody had more than its owner then.
+                let had = share(&table, first.whose) + left.iter().filter(|(_, e)| e.whose == first.whose)
+                    .map(|(_, e)| e.weight()).sum::<usize>();
+                let own = if first.whose == whose { table.iter().last().map_or(0, |(_, e)| e.weight()) } else { 0 };
+                prop_assert_eq!(Some(had - own), most);
+            }
+            prop_assert!(table.len() <= entries_max);
+            prop_assert!(table.len() == 1 || table.bytes() <= bytes_max);
             prop_assert_eq!(table.flaws(), Vec::<String>::new());
         }
     }

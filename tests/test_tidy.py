@@ -94,7 +94,7 @@ BELOW: dict[str, set[str]] = {
         *{"supervisor", "node", "nats", "protocol", "errors", "logs", "secret_files", "settings", "tasks", "_core"},
     },
     "woo": {
-        *{"client", "contracts", "publisher", "supervisor", "nats"},
+        *{"client", "contracts", "publisher", "supervisor", "nats", "protocol"},
         *{"errors", "guarded", "logs", "settings", "tasks"},
     },
     "gateway": {

@@ -45,6 +45,8 @@ SNAPSHOTS = "snapshots"
 SNAPSHOTS_MODULE = "holdfast.recovery.snapshot_process"
 PUBLISHER = "publisher"
 PUBLISHER_MODULE = "holdfast.publisher.process"
+WOO = "woo"
+WOO_MODULE = "holdfast.woo.process"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,9 @@ class Plan:
         if publisher.enabled:
             argv = (sys.executable, "-m", PUBLISHER_MODULE, place)
             children.append(ChildSpec(PUBLISHER, argv, niceness=publisher.niceness))
+        if self.settings.woo.enabled:
+            argv = (sys.executable, "-m", WOO_MODULE, place)
+            children.append(ChildSpec(WOO, argv, niceness=self.settings.woo.niceness))
         return children
 
 

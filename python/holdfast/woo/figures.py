@@ -1,0 +1,77 @@
+"""The figures that the shop is to have, as the publisher writes them.
+
+Role: follow AVAILABLE. In: the stream, from a place on. Out: values in the queue. Always: the newest figure of a SKU is
+the one that counts, so a connector that was away reads each SKU once; a figure that ended is 0.
+"""
+
+import msgspec
+import structlog
+
+from holdfast.nats.connection import Connection
+from holdfast.nats.stream_reader import StreamReader
+from holdfast.publisher.outbox import Outlets
+from holdfast.settings import Settings
+from holdfast.woo.pusher import Pusher, value_of
+from holdfast.woo.stores import Store
+
+log = structlog.get_logger(__name__)
+
+_CHUNK_MESSAGES, _CHUNK_BYTES = 4_096, 4 * 1024 * 1024
+
+
+class _Figure(msgspec.Struct):
+    sku: str
+    channel: str
+    published: int
+    sequence: int
+    unlimited: bool = False
+    gone: bool = False
+
+
+class Figures:
+    """Those of one store's channel. `taken`: the place in AVAILABLE up to which they are in the queue."""
+
+    def __init__(
+        self, connection: Connection, outlets: Outlets, store: Store, pusher: Pusher, settings: Settings
+    ) -> None:
+        self._connection = connection
+        self._outlets = outlets
+        self._store = store
+        self._pusher = pusher
+        self._settings = settings
+        self._prefix = outlets.figure(store.channel, "")
+        self.taken = 0
+        self.done = 0
+        self.read_total = 0
+
+    def settle(self) -> None:
+        """Note how far all is written: a later run begins there."""
+        queue = self._pusher.queue
+        if not len(queue) and not queue.in_flight:
+            self.done = self.taken
+
+    async def follow(self, after: int) -> None:
+        """For ever. Raises LogError."""
+        self.taken = self.done = after
+        reader = StreamReader(self._connection, self._outlets.available, after, self._settings.log, is_sparse=True)
+        await reader.open()
+        try:
+            while True:
+                for entry in await reader.take(_CHUNK_MESSAGES, _CHUNK_BYTES):
+                    if entry.subject.startswith(self._prefix):
+                        self._take(entry.payload)
+                    self.taken = entry.sequence
+                self._pusher.wake()
+        finally:
+            await reader.close()
+
+    def _take(self, payload: bytes) -> None:
+        try:
+            figure = msgspec.json.decode(payload, type=_Figure)
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            log.warning("figure-not-understood", payload=payload[:200].decode("utf-8", "replace"))
+            return
+        self.read_total += 1
+        published = 0 if figure.gone else max(0, figure.published)
+        value = value_of(self._store, published, unlimited=figure.unlimited, sequence=figure.sequence)
+        self._pusher.queue.want(figure.sku, value)

@@ -1,0 +1,178 @@
+"""Pushing, without a shop: the newest value wins, whatever becomes of single writes."""
+
+import random
+from collections import Counter
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from holdfast.woo.pace import Pace
+from holdfast.woo.queue import PushQueue, Value
+from holdfast.woo.stores import Pacing
+
+DOUBT_S = 60.0
+
+
+class Shop:
+    """What a shop does with writes: at once, never, or late, after the caller has given up."""
+
+    def __init__(self, queue: PushQueue, seed: int) -> None:
+        self.queue = queue
+        self.random = random.Random(seed)
+        self.stock: dict[str, int] = {}
+        self.late: list[tuple[float, str, int]] = []
+        self.writes: Counter[tuple[str, int]] = Counter()
+        self.now_s = 0.0
+
+    def serve(self, trouble: float) -> bool:
+        while self.late and self.late[0][0] <= self.now_s:
+            _, sku, quantity = self.late.pop(0)
+            self.stock[sku] = quantity
+        batch = self.queue.take(self.random.randint(1, 4), self.now_s)
+        if batch is None:
+            return False
+        for sku, value in batch.values.items():
+            if sku in batch.look and self.stock.get(sku) == value.quantity:
+                self.queue.done(sku, wrote=False)
+            elif self.random.random() >= trouble:
+                self.stock[sku] = value.quantity
+                self.writes[sku, value.quantity] += 1
+                self.queue.done(sku, wrote=True)
+            else:
+                self._fail(sku, value.quantity)
+        return True
+
+    def _fail(self, sku: str, quantity: int) -> None:
+        kind = self.random.choice(["refused", "lost", "answer-lost", "late"])
+        if kind == "answer-lost":
+            self.stock[sku] = quantity
+        elif kind == "late":
+            self.late.append((self.now_s + self.random.uniform(0, DOUBT_S - 1), sku, quantity))
+            self.late.sort()
+        self.queue.failed(sku, self.now_s, unknown=kind != "refused")
+
+
+@settings(deadline=None, max_examples=150)
+@given(st.integers(0, 1 << 32), st.floats(0, 0.8))
+def test_the_shop_comes_to_the_newest_values_whatever_happens_to_single_writes(seed: int, trouble: float) -> None:
+    queue = PushQueue(DOUBT_S)
+    shop = Shop(queue, seed)
+    skus = [f"S{n}" for n in range(6)]
+    wanted: dict[str, int] = {}
+    for sequence in range(1, 120):
+        sku = shop.random.choice(skus)
+        if shop.random.random() < 0.7:
+            wanted[sku] = shop.random.choice([0, 0, 1, 2, 50])
+            queue.want(sku, Value(wanted[sku], "", sequence))
+        if shop.random.random() < 0.2 and wanted:
+            old = shop.random.choice(list(wanted))
+            queue.want(old, Value(99, "", 0))  # an older figure, read again after a restart
+        shop.now_s += shop.random.choice([0.0, 0.1, 5.0])
+        shop.serve(trouble)
+    for _ in range(4_000):
+        shop.now_s += 7.0
+        if not shop.serve(0.0) and not len(queue) and shop.now_s > 3_000:
+            break
+    assert shop.stock == wanted
+    assert queue.in_flight == 0
+
+
+@given(st.integers(0, 1 << 32))
+def test_without_trouble_there_is_one_write_a_sku_and_value(seed: int) -> None:
+    queue = PushQueue(DOUBT_S)
+    shop = Shop(queue, seed)
+    for sequence in range(1, 200):
+        queue.want(f"S{shop.random.randint(0, 9)}", Value(sequence, "", sequence))
+        if shop.random.random() < 0.3:
+            shop.serve(0.0)
+    while shop.serve(0.0):
+        pass
+    assert set(shop.writes.values()) <= {1}
+    assert queue.coalesced_total > 0
+
+
+def test_what_comes_to_zero_or_leaves_it_goes_first_and_alone_does_not_wait_for_the_pace() -> None:
+    queue = PushQueue(DOUBT_S)
+    for n in range(50):
+        queue.want(f"S{n}", Value(5, "", 1))
+    drain(queue)
+    for n in range(50):
+        queue.want(f"S{n}", Value(4, "", 2))
+    queue.want("S40", Value(0, "", 3))
+    batch = queue.take(10, 0.0, urgent_only=True)
+    assert batch is not None
+    assert (list(batch.values), batch.urgent) == (["S40"], True)
+    assert queue.take(10, 0.0, urgent_only=True) is None
+    queue.done("S40", wrote=True)
+    queue.want("S40", Value(1, "", 4))
+    batch = queue.take(10, 0.0)
+    assert batch is not None
+    assert next(iter(batch.values)) == "S40", "it can be sold again"
+
+
+def test_a_sku_that_changes_all_the_time_delays_no_other() -> None:
+    queue = PushQueue(DOUBT_S)
+    for n in range(20):
+        queue.want(f"S{n}", Value(5, "", 1))
+    order: list[str] = []
+    for sequence in range(2, 60):
+        queue.want("S0", Value(5 + sequence, "", sequence))
+        batch = queue.take(1, 0.0)
+        assert batch is not None
+        (sku,) = batch.values
+        order.append(sku)
+        queue.done(sku, wrote=True)
+        if sequence > 21:
+            break
+    assert sorted(set(order[:20])) == sorted(f"S{n}" for n in range(20))
+
+
+def test_one_write_a_sku_is_under_way() -> None:
+    queue = PushQueue(DOUBT_S)
+    queue.want("A", Value(5, "", 1))
+    assert queue.take(10, 0.0) is not None
+    queue.want("A", Value(6, "", 2))
+    assert queue.take(10, 0.0) is None
+    queue.done("A", wrote=True)
+    batch = queue.take(10, 0.0)
+    assert batch is not None
+    assert batch.values["A"].quantity == 6
+
+
+def test_a_write_without_an_answer_is_looked_at_before_and_once_more_after_it_must_have_ended() -> None:
+    queue = PushQueue(DOUBT_S)
+    queue.want("A", Value(5, "", 1))
+    queue.take(1, 0.0)
+    queue.failed("A", 0.0, unknown=True)
+    batch = queue.take(1, 0.1)
+    assert batch is not None
+    assert batch.look == {"A"}
+    queue.done("A", wrote=True)
+    assert queue.take(1, DOUBT_S - 1) is None
+    batch = queue.take(1, DOUBT_S + 1)
+    assert batch is not None
+    assert batch.look == {"A"}, "a late write may have put the older value back"
+
+
+def drain(queue: PushQueue) -> None:
+    while (batch := queue.take(100, 0.0)) is not None:
+        for sku in batch.values:
+            queue.done(sku, wrote=True)
+
+
+@given(st.lists(st.tuples(st.floats(0, 30), st.booleans(), st.none() | st.floats(0, 100)), max_size=40))
+def test_the_pace_follows_what_the_shop_bears(answers: list[tuple[float, bool, float | None]]) -> None:
+    pace = Pace(Pacing(), 100)
+    now_s = 0.0
+    for took_s, refused, retry_after_s in answers:
+        before = pace.size
+        now_s += took_s
+        if refused:
+            pace.refused(now_s, retry_after_s)
+            assert pace.wait_s(now_s, urgent=True) >= (retry_after_s or 0) - 1e-6
+            assert pace.size <= before
+        else:
+            pace.answered(now_s, took_s)
+            assert pace.size <= before if took_s > 2 else pace.size >= before
+            assert pace.wait_s(now_s, urgent=False) >= took_s - 1e-6, "as long idle as busy"
+        assert 1 <= pace.size <= 100

@@ -36,7 +36,7 @@ cluster: install ## Three nats-servers on loopback as one cluster, under target/
 	@$(BIN)/holdfast cluster --data target/cluster
 
 ##@ Work on it
-.PHONY: test lint format rust-test python-test fuzz old-servers gate-check gate bench simulate faults mutants stubs stubs-check settings-docs metrics-docs examples picture attacks
+.PHONY: test lint format rust-test python-test fuzz old-servers gate-check gate bench simulate faults mutants stubs stubs-check settings-docs metrics-docs examples picture attacks woo-test
 # Whole-program optimisation and mypy keep one core busy: what is compiled beside them has the other. Counting instructions
 # does not mind company; the Python tests have the machine to themselves.
 BESIDE := -j2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
@@ -79,6 +79,13 @@ faults: install ## Real processes under load, broken for about an hour; the tabl
 
 attacks: install ## The product attacked from outside, every attack at full size, and the table (ARGS='--family http', ARGS=--beside)
 	@$(BIN)/python -m tests.attacks $(ARGS)
+
+WOOCOMMERCE ?=
+WORDPRESS ?=
+woo-test: install ## The plugin against a real WooCommerce: WOOCOMMERCE=its plugin folder [WORDPRESS=folder] [HPOS=no]
+	@test -f '$(WOOCOMMERCE)/woocommerce.php' || { echo 'usage: make woo-test WOOCOMMERCE=DIR, the folder that has woocommerce.php' >&2; exit 2; }
+	@WOOCOMMERCE='$(WOOCOMMERCE)' WORDPRESS='$(WORDPRESS)' HPOS='$(HPOS)' $(STEP) 'The plugin against WooCommerce of $(WOOCOMMERCE)' \
+		$(BIN)/pytest -q -o timeout=600 tests/woocommerce $(ARGS)
 
 # What the compiler adds so that the fuzzer sees which code an input reaches.
 COVERAGE := -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
@@ -138,7 +145,13 @@ stubs-check: install
 	@$(STEP) 'The stubs are those of the extension' $(BIN)/python tools/stubs.py check
 
 ##@ Ship it
-.PHONY: wheel wheel-test lock
+.PHONY: wheel wheel-test lock plugin plugin-texts
+plugin: $(VENV)/.requirements ## The WooCommerce plugin as target/holdfast-woocommerce.zip
+	@$(BIN)/python tools/plugin.py zip
+
+plugin-texts: $(VENV)/.requirements ## Renew the plugin's template of translations from its sources
+	@$(BIN)/python tools/plugin.py pot
+
 wheel: $(VENV)/.requirements ## A wheel for this platform, any Python from 3.11, into dist/
 	@rm -rf dist
 	@QUIET=1 $(STEP) 'Building the wheel' $(BIN)/maturin build --quiet --release --locked --strip --out dist

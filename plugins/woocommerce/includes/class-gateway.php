@@ -1,0 +1,149 @@
+<?php
+/**
+ * Role: calls of the gateway. In: method, path, body, how long it may take. Out: an answer, always.
+ * Always: never longer than it may take (WordPress's own HTTP functions cannot wait less than a second, so this is cURL itself);
+ * one connection for all calls of a request; never an exception.
+ *
+ * @package Holdfast
+ */
+
+namespace Holdfast;
+
+defined( 'ABSPATH' ) || exit;
+
+/** The gateway, as this plugin sees it. */
+final class Gateway {
+	/** How long a call may take that no shopper waits for, in milliseconds. */
+	const PATIENT_MS = 5000;
+	/** The largest answer that is read. */
+	const ANSWER_BYTES = 4194304;
+
+	/**
+	 * Address and key.
+	 *
+	 * @var Settings
+	 */
+	private $settings;
+
+	/**
+	 * Whether calls may be made.
+	 *
+	 * @var Breaker
+	 */
+	private $breaker;
+
+	/**
+	 * The connection, kept for the request.
+	 *
+	 * @var resource|\CurlHandle|null
+	 */
+	private $connection = null;
+
+	/**
+	 * Constructor.
+	 *
+	 * @param Settings $settings Address and key.
+	 * @param Breaker  $breaker  Whether calls may be made.
+	 */
+	public function __construct( Settings $settings, Breaker $breaker ) {
+		$this->settings = $settings;
+		$this->breaker  = $breaker;
+	}
+
+	/**
+	 * One call that a shopper waits for.
+	 *
+	 * @param string     $method   HTTP method.
+	 * @param string     $path     Path, its parts percent-encoded.
+	 * @param array|null $body     JSON body.
+	 * @param Deadline   $deadline Until when.
+	 * @return Answer
+	 */
+	public function call( $method, $path, $body, Deadline $deadline ) {
+		if ( ! $this->breaker->allows() ) {
+			return new Answer( 0, '', 'the gateway did not answer a moment ago', false );
+		}
+		$left_ms = $deadline->left_ms();
+		if ( $left_ms < 1 ) {
+			return new Answer( 0, '', 'the time for this checkout is used up', false );
+		}
+		$answer = $this->send( $method, $path, $body, $left_ms );
+		if ( 0 === $answer->status || $answer->status >= 500 ) {
+			$this->breaker->failed();
+		} else {
+			$this->breaker->succeeded();
+		}
+		return $answer;
+	}
+
+	/**
+	 * One call without the breaker, for background work and the connection test.
+	 *
+	 * @param string     $method     HTTP method.
+	 * @param string     $path       Path.
+	 * @param array|null $body       JSON body.
+	 * @param int        $timeout_ms How long.
+	 * @return Answer
+	 */
+	public function send( $method, $path, $body, $timeout_ms ) {
+		if ( ! function_exists( 'curl_init' ) ) {
+			return new Answer( 0, '', 'PHP has no cURL extension', false );
+		}
+		if ( null === $this->connection ) {
+			$this->connection = curl_init(); // phpcs:ignore WordPress.WP.AlternativeFunctions -- see the first lines.
+		}
+		$text    = null === $body ? '' : wp_json_encode( (object) $body, JSON_UNESCAPED_SLASHES );
+		$headers = array( 'Accept: application/json', 'Expect:' );
+		if ( '' !== $text ) {
+			$headers[] = 'Content-Type: application/json';
+		}
+		if ( '' !== $this->settings->key() ) {
+			$headers[] = 'Authorization: Bearer ' . $this->settings->key();
+		}
+		$received = '';
+		// phpcs:disable WordPress.WP.AlternativeFunctions -- see the first lines.
+		curl_reset( $this->connection );
+		curl_setopt_array(
+			$this->connection,
+			array(
+				CURLOPT_URL               => $this->settings->url() . $path,
+				CURLOPT_CUSTOMREQUEST     => $method,
+				CURLOPT_HTTPHEADER        => $headers,
+				CURLOPT_NOSIGNAL          => 1,
+				CURLOPT_TIMEOUT_MS        => $timeout_ms,
+				CURLOPT_CONNECTTIMEOUT_MS => $timeout_ms,
+				CURLOPT_TCP_NODELAY       => true,
+				CURLOPT_PROTOCOLS         => CURLPROTO_HTTP | CURLPROTO_HTTPS,
+				CURLOPT_FOLLOWLOCATION    => false,
+				CURLOPT_USERAGENT         => 'holdfast-woocommerce/' . HOLDFAST_WOO_VERSION,
+				CURLOPT_WRITEFUNCTION     => static function ( $connection, $part ) use ( &$received ) {
+					$received .= $part;
+					return strlen( $received ) > self::ANSWER_BYTES ? 0 : strlen( $part );
+				},
+			)
+		);
+		if ( '' !== $text ) {
+			curl_setopt( $this->connection, CURLOPT_POSTFIELDS, $text );
+		}
+		curl_exec( $this->connection );
+		$number = curl_errno( $this->connection );
+		if ( 0 !== $number ) {
+			$never = in_array( $number, array( CURLE_COULDNT_RESOLVE_HOST, CURLE_COULDNT_CONNECT, CURLE_URL_MALFORMAT ), true )
+				|| ( CURLE_OPERATION_TIMEDOUT === $number && 0.0 === (float) curl_getinfo( $this->connection, CURLINFO_PRETRANSFER_TIME ) );
+			return new Answer( 0, '', curl_error( $this->connection ), ! $never );
+		}
+		return new Answer( (int) curl_getinfo( $this->connection, CURLINFO_RESPONSE_CODE ), $received );
+		// phpcs:enable
+	}
+
+	/**
+	 * The path of a reservation.
+	 *
+	 * @param string $id   Its id.
+	 * @param string $verb What is done with it, or nothing.
+	 * @return string
+	 */
+	public static function reservation( $id, $verb = '' ) {
+		return '/v1/reservations/' . rawurlencode( $id ) . ( '' === $verb ? '' : '/' . $verb );
+	}
+}

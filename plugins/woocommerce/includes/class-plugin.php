@@ -1,0 +1,46 @@
+<?php
+/**
+ * Role: makes the parts and connects them with the hooks of WooCommerce. In: the settings. Out: hooks.
+ * Always: one object of each part a request; a part gets what it needs by its constructor.
+ *
+ * @package Holdfast
+ */
+
+namespace Holdfast;
+
+defined( 'ABSPATH' ) || exit;
+
+/** The composition of the plugin. */
+final class Plugin {
+	/** Starts everything; called once WooCommerce is loaded. */
+	public static function start() {
+		add_action(
+			'init',
+			static function () {
+				load_plugin_textdomain( 'holdfast-woocommerce', false, dirname( plugin_basename( HOLDFAST_WOO_FILE ) ) . '/languages' );
+			}
+		);
+		$settings = new Settings();
+		$shared   = new Shared_Store();
+		$breaker  = new Breaker( $shared );
+		$gateway  = new Gateway( $settings, $breaker );
+		$outbox   = new Outbox();
+		$writer   = new Stock_Writer( $settings, $breaker );
+		$shopper  = new Shopper();
+		$lines    = new Order_Lines( $shared );
+		$reserver = new Reserver( $gateway, $settings, $shopper, $lines );
+		$settling = new Settlement( $gateway, $settings, $outbox, $lines );
+
+		( new Settings_Page( $settings, $gateway ) )->register();
+		( new Health( $settings, $gateway, $breaker, $outbox ) )->register();
+		( new Stock_Route( $writer ) )->register();
+		if ( ! $settings->ready() ) {
+			return;
+		}
+		$writer->register();
+		$settling->register();
+		$outbox->register( $settling );
+		( new Checkout( $reserver, $settings, $shopper, $writer, $outbox ) )->register();
+		( new Sellable( $gateway, $settings, $shopper, $shared ) )->register();
+	}
+}

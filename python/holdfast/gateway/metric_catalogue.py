@@ -97,6 +97,13 @@ TALLIES: dict[str, Figure] = {
         ("kind",),
         "`conflicting-body` or `level-conflict` grows: a source sends two figures for one document or one moment",
     ),
+    "source_age": Figure(
+        "holdfast_source_age_seconds",
+        "gauge",
+        "Time since the newest `as_of` of a source whose facts bear times; of the first 100 sources that LOG named.",
+        ("source",),
+        "longer than the source's usual pause: it has stopped, or its messages do not arrive",
+    ),
     "unproven_messages": Figure(
         "holdfast_unproven_messages",
         "counter",

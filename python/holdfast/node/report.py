@@ -5,6 +5,7 @@ Always: cheap enough to be asked every second; names of figures are from a fixed
 """
 
 import os
+import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from holdfast.protocol.machine import Protocol
 from holdfast.protocol.messages import Role
 from holdfast.settings import NodeSettings
 
+SOURCES_SHOWN = 100
 _SLOW_APPEND_MS = 1_000
 _DAY_S = 86_400
 _UNKNOWN_S = 36_500 * _DAY_S
@@ -106,7 +108,14 @@ class Counters:
             found["units"] = {label: totals[name] for name, label in _UNITS.items()}
             found["names"], found["names_max"] = totals["names"], totals["names_max"]
             found["anomalies"] = {label: totals[name] for name, label in _ANOMALIES.items()}
+            found["source_age"] = _ages_of_sources(core)
         return found
+
+
+def _ages_of_sources(core: Any) -> dict[str, float]:
+    _, body = core.listing("sources", None, SOURCES_SHOWN, [], None, b"", int(time.time() * 1000))
+    listed = msgspec.json.decode(body)["items"]
+    return {one["source"]: one["age_ms"] / 1000 for one in listed if one.get("age_ms") is not None}
 
 
 def not_ready(

@@ -1,0 +1,223 @@
+"""The alerts of deploy/prometheus: each fires for its fault, not in a calm shop; a section of its own says what to do.
+
+In: the rules, and series as promtool reads them; for some faults the series are what a real gateway's /metrics showed
+before and after. Always: every metric that a rule or the Grafana dashboard names is one that holdfast serves.
+"""
+
+import json
+import re
+import shutil
+import subprocess
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from holdfast.gateway.metric_catalogue import CATALOGUE
+from tests.support.gateway import ask
+from tests.support.pages import ROOT
+from tests.support.served import Api, level, places, serving
+
+PLACE = ROOT / "deploy" / "prometheus"
+RULES = PLACE / "rules.yml"
+DASHBOARD = ROOT / "deploy" / "grafana" / "holdfast.json"
+NAMES = re.findall(r"- alert: (\w+)", RULES.read_text())
+PROMTOOL = shutil.which("promtool")
+needs_promtool = pytest.mark.skipif(PROMTOOL is None, reason="promtool is missing: apt-get install prometheus")
+INSTANCE = 'job="holdfast",instance="a"'
+NODE = INSTANCE + ',node="w1"'
+
+# What a calm shop shows, one scrape in 15 s, for 20 minutes: name -> values in promtool's notation.
+CALM = {
+    f"up{{{INSTANCE}}}": "1x80",
+    f"holdfast_node_leading{{{NODE}}}": "1x80",
+    'holdfast_node_leading{job="holdfast",instance="b",node="w2"}': "0x80",
+    f"holdfast_node_commands_answered_total{{{NODE}}}": "0+500x80",
+    f"holdfast_node_commands_rejected_total{{{NODE}}}": "0x80",
+    f"holdfast_node_append_waiting_seconds{{{NODE}}}": "0.002x80",
+    f'holdfast_request_seconds_bucket{{{NODE},call="reserve",le="0.025"}}': "0+500x80",
+    f'holdfast_request_seconds_bucket{{{NODE},call="reserve",le="1"}}': "0+500x80",
+    f'holdfast_request_seconds_bucket{{{NODE},call="reserve",le="+Inf"}}': "0+500x80",
+    f'holdfast_requests_total{{{NODE},call="reserve",status="2xx"}}': "0+480x80",
+    f'holdfast_requests_total{{{NODE},call="reserve",status="4xx"}}': "0+20x80",
+    f'holdfast_refusals_total{{{NODE},problem="insufficient-stock"}}': "0+20x80",
+    f'holdfast_refusals_total{{{NODE},problem="rate-limited"}}': "0x80",
+    f"holdfast_requests_shed_total{{{NODE}}}": "0x80",
+    f"holdfast_connections_refused_total{{{NODE}}}": "0x80",
+    f"holdfast_faults_total{{{NODE}}}": "0x80",
+    f"holdfast_node_quarantined{{{NODE}}}": "0x80",
+    f"holdfast_node_digest_differs{{{NODE}}}": "0x80",
+    f'holdfast_unproven_messages_total{{{NODE},kind="batch"}}': "0x80",
+    f"holdfast_node_lag{{{NODE}}}": "0x80",
+    f"holdfast_node_age_seconds{{{NODE}}}": "0.1x80",
+    f"holdfast_node_times_leading_total{{{NODE}}}": "1x80",
+    f'holdfast_source_age_seconds{{{NODE},source="acme"}}': "60x80",
+    f'holdfast_dead_letters_total{{{NODE},reason="unknown-sku"}}': "3x80",
+    f"holdfast_node_dead_letters_lost_total{{{NODE}}}": "0x80",
+    f'holdfast_anomalies_total{{{NODE},kind="conflicting-body"}}': "2x80",
+    f'holdfast_anomalies_total{{{NODE},kind="repeat"}}': "0+50x80",
+    f'holdfast_names{{{NODE},kind="skus"}}': "1000x80",
+    f'holdfast_names_max{{{NODE},kind="skus"}}': "10000000x80",
+    f"holdfast_node_journal_lag{{{NODE}}}": "0x80",
+    f"holdfast_node_snapshot_failures_in_a_row{{{NODE}}}": "0x80",
+    f'holdfast_kept_bytes{{{NODE},part="log"}}': "1000000x80",
+    f"holdfast_node_kept_budget_bytes{{{NODE}}}": "100000000x80",
+    f'holdfast_alarms_total{{{NODE},alarm="disk-nearly-full"}}': "0x80",
+    f"holdfast_node_kept_left_seconds{{{NODE}}}": "3153600000x80",
+}
+# What its fault changes, from the tenth minute on.
+FAULTS = {
+    "HoldfastDown": {f"up{{{INSTANCE}}}": "1x40 0x40"},
+    "HoldfastNoLeader": {f"holdfast_node_leading{{{NODE}}}": "1x40 0x40"},
+    "HoldfastWritesRefused": {f"holdfast_node_commands_rejected_total{{{NODE}}}": "0x40 0+50x40"},
+    "HoldfastLogStalls": {f"holdfast_node_append_waiting_seconds{{{NODE}}}": "0x40 2+5x40"},
+    "HoldfastCheckoutSlow": {
+        f'holdfast_request_seconds_bucket{{{NODE},call="reserve",le="0.025"}}': "0+500x40 20000x40"
+    },
+    "HoldfastShedding": {f"holdfast_requests_shed_total{{{NODE}}}": "0x40 0+5x40"},
+    "HoldfastThrottling": {f'holdfast_refusals_total{{{NODE},problem="rate-limited"}}': "0x40 0+30x40"},
+    "HoldfastHotSku": {f'holdfast_refusals_total{{{NODE},problem="insufficient-stock"}}': "0+20x40 800+400x40"},
+    "HoldfastFaults": {f"holdfast_faults_total{{{NODE}}}": "0x40 1x40"},
+    "HoldfastQuarantined": {f"holdfast_node_quarantined{{{NODE}}}": "0x40 1x40"},
+    "HoldfastDigestDiffers": {f"holdfast_node_digest_differs{{{NODE}}}": "0x40 1x40"},
+    "HoldfastUnproven": {f'holdfast_unproven_messages_total{{{NODE},kind="batch"}}': "0x40 4x40"},
+    "HoldfastBehind": {f"holdfast_node_lag{{{NODE}}}": "0x40 5000x40"},
+    "HoldfastLeadMoves": {f"holdfast_node_times_leading_total{{{NODE}}}": "1x40 1+1x40"},
+    "HoldfastSourceSilent": {f'holdfast_source_age_seconds{{{NODE},source="acme"}}': "60x40 3601+5x40"},
+    "HoldfastDeadLetters": {f'holdfast_dead_letters_total{{{NODE},reason="unknown-sku"}}': "3x40 4x40"},
+    "HoldfastDeadLettersLost": {f"holdfast_node_dead_letters_lost_total{{{NODE}}}": "0x40 1x40"},
+    "HoldfastFiguresContradict": {f'holdfast_anomalies_total{{{NODE},kind="conflicting-body"}}': "2x40 5x40"},
+    "HoldfastNamesFilling": {f'holdfast_names{{{NODE},kind="skus"}}': "1000x40 9000000x40"},
+    "HoldfastJournalBehind": {f"holdfast_node_journal_lag{{{NODE}}}": "0x40 0+500x40"},
+    "HoldfastSnapshotsFail": {f"holdfast_node_snapshot_failures_in_a_row{{{NODE}}}": "0x40 4x40"},
+    "HoldfastDiskFilling": {f'holdfast_kept_bytes{{{NODE},part="log"}}': "1000000x40 200000000x40"},
+    "HoldfastPastShrinks": {f"holdfast_node_kept_left_seconds{{{NODE}}}": "3153600000x40 100000x40"},
+}
+
+
+def fired(tmp_path: Path, series: dict[str, str], minutes: int) -> set[str]:
+    """Alerts that fire at that minute."""
+    # No alert of this name is expected: promtool prints those that it got.
+    asked = [{"eval_time": f"{minutes}m", "alertname": name, "exp_alerts": []} for name in NAMES]
+    listed = [{"series": name, "values": values} for name, values in series.items()]
+    test = {"interval": "15s", "input_series": listed, "alert_rule_test": asked}
+    path = tmp_path / "test.json"
+    path.write_text(json.dumps({"rule_files": [str(RULES)], "evaluation_interval": "15s", "tests": [test]}))
+    assert PROMTOOL is not None
+    told = subprocess.run([PROMTOOL, "test", "rules", str(path)], capture_output=True, text=True, check=False)
+    output = told.stdout + told.stderr
+    assert told.returncode == 0 or "alertname" in output, output
+    return set(re.findall(r'alertname="(\w+)"', output))
+
+
+def metrics_in(expression: str) -> set[str]:
+    return set(re.findall(r"\bholdfast_[a-z_]+", expression))
+
+
+def served_names() -> set[str]:
+    histograms = {
+        f"{one.name}_{part}" for one in CATALOGUE if one.kind == "histogram" for part in ("bucket", "count", "sum")
+    }
+    return {one.served for one in CATALOGUE} | histograms
+
+
+def test_every_alert_has_a_section_that_says_what_to_do() -> None:
+    page = (ROOT / "docs" / "alerts.md").read_text()
+    assert re.findall(r"^### (\w+)$", page, re.MULTILINE) == NAMES
+    for section in page.split("\n### ")[1:]:
+        assert re.search(r"^\*\*Shoppers:\*\* .+\n\*\*Look at:\*\* .+\n\*\*Do:\*\* .+", section, re.MULTILINE), section[
+            :60
+        ]
+
+
+def test_rules_and_dashboard_name_metrics_that_are_served() -> None:
+    assert metrics_in(RULES.read_text()) - served_names() == set()
+    panels = json.loads(DASHBOARD.read_text())["panels"]
+    expressions = [target["expr"] for panel in panels for target in panel.get("targets", ())]
+    assert len(expressions) > 15
+    assert metrics_in(" ".join(expressions)) - served_names() == set()
+
+
+def test_each_alert_has_a_fault_here() -> None:
+    assert sorted(FAULTS) == sorted(NAMES)
+
+
+@needs_promtool
+def test_the_files_are_sound() -> None:
+    for arguments in (["rules", RULES.name], ["config", "--syntax-only", "prometheus.yml"]):
+        told = subprocess.run(
+            [str(PROMTOOL), "check", *arguments], cwd=PLACE, capture_output=True, text=True, check=False
+        )
+        assert told.returncode == 0, told.stdout + told.stderr
+
+
+@needs_promtool
+def test_nothing_fires_in_a_calm_shop(tmp_path: Path) -> None:
+    assert fired(tmp_path, CALM, 19) == set()
+
+
+@needs_promtool
+@pytest.mark.parametrize("name", NAMES)
+def test_its_fault_makes_it_fire(tmp_path: Path, name: str) -> None:
+    seen = fired(tmp_path, CALM | FAULTS[name], 13)
+    assert name in seen
+    assert seen - {name} <= {"HoldfastWritesRefused", "HoldfastLogStalls"}, "one fault, one alert"
+
+
+class Scrapes:
+    """What /metrics of a real gateway showed, as series: what was seen last goes on."""
+
+    def __init__(self) -> None:
+        self._seen: list[dict[str, float]] = []
+
+    async def take(self, port: int) -> None:
+        answer = await ask(port, "GET", "/metrics")
+        assert answer.status == 200
+        found = {}
+        for family in text_string_to_metric_families(answer.body.decode()):
+            for sample in family.samples:
+                labels = {"job": "holdfast", "instance": "a", **sample.labels}
+                found[sample.name + json.dumps(labels)] = sample.value
+        self._seen.append(found)
+
+    def series(self) -> dict[str, str]:
+        """The first one for ten minutes; then each figure goes to the last one's in four."""
+        made = {}
+        first, last = self._seen
+        for key, value in last.items():
+            before = f"{first[key]}x40" if key in first else "_x40"
+            begin = first.get(key, value)
+            labels = json.loads(key[key.index("{") :])
+            named = ",".join(f"{name}={json.dumps(told)}" for name, told in labels.items())
+            step = (value - begin) / 16
+            made[f"{key[: key.index('{')]}{{{named}}}"] = f"{before} {begin:.6f}{step:+.6f}x16"
+        return made
+
+
+@needs_promtool
+async def test_faults_of_a_real_gateway_make_their_alerts_fire(tmp_path: Path) -> None:
+    def at(ago: timedelta) -> str:
+        return (datetime.now(UTC) - ago).isoformat().replace("+00:00", "Z")
+
+    with serving(tmp_path) as served:
+        api, scrapes = Api(served.port), Scrapes()
+        await api.policies({"kind": "channel", "channel": "web", "locations": "*"})
+        await api.facts(*places("W1"), level("MUG", 5, as_of=at(timedelta(hours=3))))
+        await api.held(("MUG", 5))
+        await api.reserve(("MUG", 1))
+        await scrapes.take(served.port)
+        for _ in range(300):
+            assert (await api.reserve(("MUG", 1))).problem == "insufficient-stock"
+        await rejected(api)
+        await scrapes.take(served.port)
+    assert fired(tmp_path, scrapes.series(), 13) == {"HoldfastHotSku", "HoldfastDeadLetters", "HoldfastSourceSilent"}
+
+
+async def rejected(api: Api) -> None:
+    """A fact about a place that nobody declared; until it is among the dead letters."""
+    await api("POST", "/v1/facts", {"source": "acme", "facts": [level("MUG", 5, "NOWHERE")]})
+    for _ in range(100):
+        if 'reason="unknown-location"' in (await ask(api.port, "GET", "/metrics")).body.decode():
+            return
+    raise AssertionError("the fact is not among the dead letters")

@@ -1,4 +1,4 @@
-"""The alerts of deploy/prometheus: each fires for its fault, not in a calm shop; a section of its own says what to do.
+"""The alerts of deploy/prometheus: each fires for its fault, not in a calm shop; docs/alerts.md says what to do.
 
 In: the rules, and series as promtool reads them; for some faults the series are what a real gateway's /metrics showed
 before and after. Always: every metric that a rule or the Grafana dashboard names is one that holdfast serves.

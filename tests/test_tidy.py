@@ -103,6 +103,10 @@ BELOW: dict[str, set[str]] = {
     },
     "client": {"contracts", "settings"},
     "adapters": {"client", "contracts", "settings"},
+    "erp": {
+        *{"adapters", "client", "contracts", "supervisor", "nats", "nats_server"},
+        *{"errors", "logs", "settings", "tasks"},
+    },
     "rehearsal": {"client", "nats_server", "contracts", "guarded", "settings"},
     "demonstration": {
         *{"rehearsal", "client", "node", "nats", "nats_server"},

@@ -53,6 +53,10 @@ COMPLETE: dict[str, list[str]] = {
     "nats-user list": ["--data", "USED"],
     "nats-user remove": ["operator-anna", "--data", "USED"],
     "cluster": ["--data", "NEW"],
+    **{
+        f"erp {name}": ["acme", *(["7"] if name == "skip" else []), "--data", "USED"]
+        for name in ("run", "check", "status", "parked", "resume", "skip")
+    },
     "dlq list": ["--data", "USED"],
     "dlq show": ["7", "--data", "USED"],
     "dlq edit": ["7", "--file", "FILE", "--data", "USED"],
@@ -177,7 +181,7 @@ OF_VERB: dict[tuple[str, str], list[str]] = {
                 "replay",
                 "publish",
             ),
-            *(name for name in COMPLETE if name.startswith(("get ", "dlq "))),
+            *(name for name in COMPLETE if name.startswith(("get ", "dlq ", "erp "))),
         )
     },
     ("backup", "--data"): [*DIRECTORIES, "EMPTY"],

@@ -20,12 +20,13 @@ _INTEGER = re.compile(r"[+-]?[0-9]{1,19}(\.0*)?")
 _NUMBER = re.compile(r"[+-]?[0-9]{1,19}(\.[0-9]{1,19})?")
 
 
-def _text(cell: str) -> str:
+def text(cell: str) -> str:
+    """The cell as it is."""
     return cell
 
 
-def _integer(cell: str) -> int:
-    """Databases and spreadsheets write 12 as 12.000 too. Python's own 1_000 is not an integer here."""
+def integer(cell: str) -> int:
+    """A whole number. Databases and spreadsheets write 12 as 12.000 too. Python's own 1_000 is not an integer here."""
     if not _INTEGER.fullmatch(cell):
         raise ValueError(cell)
     return int(cell.partition(".")[0])
@@ -51,7 +52,7 @@ def _names_or_all(cell: str) -> list[str] | str:
 
 def _pairs(cell: str) -> list[tuple[str, int]]:
     parts = [part.partition("=") for part in _names(cell)]
-    return [(name.strip(), _integer(amount.strip())) for name, _, amount in parts]
+    return [(name.strip(), integer(amount.strip())) for name, _, amount in parts]
 
 
 def _amounts(cell: str) -> dict[str, int]:
@@ -67,11 +68,11 @@ def _components(cell: str) -> list[dict[str, Any]]:
 
 def as_of(cell: str) -> int | str:
     """A running number, or a time as text."""
-    return _integer(cell) if _INTEGER.fullmatch(cell) else cell
+    return integer(cell) if _INTEGER.fullmatch(cell) else cell
 
 
 EXPECTED: dict[Parse, str] = {
-    _integer: "a whole number",
+    integer: "a whole number",
     _number: "a number",
     _flag: "true or false",
     _amounts: "like case=12;pallet=480",
@@ -85,7 +86,7 @@ class Kind:
     """A kind of file: the fact that a row becomes, its columns, what makes a row unique, and an example.
 
     A rule has `figures`, of which a row needs one, or `end`; `for_all` are the columns in which `*` means all. A file
-    may leave such a column out, though not all of them.
+    may leave such a column out, though not all of them. `line`: what a line is, of a kind of documents that have lines.
     """
 
     fact: type[msgspec.Struct]
@@ -97,6 +98,13 @@ class Kind:
     meaning: str
     figures: tuple[str, ...] = ()
     for_all: tuple[str, ...] = ()
+    line: type[msgspec.Struct] | None = None
+
+    @property
+    def nested(self) -> tuple[str, ...]:
+        """Columns of a line."""
+        lines = () if self.line is None else msgspec.structs.fields(self.line)
+        return tuple(one.encode_name for one in lines if one.encode_name in self.columns)
 
 
 UNSELLABLE = ("quality_control", "damaged", "quarantined", "in_transfer")
@@ -104,14 +112,14 @@ UNSELLABLE = ("quality_control", "damaged", "quarantined", "in_transfer")
 LEVELS = Kind(
     fact=facts.StockLevel,
     columns={
-        "sku": _text,
-        "location": _text,
-        "on_hand": _integer,
-        **dict.fromkeys(UNSELLABLE, _integer),
-        "allocated": _integer,
-        "basis": _text,
+        "sku": text,
+        "location": text,
+        "on_hand": integer,
+        **dict.fromkeys(UNSELLABLE, integer),
+        "allocated": integer,
+        "basis": text,
         "as_of": as_of,
-        "unit": _text,
+        "unit": text,
     },
     required=("sku", "location", "on_hand"),
     unique=("sku", "location"),
@@ -125,14 +133,14 @@ LEVELS = Kind(
 ITEMS = Kind(
     fact=facts.Item,
     columns={
-        "sku": _text,
-        "base_unit": _text,
+        "sku": text,
+        "base_unit": text,
         "units": _amounts,
         "kit": _components,
         "aliases": _names,
-        "sell_multiple": _integer,
-        "tax_class": _text,
-        "status": _text,
+        "sell_multiple": integer,
+        "tax_class": text,
+        "status": text,
     },
     required=("sku",),
     unique=("sku",),
@@ -145,7 +153,7 @@ ITEMS = Kind(
 )
 LOCATIONS = Kind(
     fact=facts.Location,
-    columns={"location": _text, "type": _text, "regions": _names, "priority": _integer, "enabled": _flag},
+    columns={"location": text, "type": text, "regions": _names, "priority": integer, "enabled": _flag},
     required=("location",),
     unique=("location",),
     example=(
@@ -158,13 +166,13 @@ LOCATIONS = Kind(
 CHANNELS = Kind(
     fact=facts.Channel,
     columns={
-        "channel": _text,
+        "channel": text,
         "locations": _names_or_all,
         "draws_shared": _flag,
-        "supply_horizon_days": _integer,
-        "sourcing": _text,
-        "regional": _text,
-        "priority": _integer,
+        "supply_horizon_days": integer,
+        "sourcing": text,
+        "regional": text,
+        "priority": integer,
     },
     required=("channel", "locations"),
     unique=("channel",),
@@ -178,15 +186,15 @@ CHANNELS = Kind(
 SUPPLY = Kind(
     fact=facts.Supply,
     columns={
-        "ref": _text,
-        "line": _text,
-        "sku": _text,
-        "location": _text,
-        "quantity": _integer,
-        "due": _text,
-        "status": _text,
-        "confidence": _integer,
-        "version": _integer,
+        "ref": text,
+        "line": text,
+        "sku": text,
+        "location": text,
+        "quantity": integer,
+        "due": text,
+        "status": text,
+        "confidence": integer,
+        "version": integer,
     },
     required=("ref", "line", "sku", "location", "quantity", "due"),
     unique=("ref", "line"),
@@ -198,7 +206,7 @@ SUPPLY = Kind(
 )
 ALLOCATIONS = Kind(
     fact=facts.Allocation,
-    columns={"channel": _text, "sku": _text, "quantity": _integer, "period": _text},
+    columns={"channel": text, "sku": text, "quantity": integer, "period": text},
     required=("channel", "sku"),
     unique=("channel", "sku"),
     example=({"channel": "store", "sku": "MUG-BLUE", "quantity": "20"},),
@@ -208,7 +216,7 @@ ALLOCATIONS = Kind(
 )
 SAFETY = Kind(
     fact=facts.Safety,
-    columns={"sku": _text, "location": _text, "absolute": _integer, "percent": _number},
+    columns={"sku": text, "location": text, "absolute": integer, "percent": _number},
     required=(),
     unique=("sku", "location"),
     example=(

@@ -28,11 +28,15 @@ class BadCell(NamedTuple):
 
 @dataclass(slots=True)
 class Table:
-    """The rows as facts, in order, and what is wrong with the file; `facts` is only whole when `bad` is empty."""
+    """The rows as facts, in order, and what is wrong with the file; `facts` is only whole when `bad` is empty.
+
+    `count`: how many rows there were, which several may have become one fact.
+    """
 
     facts: list[dict[str, Any]] = field(default_factory=list)
     rows: list[int] = field(default_factory=list)
     bad: list[BadCell] = field(default_factory=list)
+    count: int = 0
 
 
 def read_table(text: str, kind: Kind, as_of: str) -> Table:
@@ -49,6 +53,7 @@ def read_table(text: str, kind: Kind, as_of: str) -> Table:
             row = lines.line_num
             if not any(cells):
                 continue
+            table.count += 1
             if len(cells) != len(header):
                 table.bad.append(BadCell(row, "", f"{len(cells)} cells where the header has {len(header)}"))
             else:
@@ -60,9 +65,25 @@ def read_table(text: str, kind: Kind, as_of: str) -> Table:
                 break
     except csv.Error as error:
         table.bad.append(BadCell(lines.line_num, "", f"not CSV: {error}"))
+    if kind.nested and not table.bad:
+        _merge(table)
     if "aliases" in kind.columns:
         table.bad.extend(_two_of_one_name(table))
     return table
+
+
+def _merge(table: Table) -> None:
+    """Rows that differ in their line alone become one document, in the place of the first of them."""
+    first: dict[str, dict[str, Any]] = {}
+    rows: list[int] = []
+    for fact, row in zip(table.facts, table.rows, strict=True):
+        head = repr(sorted((name, value) for name, value in fact.items() if name != "lines"))
+        if head not in first:
+            first[head] = fact
+            rows.append(row)
+        else:
+            first[head].setdefault("lines", []).extend(fact.get("lines", []))
+    table.facts, table.rows = list(first.values()), rows
 
 
 def template(kind: Kind) -> str:
@@ -178,7 +199,7 @@ def _value(name: str, cell: str, row: int, kind: Kind, bad: list[BadCell]) -> An
     except (ValueError, KeyError):
         bad.append(BadCell(row, name, f"{cell!r} is not {EXPECTED[parse]}"))
         return None
-    shape = _types(kind.fact).get(name, int)
+    shape = _shape(kind, name)
     try:
         return msgspec.convert(value, shape)
     except msgspec.ValidationError as error:
@@ -193,7 +214,10 @@ def _fact(values: dict[str, Any], kind: Kind, as_of: str) -> dict[str, Any]:
     config = kind.fact.__struct_config__
     fact: dict[str, Any] = {"kind": config.tag}
     unsellable = {name: values.pop(name) for name in UNSELLABLE if name in values and name in kind.columns}
+    line = {name: msgspec.to_builtins(values.pop(name)) for name in kind.nested if name in values}
     fact |= {name: msgspec.to_builtins(value) for name, value in values.items()}
+    if line or (kind.nested and "version" in fact):
+        fact["lines"] = [line] if line else []
     if unsellable:
         fact["unsellable"] = unsellable
     names = _types(kind.fact)
@@ -203,6 +227,12 @@ def _fact(values: dict[str, Any], kind: Kind, as_of: str) -> dict[str, Any]:
     if "status" in names:
         fact.setdefault("status", "open" if "due" in names else "active")
     return fact
+
+
+def _shape(kind: Kind, name: str) -> Any:
+    """The type of a column's values."""
+    in_line = _types(kind.line) if kind.line is not None else {}
+    return in_line[name] if name in in_line else _types(kind.fact).get(name, int)
 
 
 @cache

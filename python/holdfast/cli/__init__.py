@@ -58,6 +58,7 @@ VERBS = {
     "snapshots": ("holdfast.cli.snapshots:snapshots", "List the snapshots of a data directory, prove them, take one."),
     "publish": ("holdfast.cli.publish:publish", "Publish events and figures, from where the last publisher stopped."),
     "dlq": ("holdfast.cli.dlq:app", "Rejected facts: see why, correct them, send them again, remove them."),
+    "erp": ("holdfast.cli.erp:app", "Connections to ERPs: run one, see how it goes, give parked orders back."),
     "config": ("holdfast.cli.config:app", "Show which settings are in force and where each comes from; check them."),
     "nats-context": ("holdfast.cli.nats_context:nats_context", "Write a context for the official nats CLI."),
     "nats-user": ("holdfast.cli.nats_user:app", "Make, list and end users of the own nats-server."),

@@ -47,6 +47,9 @@ PUBLISHER = "publisher"
 PUBLISHER_MODULE = "holdfast.publisher.process"
 WOO = "woo"
 WOO_MODULE = "holdfast.woo.process"
+ERP_PREFIX = "erp-"
+ERP_MODULE = "holdfast.erp.process"
+ERP_NICENESS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +97,10 @@ class Plan:
         if self.settings.woo.enabled:
             argv = (sys.executable, "-m", WOO_MODULE, place)
             children.append(ChildSpec(WOO, argv, niceness=self.settings.woo.niceness))
+        for name, erp in self.settings.erp.items():
+            if erp.enabled:
+                argv = (sys.executable, "-m", ERP_MODULE, place)
+                children.append(ChildSpec(f"{ERP_PREFIX}{name}", argv, niceness=ERP_NICENESS))
         return children
 
 
@@ -156,7 +163,7 @@ class Supervisor:
         self._snapshot_counts = SnapshotCounts()
         self._snapshot_deaths = 0
         self._no_start: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        self._url = _url(plan.host, shared.port)
+        self._url = url_of(plan.host, shared.port)
 
     async def run(self, stop: asyncio.Event) -> str:
         """Until asked to stop, or until it is impossible to go on."""
@@ -298,7 +305,7 @@ class Supervisor:
             reserved.release()
 
 
-def _url(host: str, port: int) -> str:
+def url_of(host: str, port: int) -> str:
     """For programs on this machine: where the gateway listens on every address, loopback is one of them."""
     host = {"": OWN_HOST, "0.0.0.0": OWN_HOST, "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

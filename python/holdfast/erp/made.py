@@ -1,0 +1,124 @@
+"""From settings to a connection that can run.
+
+In: a name, its settings, where the gateway and the log are. Out: a Connector, and its status in a file. Always: with
+its own nats-server a connection reads events as the user `reader`, who can write nothing; what it states goes over HTTP
+under its key.
+"""
+
+import asyncio
+import contextlib
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from holdfast.client import Client
+from holdfast.erp.connector import Connector
+from holdfast.erp.csv_folder.adapter import CsvFolder
+from holdfast.erp.events import OrderReader
+from holdfast.erp.feed import Feed
+from holdfast.erp.interface import Erp
+from holdfast.erp.moments import Moments
+from holdfast.erp.store import Store, directory_of, now_ms
+from holdfast.nats.connection import Connection, Endpoint
+from holdfast.nats_server.accounts import inbox_of
+from holdfast.nats_server.store import write_private
+from holdfast.nats_server.users import users_of
+from holdfast.settings import ErpSettings, LogSettings
+from holdfast.tasks import cancel_and_wait
+
+STATUS_FILE = "status.json"
+_READER = "reader"
+_STATUS_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a connection lives: its data directory, its gateway, and the log (None: orders are not read)."""
+
+    data: Path
+    gateway: str
+    scope: str = "main"
+    endpoint: Endpoint | None = None
+
+
+def reading(endpoint: Endpoint, data: Path) -> Endpoint:
+    """The same server, as a user who may view streams and nothing else."""
+    users = users_of(data)
+    users.add(_READER)
+    seed = users.file(_READER).read_text(encoding="utf-8").strip()
+    return replace(endpoint, user=None, password=None, credentials=None, seed=seed, inbox=inbox_of(_READER))
+
+
+def adapter_of(name: str, settings: ErpSettings, store: Store) -> Erp:
+    """The adapter of the ERP that the settings name."""
+    source = settings.source or name
+    if settings.kind == "csv":
+        return CsvFolder(source, settings, store)
+    raise ValueError(f"there is no adapter for {settings.kind!r}")
+
+
+def moments_of(store: Store) -> Moments:
+    """The connection's clock."""
+    return Moments(store.position("clock"), lambda value: store.set_position("clock", value))
+
+
+@asynccontextmanager
+async def connection_of(name: str, settings: ErpSettings, place: Place, log: LogSettings) -> AsyncIterator[Connector]:
+    """A connection, ready to run. Raises StoreInUseError, UnreachableError, ErpError."""
+    store = Store(directory_of(place.data, name))
+    async with contextlib.AsyncExitStack() as stack:
+        stack.callback(store.close)
+        erp = adapter_of(name, settings, store)
+        await erp.open()
+        stack.push_async_callback(erp.close)
+        client = await stack.enter_async_context(Client(settings.gateway or place.gateway, settings.key or None))
+        orders = None
+        if settings.orders and place.endpoint is not None:
+            connection = Connection(place.endpoint, log, f"holdfast {place.scope} erp {name}")
+            await connection.open()
+            stack.push_async_callback(connection.close)
+            channels = frozenset(part.strip() for part in settings.channels.split(",") if part.strip())
+            orders = OrderReader(connection, place.scope, store, client, channels)
+        yield Connector(erp, store, Feed(client, settings.source or name), settings, orders)
+
+
+async def run(name: str, settings: ErpSettings, place: Place, log: LogSettings) -> None:
+    """Until it is cancelled, with its status in a file once a second."""
+    async with connection_of(name, settings, place, log) as connector:
+        reporting = asyncio.create_task(_report(connector, directory_of(place.data, name) / STATUS_FILE))
+        try:
+            await connector.run()
+        finally:
+            await cancel_and_wait(reporting)
+
+
+async def _report(connector: Connector, file: Path) -> None:
+    while True:
+        with contextlib.suppress(OSError):
+            write_private(file, msgspec.json.encode(status_of(connector)).decode())
+        await asyncio.sleep(_STATUS_S)
+
+
+def status_of(connector: Connector) -> dict[str, Any]:
+    """What the process knows; the queue is in the store."""
+    description = connector.description
+    return {
+        "pid": os.getpid(),
+        "at_ms": now_ms(),
+        "product": description.product if description else None,
+        "version": description.version if description else None,
+        "remarks": list(description.remarks) if description else [],
+        "down": connector.breaker.is_open,
+        "faults": connector.faults,
+        "turns": connector.turns_total,
+        "events_behind": connector.behind,
+        "exported": connector.exporter.exported_total,
+        "looked_up": connector.exporter.looked_up_total,
+        "facts": connector.feed.facts_total,
+        "facts_rejected": connector.feed.rejected_total,
+    }

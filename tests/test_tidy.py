@@ -90,15 +90,16 @@ BELOW: dict[str, set[str]] = {
     "hindsight": {
         *{"recovery", "nats", "storage", "errors", "macs", "settings", "_core"},
     },
+    "events": {"nats", "errors", "settings", "tasks"},
     "publisher": {
         *{"supervisor", "node", "nats", "protocol", "errors", "logs", "secret_files", "settings", "tasks", "_core"},
     },
     "woo": {
-        *{"client", "contracts", "publisher", "supervisor", "nats", "protocol"},
+        *{"client", "contracts", "supervisor", "nats", "protocol"},
         *{"errors", "guarded", "logs", "settings", "tasks"},
     },
     "gateway": {
-        *{"woo", "supervisor", "node", "nats", "protocol", "contracts", "errors", "guarded", "logs"},
+        *{"woo", "supervisor", "node", "events", "nats", "protocol", "contracts", "errors", "guarded", "logs"},
         *{"secret_files", "settings", "_core"},
     },
     "client": {"contracts", "settings"},

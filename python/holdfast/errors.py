@@ -130,3 +130,11 @@ class SnapshotsInUseError(SnapshotStoreError):
 
 class ArchiveError(LogError):
     """The archive lacks something, or a file of it is not what was written."""
+
+
+class NotPublishedError(LogError):
+    """There is no stream of events: no publisher ever ran for this scope."""
+
+
+class BeyondEndError(LogError):
+    """An event is named that is not published yet: perhaps the log was begun again."""

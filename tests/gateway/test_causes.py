@@ -18,6 +18,7 @@ CALLS: dict[Operation, tuple[str, str]] = {
     Operation.POLICIES: ("POST", "/v1/policies"),
     Operation.STATE: ("GET", "/v1/state"),
     Operation.METRICS: ("GET", "/metrics"),
+    Operation.EVENTS: ("GET", "/v1/events?after=0&follow=false"),
 }
 KEYS: dict[frozenset[Operation], str] = {}
 

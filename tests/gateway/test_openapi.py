@@ -33,6 +33,7 @@ CALLS = {
     *(f"GET /v1/{name}" for name in ("skus", "locations", "channels", "policies", "supplies", "demands")),
     *(f"GET /v1/{name}" for name in ("reservations", "deficits", "anomalies", "sources", "skus/{sku}")),
     "GET /v1/state",
+    "GET /v1/events",
     "GET /livez",
     "GET /readyz",
     "GET /metrics",

@@ -15,10 +15,10 @@ import pytest
 from holdfast._core import Engine, Publication
 from holdfast.errors import StreamMismatchError
 from holdfast.nats.connection import Connection, Endpoint
+from holdfast.nats.outlets import Outlets, token
 from holdfast.nats.stream_reader import StreamReader
 from holdfast.nats.streams import stream_state
 from holdfast.node.node import Node
-from holdfast.publisher.outbox import Outlets, token
 from holdfast.publisher.publisher import Publisher
 from holdfast.settings import PublisherSettings, Settings
 from tests.support.servers import connected, embedded, leading, put, stocked, until

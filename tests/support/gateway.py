@@ -14,6 +14,7 @@ import orjson
 
 from holdfast._core import Engine
 from holdfast.gateway.app import Gateway
+from holdfast.gateway.event_streams import EventStreams
 from holdfast.gateway.gate import Gate, LoopbackGate
 from holdfast.gateway.ports import Answer, Channels, Deliveries, Family, ReadCall
 from holdfast.protocol.errors import Unavailable
@@ -132,10 +133,18 @@ async def listening(
     gate: Gate | None = None,
     settings: GatewaySettings | None = None,
     deliveries: Deliveries | None = None,
+    streams: EventStreams | None = None,
+    port: int = 0,
 ) -> AsyncIterator[tuple[Gateway, int]]:
     """A gateway and its port."""
-    gateway = Gateway(node or StubNode(), settings or GatewaySettings(), gate or LoopbackGate(), deliveries=deliveries)
-    _, port = await gateway.start("127.0.0.1", 0)
+    gateway = Gateway(
+        node or StubNode(),
+        settings or GatewaySettings(),
+        gate or LoopbackGate(),
+        deliveries=deliveries,
+        streams=streams,
+    )
+    _, port = await gateway.start("127.0.0.1", port)
     try:
         yield gateway, port
     finally:

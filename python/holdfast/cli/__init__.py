@@ -38,6 +38,7 @@ VERBS = {
     "state": ("holdfast.cli.state:state", "Show sequence, digest and totals of a running gateway."),
     "get": ("holdfast.cli.get:app", "List what a running gateway has stored: SKUs, rules, reservations and more."),
     "explain": ("holdfast.cli.explain:explain", "Show term by term how many units of a SKU can be sold, and why."),
+    "events": ("holdfast.cli.events:events", "Show what happens, as it is published: reservations, figures at zero."),
     "refusals": ("holdfast.cli.refusals:refusals", "Show what was asked for and refused: by SKU, channel or reason."),
     "handover": (
         "holdfast.cli.handover:handover",

@@ -14,6 +14,7 @@ import orjson
 
 from holdfast.client.lists import Lists
 from holdfast.client.parts import query_of, reader, segment
+from holdfast.client.streams import Streams
 from holdfast.client.transport import Retry, Transport
 from holdfast.contracts import answers, requests
 from holdfast.contracts.facts import Fact, PolicyFact
@@ -31,7 +32,7 @@ _encode = msgspec.json.Encoder().encode
 Wait = Literal["log", "received"]
 
 
-class Client(Lists):
+class Client(Lists, Streams):
     """Calls one gateway: `async with Client("http://127.0.0.1:8080", key) as client: ...`.
 
     `timeout_s` bounds one try, `retry` what happens after a 503 or a lost connection. Every call raises

@@ -8,6 +8,7 @@ byte by byte; the number of tries and the time they take are bounded.
 import asyncio
 import random
 import re
+from collections.abc import AsyncGenerator, Iterator
 from dataclasses import dataclass
 from typing import Self
 
@@ -123,6 +124,35 @@ class Transport:
             wait_s *= 2
             await asyncio.sleep(pause_s)
         raise AssertionError("a Retry has at least one try")
+
+    async def stream(self, path: str, headers: dict[str, str], silence_s: float) -> AsyncGenerator[bytes, None]:
+        """An answer that goes on, piece by piece. Raises as `send` does, and UnreachableError after `silence_s` without
+        any byte.
+        """
+        if self._session is None:
+            raise RuntimeError("use the client within `async with`, or open it first")
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=self._timeout.total, sock_read=silence_s)
+        url = URL(self._base + path, encoded=True)
+        try:
+            async with self._session.get(url, headers=headers, timeout=timeout, allow_redirects=False) as response:
+                if response.status >= 300:
+                    raise _failure(response.status, await response.read(), response.headers.get("Retry-After", ""))
+                async for piece in response.content.iter_any():
+                    yield piece
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise UnreachableError(f"{self._base} did not go on ({str(error) or type(error).__name__})") from error
+
+    def pauses(self) -> Iterator[float]:
+        """How long to wait before each further try, in seconds, without end."""
+        wait_s = self._retry.first_wait_s
+        while True:
+            yield min(wait_s, self._retry.wait_s_max) * random.uniform(0.5, 1.0)  # noqa: S311 - spreads the load
+            wait_s = min(wait_s * 2, self._retry.wait_s_max)
+
+    @property
+    def patience_s(self) -> float:
+        """How long to try."""
+        return self._retry.total_s
 
     async def _once(
         self, method: str, path: str, body: bytes | None, headers: dict[str, str] | None

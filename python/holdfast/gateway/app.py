@@ -14,6 +14,7 @@ import holdfast
 from holdfast.gateway import openapi
 from holdfast.gateway.counters import Counters
 from holdfast.gateway.dispatch import Dispatcher
+from holdfast.gateway.event_streams import EventStreams
 from holdfast.gateway.gate import Gate
 from holdfast.gateway.metrics import Metrics
 from holdfast.gateway.ports import Deliveries, Node
@@ -22,6 +23,7 @@ from holdfast.gateway.routes import (
     availability,
     carts,
     documentation,
+    events,
     facts,
     listings,
     operations,
@@ -61,19 +63,22 @@ class Gateway:
         *,
         deliveries: Deliveries | None = None,
         delivery_bytes_max: int = WooSettings().delivery_bytes_max,
+        streams: EventStreams | None = None,
     ) -> None:
         self.settings = settings
         self.node = node
         self._gate = gate
+        self._streams = streams
         late = _Late()
         self.counters = Counters(())
-        metrics = Metrics(self.counters, node, name, holdfast.__version__)
+        metrics = Metrics(self.counters, node, name, holdfast.__version__, streams)
         self.routes: tuple[Route, ...] = (
             *availability.routes(node, settings),
             *carts.routes(node, settings),
             *reservations.routes(node, settings),
             *facts.routes(node, settings, self.counters),
             *listings.routes(node),
+            *events.routes(streams, gate.admit, late.answered_sequence),
             *state.routes(node),
             *operations.routes(
                 node, sequence=late.answered_sequence, draining=late.draining, render_metrics=metrics.render
@@ -140,6 +145,8 @@ class Gateway:
             self._beside.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._beside
+        if self._streams is not None:
+            await self._streams.close()
         if self._runner is not None:
             await self._runner.cleanup()
         if self._probing is not None:

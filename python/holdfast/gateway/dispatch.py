@@ -125,6 +125,8 @@ class Dispatcher:
 
     async def _handle(self, request: web.BaseRequest, route: Route, parameter: str, query: str, key: Key) -> Reply:
         body = b""
+        if route.streamed is not None:
+            return await route.streamed(request, query, key)
         if route.body_bytes_max:
             body = await self._bodies.read(request, route.body_bytes_max, route.body_timeout_s)
         if query and (MIN_SEQUENCE in query or "%" in query) and route.waits:

@@ -44,6 +44,7 @@ class Operation(StrEnum):
     POLICIES = "policies"
     STATE = "state"
     METRICS = "metrics"
+    EVENTS = "events"
 
 
 SCOPE_WIDE = frozenset({Operation.FACTS, Operation.POLICIES, Operation.STATE, Operation.METRICS})
@@ -57,6 +58,7 @@ OPERATION_MEANINGS = {
     Operation.POLICIES: "setting rules: channels, allocations, caps, safety stock, oversell, who owns a location ...",
     Operation.STATE: "reading the state of the process",
     Operation.METRICS: "reading the metrics",
+    Operation.EVENTS: "reading events of its channels as they are published",
 }
 
 

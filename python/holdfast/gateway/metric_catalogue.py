@@ -57,9 +57,19 @@ FACTS_ACCEPTED = Figure("holdfast_facts_accepted", "counter", "Facts accepted ov
 FACTS_REJECTED = Figure(
     "holdfast_facts_rejected", "counter", "Facts rejected over HTTP by this process.", alert="grows"
 )
+EVENT_STREAMS = Figure("holdfast_event_streams", "gauge", "Event streams that are open at this moment.")
+EVENTS_SENT = Figure("holdfast_events_sent", "counter", "Events sent on event streams by this process.")
+EVENT_STREAMS_ENDED = Figure(
+    "holdfast_event_streams_ended",
+    "counter",
+    "Event streams that ended, by the reason; `disconnected`: the client ended it.",
+    ("reason",),
+    "`slow` or `unreadable` grows",
+)
 GATEWAY: tuple[Figure, ...] = (
     *(BUILD, REQUESTS, DURATIONS, REFUSALS, IN_FLIGHT, CONNECTIONS),
     *(CONNECTIONS_REFUSED, SHED, FAULTS, FACTS_ACCEPTED, FACTS_REJECTED),
+    *(EVENT_STREAMS, EVENTS_SENT, EVENT_STREAMS_ENDED),
 )
 
 ALARMS = Figure(

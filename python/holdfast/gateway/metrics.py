@@ -13,6 +13,7 @@ from prometheus_client.registry import Collector
 
 from holdfast.gateway import metric_catalogue as catalogue
 from holdfast.gateway.counters import BUCKETS_S, Counters
+from holdfast.gateway.event_streams import EventStreams
 from holdfast.gateway.metric_catalogue import Figure
 from holdfast.gateway.ports import Node
 
@@ -59,6 +60,19 @@ class _GatewayCollector(Collector):
             durations.add_metric([name], buckets, counted.seconds)
         yield requests
         yield durations
+
+
+class _StreamsCollector(Collector):
+    """Event streams; a process that serves none has zeros."""
+
+    def __init__(self, streams: EventStreams | None) -> None:
+        self._streams = streams
+
+    def collect(self) -> Iterator[Metric]:
+        streams = self._streams
+        yield _plain(catalogue.EVENT_STREAMS, streams.open if streams is not None else 0)
+        yield _plain(catalogue.EVENTS_SENT, streams.sent_total if streams is not None else 0)
+        yield _by_label(catalogue.EVENT_STREAMS_ENDED, streams.ended if streams is not None else {})
 
 
 class _NodeCollector(Collector):
@@ -109,9 +123,11 @@ class _Labelled(CollectorRegistry):
 class Metrics:
     """Renders /metrics. `name`: the process's, the label `node` of every figure."""
 
-    def __init__(self, counters: Counters, node: Node, name: str, version: str) -> None:
+    def __init__(
+        self, counters: Counters, node: Node, name: str, version: str, streams: EventStreams | None = None
+    ) -> None:
         self._registry = _Labelled(name)
-        for collector in (_GatewayCollector(counters, version), _NodeCollector(node)):
+        for collector in (_GatewayCollector(counters, version), _NodeCollector(node), _StreamsCollector(streams)):
             self._registry.register(collector)
         ProcessCollector(registry=self._registry)
         PlatformCollector(registry=self._registry)

@@ -76,6 +76,7 @@ _OPERATION_IDS = {
     "livez": "getLiveness",
     "readyz": "getReadiness",
     "metrics": "getMetrics",
+    "events": "getEvents",
 }
 """By the name of the route; any other is its name in camel case, such as listSkus."""
 _TAGS = {
@@ -83,6 +84,7 @@ _TAGS = {
     "carts": "Would this cart fit? Holds nothing.",
     "reservations": "Holding units for a time, and what becomes of them.",
     "facts": "What an ERP, a shop, a warehouse or an operator reports.",
+    "events": "What happened, as it is published.",
     "lists": "Reading back what is stored, page by page.",
     "operations": "Running it.",
 }

@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl, unquote
 
 import orjson
 
+from holdfast.contracts.event_examples import STREAM
 from holdfast.contracts.examples import STORY, Example, answers
 from holdfast.contracts.problems import URN, render_problem
 
@@ -30,7 +31,9 @@ def of_requests(route: str) -> dict[str, Any]:
 
 
 def of_answers(route: str, status: int) -> dict[str, Any]:
-    """By name: what came back; of equal answers the first."""
+    """By name: what came back; of equal answers the first. A stream has no end, and none is played."""
+    if route == "events":
+        return {"stream": {"summary": "Two events, and the end", "value": STREAM}}
     found: dict[bytes, tuple[Example, Any]] = {}
     for one in _of(route):
         recorded = answers().get(one.key)

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 from urllib.parse import unquote_to_bytes
 
+from aiohttp import web
+
 from holdfast.gateway.keyring import Key, Operation
 from holdfast.gateway.refusals import Refusal
 from holdfast.gateway.replies import Reply
@@ -22,6 +24,10 @@ KeyedHandler: TypeAlias = Callable[[str, str, bytes, Key, str], Awaitable[Handle
 """The same for a request under an idempotency key, which is the last argument."""
 SignedHandler: TypeAlias = Callable[[str, str, bytes, Mapping[str, str]], Awaitable[Handled]]
 """(parameter, raw query, body, headers) -> the answer, where headers prove who sent the body."""
+
+
+StreamedHandler: TypeAlias = Callable[[web.BaseRequest, str, Key], Awaitable[Reply]]
+"""For an answer that goes on and on: (request, raw query, key) -> a reply that writes itself."""
 
 
 class CommandHandler(Protocol):
@@ -40,7 +46,7 @@ class Route:
     `rank` is how critical it is (1 checkout, 2 order flow, 3 background; 0 is never shed).
     `operation`: what a key must allow; None is open to all. `body_bytes_max` 0: the call takes no body. `keyed`: who
     handles it under an Idempotency-Key; None where that header means nothing. `signed`: who handles it in place of
-    `handler` where there is no key, and headers sign the body.
+    `handler` where there is no key, and headers sign the body; `streamed`: where the answer has no end.
     """
 
     name: str
@@ -54,11 +60,12 @@ class Route:
     body_timeout_s: float = 5.0
     keyed: KeyedHandler | None = None
     signed: SignedHandler | None = None
+    streamed: StreamedHandler | None = None
 
     @property
     def waits(self) -> bool:
-        """Whether `?min_sequence=n` makes it wait: each GET that needs a key (a call open to all never waits)."""
-        return self.method == "GET" and self.operation is not None
+        """Whether `?min_sequence=n` makes it wait: each GET that needs a key and has an end."""
+        return self.method == "GET" and self.operation is not None and self.streamed is None
 
 
 class Router:

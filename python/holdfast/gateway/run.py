@@ -20,7 +20,9 @@ import structlog
 from aiohttp import http_parser
 
 from holdfast._core import Engine
+from holdfast.events.feed import Feed
 from holdfast.gateway.app import Gateway
+from holdfast.gateway.event_streams import EventStreams
 from holdfast.gateway.gate import KeyGate, LoopbackGate
 from holdfast.gateway.keyring import Keyring
 from holdfast.gateway.paces import SharedPaces
@@ -118,6 +120,7 @@ async def _serving(assignment: Assignment) -> AsyncIterator[Serving]:
     )
     await node.start()
     intake = Intake(directory, scope, endpoint_of(assignment.nats, settings.log), settings.woo, settings.log)
+    feed = Feed(endpoint_of(assignment.nats, settings.log), scope, settings.events, settings.log)
     gateway = Gateway(
         node,
         settings.gateway,
@@ -125,6 +128,7 @@ async def _serving(assignment: Assignment) -> AsyncIterator[Serving]:
         name=assignment.node,
         deliveries=intake,
         delivery_bytes_max=settings.woo.delivery_bytes_max,
+        streams=EventStreams(feed, settings.events),
     )
     drain = False
     try:

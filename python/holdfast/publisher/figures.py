@@ -14,9 +14,9 @@ import structlog
 
 from holdfast._core import Engine, Publication
 from holdfast.nats.connection import Connection
+from holdfast.nats.outlets import Outlets, last_of
 from holdfast.nats.stream_reader import StreamReader
 from holdfast.nats.streams import stream_state
-from holdfast.publisher.outbox import Outlets, last_of
 from holdfast.publisher.writing import EXPECTED_OF_SUBJECT, Message, write
 from holdfast.settings import Settings
 

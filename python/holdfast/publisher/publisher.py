@@ -20,13 +20,13 @@ import structlog
 from holdfast._core import Engine, Publication
 from holdfast.errors import LogError, StreamMismatchError
 from holdfast.nats.connection import Connection, Endpoint
+from holdfast.nats.outlets import GAP_INDEX, Checkpoint, Outlets, Tail, checkpoint_of, ensure, tail_of
 from holdfast.nats.stream_reader import Entry, StreamReader
 from holdfast.nats.streams import Names, StreamState, ensure_streams, stream_state
 from holdfast.node.bootstrap import Bootstrap
 from holdfast.node.replay import Replay
 from holdfast.protocol.messages import Alarm
 from holdfast.publisher.figures import FigureWriter
-from holdfast.publisher.outbox import Checkpoint, Outlets, Tail, checkpoint_of, ensure, tail_of
 from holdfast.publisher.writing import EXPECTED_LAST, EXPECTED_OF_SUBJECT, Message, write
 from holdfast.secret_files import scope_macs
 from holdfast.settings import Settings
@@ -34,8 +34,6 @@ from holdfast.tasks import cancel_and_wait
 
 log = structlog.get_logger(__name__)
 
-GAP_INDEX = 1 << 30
-"""The index of a gap: behind every event of its batch."""
 _ALL = GAP_INDEX - 1
 
 

@@ -10,6 +10,7 @@ decides, `reference` writes the documents.
 from dataclasses import dataclass, field
 
 from holdfast.settings.erp import ErpSettings
+from holdfast.settings.events import EventSettings
 from holdfast.settings.gateway import GatewaySettings, ServeSettings, SupervisorSettings
 from holdfast.settings.log import LogSettings
 from holdfast.settings.node import NodeSettings
@@ -20,6 +21,7 @@ from holdfast.settings.woo import WooSettings
 
 __all__ = [
     "ErpSettings",
+    "EventSettings",
     "GatewaySettings",
     "JournalSettings",
     "LogSettings",
@@ -47,6 +49,7 @@ class Settings:
     snapshots: SnapshotSettings = field(default_factory=SnapshotSettings)
     publisher: PublisherSettings = field(default_factory=PublisherSettings)
     woo: WooSettings = field(default_factory=WooSettings)
+    events: EventSettings = field(default_factory=EventSettings)
     retention: RetentionSettings = field(default_factory=RetentionSettings)
     rules: RuleSettings = field(default_factory=RuleSettings)
     erp: dict[str, ErpSettings] = field(default_factory=dict)

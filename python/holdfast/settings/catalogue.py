@@ -12,6 +12,7 @@ from typing import Any
 
 from holdfast.settings import (
     ErpSettings,
+    EventSettings,
     GatewaySettings,
     JournalSettings,
     LogSettings,
@@ -37,6 +38,7 @@ SECTIONS: dict[str, type] = {
         SnapshotSettings,
         PublisherSettings,
         WooSettings,
+        EventSettings,
         RetentionSettings,
         SupervisorSettings,
         RuleSettings,

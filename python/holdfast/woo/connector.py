@@ -20,9 +20,9 @@ import structlog
 from holdfast.client import Client, ClientError
 from holdfast.errors import LogError
 from holdfast.nats.connection import Connection
+from holdfast.nats.outlets import Outlets, last_of
 from holdfast.nats.stream_reader import StreamReader
 from holdfast.nats.streams import stream_state
-from holdfast.publisher.outbox import Outlets, last_of
 from holdfast.settings import Settings
 from holdfast.tasks import cancel_and_wait
 from holdfast.woo.figures import Figures

@@ -8,8 +8,8 @@ import msgspec
 import structlog
 
 from holdfast.nats.connection import Connection
+from holdfast.nats.outlets import Outlets
 from holdfast.nats.stream_reader import StreamReader
-from holdfast.publisher.outbox import Outlets
 from holdfast.settings import Settings
 from holdfast.woo.pusher import Pusher, value_of
 from holdfast.woo.stores import Store

@@ -14,8 +14,8 @@ import structlog
 from holdfast.errors import LogError
 from holdfast.nats.appender import Stored, parse_reply
 from holdfast.nats.connection import Connection
+from holdfast.nats.outlets import last_of
 from holdfast.protocol.log_types import Refusal
-from holdfast.publisher.outbox import last_of
 from holdfast.settings import Settings
 from holdfast.woo.report import StoreReport, report_of
 

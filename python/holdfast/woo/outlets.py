@@ -11,7 +11,7 @@ import structlog
 
 from holdfast.errors import ApiError
 from holdfast.nats.connection import Connection
-from holdfast.publisher.outbox import token
+from holdfast.nats.outlets import token
 from holdfast.settings import LogSettings, WooSettings
 
 log = structlog.get_logger(__name__)

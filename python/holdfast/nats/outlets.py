@@ -1,8 +1,9 @@
 """The streams that the publisher writes: OUT and AVAILABLE.
 
-Role: make them, name their subjects, read where they end. In: a scope and settings. Out: streams, subjects, positions.
-Always: file storage; OUT drops the oldest, AVAILABLE holds the last message of each subject and never drops one for
-another; a subject has one token for whatever a channel or SKU is called.
+Role: make them, name their subjects, read where they end; for the publisher, and for what reads them. In: a scope and
+settings. Out: streams, subjects, positions. Always: file storage; OUT drops the oldest, AVAILABLE holds the last
+message of each subject and never drops one for another; a subject has one token for whatever a channel or SKU is
+called.
 """
 
 import base64
@@ -21,8 +22,10 @@ from holdfast.settings import LogSettings, PublisherSettings
 log = structlog.get_logger(__name__)
 
 _MS_IN_NS = 1_000_000
-_STREAM_NOT_FOUND = 10059
+STREAM_NOT_FOUND = 10059
 _MESSAGE_NOT_FOUND = 10037
+GAP_INDEX = 1 << 30
+"""The index of a gap: behind every event of its batch."""
 _MUST_AGREE = ("subjects", "storage", "retention", "discard", "max_msgs_per_subject")
 
 
@@ -88,7 +91,7 @@ async def ensure(connection: Connection, outlets: Outlets, settings: PublisherSe
         try:
             found = (await connection.api(f"STREAM.INFO.{name}"))["config"]
         except ApiError as error:
-            if error.code != _STREAM_NOT_FOUND:
+            if error.code != STREAM_NOT_FOUND:
                 raise
             found = (await connection.api(f"STREAM.CREATE.{name}", wanted))["config"]
             log.info("stream-made", stream=name)
@@ -136,6 +139,18 @@ async def last_of(connection: Connection, stream: str, subject: str) -> tuple[in
     """The sequence and the bytes of a subject's last message. Raises UnreachableError, ApiError."""
     try:
         answer = await connection.api(f"STREAM.MSG.GET.{stream}", {"last_by_subj": subject})
+    except ApiError as error:
+        if error.code == _MESSAGE_NOT_FOUND:
+            return None
+        raise
+    message = answer["message"]
+    return message["seq"], base64.b64decode(message.get("data", ""))
+
+
+async def next_from(connection: Connection, stream: str, sequence: int) -> tuple[int, bytes] | None:
+    """The first message at or behind `sequence`; None where there is none. Raises UnreachableError, ApiError."""
+    try:
+        answer = await connection.api(f"STREAM.MSG.GET.{stream}", {"seq": max(1, sequence), "next_by_subj": ">"})
     except ApiError as error:
         if error.code == _MESSAGE_NOT_FOUND:
             return None

@@ -58,6 +58,11 @@ COMPLETE: dict[str, list[str]] = {
         f"erp {name}": ["acme", *(["7"] if name == "skip" else []), "--data", "USED"]
         for name in ("run", "check", "status", "parked", "resume", "skip")
     },
+    "woo connect": ["shop", "--url", "http://127.0.0.1:9", "--rest-key", "FILE", "--data", "NEW"],
+    "woo run": ["--data", "USED"],
+    "woo status": ["--data", "USED"],
+    "woo push": ["shop", "--all", "--data", "USED"],
+    "woo backfill": ["shop", "--data", "USED"],
     "dlq list": ["--data", "USED"],
     "dlq show": ["7", "--data", "USED"],
     "dlq edit": ["7", "--file", "FILE", "--data", "USED"],
@@ -153,6 +158,10 @@ NONSENSE: dict[str, list[str]] = {
     "--until": ["", "soon", "2026-13-01T00:00:00Z", LONG_NUMBER],
     "--sku-column": ["nonsense"],
     "--quantity-column": ["nonsense"],
+    "--delivery-url": ["nonsense", "ftp://x", "127.0.0.1:8080"],
+    "--rest-key": FILES,
+    "--store": ["nothing", "", "a/b", "a b"],
+    "--url": ["nonsense", "", "http://", "ftp://x", "http://a b", "http://x?y=1", "http://x#y", "http://u:p@x"],
     "--user": ["", "erp", "erp.", "erp.a b", "ERP.acme", "Gateway", "../operator", "operator.x", "x" * 65, "caf\u00e9"],
     "--workers": [*NUMBERS, "0", "65"],
 }
@@ -161,7 +170,7 @@ OF_VERB: dict[tuple[str, str], list[str]] = {
     ("config check", "--config"): ["", "missing.csv", "EMPTY", "FILE/below"],
     **{
         (verb, "--data"): NEW_DIRECTORIES
-        for verb in ("serve", "demo", "cluster", "rehearse", "keys add", "nats-user add")
+        for verb in ("serve", "demo", "cluster", "rehearse", "keys add", "nats-user add", "woo connect")
     },
     **{
         (verb, "--data"): DIRECTORIES
@@ -184,7 +193,7 @@ OF_VERB: dict[tuple[str, str], list[str]] = {
                 "events",
                 "publish",
             ),
-            *(name for name in COMPLETE if name.startswith(("get ", "dlq ", "erp "))),
+            *(name for name in COMPLETE if name.startswith(("get ", "dlq ", "erp ", "woo ")) and name != "woo connect"),
         )
     },
     ("backup", "--data"): [*DIRECTORIES, "EMPTY"],
@@ -196,7 +205,7 @@ OF_VERB: dict[tuple[str, str], list[str]] = {
 # Any text is right: it is looked up by the gateway or in the log, and is not there.
 ANY_TEXT = {
     *("--channel", "--region", "--no-goods", "--trust", "--after", "--sku", "--location", "--order-ref", "--owner"),
-    *("--status", "--state", "--to", "--reason"),
+    *("--status", "--state", "--to", "--reason", "--ships-from"),
 }
 # Naming another data directory or gateway takes these out of the complete line.
 INSTEAD = {"--data": ("--gateway", "--data"), "--gateway": ("--gateway",), "--port": ("--port",), "--auth": ("--auth",)}

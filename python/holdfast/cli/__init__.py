@@ -58,6 +58,7 @@ VERBS = {
     "restore": ("holdfast.cli.backup:restore", "Make a data directory of a backup, and prove it."),
     "snapshots": ("holdfast.cli.snapshots:snapshots", "List the snapshots of a data directory, prove them, take one."),
     "publish": ("holdfast.cli.publish:publish", "Publish events and figures, from where the last publisher stopped."),
+    "woo": ("holdfast.cli.woo:app", "Connect WooCommerce shops: orders in, what can be sold out."),
     "dlq": ("holdfast.cli.dlq:app", "Rejected facts: see why, correct them, send them again, remove them."),
     "erp": ("holdfast.cli.erp:app", "Connections to ERPs: run one, see how it goes, give parked orders back."),
     "config": ("holdfast.cli.config:app", "Show which settings are in force and where each comes from; check them."),

@@ -88,6 +88,8 @@ class CoreTransport:
         found = _RESERVATION.fullmatch(target)
         if target == "/v1/facts":
             status, answer = self.core.facts(body or b"")
+        elif target == "/v1/availability":
+            status, answer = self.core.engine.availabilities(body or b"", None, AS_OF)
         elif target == "/v1/demands":
             status, answer = self.core.engine.listing("demands", None, 1_000, [], None, AS_OF, None)
         elif found is not None and method == "GET":

@@ -21,7 +21,7 @@ from holdfast.woo.orders import Orders
 from holdfast.woo.snapshots import NoOrderError, Snapshot, order_from, order_of
 from holdfast.woo.snapshots import with_refunds as refunds_into
 from holdfast.woo.stores import Role, Store
-from tests.support.core_client import NOON, Core, CoreClient
+from tests.support.core_client import AS_OF, NOON, Core, CoreClient
 from tests.support.woo_store.model import Model, Order
 
 SKUS = ["MUG", "TEE", "CAP"]
@@ -308,6 +308,24 @@ async def test_a_product_that_was_deleted_keeps_what_is_owed() -> None:
     play.model.edit(order, order.items[0], 3)
     await side.take(*play.bodies())
     assert side.core.sellable("CAP") == STOCK - 3, "the SKU of the line is null now"
+
+
+async def test_what_holdfast_does_not_know_stays_unknown_until_it_has_stock() -> None:
+    play = Play(7)
+    side = Side(play.model)
+    play.model.add("GIFT", 5)
+    play.model.place([("GIFT", 1), ("CAP", 1)], "processing")
+    await side.take(*play.bodies())
+    assert side.core.sellable("CAP") == STOCK - 1
+    status, _ = side.core.engine.availability("GIFT", "web", None, None, AS_OF)
+    assert status == 404, "else checkouts of it would be refused"
+    moment = "2025-12-01T00:00:00Z"
+    known = {"kind": "stock.level", "sku": "GIFT", "location": "W1", "on_hand": 9, "basis": "net", "as_of": moment}
+    side.core.state(known)
+    play.now_s += 2
+    await side.orders.look_for_skus()
+    await side.orders.ask(at_once=True)
+    assert side.core.sellable("GIFT") == 8
 
 
 async def test_unknown_statuses_count_as_owed_and_are_listed() -> None:

@@ -11,7 +11,7 @@ from holdfast.cli.console import print_whole, remarks, results
 from holdfast.woo.connecting import Findings
 from holdfast.woo.report import StoreReport
 
-_MARKS = {"right": "ok  ", "done": "done", "left": "TODO"}
+_MARKS = {"right": "ok  ", "done": "done", "left": "left"}
 _LISTED = 10
 
 
@@ -60,6 +60,8 @@ def _attention(one: StoreReport) -> list[str]:
     ]
     if one.orders.get("nameless_lines"):
         found.append(f"{one.orders['nameless_lines']:,} lines of orders have no SKU, and are not counted")
+    if one.unknown_skus:
+        found.append(f"holdfast does not know these SKUs of orders: {', '.join(one.unknown_skus[:_LISTED])}")
     found += [f"order {row['order']}: {row['kind']} rejected: {row['reason']}" for row in one.rejected[-_LISTED:]]
     found += [f"{sku}: {why}" for sku, why in list(one.push_problems.items())[:_LISTED]]
     if len(one.push_problems) > _LISTED:

@@ -292,6 +292,7 @@ class Connector:
         if first:
             await self.orders.take([], self.orders.book.open_orders())
             await self.orders.ask(at_once=True)
+        await self.orders.look_for_skus()
         report.backfills_total += 1
         report.read_upto_s = max(report.read_upto_s, int(now_s))
         self.orders.book.trusted_from_s = since_s
@@ -344,6 +345,7 @@ class Connector:
         report.orders_known = len(self.orders.book)
         report.orders_open = len(self.orders.book.open_orders())
         report.unknown_statuses = dict(list(self.orders.unknown_statuses.items())[:50])
+        report.unknown_skus = sorted(self.orders.skus.waiting)[:100]
         report.rejected = list(self.orders.rejected)
         report.webhooks_active, report.webhooks_wrong = health.active, health.wrong
         report.webhooks_repaired, report.webhooks_ended_by_shop = health.repaired, health.ended_by_shop

@@ -10,7 +10,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import structlog
@@ -20,6 +20,7 @@ from holdfast.client import Client, ProblemError
 from holdfast.client.errors import InvalidError, NotFoundError, OversoldError, ReservationClosedError
 from holdfast.contracts.answers import FactsAnswer, Reservation
 from holdfast.settings import WooSettings
+from holdfast.woo.known_skus import KnownSkus
 from holdfast.woo.orderbook import OrderBook
 from holdfast.woo.shop_orders import ShopOrders
 from holdfast.woo.snapshots import Snapshot
@@ -67,7 +68,11 @@ class Orders:
     rejected: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=_LISTED_MAX))
     unknown_statuses: dict[str, int] = field(default_factory=dict)
     asked: dict[int, float] = field(default_factory=dict)
+    skus: KnownSkus = field(init=False)
     _alone: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    def __post_init__(self) -> None:
+        self.skus = KnownSkus(self.client, self.store.channel)
 
     async def recall(self) -> None:
         """What holdfast has of this store's orders: the memory of an earlier run. Raises ClientError."""
@@ -132,7 +137,32 @@ class Orders:
             plan = stated(nothing, self.store, known, standing, now_s=int(time.time()), tie=plan.known.tie)
         await self._send({order: plan})
 
+    async def look_for_skus(self) -> None:
+        """Ask again for the SKUs that holdfast did not know; state the orders of those that it knows now."""
+        for sku, orders in list(self.skus.waiting.items()):
+            if sku in await self.skus.known([sku]):
+                self.skus.waiting.pop(sku, None)
+                for order in orders:
+                    self.book.note(order, replace(self.book.known(order), mark=b""))  # it is to be stated again
+                self._note_asked(orders)
+
     async def _state(self, snapshots: dict[int, Snapshot]) -> int:
+        """State what of these holdfast can know.
+
+        A line of a SKU that holdfast does not know is left out: stating it would make the SKU known, with no stock, and
+        checkouts of it would be refused.
+        """
+        named = {line.sku for one in snapshots.values() for line in one.lines if line.sku}
+        known = await self.skus.known(named)
+        whole: dict[int, Snapshot] = {}
+        for order, one in snapshots.items():
+            lacking = [line.sku for line in one.lines if line.sku and line.sku not in known]
+            self.skus.await_sku(order, lacking)
+            lines = tuple(line for line in one.lines if not line.sku or line.sku in known)
+            whole[order] = replace(one, lines=lines, whole_mark=one.mark) if lacking else one
+        return await self._state_whole(whole)
+
+    async def _state_whole(self, snapshots: dict[int, Snapshot]) -> int:
         """State these. Those that need an answer of the gateway or of the shop first are asked about together."""
         ready = asyncio.Semaphore(_AT_ONCE)
 

@@ -41,6 +41,8 @@ class StoreReport(msgspec.Struct, omit_defaults=True):
     found_by_reading: int = 0
     """Orders of which no webhook came within five minutes of their change."""
     unknown_statuses: dict[str, int] = {}
+    unknown_skus: list[str] = []
+    """Of lines of orders that holdfast does not know; they are not counted."""
     rejected: list[dict[str, Any]] = []
     webhooks_active: int = 0
     webhooks_wrong: list[str] = []

@@ -91,9 +91,14 @@ class Snapshot:
     settled: bool = field(default=False, compare=False)
     """It was read from the shop after its second was over: nothing more of that second can come."""
 
+    whole_mark: bytes = field(default=b"", compare=False)
+    """The mark of what the shop said, where some of it was left out."""
+
     @property
     def mark(self) -> bytes:
         """What of it matters: equal for equal content, whatever the moment."""
+        if self.whole_mark:
+            return self.whole_mark
         content = (self.status, self.lines, self.reservation, self.fallback, self.completed_s)
         return hashlib.blake2b(repr(content).encode(), digest_size=8).digest()
 

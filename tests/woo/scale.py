@@ -67,14 +67,14 @@ def owed(orders: int, began_s: int) -> dict[str, int]:
 async def deliveries(directory: Path, orders: int, *, seed: int = 1, at_once: int = 16) -> Outcome:
     """Each order five times, shuffled; 1 % malformed and 1 % badly signed beside."""
     pick = random.Random(seed)
-    began_s = int(time.time()) - 3_600
+    began_s = int(time.time()) - 3_000
     found = Outcome()
     async with running(directory) as one:
         skus = sorted({item["sku"] for n in range(1, min(orders, 1_000) + 1) for item in life(n, 0, 0)["line_items"]})
         for at in range(0, len(skus), 500):
             await one.api.facts(*(level(sku, LEVEL, "W1", "2025-01-01T00:00:00Z") for sku in skus[at : at + 500]))
-        _fill(one, orders, began_s)
         await one.begin()
+        _fill(one, orders, began_s)  # only now: else they would all have been read before the first delivery
         plan = [(number, version) for number in range(1, orders + 1) for version in range(COPIES)]
         plan += [(0, 0)] * (len(plan) // 100) + [(-1, 0)] * (len(plan) // 100)
         pick.shuffle(plan)

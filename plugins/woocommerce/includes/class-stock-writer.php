@@ -17,6 +17,9 @@ final class Stock_Writer {
 	/** The sequence of the figure that a product has. */
 	const SEQUENCE = '_holdfast_sequence';
 
+	/** On an item of an order: units that refunds put back to stock. */
+	const RESTOCKED = '_holdfast_restocked';
+
 	/**
 	 * Whether holdfast writes at all.
 	 *
@@ -58,7 +61,7 @@ final class Stock_Writer {
 		}
 		add_filter( 'woocommerce_can_reduce_order_stock', array( $this, 'woocommerce_reduces' ), 100, 2 );
 		add_filter( 'woocommerce_can_restore_order_stock', array( $this, 'woocommerce_restores' ), 100, 2 );
-		add_filter( 'woocommerce_can_restock_refunded_items', array( $this, 'woocommerce_restores' ), 100, 2 );
+		add_filter( 'woocommerce_can_restock_refunded_items', array( $this, 'woocommerce_restocks' ), 100, 3 );
 		add_filter( 'woocommerce_order_item_quantity', array( $this, 'quantity_to_reduce' ), 100, 3 );
 		add_filter( 'woocommerce_prevent_adjust_line_item_product_stock', array( $this, 'line_is_ours' ), 100, 2 );
 	}
@@ -127,6 +130,28 @@ final class Stock_Writer {
 	 */
 	public function woocommerce_restores( $can, $order ) {
 		return $can && ! $this->any_ours( $order );
+	}
+
+	/**
+	 * Whether WooCommerce puts refunded items back. Where holdfast does, the connector reads how many from the items.
+	 *
+	 * @param bool      $can      So far.
+	 * @param \WC_Order $order    The order.
+	 * @param array     $refunded By item: `qty`.
+	 * @return bool
+	 */
+	public function woocommerce_restocks( $can, $order, $refunded = array() ) {
+		if ( ! $can || ! $this->any_ours( $order ) ) {
+			return $can;
+		}
+		foreach ( $order->get_items() as $id => $item ) {
+			$units = isset( $refunded[ $id ]['qty'] ) ? (int) $refunded[ $id ]['qty'] : 0;
+			if ( $units > 0 ) {
+				$item->update_meta_data( self::RESTOCKED, $units + (int) $item->get_meta( self::RESTOCKED, true ) );
+				$item->save();
+			}
+		}
+		return false;
 	}
 
 	/**

@@ -159,6 +159,22 @@ async def test_a_write_that_is_done_after_the_connector_gave_up_ends_in_the_newe
         assert mug.stock == 5
 
 
+async def test_a_plugin_that_was_removed_is_done_without() -> None:
+    model = Model()
+    mug = model.add("MUG", 3)
+    async with shop_of(model, plugin=True) as (server, shop):
+        queue = PushQueue(doubt_s=1.0)
+        pusher = Pusher(TERMS, shop, queue, plugin=True)
+        queue.want("MUG", Value(9, "", 1))
+        await pusher.step()
+        assert (mug.stock, server.count("/wp-json/holdfast/v1/stock", "POST")) == (9, 1)
+        server.plugin = False
+        queue.want("MUG", Value(4, "", 2))
+        for _ in range(20):
+            await pusher.step()
+        assert (mug.stock, pusher.plugin, pusher.pace.items_max) == (4, False, 100)
+
+
 async def test_webhooks_are_made_repaired_and_those_of_others_left_alone() -> None:
     model = Model()
     async with shop_of(model) as (server, shop):

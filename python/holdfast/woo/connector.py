@@ -293,6 +293,10 @@ class Connector:
             await self.orders.take([], self.orders.book.open_orders())
             await self.orders.ask(at_once=True)
         await self.orders.look_for_skus()
+        if not first:
+            report.shop = await describe(self.shop)
+            if self.pusher is not None:
+                self.pusher.use(plugin=bool(report.shop.get("plugin_version")))
         report.backfills_total += 1
         report.read_upto_s = max(report.read_upto_s, int(now_s))
         self.orders.book.trusted_from_s = since_s

@@ -16,7 +16,7 @@ class Pace:
 
     def __init__(self, settings: Pacing, items_max: int) -> None:
         self._settings = settings
-        self.items_max = min(settings.items_max, items_max) if items_max else settings.items_max
+        self.items_max = min(settings.items_max, items_max)
         self._size = max(1.0, self.items_max / 4)
         self._free_s = 0.0
         self._closed_s = 0.0

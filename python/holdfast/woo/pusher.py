@@ -53,7 +53,7 @@ class Pusher:
     def __init__(self, store: Store, shop: Shop, queue: PushQueue, *, plugin: bool) -> None:
         self.queue = queue
         self.plugin = plugin
-        self.pace = Pace(store.pace, PLUGIN_MAX if plugin else min(REST_MAX, store.pace.items_max))
+        self.pace = _pace(store, plugin=plugin)
         self.problems = Problems()
         self.calls_total = 0
         self.last_written_s = 0.0
@@ -62,6 +62,13 @@ class Pusher:
         self._mapping = Mapping(shop)
         self._places: dict[str, Place] = {}
         self._wake = asyncio.Event()
+
+    def use(self, *, plugin: bool) -> None:
+        """The plugin was installed, or removed."""
+        if plugin != self.plugin:
+            self.plugin = plugin
+            self.pace = _pace(self._store, plugin=plugin)
+            log.info("shop-changed", plugin=plugin)
 
     def wake(self) -> None:
         """Something is to be written."""
@@ -95,6 +102,8 @@ class Pusher:
         try:
             await (self._write_by_plugin(batch) if self.plugin else self._write_by_rest(batch))
         except ShopError as fault:
+            if self.plugin and fault.status == 404:
+                self.use(plugin=False)
             self._refused(list(batch.values), fault)
         return True
 
@@ -235,6 +244,10 @@ class Pusher:
         unknown = fault.status == 0 or fault.status >= 500
         for sku in skus:
             self.queue.failed(sku, now_s, unknown=unknown, wait_s=0.0)
+
+
+def _pace(store: Store, *, plugin: bool) -> Pace:
+    return Pace(store.pace, PLUGIN_MAX if plugin else REST_MAX)
 
 
 def value_of(store: Store, published: int, *, unlimited: bool, sequence: int) -> Value:

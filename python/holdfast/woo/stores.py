@@ -65,8 +65,8 @@ Url = Annotated[str, Meta(pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$")]
 class Pacing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How hard the shop may be worked."""
 
-    items_max: Annotated[int, Meta(ge=1, le=500)] = 100
-    """SKUs in one write, at most; without the plugin WooCommerce takes 100."""
+    items_max: Annotated[int, Meta(ge=1, le=500)] = 500
+    """SKUs in one write, at most; without the plugin no more than 100, which is what WooCommerce takes."""
     answer_ms: Annotated[int, Meta(ge=50, le=60_000)] = 2_000
     """Writes become smaller while an answer takes longer."""
     busy_percent: Annotated[int, Meta(ge=1, le=100)] = 50

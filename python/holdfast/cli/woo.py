@@ -36,7 +36,7 @@ from holdfast.errors import LogError, UnreachableError
 from holdfast.gateway.key_file import KeyringError, Operation
 from holdfast.gateway.key_store import KeyStore
 from holdfast.nats.connection import Connection, endpoint_of
-from holdfast.publisher.outbox import last_of
+from holdfast.nats.outlets import last_of
 from holdfast.recovery.verify import endpoint_at
 from holdfast.settings.resolve import Resolved
 from holdfast.supervisor.record import gateway_of

@@ -88,7 +88,7 @@ BELOW: dict[str, set[str]] = {
         *{"errors", "logs", "macs", "secret_files", "settings", "tasks", "_core"},
     },
     "hindsight": {
-        *{"recovery", "nats", "storage", "errors", "macs", "settings", "_core"},
+        *{"recovery", "peers", "nats", "storage", "errors", "macs", "settings", "_core"},
     },
     "events": {"nats", "errors", "settings", "tasks"},
     "publisher": {
@@ -99,7 +99,8 @@ BELOW: dict[str, set[str]] = {
         *{"errors", "guarded", "logs", "settings", "tasks"},
     },
     "gateway": {
-        *{"woo", "supervisor", "node", "events", "nats", "protocol", "contracts", "errors", "guarded", "logs"},
+        *{"woo", "supervisor", "hindsight", "node", "events", "nats", "nats_server", "protocol", "contracts"},
+        *{"errors", "guarded", "logs"},
         *{"secret_files", "settings", "_core"},
     },
     "client": {"contracts", "settings"},

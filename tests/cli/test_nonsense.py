@@ -44,6 +44,8 @@ COMPLETE: dict[str, list[str]] = {
     },
     "get sku": ["MUG"],
     "handover": ["PAR", "--to", "wms"],
+    "diff": ["MUG", "--data", "USED"],
+    "audit": ["--data", "USED"],
     "refusals": ["--data", "USED"],
     "replay": ["--data", "USED"],
     "events": [],
@@ -189,6 +191,8 @@ OF_VERB: dict[tuple[str, str], list[str]] = {
                 "nats-context",
                 "handover",
                 "refusals",
+                "diff",
+                "audit",
                 "replay",
                 "events",
                 "publish",
@@ -205,7 +209,7 @@ OF_VERB: dict[tuple[str, str], list[str]] = {
 # Any text is right: it is looked up by the gateway or in the log, and is not there.
 ANY_TEXT = {
     *("--channel", "--region", "--no-goods", "--trust", "--after", "--sku", "--location", "--order-ref", "--owner"),
-    *("--status", "--state", "--to", "--reason", "--ships-from"),
+    *("--status", "--state", "--to", "--reason", "--ships-from", "--rule", "--who"),
 }
 # Naming another data directory or gateway takes these out of the complete line.
 INSTEAD = {"--data": ("--gateway", "--data"), "--gateway": ("--gateway",), "--port": ("--port",), "--auth": ("--auth",)}

@@ -112,7 +112,7 @@ def test_every_request_answer_and_problem_of_the_document_has_its_example(docume
 def test_operation_ids_are_a_verb_and_what_it_is_about(document: dict[str, Any]) -> None:
     ids = [operation["operationId"] for _, operation in operations(document)]
     assert len(ids) == len(set(ids))
-    verbs = "get|list|put|send|confirm|release|cancel|extend|fulfil|explain|validate"
+    verbs = "get|list|put|send|confirm|release|cancel|extend|fulfil|explain|validate|discard"
     assert [one for one in ids if not re.fullmatch(rf"({verbs})[A-Z][A-Za-z]+", one)] == []
     assert {"putReservation", "confirmReservation", "getAvailability", "sendFacts"} <= set(ids)
 

@@ -14,6 +14,7 @@ import orjson
 
 from holdfast.client.lists import Lists
 from holdfast.client.parts import query_of, reader, segment
+from holdfast.client.past import Moment, PastCalls, moment_text
 from holdfast.client.streams import Streams
 from holdfast.client.transport import Retry, Transport
 from holdfast.contracts import answers, requests
@@ -32,7 +33,7 @@ _encode = msgspec.json.Encoder().encode
 Wait = Literal["log", "received"]
 
 
-class Client(Lists, Streams):
+class Client(Lists, PastCalls, Streams):
     """Calls one gateway: `async with Client("http://127.0.0.1:8080", key) as client: ...`.
 
     `timeout_s` bounds one try, `retry` what happens after a 503 or a lost connection. Every call raises
@@ -118,10 +119,16 @@ class Client(Lists, Streams):
         return _availabilities((await self._send("POST", "/v1/availability", _encode(body)))[1]).items
 
     async def explain(
-        self, sku: str, channel: str, *, region: str | None = None, min_sequence: int | None = None
+        self,
+        sku: str,
+        channel: str,
+        *,
+        region: str | None = None,
+        at: Moment | None = None,
+        min_sequence: int | None = None,
     ) -> answers.Explanation:
-        """The figure explained: signed terms that add up to `sellable`."""
-        query = query_of(channel=channel, region=region, min_sequence=min_sequence)
+        """The figure explained: signed terms that add up to `sellable`. `at`: after a sequence, or at a time."""
+        query = query_of(channel=channel, region=region, at=moment_text(at), min_sequence=min_sequence)
         return _explanation((await self._send("GET", f"/v1/availability/{segment(sku)}/explain{query}"))[1])
 
     async def validate(self, cart: requests.ValidateRequest) -> answers.Validation:

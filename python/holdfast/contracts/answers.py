@@ -93,7 +93,7 @@ class ExplainedDeficit(Answer, frozen=True, kw_only=True):
 
 
 class Explanation(Answer, frozen=True, kw_only=True):
-    """Why a SKU's sellable is what it is."""
+    """Why a SKU's sellable is what it is. `at`: when the batch was made, of an answer about the past."""
 
     sku: str
     channel: str
@@ -101,6 +101,7 @@ class Explanation(Answer, frozen=True, kw_only=True):
     terms: list[Term]
     deficits: list[ExplainedDeficit] = field(default_factory=list)
     as_of: AnswerFreshness
+    at: Time | UnsetType = UNSET
 
 
 class ValidatedLine(Answer, frozen=True, kw_only=True):

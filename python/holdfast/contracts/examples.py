@@ -356,9 +356,32 @@ _ARRIVING = (
     _fact("The next level counts, whatever its time", kind="source.reset", source="erp", location="paris"),
     _fact("Levels of the store come from its tills now", kind="ownership", location="lyon", source="pos"),
 )
+_LETTERS = "/v1/dead-letters"
+_PAST = (
+    _get("explain", "/v1/availability/MUG-BLUE/explain?channel=web&at=12", "As it was after message 12", "at"),
+    _get("list_changes", "/v1/skus/SPOON/changes", "What happened to one SKU"),
+    _get("list_audit", "/v1/audit?kind=cap", "Who set which cap"),
+    _get("list_refusals", "/v1/refusals?sku=MUG-BLUE", "Carts that wanted one SKU"),
+    _get("list_dead_letters", f"{_LETTERS}?reason=unknown-location", "Those with one reason"),
+    _get("dead_letter", f"{_LETTERS}/1", "One of them"),
+    Example(
+        "correct_dead_letter",
+        "correction",
+        "With a place that is known",
+        "PUT",
+        f"{_LETTERS}/1/correction",
+        {
+            "raw": '{"kind":"stock.level","sku":"MUG-BLUE","location":"lyon","on_hand":6,"basis":"net","as_of":"'
+            + _AS_OF
+            + '"}'
+        },
+    ),
+    Example("retry_dead_letter", "retry", "The correction", "POST", f"{_LETTERS}/4/retry"),
+    Example("discard_dead_letter", "discard", "One that nobody needs", "DELETE", f"{_LETTERS}/2"),
+)
 STORY: tuple[Example, ...] = (
     *(*_CATALOGUE, *_STOCK, *_RULES, *_ASKING, *_HOLDING),
-    *(*_ORDERS, *_SHORT, *_READING_BACK, *_ARRIVING),
+    *(*_ORDERS, *_SHORT, *_READING_BACK, *_ARRIVING, *_PAST),
 )
 
 

@@ -16,17 +16,20 @@ from holdfast.gateway.counters import Counters
 from holdfast.gateway.dispatch import Dispatcher
 from holdfast.gateway.event_streams import EventStreams
 from holdfast.gateway.gate import Gate
+from holdfast.gateway.looking_back import NoPast
 from holdfast.gateway.metrics import Metrics
-from holdfast.gateway.ports import Deliveries, Node
+from holdfast.gateway.ports import Deliveries, Node, Past
 from holdfast.gateway.router import Route, Router
 from holdfast.gateway.routes import (
     availability,
     carts,
+    dead_letters,
     documentation,
     events,
     facts,
     listings,
     operations,
+    past,
     reservations,
     state,
     webhooks,
@@ -64,8 +67,10 @@ class Gateway:
         deliveries: Deliveries | None = None,
         delivery_bytes_max: int = WooSettings().delivery_bytes_max,
         streams: EventStreams | None = None,
+        look_back: Past | None = None,
     ) -> None:
         self.settings = settings
+        look_back = look_back or NoPast(settings)
         self.node = node
         self._gate = gate
         self._streams = streams
@@ -73,12 +78,14 @@ class Gateway:
         self.counters = Counters(())
         metrics = Metrics(self.counters, node, name, holdfast.__version__, streams)
         self.routes: tuple[Route, ...] = (
-            *availability.routes(node, settings),
+            *availability.routes(node, settings, look_back),
             *carts.routes(node, settings),
             *reservations.routes(node, settings),
             *facts.routes(node, settings, self.counters),
             *listings.routes(node),
             *events.routes(streams, gate.admit, late.answered_sequence),
+            *past.routes(node, look_back),
+            *dead_letters.routes(look_back, settings),
             *state.routes(node),
             *operations.routes(
                 node, sequence=late.answered_sequence, draining=late.draining, render_metrics=metrics.render

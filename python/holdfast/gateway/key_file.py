@@ -45,9 +45,12 @@ class Operation(StrEnum):
     STATE = "state"
     METRICS = "metrics"
     EVENTS = "events"
+    AUDIT = "audit"
+    REFUSALS = "refusals"
+    DEAD_LETTERS = "dead_letters"
 
 
-SCOPE_WIDE = frozenset({Operation.FACTS, Operation.POLICIES, Operation.STATE, Operation.METRICS})
+SCOPE_WIDE = frozenset(Operation) - {Operation.READ, Operation.RESERVE, Operation.ORDER, Operation.EVENTS}
 """Operations that reach over all channels; a key limited to some channels has none of them."""
 
 OPERATION_MEANINGS = {
@@ -59,6 +62,9 @@ OPERATION_MEANINGS = {
     Operation.STATE: "reading the state of the process",
     Operation.METRICS: "reading the metrics",
     Operation.EVENTS: "reading events of its channels as they are published",
+    Operation.AUDIT: "reading who changed which rule, and what happened to a SKU",
+    Operation.REFUSALS: "reading what was asked for and refused",
+    Operation.DEAD_LETTERS: "reading rejected facts, correcting them, sending them again, removing them",
 }
 
 

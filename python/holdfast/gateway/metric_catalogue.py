@@ -175,6 +175,19 @@ NODE: dict[str, Figure] = {
     "times_leading_total": _node("times_leading", "counter", "How often this process began to lead.", "grows often"),
     "dead_letters_total": _node("dead_letters", "counter", "Dead letters of this process that were stored."),
     "dead_letters_lost_total": _node("dead_letters_lost", "counter", "Dead letters that were not stored.", "grows"),
+    "dead_letters": Figure(
+        "holdfast_dead_letters_stored",
+        "gauge",
+        "Dead letters, with their corrections, that wait for somebody: measured once a minute.",
+        alert="above 0, where every fact has to be taken",
+    ),
+    "dead_age_ms": Figure(
+        "holdfast_dead_letters_age_seconds",
+        "gauge",
+        "How long the oldest dead letter has waited; 0 where there is none.",
+        alert="above 1 day: a source sends what nobody corrects",
+        divisor=1000,
+    ),
     "dead_letters_waiting": _node("dead_letters_waiting", "gauge", "Dead letters that are not stored yet."),
     "refusals_kept_total": _node("refusals_kept", "counter", "Refused commands that this process wrote to ASK."),
     "refusals_left_out_total": _node(

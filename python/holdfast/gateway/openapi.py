@@ -28,6 +28,7 @@ _RETRY_AFTER = {"description": "Seconds to wait.", "schema": {"type": "integer",
 _PARAMETERS = {
     "sku": "Compared byte by byte; percent-encoded.",
     "id": "The client's own name for the reservation; percent-encoded.",
+    "letter": "The number of a dead letter.",
 }
 _IDEMPOTENCY_KEY = {
     "name": str(HEADER),
@@ -73,6 +74,10 @@ _OPERATION_IDS = {
     "policies": "sendPolicies",
     "sku": "getSku",
     "state": "getState",
+    "list_changes": "listSkuChanges",
+    "dead_letter": "getDeadLetter",
+    "correct_dead_letter": "putDeadLetterCorrection",
+    "retry_dead_letter": "sendDeadLetter",
     "livez": "getLiveness",
     "readyz": "getReadiness",
     "metrics": "getMetrics",
@@ -86,6 +91,8 @@ _TAGS = {
     "facts": "What an ERP, a shop, a warehouse or an operator reports.",
     "events": "What happened, as it is published.",
     "lists": "Reading back what is stored, page by page.",
+    "past": "What happened, who changed it, and what was refused.",
+    "dead letters": "Rejected facts: see why, correct them, send them again, remove them.",
     "operations": "Running it.",
 }
 

@@ -19,6 +19,13 @@ Channels: TypeAlias = tuple[str, ...] | None
 Family: TypeAlias = Literal["erp", "woo", "policy"]
 
 
+class Past(Protocol):
+    """What answers questions about the past, beside the gateway (looking_back.py)."""
+
+    async def ask(self, what: str, sequence: int, **needs: Any) -> Answer:
+        """One answer; `sequence`: the LOG sequence that must be in it. Raises Refusal."""
+
+
 class Node(Protocol):
     """One process's part in a scope. Each call may raise Unavailable."""
 

@@ -94,6 +94,12 @@ def listing(query: str, filters: frozenset[str]) -> tuple[str | None, int, tuple
     return after, LIMIT_DEFAULT if limit is None else _bounded("limit", limit, LIMIT_MAX), tuple(found.items())
 
 
+def limit_of(found: dict[str, str]) -> int:
+    """`limit` of a query that `fields` read. Raises Refusal 422."""
+    limit = found.get("limit")
+    return LIMIT_DEFAULT if limit is None else _bounded("limit", limit, LIMIT_MAX)
+
+
 def check_name(path: str, text: str) -> None:
     """Raises Refusal 422 unless `text` has 1 to 128 characters without control characters."""
     if not 1 <= len(text) <= ID_LENGTH_MAX:

@@ -25,6 +25,7 @@ from holdfast.gateway.app import Gateway
 from holdfast.gateway.event_streams import EventStreams
 from holdfast.gateway.gate import KeyGate, LoopbackGate
 from holdfast.gateway.keyring import Keyring
+from holdfast.gateway.looking_back import LookBack
 from holdfast.gateway.paces import SharedPaces
 from holdfast.nats.connection import endpoint_of
 from holdfast.nats.streams import Names
@@ -92,41 +93,20 @@ async def _serving(assignment: Assignment) -> AsyncIterator[Serving]:
     directory = Path(assignment.directory)
     if http_parser.HttpRequestParser is http_parser.HttpRequestParserPy:
         log.warning("slow_parser", detail="aiohttp lacks its C parser; install a wheel of it")
-    secret = await asyncio.to_thread(owner_key, directory)
-    macs = await asyncio.to_thread(scope_macs, directory)
-    if macs.keys is None:
-        log.warning("no-scope-key", detail=f"{directory} has no {SCOPE_KEY_FILE}: what gateways write is not signed")
     gate, keys = await _gate(assignment)
     scope = assignment.scope
-    bootstrap = Bootstrap(
-        directory,
-        Names(scope),
-        settings,
-        lambda: Engine(scope, secret, macs.keys),
-        lambda path: Engine.restore(scope, secret, path, macs.keys),
-        shared=assignment.shares_snapshots,
-        macs=macs,
-    )
-    node: Node[Engine] = Node(
-        scope,
-        endpoint_of(assignment.nats, settings.log),
-        lambda: Engine(scope, secret, macs.keys),
-        settings,
-        bootstrap=bootstrap,
-        name=assignment.node,
-        directory=directory,
-        rules=orjson.dumps(asdict(settings.rules)),
-        macs=macs,
-    )
+    node = await _node(assignment)
     await node.start()
     intake = Intake(directory, scope, endpoint_of(assignment.nats, settings.log), settings.woo, settings.log)
     feed = Feed(endpoint_of(assignment.nats, settings.log), scope, settings.events, settings.log)
+    look_back = LookBack(directory, scope, assignment.nats, settings)
     gateway = Gateway(
         node,
         settings.gateway,
         gate,
         name=assignment.node,
         deliveries=intake,
+        look_back=look_back,
         delivery_bytes_max=settings.woo.delivery_bytes_max,
         streams=EventStreams(feed, settings.events),
     )
@@ -145,7 +125,38 @@ async def _serving(assignment: Assignment) -> AsyncIterator[Serving]:
     finally:
         await gateway.stop()
         await intake.close()
+        await look_back.close()
         await node.stop(drain)
+
+
+async def _node(assignment: Assignment) -> Node[Engine]:
+    """The node, not yet started."""
+    settings, scope = assignment.settings, assignment.scope
+    directory = Path(assignment.directory)
+    secret = await asyncio.to_thread(owner_key, directory)
+    macs = await asyncio.to_thread(scope_macs, directory)
+    if macs.keys is None:
+        log.warning("no-scope-key", detail=f"{directory} has no {SCOPE_KEY_FILE}: what gateways write is not signed")
+    bootstrap = Bootstrap(
+        directory,
+        Names(scope),
+        settings,
+        lambda: Engine(scope, secret, macs.keys),
+        lambda path: Engine.restore(scope, secret, path, macs.keys),
+        shared=assignment.shares_snapshots,
+        macs=macs,
+    )
+    return Node(
+        scope,
+        endpoint_of(assignment.nats, settings.log),
+        lambda: Engine(scope, secret, macs.keys),
+        settings,
+        bootstrap=bootstrap,
+        name=assignment.node,
+        directory=directory,
+        rules=orjson.dumps(asdict(settings.rules)),
+        macs=macs,
+    )
 
 
 async def _gate(assignment: Assignment) -> tuple[KeyGate | LoopbackGate, int]:
@@ -171,6 +182,7 @@ async def _receive(node: Node[Engine], pipe: ControlPipe) -> None:
             node.counted.snapshot_failures_in_a_row = message.failures_in_a_row
         elif isinstance(message, Retained):
             node.counted.retain(message.bytes_by_part, message.budget_bytes, message.since_ms, message.days_left)
+            node.counted.bury(message.dead_letters, message.dead_since_ms)
         elif isinstance(message, WorkerDied):
             node.peer_died(message.node)
     log.critical("supervisor-gone")

@@ -82,7 +82,7 @@ def replay(past: Past, begin: Moment, upto: Moment, progress: Progress) -> Repla
     while chunk := [message for _, message in itertools.islice(found, _CHUNK)]:
         core.apply_many(core.sequence + 1, chunk)
         progress(core.sequence)
-    _reached(core.sequence, upto)
+    reached(core.sequence, upto)
     void = core.void_total - before
     return Replayed(
         began, core.sequence, core.digest(), core.sequence - began - void, void, time.monotonic() - since, core
@@ -109,7 +109,7 @@ def what_if(
         asking.take(batch)
         sequence, done = batch.sequence, done + 1
         progress(sequence)
-    _reached(sequence, upto)
+    reached(sequence, upto)
     return Replayed(began, sequence, core.digest(), done, 0, time.monotonic() - since, core), asking
 
 
@@ -125,6 +125,7 @@ def by_sequence(refusals: Iterable[dict[str, Any]]) -> tuple[dict[int, list[dict
     return placed, without
 
 
-def _reached(sequence: int, upto: Moment) -> None:
+def reached(sequence: int, upto: Moment) -> None:
+    """That the end of a range was kept. Raises NotKeptError."""
     if upto.sequence is not None and sequence < upto.sequence:
         raise NotKeptError(f"message {upto.sequence} is not kept here: what is kept ends at {sequence}")

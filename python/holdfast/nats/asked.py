@@ -21,18 +21,20 @@ _NO_MESSAGE, _NO_STREAM = 10037, 10059
 class Asked:
     """Refusals, the newest first. `left_out`: those only counted. `more`: there are older ones since that time.
 
-    `kept_since_ms`: the oldest that ASK still has; None while it has none. `next`: where older ones go on (`before`).
+    `kept_since_ms`: the oldest that ASK still has; None while it has none.
     """
 
     refusals: list[dict[str, Any]] = field(default_factory=list)
     left_out: int = 0
     more: bool = False
     kept_since_ms: int | None = None
-    next: int | None = None
 
 
 async def newest(connection: Connection, names: Names, since_ms: int, most: int, before: int | None = None) -> Asked:
-    """At most `most` since a time; `before`: of messages before this sequence of ASK. Raises LogError."""
+    """At most `most` since a time, or the rest of a message more; each has its `place`: sequence in ASK, number.
+
+    `before`: of messages before this sequence of ASK. Raises LogError.
+    """
     try:
         state = (await connection.api(f"STREAM.INFO.{names.refused}"))["state"]
     except ApiError as error:
@@ -49,16 +51,18 @@ async def newest(connection: Connection, names: Names, since_ms: int, most: int,
         written = await _message(connection, names.refused, sequence)
         if written is None:  # it was the oldest, and made room
             break
-        here = [one for one in reversed(written["refusals"]) if one["at_ms"] >= since_ms]
+        here = [
+            one | {"place": (sequence, number)}
+            for number, one in enumerate(reversed(written["refusals"]))
+            if one["at_ms"] >= since_ms
+        ]
         found.left_out += written["left_out"] if here else 0
         found.refusals += here
-        found.next = sequence
         if len(found.refusals) > most or (len(found.refusals) >= most and sequence > first):
             found.more = True
             return found
         if len(here) < len(written["refusals"]):
             break
-    found.next = None
     return found
 
 

@@ -33,6 +33,10 @@ class LetterError(LogError):
     """What was asked for cannot be done with this letter."""
 
 
+class NoLetterError(LetterError):
+    """There is no such letter: it was sent again, removed, or is too old."""
+
+
 @dataclass(frozen=True, slots=True)
 class Letter:
     """One letter. `corrects`: the sequence of the letter that it was made from; 0 for what was rejected itself."""
@@ -101,7 +105,7 @@ class DeadStore:
         """One of them. Raises LetterError, LogError."""
         found = await self._next(self.names.dead, sequence, f"hf.{self.names.scope}.dlq.*")
         if found is None or found[0] != sequence:
-            raise LetterError(f"there is no letter {sequence}: it was sent again, removed, or is too old")
+            raise NoLetterError(f"there is no letter {sequence}: it was sent again, removed, or is too old")
         return _letter(*found)
 
     async def correct(self, sequence: int, raw: bytes) -> int:

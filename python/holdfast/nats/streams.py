@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from typing import Any, TypeVar
 
@@ -359,9 +360,11 @@ class StreamState:
     last_sequence: int
     messages: int
     bytes: int
+    since_ms: int | None = None  # when its oldest message came; None: it has none
 
 
 async def stream_state(connection: Connection, stream: str) -> StreamState:
     """The size that a stream reports."""
     state = (await connection.api(f"STREAM.INFO.{stream}"))["state"]
-    return StreamState(state["first_seq"], state["last_seq"], state["messages"], state["bytes"])
+    since_ms = int(datetime.fromisoformat(state["first_ts"]).timestamp() * 1000) if state["messages"] else None
+    return StreamState(state["first_seq"], state["last_seq"], state["messages"], state["bytes"], since_ms)

@@ -56,6 +56,9 @@ class Counters:
     kept_figures: Mapping[str, float] = field(
         default_factory=lambda: {"kept_budget_bytes": 0, "kept_since_ms": 0, "kept_left_seconds": _UNKNOWN_S}
     )
+    # What DLQ has, and when the oldest came.
+    dead_letters: int = 0
+    dead_since_ms: int | None = None
     alarms: Counter[str] = field(default_factory=Counter)
     roles: Counter[Role] = field(default_factory=Counter)
 
@@ -67,6 +70,11 @@ class Counters:
             "kept_since_ms": since_ms or 0,
             "kept_left_seconds": _UNKNOWN_S if days_left is None else days_left * _DAY_S,
         }
+
+    def bury(self, letters: int, since_ms: int | None) -> None:
+        """What DLQ has, and when the oldest came."""
+        self.dead_letters = letters
+        self.dead_since_ms = since_ms
 
     def figures(self, protocol: Protocol, dead: DeadLetters, refusals: Refusals, reads: int) -> Mapping[str, float]:
         """All of them, and the depth of each queue."""
@@ -91,6 +99,8 @@ class Counters:
             "append_waiting_ms": protocol.waiting_ms,
             "leading": protocol.role is Role.LEADING,
             "quarantined": bool(protocol.quarantine),
+            "dead_letters": self.dead_letters,
+            "dead_age_ms": 0 if self.dead_since_ms is None else max(0, time.time() * 1000 - self.dead_since_ms),
             **self.kept_figures,
         }
         if core is not None:

@@ -37,6 +37,8 @@ class Kept:
     free_bytes: int
     since_ms: int | None = None
     days_left: float | None = None
+    dead_letters: int = 0  # letters and corrections that DLQ has
+    dead_since_ms: int | None = None  # when the oldest of them came
     removed_upto: int = 0  # the sequence up to which messages were removed this time; 0: none were
 
     @property

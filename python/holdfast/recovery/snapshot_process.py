@@ -12,6 +12,7 @@ import signal
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from holdfast.logs import configure_logs
 from holdfast.supervisor.child import COULD_NOT_RUN, DONE, assigned, end_with_supervisor
@@ -23,6 +24,9 @@ from holdfast.supervisor.control_pipe import (
     Retained,
     SnapshotTried,
 )
+
+if TYPE_CHECKING:
+    from holdfast.recovery.retention import Kept
 
 
 def main() -> int:
@@ -38,7 +42,6 @@ async def _life(assignment: Assignment, pipe: ControlPipe) -> int:
     # Only now: loading keeps a processor core busy for a while, and a gateway starts at the same time.
     from holdfast.errors import LogError
     from holdfast.nats.connection import endpoint_of
-    from holdfast.recovery.retention import Kept
     from holdfast.recovery.snapshot_schedule import Schedule
     from holdfast.recovery.snapshotter import Snapshotter
 
@@ -62,8 +65,8 @@ async def _life(assignment: Assignment, pipe: ControlPipe) -> int:
     def tried(outcome: Outcome) -> None:
         pipe.send(SnapshotTried(outcome))
 
-    def kept(found: Kept) -> None:
-        pipe.send(Retained(found.bytes_by_part, found.budget_bytes, found.free_bytes, found.since_ms, found.days_left))
+    def kept(found: "Kept") -> None:
+        pipe.send(_retained(found))
 
     why = ""
     try:
@@ -87,6 +90,18 @@ async def _life(assignment: Assignment, pipe: ControlPipe) -> int:
     # A thread may still be writing or restoring: what it leaves is a partial file that the next one removes.
     sys.stderr.flush()
     os._exit(COULD_NOT_RUN if why else DONE)
+
+
+def _retained(found: "Kept") -> Retained:
+    return Retained(
+        found.bytes_by_part,
+        found.budget_bytes,
+        found.free_bytes,
+        found.since_ms,
+        found.days_left,
+        found.dead_letters,
+        found.dead_since_ms,
+    )
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import asyncio
 import re
 import time
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
@@ -286,7 +286,9 @@ class Snapshotter:
         log_state = await stream_state(self._connection, self.names.log)
         in_state = await stream_state(self._connection, self.names.incoming)
         sizes = (log_state.bytes, in_state.bytes) if self._own_log else (0, 0)
-        return await asyncio.to_thread(self._retention.look, *sizes)
+        kept = await asyncio.to_thread(self._retention.look, *sizes)
+        dead = await stream_state(self._connection, self.names.dead)
+        return replace(kept, dead_letters=dead.messages, dead_since_ms=dead.since_ms)
 
     async def _share(self, snapshot: Snapshot) -> None:
         shared = SharedSnapshots(self._connection, self.names, self._settings.snapshots, self._settings.log, self._macs)

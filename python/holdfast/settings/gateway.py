@@ -155,6 +155,20 @@ class GatewaySettings:
         highest=100_000,
         unit="requests",
     )
+    past_waiting_max: int = public(
+        4,
+        "Questions about the past (`at`, changes, audit, refusals, dead letters) that one worker has under way: one is "
+        "answered, the others wait. Beyond it: 503 `overloaded`.",
+        lowest=1,
+        highest=1_000,
+        unit="requests",
+    )
+    past_timeout_ms: int = public(
+        30 * SECOND_MS,
+        "How long such a question may take, with its waiting. After it: 503 `overloaded`.",
+        lowest=SECOND_MS,
+        highest=HOUR_MS,
+    )
     retry_after_s: int = 1
     backlog: int = public(
         1_024,

@@ -117,6 +117,8 @@ class Retained(msgspec.Struct, frozen=True, tag=True):
     free_bytes: int
     since_ms: int | None = None
     days_left: float | None = None
+    dead_letters: int = 0
+    dead_since_ms: int | None = None
 
 
 Received: TypeAlias = LogState | WorkerDied | Listening | Failed | SnapshotTried | SnapshotCounts | Retained

@@ -4,15 +4,22 @@ from holdfast._core import Engine
 from holdfast.contracts.answers import Availabilities, Availability, Explanation
 from holdfast.contracts.requests import AvailabilityRequest
 from holdfast.gateway.keyring import Key, Operation
-from holdfast.gateway.ports import Answer, Node
+from holdfast.gateway.moments import MOMENT, at_moment, moment
+from holdfast.gateway.ports import Answer, Node, Past
 from holdfast.gateway.queries import check_name, reject_query, selling
 from holdfast.gateway.refusals import Refusal
 from holdfast.gateway.router import Handler, Route
-from holdfast.gateway.specification import BY, CHANNEL, LOCATION, PUBLISHED, QUANTITY, REGION, Specification
+from holdfast.gateway.specification import BY, CHANNEL, LOCATION, PUBLISHED, QUANTITY, REGION, Query, Specification
 from holdfast.settings import GatewaySettings
 
+_AT = Query(
+    "at",
+    MOMENT,
+    "How it was after this LOG sequence, or at this time (with its zone): answered by a process beside the gateway.",
+)
 
-def routes(node: Node, settings: GatewaySettings) -> list[Route]:
+
+def routes(node: Node, settings: GatewaySettings, past: Past) -> list[Route]:
     """GET /v1/availability/{sku}, POST /v1/availability, GET /v1/availability/{sku}/explain."""
     return [
         Route(
@@ -50,15 +57,15 @@ def routes(node: Node, settings: GatewaySettings) -> list[Route]:
             name="explain",
             method="GET",
             path="/v1/availability/{sku}/explain",
-            handler=_why(node),
+            handler=_why(node, past),
             operation=Operation.READ,
             rank=3,
             specification=Specification(
                 summary="The figure explained: signed terms that add up to it",
                 tag="availability",
                 answers={200: Explanation},
-                query=(CHANNEL, REGION),
-                problems=("unknown-sku", "unknown-channel", "invalid"),
+                query=(CHANNEL, REGION, _AT),
+                problems=("unknown-sku", "unknown-channel", "not-found", "invalid"),
             ),
         ),
     ]
@@ -98,11 +105,16 @@ def _many(node: Node) -> Handler:
     return many
 
 
-def _why(node: Node) -> Handler:
+def _why(node: Node, past: Past) -> Handler:
     async def why(sku: str, query: str, body: bytes, key: Key) -> Answer:  # noqa: ARG001
+        at, query = at_moment(query)
         channel, region, *_ = selling(query, False)  # noqa: FBT003
         check(sku, channel, key)
         channels = key.channels
+        if at is not None:
+            return await past.ask(
+                "explain", 0, sku=sku, channel=channel, region=region, at=moment("at", at), channels=channels
+            )
         return await node.read(lambda engine, as_of: engine.explain(sku, channel, region, as_of, channels))
 
     return why

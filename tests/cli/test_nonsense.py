@@ -165,6 +165,7 @@ NONSENSE: dict[str, list[str]] = {
     "--store": ["nothing", "", "a/b", "a b"],
     "--url": ["nonsense", "", "http://", "ftp://x", "http://a b", "http://x?y=1", "http://x#y", "http://u:p@x"],
     "--user": ["", "erp", "erp.", "erp.a b", "ERP.acme", "Gateway", "../operator", "operator.x", "x" * 65, "caf\u00e9"],
+    "--what-if": FILES,
     "--workers": [*NUMBERS, "0", "65"],
 }
 # By verb, where an option means something else.

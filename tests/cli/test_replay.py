@@ -83,6 +83,20 @@ def test_other_rules_show_what_would_have_been_sold(
     assert (same["differ"], same["refusals"]["decided_again"]) == (0, 2)
 
 
+def test_refusals_are_decided_again(past: tuple[Path, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    line = ["refusals", "--data", str(past[0]), "--what-if", str(limit_of(tmp_path, 5)), "--json"]
+    for chosen, carts in (([], ["c"]), (["--sku", "MUG"], ["c"]), (["--sku", "CUP"], []), (["--channel", "pos"], [])):
+        until = time.monotonic() + UNTIL_WRITTEN_S
+        while True:
+            assert run([*line, *chosen]) == 0
+            found = json.loads(capsys.readouterr().out)
+            if found["refusals"]["decided_again"] == 2 or time.monotonic() > until:
+                break
+            time.sleep(0.1)
+        assert [one["reservation"] for one in found["list"]] == carts
+        assert found["gained"]["units"] == 3 * len(carts)
+
+
 def limit_of(directory: Path, units: int) -> Path:
     path = directory / f"limit-{units}.json"
     path.write_text(json.dumps({"facts": [LIMIT | {"limit": units}]}))

@@ -5,13 +5,15 @@ the newest ones.
 """
 
 import time
+from pathlib import Path
 from typing import Annotated, Any
 
 import uvloop
 from cyclopts import Parameter
 
 from holdfast.cli.connection import could_not_run
-from holdfast.cli.console import DONE, CouldNotRunError, Json, number, remarks, write_json
+from holdfast.cli.console import DONE, PATH, CouldNotRunError, Json, number, remarks, write_json
+from holdfast.cli.refusals_again import decided_again
 from holdfast.cli.refusals_view import By, document, rows, show
 from holdfast.cli.settings_options import Config, Data, Scope, settings_of_data, text_of
 from holdfast.nats.asked import Asked, newest
@@ -23,17 +25,33 @@ from holdfast.settings.units import HOUR_MS
 
 HOURS_MAX = 10 * 365 * 24
 
+WhatIf = Annotated[
+    Path | None,
+    PATH,
+    Parameter(
+        help='What would have been decided under other rules: a file {"facts": [...]}, as `replay --policy` takes.'
+    ),
+]
+SumBy = Annotated[By, Parameter(help="What to sum up by.")]
+Hours = Annotated[float, Parameter(help="Those of so many hours until now.")]
+Most = Annotated[int, Parameter(help="Read at most so many refusals, the newest.")]
+Rows = Annotated[int, Parameter(name="rows", help="Rows of the table.")]
+Sku = Annotated[str | None, Parameter(help="Those of this SKU alone.")]
+Channel = Annotated[str | None, Parameter(help="Those of this channel alone.")]
+Reason = Annotated[str | None, Parameter(help="Those for this reason alone, such as insufficient-stock.")]
+
 
 def refusals(
     *,
     data: Data = None,
-    by: Annotated[By, Parameter(help="What to sum up by.")] = By.SKU,
-    hours: Annotated[float, Parameter(help="Those of so many hours until now.")] = 24,
-    sku: Annotated[str | None, Parameter(help="Those of this SKU alone.")] = None,
-    channel: Annotated[str | None, Parameter(help="Those of this channel alone.")] = None,
-    reason: Annotated[str | None, Parameter(help="Those for this reason alone, such as insufficient-stock.")] = None,
-    most: Annotated[int, Parameter(help="Read at most so many refusals, the newest.")] = 100_000,
-    rows_max: Annotated[int, Parameter(name="rows", help="Rows of the table.")] = 40,
+    by: SumBy = By.SKU,
+    hours: Hours = 24,
+    sku: Sku = None,
+    channel: Channel = None,
+    reason: Reason = None,
+    what_if: WhatIf = None,
+    most: Most = 100_000,
+    rows_max: Rows = 40,
     scope: Scope = None,
     config: Config = None,
     json: Json = False,
@@ -47,6 +65,7 @@ def refusals(
     holdfast refusals --data DIR
     holdfast refusals --data DIR --by channel --hours 2
     holdfast refusals --data DIR --sku MUG --by reason --json
+    holdfast refusals --data DIR --what-if limit-5.json
     ```
     """
     directory, loaded = settings_of_data(config, {"serve.data": text_of(data), "serve.scope": scope})
@@ -57,6 +76,9 @@ def refusals(
             f"there is no log under {directory}", "Give the directory that `serve --data` was given."
         )
     since_ms = int(time.time() * 1000 - hours * HOUR_MS)
+    if what_if is not None:
+        with could_not_run():
+            return decided_again(directory, loaded, what_if, since_ms, (sku, channel, reason), rows_max, json=json)
 
     async def read() -> Asked:
         async with endpoint_at(directory, loaded.settings) as endpoint:
@@ -64,22 +86,25 @@ def refusals(
 
     with could_not_run():
         found = uvloop.run(read())
-    left_out, more = found.left_out, found.more
     meant = [_only(refusal, sku) for refusal in found.refusals[:most]]
     meant = [one for one in meant if _is_meant(one, sku, channel, reason)]
     groups = rows(meant, by)
     if json:
-        write_json(document(groups, by, total=len(meant), left_out=left_out, more=more))
+        write_json(document(groups, by, total=len(meant), left_out=found.left_out, more=found.more))
         return DONE
     if groups:
         show(groups, by, rows_max)
     else:
         remarks.print(f"Nothing was refused in the last {hours:g} h that this asks for.", markup=False)
-    if left_out:
-        remarks.print(f"Further {number(left_out)} were only counted: log.refused_per_s_max bounds what is kept.")
-    if more:
-        remarks.print(f"There are older ones: --most reads more than {number(most)}.")
+    _say_what_is_missing(found, most)
     return DONE
+
+
+def _say_what_is_missing(found: Asked, most: int) -> None:
+    if found.left_out:
+        remarks.print(f"Further {number(found.left_out)} were only counted: log.refused_per_s_max bounds what is kept.")
+    if found.more:
+        remarks.print(f"There are older ones: --most reads more than {number(most)}.")
 
 
 def _only(refusal: dict[str, Any], sku: str | None) -> dict[str, Any]:

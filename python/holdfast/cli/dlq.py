@@ -8,6 +8,7 @@ import re
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -23,6 +24,7 @@ from holdfast.nats.connection import Connection, endpoint_of
 from holdfast.nats.dead_store import DeadStore, Letter, LetterError, Wanted
 from holdfast.nats.streams import Names
 from holdfast.recovery.verify import endpoint_at
+from holdfast.settings.resolve import Resolved
 
 Found = TypeVar("Found")
 
@@ -40,22 +42,55 @@ Since = Annotated[
 Until = Annotated[str | None, Parameter(help="Only those stored at or before this time.")]
 File = Annotated[Path | None, Parameter(help="A file with the corrected fact or message; without it, stdin.")]
 
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where the letters are."""
+
+    data: Data = None
+    nats: Nats = None
+    scope: Scope = None
+    config: Config = None
+
+    def settings(self) -> tuple[Path, Resolved]:
+        """The data directory, and the settings in force. Raises CouldNotRunError."""
+        named = {"serve.data": text_of(self.data), "serve.nats": self.nats, "serve.scope": self.scope}
+        return settings_of_data(self.config, named)
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Which:
+    """Which letters: all where nothing is said."""
+
+    reason: Reason = None
+    source: Source = None
+    since: Since = None
+    until: Until = None
+
+    def wanted(self) -> Wanted:
+        """As the store takes it. Raises CouldNotRunError."""
+        for option, text, known in (("--reason", self.reason, _REASON), ("--source", self.source, _SOURCE)):
+            if text is not None and known.fullmatch(text) is None:
+                raise CouldNotRunError(
+                    f"{option} {text[:80]!r} is not a name", "`holdfast dlq list` shows which there are."
+                )
+        return Wanted(self.reason or "", self.source or "", _time(self.since), _time(self.until))
+
+
+HERE, ALL = Place(), Which()
+
 app = App(name="dlq", help="Facts and messages that were rejected: see why, correct, send again, remove.")
 
 
 @app.command(name="list")
 def list_letters(
     *,
-    reason: Reason = None,
-    source: Source = None,
-    since: Since = None,
-    until: Until = None,
+    which: Which = ALL,
     after: Annotated[int, Parameter(help="Only those with a higher number.")] = 0,
     limit: Annotated[int, Parameter(help="At most so many, the oldest first.")] = 100,
-    data: Data = None,
-    nats: Nats = None,
-    scope: Scope = None,
-    config: Config = None,
+    place: Place = HERE,
     json: Json = False,
 ) -> int:
     """List the dead letters, the oldest first. One that was corrected is shown as its correction.
@@ -65,7 +100,7 @@ def list_letters(
     holdfast dlq list --data DIR --reason unknown-location --source acme
     ```
     """
-    wanted = _those(reason, source, since, until)
+    wanted = which.wanted()
     if not 1 <= limit <= _LISTED_MAX:
         raise CouldNotRunError(
             f"--limit is 1 to {_LISTED_MAX}, not {str(limit)[:20]}", "--after lists those that follow."
@@ -79,7 +114,7 @@ def list_letters(
             found.append(letter)
         return found
 
-    found = _with(listed, data, nats, scope, config)
+    found = _with(listed, place)
     if json:
         write_json([_document(letter) for letter in found])
         return DONE
@@ -99,10 +134,7 @@ def show(
     sequence: One,
     /,
     *,
-    data: Data = None,
-    nats: Nats = None,
-    scope: Scope = None,
-    config: Config = None,
+    place: Place = HERE,
     json: Json = False,
 ) -> int:
     """Show one: why, from where, and its bytes as they came.
@@ -111,7 +143,7 @@ def show(
     holdfast dlq show 7 --data DIR
     ```
     """
-    found = _with(lambda store: store.letter(sequence), data, nats, scope, config)
+    found = _with(lambda store: store.letter(sequence), place)
     if json:
         write_json(_document(found))
         return DONE
@@ -130,10 +162,7 @@ def edit(
     /,
     *,
     file: File = None,
-    data: Data = None,
-    nats: Nats = None,
-    scope: Scope = None,
-    config: Config = None,
+    place: Place = HERE,
 ) -> int:
     """Store a correction beside a letter. The original stays until the correction is sent again or discarded.
 
@@ -142,12 +171,12 @@ def edit(
     holdfast dlq edit 7 --file fact.json --data DIR
     ```
     """
-    settings_of_data(config, {"serve.data": text_of(data), "serve.nats": nats, "serve.scope": scope})
+    place.settings()
     try:
         raw = file.read_bytes() if file is not None else sys.stdin.buffer.read()
     except OSError as error:
         raise CouldNotRunError(f"{file}: {error.strerror}", "Name a file that can be read.") from error
-    stored = _with(lambda store: store.correct(sequence, raw.strip()), data, nats, scope, config)
+    stored = _with(lambda store: store.correct(sequence, raw.strip()), place)
     results.print(str(stored))
     remarks.print(f"Stored as {stored}, which corrects {sequence}. `holdfast dlq retry {stored}` sends it.")
     return DONE
@@ -158,14 +187,8 @@ def retry(
     sequences: Sequences = None,
     /,
     *,
-    reason: Reason = None,
-    source: Source = None,
-    since: Since = None,
-    until: Until = None,
-    data: Data = None,
-    nats: Nats = None,
-    scope: Scope = None,
-    config: Config = None,
+    which: Which = ALL,
+    place: Place = HERE,
     json: Json = False,
 ) -> int:
     """Send letters to IN again, then remove them. What is rejected again is a new letter.
@@ -177,7 +200,7 @@ def retry(
     holdfast dlq retry --reason unknown-location --data DIR
     ```
     """
-    wanted = _wanted(sequences, reason, source, since, until)
+    wanted = _wanted(sequences, which)
 
     async def sent(store: DeadStore) -> list[dict[str, Any]]:
         rows: list[dict[str, Any]] = []
@@ -194,7 +217,7 @@ def retry(
             rows += [{"letter": letter.sequence, "in_sequence": at, "fault": None} for letter in letters]
         return rows
 
-    rows = _with(sent, data, nats, scope, config)
+    rows = _with(sent, place)
     if json:
         write_json(rows)
     for row in rows if not json else []:
@@ -208,14 +231,8 @@ def discard(
     sequences: Sequences = None,
     /,
     *,
-    reason: Reason = None,
-    source: Source = None,
-    since: Since = None,
-    until: Until = None,
-    data: Data = None,
-    nats: Nats = None,
-    scope: Scope = None,
-    config: Config = None,
+    which: Which = ALL,
+    place: Place = HERE,
 ) -> int:
     """Remove letters for good, each with what it corrects. Give their numbers, or say which.
 
@@ -224,7 +241,7 @@ def discard(
     holdfast dlq discard --source acme --until 2026-11-01 --data DIR
     ```
     """
-    wanted = _wanted(sequences, reason, source, since, until)
+    wanted = _wanted(sequences, which)
 
     async def removed(store: DeadStore) -> int:
         count = 0
@@ -236,30 +253,19 @@ def discard(
             count += 1
         return count
 
-    count = _with(removed, data, nats, scope, config)
+    count = _with(removed, place)
     remarks.print(f"Removed {count}.")
     return DONE
 
 
-def _wanted(
-    sequences: list[int] | None, reason: str | None, source: str | None, since: str | None, until: str | None
-) -> Wanted | None:
-    chosen = (reason, source, since, until) != (None, None, None, None)
+def _wanted(sequences: list[int] | None, which: Which) -> Wanted | None:
+    chosen = which != ALL
     if bool(sequences) == chosen:
         raise CouldNotRunError(
             "no letters are named" if not chosen else "letters are named twice",
             "Give numbers, or one of --reason, --source, --since, --until.",
         )
-    return _those(reason, source, since, until) if chosen else None
-
-
-def _those(reason: str | None, source: str | None, since: str | None, until: str | None) -> Wanted:
-    for option, text, known in (("--reason", reason, _REASON), ("--source", source, _SOURCE)):
-        if text is not None and known.fullmatch(text) is None:
-            raise CouldNotRunError(
-                f"{option} {text[:80]!r} is not a name", "`holdfast dlq list` shows which there are."
-            )
-    return Wanted(reason or "", source or "", _time(since), _time(until))
+    return which.wanted() if chosen else None
 
 
 async def _chosen(store: DeadStore, sequences: list[int] | None, wanted: Wanted | None) -> list[int]:
@@ -290,14 +296,8 @@ def _document(letter: Letter) -> dict[str, Any]:
     }
 
 
-def _with(
-    work: Callable[[DeadStore], Awaitable[Found]],
-    data: Path | None,
-    nats: str | None,
-    scope: str | None,
-    config: Path | None,
-) -> Found:
-    directory, found = settings_of_data(config, {"serve.data": text_of(data), "serve.nats": nats, "serve.scope": scope})
+def _with(work: Callable[[DeadStore], Awaitable[Found]], place: Place) -> Found:
+    directory, found = place.settings()
     log = found.settings.log
 
     @asynccontextmanager

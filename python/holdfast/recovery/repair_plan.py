@@ -16,8 +16,10 @@ from holdfast._core import ScopeKeys
 from holdfast.nats.connection import Connection
 from holdfast.nats.stream_reader import Entry, StreamReader
 from holdfast.nats.streams import Names, StreamState, stream_state
+from holdfast.recovery.repair_archive import with_archive
 from holdfast.secret_files import scope_macs
 from holdfast.settings import Settings
+from holdfast.storage.archive import Archive
 from holdfast.storage.chain import START, Position, advance
 from holdfast.storage.journal_reader import JournalView, find_journals
 
@@ -74,6 +76,13 @@ class Examination:
     position: Position | None = None  # LOG's, at its end or before its first hole; None where its beginning is unknown
     voids: int = 0
     keys: ScopeKeys | None = None  # of the scope
+    archive: Archive | None = None
+
+    def reaching(self, journal: JournalView, first: int) -> JournalView:
+        """The journal, with the archive before it where it begins after `first`. Reads the archive then."""
+        if journal.first <= first or self.archive is None:
+            return journal
+        return with_archive(journal, self.archive)
 
 
 @dataclass(slots=True)
@@ -109,6 +118,7 @@ async def examine(
     cut = any((data / "snapshots").glob(f"{scope}-*"))
     begins = first if cut else min(first, journals_from)
     found = Examination(scope, log, incoming, [Comparison(journal) for journal in journals], begins, keys=keys)
+    found.archive = Archive(data / "archive", scope, keys)
     found.position = await asyncio.to_thread(_position_before, begins, journals)
     if log.messages:
         await _read_log(connection, names, found, settings, report_phase)
@@ -283,8 +293,12 @@ def _plan_suffix(found: Examination, made: Plan, journal: JournalView) -> None:
         f"The log ends at {found.log.last_sequence}; the journal of {journal.node} has messages up to {last}: "
         f"the log lost {last - first + 1:,} at its end."
     )
+    journal = found.reaching(journal, first)
     if journal.first > first:
-        made.undecided = f"No journal has messages {first} to {journal.first - 1}: restore the log from a backup first."
+        made.undecided = (
+            f"Neither a journal nor the archive has messages {first} to {journal.first - 1}: restore the log from a "
+            "backup first."
+        )
         return
     made.append_from = journal
     made.steps.append(
@@ -293,13 +307,13 @@ def _plan_suffix(found: Examination, made: Plan, journal: JournalView) -> None:
 
 
 def _plan_recreation(found: Examination, made: Plan, one: Comparison) -> None:
-    journal = one.journal
+    journal = found.reaching(one.journal, found.begins)
     for first, last in found.holes:
         made.findings.append(f"The log lacks messages {first} to {last} in its middle.")
     if journal.first > found.begins:
         made.undecided = (
-            f"The journal of {journal.node} begins at {journal.first}, the log at {found.begins}: "
-            "it cannot be written again from that alone. Restore the log from a backup."
+            f"The journal of {journal.node}, with the archive before it, begins at {journal.first}, the log at "
+            f"{found.begins}: it cannot be written again from that alone. Restore the log from a backup."
         )
         return
     made.recreate_from, made.recreate_first = journal, found.begins

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from holdfast._core import Engine, SnapshotError
-from holdfast.errors import SnapshotUnreadableError
+from holdfast.errors import SnapshotTooNewError, SnapshotUnreadableError
 from holdfast.settings import SnapshotSettings
 from holdfast.storage.chain import chain_hash
 from holdfast.storage.snapshot_files import read_header
@@ -119,7 +119,7 @@ class Snapshots:
                 world.met["snapshot of another log" if why.permanent else "snapshot ahead of the log"] += 1
                 return None
             core = restore(str(path))
-        except (SnapshotUnreadableError, SnapshotError):
+        except (SnapshotUnreadableError, SnapshotTooNewError, SnapshotError):
             world.met["snapshot damaged"] += 1
             return None
         world.met["snapshot restored"] += 1

@@ -74,7 +74,7 @@ def find(key: str) -> Definition | Unknown:
     found = DEFINITIONS.get(key)
     if found is not None:
         return found
-    section, *middle, last = key.split(".")
+    section, *middle, last = key.split(".") if "." in key else ("", key)
     if section in NAMED and len(middle) == 1 and TABLE_NAME.fullmatch(middle[0]):
         template = TEMPLATES.get(f"{section}.NAME.{last}")
         if template is None:

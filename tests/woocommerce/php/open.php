@@ -30,9 +30,12 @@ foreach ( array(
 $page = static function ( $title, $content ) {
 	return wp_insert_post( array( 'post_title' => $title, 'post_name' => sanitize_title( $title ), 'post_content' => $content, 'post_status' => 'publish', 'post_type' => 'page' ) );
 };
-$pages = array(
+// Newer versions make a page with the block themselves.
+$made   = get_post( (int) get_option( 'woocommerce_checkout_page_id' ) );
+$blocks = $made && has_block( 'woocommerce/checkout', $made );
+$pages  = array(
 	'classic' => $page( 'Classic checkout', '[woocommerce_checkout]' ),
-	'block'   => $page( 'Block checkout', '<!-- wp:woocommerce/checkout --><div class="wp-block-woocommerce-checkout alignwide wc-block-checkout is-loading"></div><!-- /wp:woocommerce/checkout -->' ),
+	'block'   => $blocks ? $made->ID : $page( 'Block checkout', '<!-- wp:woocommerce/checkout --><div class="wp-block-woocommerce-checkout alignwide wc-block-checkout is-loading"></div><!-- /wp:woocommerce/checkout -->' ),
 );
 update_option( 'woocommerce_checkout_page_id', $pages['classic'] );
 flush_rewrite_rules();

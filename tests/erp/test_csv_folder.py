@@ -254,3 +254,40 @@ async def test_orders_leave_as_numbered_files_and_their_acknowledgement_counts_t
         await connector.turn()
         assert (await client.reservation("x-1")).state == "fulfilled"
         assert await sellable(client, "X-A") == 6
+
+
+async def test_the_recipes_of_the_page_do_what_they_say(served: Served, tmp_path: Path) -> None:
+    """A warehouse that picks short, and a marketplace's orders."""
+    page = (Path(__file__).parent.parent.parent / "docs" / "erp.md").read_text().partition("## Any system")[2]
+    short, market = (part.partition("```")[0].replace("paris", "recipe") for part in page.split("```csv\n")[1:3])
+    async with connected(served, "recipe", settings_of(tmp_path)) as connector, Client(served.url) as client:
+        put(tmp_path, name_of("recipe", "levels", 1), levels("recipe", ("MUG-RED", 5), ("MUG-BLUE", 5)))
+        await connector.turn()
+        await ordered(client, "recipe-1", ("MUG-RED", 3), order_ref="1001")
+        put(tmp_path, name_of("recipe", "updates", 2), short.replace("2026-11-27T10:00:00Z", "2026-01-01T00:02:00Z"))
+        put(tmp_path, name_of("recipe", "demand", 3), market)
+        await connector.turn()
+        assert connector.faults == {}
+        assert [report(tmp_path, path.name)["rejected_count"] for path in (tmp_path / "processed").glob("*")] == [0] * 3
+        [line] = (await client.reservation("recipe-1")).lines
+        assert (line.open, line.fulfilled) == (2, 1)
+        assert await sellable(client, "MUG-BLUE") == 3
+
+
+async def test_a_link_in_the_folder_shows_nobody_another_file(served: Served, tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("sku,location,on_hand\nhidden,paris,not-a-number\n")
+    folder = tmp_path / "folder"
+    async with connected(served, "link", settings_of(folder)) as connector:
+        (folder / "in" / name_of("link", "levels", 1)).symlink_to(secret)
+        written = tmp_path / "written"
+        for name in (name_of("link", "levels", 1), name_of("link", "levels", 2)):
+            (folder / "reports" / f".{name}.json.tmp").symlink_to(written)
+        for path in (folder / "in").iterdir():
+            os.utime(path, (1, 1), follow_symlinks=False)
+        os.utime(secret, (1, 1))
+        await connector.turn()
+        found = report(folder, name_of("link", "levels", 1))
+        assert found["why"] == "it is a link, and only files are read"
+        assert not written.exists()
+        assert secret.exists()

@@ -18,6 +18,7 @@ from holdfast.erp.exporter import Exporter
 from holdfast.erp.feed import Feed
 from holdfast.erp.interface import Description, Erp, ErpDownError, ErpError, OrderStatus, Pulled, UnusableError
 from holdfast.erp.store import Store, now_ms
+from holdfast.erp.versions import Versions
 from holdfast.errors import LogError
 from holdfast.settings import ErpSettings
 from holdfast.tasks import cancel_and_wait
@@ -25,7 +26,7 @@ from holdfast.tasks import cancel_and_wait
 log = structlog.get_logger(__name__)
 
 _EVENTS_IDLE_S = 0.1
-_KEPT_MS = 30 * 24 * 3600 * 1000
+_KEPT_MS = 90 * 24 * 3600 * 1000
 Pull = Callable[[str | None], AsyncIterator[Pulled]]
 
 
@@ -131,8 +132,11 @@ class Connector:
 
     async def _pull(self, name: str, pull: Pull) -> None:
         async for pulled in pull(self.store.position(name)):
-            taken = await self.feed.send(pulled.facts, pulled.name)
+            fresh = Versions(self.store, pulled.facts) if not pulled.name else None
+            taken = await self.feed.send(pulled.facts if fresh is None else fresh.facts, pulled.name)
             with self.store.together():
+                if fresh is not None:
+                    fresh.note()
                 if pulled.position is not None:
                     self.store.set_position(name, pulled.position)
                 self.store.note_stated(
@@ -151,8 +155,10 @@ class Connector:
     async def _pull_statuses(self) -> None:
         async for statuses, position in self._erp.statuses(self.store.position("statuses")):
             known: list[OrderStatus] = [one for one in statuses if self.store.entry(one.key) is not None]
-            await self.feed.send([fact for one in known for fact in one.facts])
+            fresh = Versions(self.store, [fact for one in known for fact in one.facts])
+            await self.feed.send(fresh.facts)
             with self.store.together():
+                fresh.note()
                 for one in known:
                     if one.counted:
                         self.store.acknowledge(one.key, one.document)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import structlog
 
 from holdfast.erp.breaker import Breaker, wait_ms
-from holdfast.erp.interface import Description, Erp, ErpDownError, RefusedError
+from holdfast.erp.interface import Description, Erp, ErpDownError, RefusedError, UnusableError
 from holdfast.erp.store import Entry, Store
 from holdfast.settings import ErpSettings
 from holdfast.tasks import cancel_and_wait
@@ -79,7 +79,7 @@ class Exporter:
                 await self._cancel(entries)
             else:
                 await self._push(entries)
-        except ErpDownError as fault:
+        except (ErpDownError, UnusableError) as fault:
             if self._breaker.failed(str(fault)):
                 log.error("alarm", alarm="erp-down", why=str(fault), waiting=self._store.waiting())
             settings = self._settings

@@ -7,6 +7,7 @@ under its key.
 
 import asyncio
 import contextlib
+import importlib
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -21,9 +22,10 @@ from holdfast.erp.connector import Connector
 from holdfast.erp.csv_folder.adapter import CsvFolder
 from holdfast.erp.events import OrderReader
 from holdfast.erp.feed import Feed
-from holdfast.erp.interface import Erp
+from holdfast.erp.interface import Erp, UnusableError
 from holdfast.erp.moments import Moments
 from holdfast.erp.store import Store, directory_of, now_ms
+from holdfast.erp.tryton.adapter import Tryton
 from holdfast.nats.connection import Connection, Endpoint
 from holdfast.nats_server.accounts import inbox_of
 from holdfast.nats_server.store import write_private
@@ -59,7 +61,21 @@ def adapter_of(name: str, settings: ErpSettings, store: Store) -> Erp:
     source = settings.source or name
     if settings.kind == "csv":
         return CsvFolder(source, settings, store)
+    if settings.kind == "tryton":
+        return Tryton(settings, moments_of(store))
+    if settings.kind == "python":
+        return _own(settings, store)
     raise ValueError(f"there is no adapter for {settings.kind!r}")
+
+
+def _own(settings: ErpSettings, store: Store) -> Erp:
+    """The class that the settings name, made with them and the connection's clock. Raises UnusableError."""
+    module, _, name = settings.adapter.partition(":")
+    try:
+        made: Erp = getattr(importlib.import_module(module), name)(settings, moments_of(store))
+    except (ImportError, AttributeError, ValueError) as fault:
+        raise UnusableError("adapter", f"{settings.adapter or 'none'}: {fault}") from fault
+    return made
 
 
 def moments_of(store: Store) -> Moments:

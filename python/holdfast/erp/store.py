@@ -33,6 +33,9 @@ CREATE TABLE IF NOT EXISTS entry (
 ) STRICT;
 CREATE INDEX IF NOT EXISTS entry_by_number ON entry (state, wish, number);
 CREATE TABLE IF NOT EXISTS stated (location TEXT, sku TEXT, PRIMARY KEY (location, sku)) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS document (
+  key TEXT PRIMARY KEY, body TEXT NOT NULL, version INTEGER NOT NULL, changed_ms INTEGER NOT NULL
+) STRICT;
 CREATE TABLE IF NOT EXISTS outbox (number INTEGER PRIMARY KEY, body BLOB NOT NULL, written INTEGER NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS outbox_key (key TEXT, number INTEGER NOT NULL, PRIMARY KEY (key)) STRICT, WITHOUT ROWID;
 """
@@ -217,6 +220,7 @@ class Store:
             "(wish = 'cancel' AND state = 'acknowledged')",
             (before_ms,),
         )
+        self._db.execute("DELETE FROM document WHERE changed_ms < ?", (before_ms,))
         self._db.execute("DELETE FROM outbox_key WHERE substr(key, instr(key, ':') + 1) NOT IN (SELECT key FROM entry)")
 
     def _entries(self, rest: str, values: tuple[object, ...]) -> list[Entry]:
@@ -236,6 +240,15 @@ class Store:
     def note_stated(self, cells: Iterable[tuple[str, str]]) -> None:
         """Levels of these (location, SKU) were taken."""
         self._db.executemany("INSERT OR IGNORE INTO stated VALUES (?, ?)", cells)
+
+    def document(self, key: str) -> tuple[str, int] | None:
+        """What a document was stated as last, and in which version."""
+        found = self._db.execute("SELECT body, version FROM document WHERE key = ?", (key,)).fetchone()
+        return (found[0], found[1]) if found else None
+
+    def set_document(self, key: str, body: str, version: int) -> None:
+        """It was taken so."""
+        self._db.execute("INSERT OR REPLACE INTO document VALUES (?, ?, ?, ?)", (key, body, version, now_ms()))
 
     # ---- numbered files out
 

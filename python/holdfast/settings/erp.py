@@ -10,7 +10,7 @@ from holdfast.settings.definition import public, section
 from holdfast.settings.units import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
 
 NAME_FORM = "1 to 48 letters, digits, `-` and `_`"
-ERP_KINDS = ("csv", "tryton")
+ERP_KINDS = ("csv", "tryton", "python")
 
 
 @section(
@@ -79,6 +79,13 @@ class ErpSettings:
     breaker_rest_ms: int = public(
         30 * SECOND_MS, "How long an ERP that counts as down is left alone.", lowest=10, highest=HOUR_MS
     )
+    adapter: str = public(
+        "",
+        "kind `python`: the class of an adapter that you wrote, as `package.module:Class`.",
+        unset="none",
+        pattern=r"[A-Za-z_][A-Za-z0-9_.]*:[A-Za-z_][A-Za-z0-9_]*",
+        form="like `package.module:Class`",
+    )
     directory: str = public("", "kind `csv`: the folder that files arrive in.", unset="none", path=True)
     manifest: str = public(
         "optional",
@@ -93,11 +100,15 @@ class ErpSettings:
         highest=100,
         unit="percent",
     )
-    url: str = public("", "kind `tryton`: address of the server.", unset="none")
-    database: str = public("", "kind `tryton`: name of the database.", unset="none")
+    url: str = public("", "Not for kind `csv`: address of the ERP.", unset="none")
+    database: str = public("", "Not for kind `csv`: name of the database.", unset="none")
     token: str = public(
-        "", "kind `tryton`: user and application key, as `user:key`; `@FILE` reads them.", unset="none", secret=True
+        "",
+        "Not for kind `csv`: the ERP's secret, such as an application key; `@FILE` reads it.",
+        unset="none",
+        secret=True,
     )
+    customer: str = public("", "kind `tryton`: code of the party in whose name the shop sells.", unset="none")
     warehouses: str = public(
         "",
         "kind `tryton`: codes of warehouses and their locations here, as `WH=paris,WH2=lyon`.",

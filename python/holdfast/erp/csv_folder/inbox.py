@@ -7,6 +7,7 @@ taken and its number was stored, so a crash at any point neither loses nor doubl
 
 import hashlib
 import os
+import stat
 import time
 from collections.abc import AsyncIterator
 from functools import partial
@@ -46,7 +47,7 @@ class Inbox:
                 self._move(file, self.processed, {"repeated": True, "why": f"number {number} was taken before"})
                 continue
             if number > expected:
-                if time.time() - (self.arriving / file.name).stat().st_mtime < _SETTLING_S:
+                if time.time() - (self.arriving / file.name).lstat().st_mtime < _SETTLING_S:
                     return
                 again = " (it was rejected: see reports)" if any(self.rejected.glob(f"*_{expected}.csv")) else ""
                 raise UnusableError(file.name, f"file number {expected} is missing{again}, and this one is {number}")
@@ -78,13 +79,11 @@ class Inbox:
         path, beside = self.arriving / file.name, self.arriving / file.manifest
         manifest: Manifest | None = None
         try:
-            if beside.exists():
-                manifest = manifest_of(file.manifest, beside.read_bytes())
+            if beside.is_symlink() or beside.exists():
+                manifest = manifest_of(file.manifest, content_of(beside))
             elif self._settings.manifest == "required":
                 return None
-            if path.stat().st_size > BYTES_MAX:
-                raise UnusableError(file.name, f"it is larger than {BYTES_MAX} bytes")
-            content = path.read_bytes()
+            content = content_of(path)
             table = _table(file, content)
             differs = manifest.differs(content, table.count) if manifest is not None else ""
             if differs:
@@ -93,7 +92,7 @@ class Inbox:
                 raise UnusableError(file.name, _said(table.bad))
             zeros = self._zeros(file, manifest, table) if manifest is not None and manifest.full else []
         except UnusableError as fault:
-            if time.time() - max(one.stat().st_mtime for one in (path, beside) if one.exists()) < _SETTLING_S:
+            if time.time() - max(one.lstat().st_mtime for one in (path, beside) if one.exists()) < _SETTLING_S:
                 return None  # it may still be on its way; it is judged again
             self._reject(file.name, file.manifest, fault.why)
             raise
@@ -150,13 +149,13 @@ class Inbox:
     def _reject(self, name: str, manifest: str, why: str) -> None:
         self._report(name, {"file": name, "rejected": True, "why": why})
         for one in (name, manifest):
-            if one and (self.arriving / one).exists():
+            if one and os.path.lexists(self.arriving / one):
                 (self.arriving / one).replace(self.rejected / one)
 
     def _move(self, file: FileName, target: Path, report: dict[str, object]) -> None:
         self._report(file.name, {"file": file.name, **report})
         for name in (file.name, file.manifest):
-            if (self.arriving / name).exists():
+            if os.path.lexists(self.arriving / name):
                 (self.arriving / name).replace(target / name)
 
     def _report(self, name: str, report: dict[str, object]) -> None:
@@ -182,10 +181,35 @@ def _said(bad: list[BadCell]) -> str:
     return "; ".join([*shown, *more])
 
 
+def content_of(path: Path) -> bytes:
+    """The bytes of a file that is one: a link could name any file of this machine, whose text a report would show.
+
+    Raises UnusableError, OSError.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as fault:
+        if path.is_symlink():
+            raise UnusableError(path.name, "it is a link, and only files are read") from fault
+        raise
+    with os.fdopen(descriptor, "rb") as file:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise UnusableError(path.name, "it is no file")
+        if status.st_size > BYTES_MAX:
+            raise UnusableError(path.name, f"it is larger than {BYTES_MAX} bytes")
+        return file.read(BYTES_MAX)
+
+
 def write_whole(directory: Path, name: str, content: bytes) -> None:
-    """A file that is there as a whole or not at all. It may be read and written by whom the folder is open to."""
+    """A file that is there as a whole or not at all. It may be read and written by whom the folder is open to.
+
+    A link that somebody put in the place of the temporary file is removed, never written through.
+    """
     temporary = directory / f".{name}.tmp"
-    with temporary.open("wb") as file:
+    temporary.unlink(missing_ok=True)
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
         os.fchmod(file.fileno(), directory.stat().st_mode & 0o666)
         file.write(content)
         file.flush()

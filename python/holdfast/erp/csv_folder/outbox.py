@@ -40,12 +40,17 @@ class Outbox:
         self.finish()
         fresh = [one for one in orders if self._store.outbox_of(f"{op}:{one.key}") is None]
         if fresh:
-            number = self._store.next_outbox()
+            number = max(self._store.next_outbox(), self._highest() + 1)
             stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
             file = _File(f"{self._source}_orders_{stamp}_{number}.csv", _text(op, fresh))
             self._store.add_outbox(number, msgspec.json.encode(file), [f"{op}:{one.key}" for one in fresh])
             self.finish()
         return [f"file {self._store.outbox_of(f'{op}:{one.key}')}" for one in orders]
+
+    def _highest(self) -> int:
+        """The highest number that is still in the folder: a store that was lost does not know it."""
+        numbers = [path.stem.rpartition("_")[2] for path in self.leaving.glob(f"{self._source}_orders_*.csv")]
+        return max((int(one) for one in numbers if one.isdecimal()), default=0)
 
     def find(self, op: str, order: Order) -> str | None:
         """The file that has it."""

@@ -1,0 +1,248 @@
+"""A real Tryton beside a real gateway: its levels, its supply, orders as its sales, and what becomes of them there."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from holdfast.client import Client
+from holdfast.erp.connector import Connector
+from tests.support.erp import Served, connected, eventually, export, ordered, read_events, sellable
+from tests.support.tryton import MISSING, People, TrytonServer, needs_tryton, tryton
+
+pytestmark = [needs_tryton, pytest.mark.timeout(600)]  # at its first use a database is made
+
+
+@pytest.fixture(scope="module")
+def erp(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrytonServer]:
+    assert not MISSING
+    with tryton(Path(tmp_path_factory.mktemp("tryton"))) as server:
+        yield server
+
+
+@asynccontextmanager
+async def trading(served: Served, erp: TrytonServer) -> AsyncIterator[tuple[Connector, Client, People]]:
+    """The one connection of this file: a location has one owner."""
+    async with (
+        connected(served, "tryton", erp.settings()) as connector,
+        Client(served.url) as client,
+        People(erp) as people,
+    ):
+        yield connector, client, people
+
+
+async def exported(connector: Connector, *keys: str) -> None:
+    """Until these orders are in the ERP."""
+    await read_events(connector, lambda store: all(store.entry(key) is not None for key in keys))
+    await export(
+        connector,
+        lambda store: all((entry := store.entry(key)) is not None and entry.state == "exported" for key in keys),
+        20,
+    )
+
+
+async def test_levels_are_those_of_the_tree_of_locations(served: Served, erp: TrytonServer) -> None:
+    async with trading(served, erp) as (connector, client, people):
+        await people.count("T-A", 7, erp.known["storage"])
+        await people.count("T-A", 3, erp.known["shelf"])
+        await people.count("T-A", 5, erp.known["lyon_storage"])
+        await connector.turn()
+        assert connector.faults == {}
+        assert await sellable(client, "T-A") == 15
+        await people.sell("T-A", 4)
+        await people.count("T-A", 4, erp.known["lyon_storage"])
+        await connector.turn()
+        assert await sellable(client, "T-A") == 10
+        levels = {one.location: one for one in (await client.sku("T-A")).levels}
+        assert (levels["paris"].on_hand, levels["lyon"].on_hand) == (10, 4)
+
+
+async def test_an_order_is_one_sale_and_counts_once_from_hold_to_return(served: Served, erp: TrytonServer) -> None:
+    async with trading(served, erp) as (connector, client, people):
+        await people.count("T-B", 10, erp.known["storage"])
+        await connector.turn()
+        await ordered(client, "t-1", ("T-B", 3), order_ref="1001")
+        assert await sellable(client, "T-B") == 7
+        await exported(connector, "t-1")
+        assert await sellable(client, "T-B") == 7
+        [sale] = [one for one in await people.sales() if one["reference"] == "1001"]
+        assert (sale["state"], sale["description"]) == ("processing", "holdfast:t-1@paris")
+        await connector.turn()
+        assert connector.faults == {}
+        assert await sellable(client, "T-B") == 7
+        assert (await client.reservation("t-1")).state == "in_erp"
+        await people.ship("1001")
+        await connector.turn()
+        assert await sellable(client, "T-B") == 7
+        assert (await client.reservation("t-1")).state == "fulfilled"
+        entry = connector.store.entry("t-1")
+        assert entry is not None
+        assert entry.state == "acknowledged"
+        for _ in range(2):
+            await connector.turn()
+        assert await sellable(client, "T-B") == 7
+        assert [one async for one in client.anomalies(sku="T-B")] == []
+
+
+async def test_an_order_from_two_warehouses_is_a_sale_at_each_and_acknowledged_when_both_are_there(
+    served: Served, erp: TrytonServer
+) -> None:
+    async with trading(served, erp) as (connector, client, people):
+        await people.count("T-C", 2, erp.known["storage"])
+        await people.count("T-C", 2, erp.known["lyon_storage"])
+        await connector.turn()
+        await ordered(client, "t-2", ("T-C", 3), order_ref="1002")
+        await exported(connector, "t-2")
+        sales = [one for one in await people.sales() if one["reference"] == "1002"]
+        assert sorted(one["description"] for one in sales) == ["holdfast:t-2@lyon", "holdfast:t-2@paris"]
+        await connector.turn()
+        assert (await client.reservation("t-2")).state == "in_erp"
+        assert await sellable(client, "T-C") == 1
+        await people.ship("1002")
+        await connector.turn()
+        assert (await client.reservation("t-2")).state == "fulfilled"
+        assert await sellable(client, "T-C") == 1
+
+
+async def test_an_order_that_is_assigned_in_part_or_by_force_counts_once(served: Served, erp: TrytonServer) -> None:
+    async with trading(served, erp) as (connector, client, people):
+        await people.count("T-D", 5, erp.known["storage"])
+        await connector.turn()
+        await ordered(client, "t-3", ("T-D", 4), order_ref="1003")
+        await exported(connector, "t-3")
+        await people.count("T-D", 2, erp.known["storage"])  # two were broken
+        [shipment] = await people.shipments("1003")
+        await people.rest.act("stock.shipment.out", shipment["id"], "assign_try")
+        await connector.turn()
+        assert connector.faults == {}
+        assert await sellable(client, "T-D") == 0
+        assert [one.order_ref async for one in client.deficits(sku="T-D")] == ["1003"]
+        await people.ship("1003", force=True)
+        await connector.turn()
+        assert (await client.reservation("t-3")).state == "fulfilled"
+        assert await sellable(client, "T-D") == 0
+        await people.count("T-D", 6, erp.known["storage"])
+        await connector.turn()
+        assert await sellable(client, "T-D") == 6
+
+
+@pytest.mark.parametrize(("sku", "number"), [("T-E", 4), ("T-F", 5)])
+async def test_a_cancellation_goes_either_way(served: Served, erp: TrytonServer, sku: str, number: int) -> None:
+    async with trading(served, erp) as (connector, client, people):
+        key, reference = f"t-{number}", f"100{number}"
+        await people.count(sku, 5, erp.known["storage"])
+        await connector.turn()
+        await ordered(client, key, (sku, 2), order_ref=reference)
+        await exported(connector, key)
+        await connector.turn()
+        if number == 4:  # the shop
+            await client.cancel(key)
+            await read_events(connector, lambda store: store.waiting() == 1)
+            await export(connector, lambda store: store.waiting() == 0)
+            assert connector.store.counts()["cancelled"] == 1
+        else:  # somebody in the ERP
+            for shipment in await people.shipments(reference):
+                await people.rest.act("stock.shipment.out", shipment["id"], "cancel")
+        await connector.turn()
+        assert connector.faults == {}
+        assert (await client.reservation(key)).state == "cancelled"
+        assert await sellable(client, sku) == 5
+
+
+async def test_what_comes_back_is_sellable_again_and_of_its_order(served: Served, erp: TrytonServer) -> None:
+    async with trading(served, erp) as (connector, client, people):
+        await people.count("T-G", 5, erp.known["storage"])
+        await connector.turn()
+        await ordered(client, "t-6", ("T-G", 3), order_ref="1006")
+        await exported(connector, "t-6")
+        await people.ship("1006")
+        await connector.turn()
+        assert await sellable(client, "T-G") == 2
+        await people.take_back("1006", "T-G", 2)
+        for _ in range(2):
+            await connector.turn()
+            assert connector.faults == {}
+            assert await sellable(client, "T-G") == 4
+        [line] = (await client.reservation("t-6")).lines
+        assert (line.fulfilled, line.returned) == (3, 2)
+
+
+async def test_purchases_are_supply_until_they_arrive(served: Served, erp: TrytonServer) -> None:
+    async with trading(served, erp) as (connector, client, people):
+        await people.count("T-H", 1, erp.known["storage"])
+        await people.buy("T-H", 10)
+        await connector.turn()
+        assert connector.faults == {}
+        [supply] = [one async for one in client.supplies(sku="T-H")]
+        assert (supply.location, supply.quantity, supply.status) == ("paris", 10, "open")
+        await people.receive("T-H")
+        await connector.turn()
+        assert await sellable(client, "T-H") == 11
+        assert [one.quantity async for one in client.supplies(sku="T-H", status="open")] == []
+
+
+async def test_a_push_whose_answer_was_lost_makes_no_second_sale(served: Served, erp: TrytonServer) -> None:
+    async with trading(served, erp) as (connector, client, people):
+        await people.count("T-I", 5, erp.known["storage"])
+        await connector.turn()
+        await ordered(client, "t-7", ("T-I", 1), order_ref="1007")
+        await read_events(connector, lambda store: store.entry("t-7") is not None)
+        entry = connector.store.entry("t-7")
+        assert entry is not None
+        first = await connector._erp.push([entry.order])
+        # A call that was given up, and that the ERP carries out late: a second draft of the same key.
+        [sale] = [one for one in await people.sales("party", "warehouse") if one["reference"] == "1007"]
+        await people.draft_like(sale, "T-I", 1)
+        assert await connector._erp.push([entry.order]) == first
+        states = [one["state"] for one in await people.sales() if one["reference"] == "1007"]
+        assert sorted(states) == ["cancelled", "processing"]
+        await exported(connector, "t-7")
+        await connector.turn()
+        assert await sellable(client, "T-I") == 4
+        assert (await client.reservation("t-7")).state == "in_erp"
+
+
+async def test_an_order_that_tryton_refuses_is_parked_with_its_reason(served: Served, erp: TrytonServer) -> None:
+    async with trading(served, erp) as (connector, client, _):
+        level = {"kind": "stock.level", "sku": "T-NEW", "location": "paris", "on_hand": 5, "basis": "gross"}
+        await client.facts("tryton", [level | {"as_of": "2026-01-01T00:00:00Z"}])
+        await ordered(client, "t-8", ("T-NEW", 1), order_ref="1008")
+        await read_events(connector, lambda store: store.entry("t-8") is not None)
+        await export(connector, lambda store: bool(store.of("parked")), 20)
+        [parked] = connector.store.of("parked")
+        assert (parked.order.key, parked.why) == ("t-8", "Tryton has no product with the code T-NEW")
+
+
+async def test_orders_are_in_it_once_each_though_it_is_killed_while_they_come(
+    served: Served, erp: TrytonServer
+) -> None:
+    async with trading(served, erp) as (connector, client, people):
+        await people.count("T-J", 50, erp.known["storage"])
+        await connector.turn()
+        keys = [f"k-{at:02}" for at in range(12)]
+        for key in keys:
+            await ordered(client, key, ("T-J", 1))
+        await read_events(connector, lambda store: all(store.entry(key) is not None for key in keys))
+
+        def exported() -> int:
+            entries = [connector.store.entry(key) for key in keys]
+            return sum(entry is not None and entry.state == "exported" for entry in entries)
+
+        exporting = asyncio.create_task(export(connector, lambda _: exported() == len(keys), 60))
+        await eventually(lambda: exported() >= 3, seconds=30)
+        await asyncio.to_thread(erp.kill)
+        await asyncio.sleep(0.3)
+        assert exported() < len(keys)
+        erp.start()
+        await erp.ready()
+        await exporting
+        sales = erp.by_sql(
+            "SELECT description, count(*) FROM sale_sale WHERE description LIKE 'holdfast:k-%' "
+            "AND state = 'processing' GROUP BY description ORDER BY min(id)"
+        )
+        assert sales == [(f"holdfast:{key}@paris", 1) for key in keys], "once each, the oldest first"
+        await connector.turn()
+        assert connector.faults == {}
+        assert await sellable(client, "T-J") == 38

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from holdfast._core import Engine, PendingError, SnapshotError
+from holdfast.storage.snapshot_files import FORMAT_MAX
 from tests.support.histories import PickBySeed
 from tests.support.oracle.beside import NOON, Beside, Told
 from tests.support.playing import History
@@ -108,8 +109,8 @@ def test_what_is_no_snapshot_is_told_in_words(tmp_path: Path) -> None:
     there = tmp_path / "s"
     opened(Beside()).snapshot(str(there))
     raw = there.read_bytes()
-    there.write_bytes(raw[:8] + (3).to_bytes(4, "little") + raw[12:])
-    with pytest.raises(SnapshotError, match="format 3, this build reads up to 2"):
+    there.write_bytes(raw[:8] + (FORMAT_MAX + 1).to_bytes(4, "little") + raw[12:])
+    with pytest.raises(SnapshotError, match=f"format {FORMAT_MAX + 1}, this build reads up to {FORMAT_MAX}"):
         Engine.restore("main", None, str(there))
     there.write_bytes(raw[:-40] + bytes([raw[-40] ^ 1]) + raw[-39:])
     with pytest.raises(SnapshotError, match="damaged"):

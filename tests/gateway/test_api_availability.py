@@ -128,10 +128,10 @@ async def test_explain_adds_up(api: Api) -> None:
     assert found["as_of"]["mode"] == "live"
 
 
-async def test_later_parameters_are_not_taken_yet(api: Api) -> None:
+async def test_before_it_was_named_a_sku_is_not_known(api: Api) -> None:
     sku = await api.stocked(1)
-    answer = await api("GET", f"/v1/availability/{sku}/explain?channel=web&at=5")
-    assert (answer.status, answer.problem) == (422, "invalid")
+    answer = await api("GET", f"/v1/availability/{sku}/explain?channel=web&at=2")
+    assert (answer.status, answer.problem) == (404, "unknown-sku")
 
 
 async def test_a_cart_is_judged_line_by_line_and_holds_nothing(api: Api) -> None:

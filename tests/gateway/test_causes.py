@@ -19,6 +19,9 @@ CALLS: dict[Operation, tuple[str, str]] = {
     Operation.STATE: ("GET", "/v1/state"),
     Operation.METRICS: ("GET", "/metrics"),
     Operation.EVENTS: ("GET", "/v1/events?after=0&follow=false"),
+    Operation.AUDIT: ("GET", "/v1/audit"),
+    Operation.REFUSALS: ("GET", "/v1/refusals"),
+    Operation.DEAD_LETTERS: ("GET", "/v1/dead-letters"),
 }
 KEYS: dict[frozenset[Operation], str] = {}
 

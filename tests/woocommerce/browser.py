@@ -64,7 +64,9 @@ class Tab:
             f"""(() => {{ for (const [id, value] of Object.entries({json.dumps(fields)})) {{
                 const field = document.getElementById(id);
                 if (!field) continue;
-                const kind = field.tagName === 'SELECT' ? HTMLSelectElement : HTMLInputElement;
+                const kinds = {{SELECT: HTMLSelectElement, TEXTAREA: HTMLTextAreaElement}};
+                const kind = kinds[field.tagName] || HTMLInputElement;
+                if (!(field instanceof kind)) continue;
                 Object.getOwnPropertyDescriptor(kind.prototype, 'value').set.call(field, value);
                 for (const name of ['input', 'change', 'blur']) field.dispatchEvent(new Event(name, {{bubbles: true}}));
             }} }})()"""

@@ -82,6 +82,7 @@ def _copy(wordpress: Path, woocommerce: Path, root: Path) -> None:
         (content / folder).mkdir(parents=True)
     for theme in (wordpress / "wp-content" / "themes").glob("*"):
         shutil.copytree(theme, content / "themes" / theme.name)
+    shutil.copytree(PHP_FILES / "plain-theme", content / "themes" / "plain")
     shutil.copytree(woocommerce, content / "plugins" / "woocommerce", symlinks=True)
     (content / "plugins" / "holdfast-woocommerce").symlink_to(PLUGIN)
     shutil.copy(PHP_FILES / "payment.php", content / "mu-plugins" / "payment.php")

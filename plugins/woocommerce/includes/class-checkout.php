@@ -9,6 +9,7 @@
 
 namespace Holdfast;
 
+use Automattic\WooCommerce\Checkout\Helpers\ReserveStockException;
 use Automattic\WooCommerce\StoreApi\Exceptions\RouteException;
 
 defined( 'ABSPATH' ) || exit;
@@ -160,6 +161,11 @@ final class Checkout {
 		}
 		try {
 			$this->ask( $order );
+			if ( $this->writer->owes_a_hold() ) {
+				wc_reserve_stock_for_order( $order );
+			}
+		} catch ( ReserveStockException $exception ) {
+			throw new RouteException( esc_html( $exception->getErrorCode() ), esc_html( $exception->getMessage() ), 409 );
 		} catch ( Refusal $refusal ) {
 			throw new RouteException( 'holdfast_not_enough_stock', $refusal->getMessage(), 409 ); // phpcs:ignore WordPress.Security.EscapeOutput -- escaped in Refusal.
 		}
@@ -205,6 +211,7 @@ final class Checkout {
 			return;
 		}
 		$outcome               = $this->reserver->reserve( $order );
+		$this->writer->asked();
 		$this->asked[ $order ] = $outcome;
 		if ( $order->get_id() > 0 ) {
 			$this->asked_ids[ $order->get_id() ] = true;

@@ -5,4 +5,7 @@ if ( ! is_blog_installed() ) {
 	wp_install( 'A shop', 'owner', 'owner@example.com', true, '', 'owner' );
 }
 update_option( 'permalink_structure', '/%postname%/' );
+if ( ! wp_get_theme()->exists() ) {
+	switch_theme( 'plain' );
+}
 return true;

@@ -6,7 +6,7 @@
  * Requires at least: 6.1
  * Requires PHP: 7.4
  * Requires Plugins: woocommerce
- * WC requires at least: 7.8
+ * WC requires at least: 8.9
  * WC tested up to: 9.9
  * License: Apache-2.0
  * License URI: https://www.apache.org/licenses/LICENSE-2.0

@@ -6,6 +6,7 @@
 use crate::state::State;
 use crate::state::anomalies::Anomaly;
 use crate::state::identities::{self, Known, Moves, Remembered};
+use crate::state::ids::SourceId;
 use crate::wire::facts::Statement;
 
 pub(crate) fn encoded(statement: &Statement<'_>) -> String {
@@ -39,6 +40,7 @@ pub(crate) fn of_movement(
 /// Asks the memory of identities; None where the document has no effect. Else what its earlier version moved.
 pub(super) fn is_to_count(
     state: &mut State,
+    source: SourceId,
     statement: &Statement<'_>,
     key: u128,
     version: Option<i64>,
@@ -61,7 +63,6 @@ pub(super) fn is_to_count(
             return None;
         }
     };
-    let source = state.source(&statement.source);
     let whose = state.whose(source);
     let what = Remembered {
         version,

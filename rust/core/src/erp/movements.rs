@@ -22,6 +22,7 @@ pub(crate) fn delta(state: &mut State, source: SourceId, statement: &Statement<'
     let quantity = in_base(state, sku, fact.quantity, fact.unit.as_deref());
     let Some(before) = is_to_count(
         state,
+        source,
         statement,
         key,
         fact.version,
@@ -59,7 +60,7 @@ pub(crate) fn apply_return(state: &mut State, source: SourceId, statement: &Stat
     let (on_hand, unsellable) = levels::returned(fact.condition, quantity);
     // Two moves: on hand, then unsellable, so that a newer version can take both back.
     let moves = vec![(sku, Some(location), on_hand), (sku, Some(location), unsellable)];
-    let Some(before) = is_to_count(state, statement, key, fact.version, moves) else {
+    let Some(before) = is_to_count(state, source, statement, key, fact.version, moves) else {
         return;
     };
     let was = |n: usize| before.get(n).map_or(0, |(_, _, q)| *q);

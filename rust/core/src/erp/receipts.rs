@@ -26,7 +26,7 @@ pub(crate) fn apply(state: &mut State, source: SourceId, statement: &Statement<'
     );
     let quantity = in_base(state, sku, fact.quantity, fact.unit.as_deref());
     let moves = vec![(sku, Some(location), quantity)];
-    let Some(before) = is_to_count(state, statement, identity, fact.version, moves.clone()) else {
+    let Some(before) = is_to_count(state, source, statement, identity, fact.version, moves.clone()) else {
         return;
     };
     let key = key_of(source, &fact.reference, &fact.line);

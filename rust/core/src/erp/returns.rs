@@ -36,7 +36,7 @@ pub(crate) fn apply(state: &mut State, source: SourceId, statement: &Statement<'
         without_order(state, source, statement, fact, (key, &returned));
         return;
     }
-    if is_to_count(state, statement, key, fact.version, Vec::new()).is_none() {
+    if is_to_count(state, source, statement, key, fact.version, Vec::new()).is_none() {
         return;
     }
     if let Some(About::Return(before)) = state.order_documents.held(key).map(|d| &d.about) {
@@ -79,7 +79,7 @@ fn without_order(
         let at = Some(returned.location);
         moves.extend([(part, at, on_hand), (part, at, unsellable)]);
     });
-    let Some(before) = is_to_count(state, statement, key, fact.version, moves.clone()) else {
+    let Some(before) = is_to_count(state, source, statement, key, fact.version, moves.clone()) else {
         return;
     };
     let mut changes: BTreeMap<SkuId, (i64, i64)> = BTreeMap::new();

@@ -23,7 +23,7 @@ pub(crate) fn apply(state: &mut State, source: SourceId, statement: &Statement<'
     }
     let slots = named_order::meant(state, &fact.of);
     let moves = leaving::line_moves(state, &slots, &fact.lines, Some(key));
-    let Some(before) = is_to_count(state, statement, key, fact.version, moves.clone()) else {
+    let Some(before) = is_to_count(state, source, statement, key, fact.version, moves.clone()) else {
         return;
     };
     for &slot in &slots {

@@ -25,7 +25,7 @@ pub(crate) fn apply(state: &mut State, source: SourceId, statement: &Statement<'
         // It waits for its order: what it names is worked out then.
         moves.clear();
     }
-    let Some(before) = is_to_count(state, statement, key, fact.version, moves.clone()) else {
+    let Some(before) = is_to_count(state, source, statement, key, fact.version, moves.clone()) else {
         return;
     };
     if slots.is_empty() {

@@ -4,7 +4,6 @@ In: a data directory, its gateway running or stopped. Out: a table or JSON, in t
 it goes through everything that is kept.
 """
 
-from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import orjson
@@ -13,7 +12,7 @@ from rich.table import Table
 
 from holdfast.cli.connection import could_not_run
 from holdfast.cli.console import DONE, CouldNotRunError, Json, number, print_whole, remarks, write_json
-from holdfast.cli.moment import From, Upto, moment_of
+from holdfast.cli.moment import From, Upto, moment_of, shown
 from holdfast.cli.settings_options import Config, Data, Scope, settings_of_data, text_of
 from holdfast.hindsight.audit import Audit, Change, Wanted
 from holdfast.hindsight.key_changes import KIND, key_changes
@@ -61,13 +60,14 @@ def audit(
             found.read(Past(directory, loaded.serve.scope, loaded.settings), None)
             low, high = first.sequence or 0, last.sequence
             rows = [one.document() for one in _meant(found, wanted, low, high)]
-    shown = rows[-limit:]
+    listed = rows[-limit:]
     if json:
-        write_json({"items": [row | {"at": _time(row["at_ms"])} for row in shown], "left_out": len(rows) - len(shown)})
+        items = [row | {"at": shown(row["at_ms"])} for row in listed]
+        write_json({"items": items, "left_out": len(rows) - len(listed)})
         return DONE
-    _show(shown)
-    if len(rows) > len(shown):
-        remarks.print(f"{number(len(rows) - len(shown))} older ones are left out: --limit shows them.")
+    _show(listed)
+    if len(rows) > len(listed):
+        remarks.print(f"{number(len(rows) - len(listed))} older ones are left out: --limit shows them.")
     return DONE
 
 
@@ -86,13 +86,9 @@ def _show(rows: list[dict[str, Any]]) -> None:
     for row in rows:
         before = "(not kept)" if not row["before_known"] else _text(row["before"])
         who = row["by"] or row["source"] or "-"
-        table.add_row(number(row["sequence"]), _time(row["at_ms"]), row["kind"], who, before, _text(row["after"]))
+        table.add_row(number(row["sequence"]), shown(row["at_ms"]), row["kind"], who, before, _text(row["after"]))
     print_whole(table)
 
 
 def _text(rule: dict[str, Any] | None) -> str:
     return "-" if rule is None else orjson.dumps(rule).decode()
-
-
-def _time(at_ms: int) -> str:
-    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

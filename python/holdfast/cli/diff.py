@@ -4,7 +4,6 @@ In: a data directory, a SKU, a range. Out: its figures before and after, and the
 it only reads files; the gateway is not asked.
 """
 
-from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import orjson
@@ -13,7 +12,7 @@ from rich.table import Table
 
 from holdfast.cli.connection import could_not_run
 from holdfast.cli.console import DONE, CouldNotRunError, Json, number, print_whole, remarks, results, write_json
-from holdfast.cli.moment import From, Upto, moment_of
+from holdfast.cli.moment import From, Upto, moment_of, shown
 from holdfast.cli.settings_options import Config, Data, Scope, settings_of_data, text_of
 from holdfast.hindsight.changes import Changes, changes
 from holdfast.recovery.past import Past
@@ -70,7 +69,7 @@ def _show(found: Changes) -> None:
     for one in found.facts:
         fact = dict(one["fact"])
         kind, by = fact.pop("kind"), fact.pop("by", None) or fact.pop("from", None) or fact.pop("source", None) or "-"
-        facts.add_row(number(one["sequence"]), _time(one["at_ms"]), kind, by, orjson.dumps(fact).decode())
+        facts.add_row(number(one["sequence"]), shown(one["at_ms"]), kind, by, orjson.dumps(fact).decode())
     print_whole(facts)
     figures = Table(box=None, padding=(0, 2))
     for title in ("", "before", "after"):
@@ -95,7 +94,3 @@ def _figures(before: dict[str, Any], after: dict[str, Any]) -> list[tuple[str, s
 
 def _shown(figure: int | None) -> str:
     return "-" if figure is None else number(figure)
-
-
-def _time(at_ms: int) -> str:
-    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -6,24 +6,20 @@ be sent again. Always: nothing is removed before IN has it, except by `discard`;
 
 import re
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-import uvloop
 from cyclopts import App, Parameter
 from rich.table import Table
 
-from holdfast.cli.connection import could_not_run
 from holdfast.cli.console import DONE, FOUND_WRONG, CouldNotRunError, Json, print_whole, remarks, results, write_json
-from holdfast.cli.settings_options import Config, Data, Nats, Scope, settings_of_data, text_of
-from holdfast.nats.connection import Connection, endpoint_of
-from holdfast.nats.dead_store import DeadStore, Letter, LetterError, Wanted
+from holdfast.cli.place import HERE, Place, with_log
+from holdfast.nats.connection import Connection
+from holdfast.nats.dead_store import DeadStore, Letter, LetterError, Wanted, document_of
 from holdfast.nats.streams import Names
-from holdfast.recovery.verify import endpoint_at
 from holdfast.settings.resolve import Resolved
 
 Found = TypeVar("Found")
@@ -41,22 +37,6 @@ Since = Annotated[
 ]
 Until = Annotated[str | None, Parameter(help="Only those stored at or before this time.")]
 File = Annotated[Path | None, Parameter(help="A file with the corrected fact or message; without it, stdin.")]
-
-
-@Parameter(name="*")
-@dataclass(frozen=True, kw_only=True)
-class Place:
-    """Where the letters are."""
-
-    data: Data = None
-    nats: Nats = None
-    scope: Scope = None
-    config: Config = None
-
-    def settings(self) -> tuple[Path, Resolved]:
-        """The data directory, and the settings in force. Raises CouldNotRunError."""
-        named = {"serve.data": text_of(self.data), "serve.nats": self.nats, "serve.scope": self.scope}
-        return settings_of_data(self.config, named)
 
 
 @Parameter(name="*")
@@ -79,7 +59,7 @@ class Which:
         return Wanted(self.reason or "", self.source or "", _time(self.since), _time(self.until))
 
 
-HERE, ALL = Place(), Which()
+ALL = Which()
 
 app = App(name="dlq", help="Facts and messages that were rejected: see why, correct, send again, remove.")
 
@@ -116,7 +96,7 @@ def list_letters(
 
     found = _with(listed, place)
     if json:
-        write_json([_document(letter) for letter in found])
+        write_json([document_of(letter) for letter in found])
         return DONE
     table = Table("number", "stored", "source", "message", "fact", "reason")
     for one in found:
@@ -145,7 +125,7 @@ def show(
     """
     found = _with(lambda store: store.letter(sequence), place)
     if json:
-        write_json(_document(found))
+        write_json(document_of(found))
         return DONE
     remarks.print(
         f"{found.reason}\nby {found.subject}, message {found.in_sequence}, "
@@ -282,38 +262,8 @@ def _time(text: str | None) -> datetime | None:
     return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
 
 
-def _document(letter: Letter) -> dict[str, Any]:
-    return {
-        "letter": letter.sequence,
-        "stored": letter.at.isoformat(),
-        "source": letter.source,
-        "subject": letter.subject,
-        "reason": letter.reason,
-        "in_sequence": letter.in_sequence,
-        "index": letter.index,
-        "corrects": letter.corrects or None,
-        "raw": letter.raw.decode(errors="backslashreplace"),
-    }
-
-
 def _with(work: Callable[[DeadStore], Awaitable[Found]], place: Place) -> Found:
-    directory, found = place.settings()
-    log = found.settings.log
+    async def on(connection: Connection, found: Resolved, _: Path) -> Found:
+        return await work(DeadStore(connection, Names(found.serve.scope), found.settings.log))
 
-    @asynccontextmanager
-    async def opened() -> AsyncIterator[DeadStore]:
-        source = endpoint_of(found.serve.nats, log) if found.serve.nats else directory
-        async with endpoint_at(source, found.settings) as endpoint:
-            connection = Connection(endpoint, log, f"holdfast {found.serve.scope} dlq")
-            await connection.open()
-            try:
-                yield DeadStore(connection, Names(found.serve.scope), log)
-            finally:
-                await connection.close()
-
-    async def run() -> Found:
-        async with opened() as store:
-            return await work(store)
-
-    with could_not_run():
-        return uvloop.run(run())
+    return with_log(place, "dlq", on)

@@ -4,9 +4,7 @@ In: the settings' tables `[erp.NAME]`, a data directory. Out: tables or JSON; ex
 Always: `status`, `parked`, `resume` and `skip` work while the connection runs, and while it does not.
 """
 
-import asyncio
 import os
-import signal
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,18 +15,18 @@ from rich.table import Table
 
 from holdfast.cli.connection import could_not_run, url_on
 from holdfast.cli.console import DONE, FOUND_WRONG, CouldNotRunError, Json, print_whole, remarks, results, write_json
-from holdfast.cli.settings_options import Config, Data, Nats, Scope, settings_of_data, text_of
+from holdfast.cli.place import HERE, Place
+from holdfast.cli.stopping import until_stopped
 from holdfast.erp import made
 from holdfast.erp.checks import Finding, check_connection
 from holdfast.erp.interface import ErpError
-from holdfast.erp.made import STATUS_FILE, Place
+from holdfast.erp.made import STATUS_FILE
 from holdfast.erp.store import directory_of, now_ms, opened
 from holdfast.errors import StoreInUseError
 from holdfast.nats.connection import endpoint_of
 from holdfast.nats_server.server import runtime_of
 from holdfast.settings import ErpSettings
 from holdfast.settings.resolve import Resolved
-from holdfast.tasks import cancel_and_wait
 
 _FRESH_MS = 10_000
 _STATES = ("waiting", "unclear", "exported", "acknowledged", "parked", "cancelled")
@@ -40,33 +38,21 @@ app = App(name="erp", help="Connections to ERPs: run one, see how it goes, give 
 
 
 @app.command
-def run(name: Name, /, *, data: Data = None, nats: Nats = None, scope: Scope = None, config: Config = None) -> int:
+def run(name: Name, /, *, place: Place = HERE) -> int:
     """Run a connection until it is stopped. `serve` does the same for each that is enabled.
 
     ```
     holdfast erp run acme --data DIR --config holdfast.toml
     ```
     """
-    directory, loaded, settings = _named(name, data, nats, scope, config)
-    place = _place(directory, loaded, settings)
+    directory, loaded, settings = _named(name, place)
+    connection = _place(directory, loaded, settings)
     with could_not_run():
         try:
-            uvloop.run(_until_stopped(name, settings, place, loaded))
+            uvloop.run(until_stopped(made.run(name, settings, connection, loaded.settings.log)))
         except (StoreInUseError, ErpError, ValueError) as fault:
             raise CouldNotRunError(str(fault), f"`holdfast erp check {name}` looks at each part.") from fault
     return DONE
-
-
-async def _until_stopped(name: str, settings: ErpSettings, place: Place, loaded: Resolved) -> None:
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    running = asyncio.create_task(made.run(name, settings, place, loaded.settings.log))
-    stopping = asyncio.create_task(stop.wait())
-    await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
-    if running.done():
-        await running
-    await cancel_and_wait(running, stopping)
 
 
 @app.command
@@ -74,10 +60,7 @@ def check(
     name: Name,
     /,
     *,
-    data: Data = None,
-    nats: Nats = None,
-    scope: Scope = None,
-    config: Config = None,
+    place: Place = HERE,
     json: Json = False,
 ) -> int:
     """Look at each part that the connection needs. Nothing is sent and nothing changed.
@@ -86,7 +69,7 @@ def check(
     holdfast erp check acme --data DIR --config holdfast.toml
     ```
     """
-    directory, loaded, settings = _named(name, data, nats, scope, config)
+    directory, loaded, settings = _named(name, place)
     found = uvloop.run(check_connection(name, settings, _place(directory, loaded, settings), loaded.settings))
     if json:
         write_json([{"part": one.part, "ok": one.ok, "what": one.what} for one in found])
@@ -107,10 +90,7 @@ def status(
     name: Name,
     /,
     *,
-    data: Data = None,
-    nats: Nats = None,
-    scope: Scope = None,
-    config: Config = None,
+    place: Place = HERE,
     json: Json = False,
 ) -> int:
     """Show how a connection goes: orders by their state, what waits and why. Exit status 1: something is wrong.
@@ -119,7 +99,7 @@ def status(
     holdfast erp status acme --data DIR --config holdfast.toml
     ```
     """
-    directory, _, _ = _named(name, data, nats, scope, config)
+    directory, _, _ = _named(name, place)
     where = directory_of(directory, name)
     with _store(where, name) as store:
         counts, waiting, oldest_ms = store.counts(), store.waiting(), store.oldest_waiting_ms()
@@ -172,10 +152,7 @@ def parked(
     name: Name,
     /,
     *,
-    data: Data = None,
-    nats: Nats = None,
-    scope: Scope = None,
-    config: Config = None,
+    place: Place = HERE,
     json: Json = False,
 ) -> int:
     """List orders that the ERP refuses, with its reason, the oldest first. Exit status 1: there are some.
@@ -184,7 +161,7 @@ def parked(
     holdfast erp parked acme --data DIR --config holdfast.toml
     ```
     """
-    directory, _, _ = _named(name, data, nats, scope, config)
+    directory, _, _ = _named(name, place)
     with _store(directory_of(directory, name), name) as store:
         found = store.of("parked")
     if json:
@@ -205,10 +182,7 @@ def resume(
     keys: Keys = None,
     /,
     *,
-    data: Data = None,
-    nats: Nats = None,
-    scope: Scope = None,
-    config: Config = None,
+    place: Place = HERE,
 ) -> int:
     """Have parked orders tried again: each is looked for in the ERP first.
 
@@ -216,7 +190,7 @@ def resume(
     holdfast erp resume acme --data DIR --config holdfast.toml
     ```
     """
-    directory, _, _ = _named(name, data, nats, scope, config)
+    directory, _, _ = _named(name, place)
     with _store(directory_of(directory, name), name) as store:
         number = store.resume(keys)
     remarks.print(f"{number} orders are tried again.")
@@ -233,10 +207,7 @@ def skip(
     number: Annotated[int, Parameter(help="The number of the file that will not come.")],
     /,
     *,
-    data: Data = None,
-    nats: Nats = None,
-    scope: Scope = None,
-    config: Config = None,
+    place: Place = HERE,
 ) -> int:
     """Go on without a file whose number is missing: what it had to say is lost.
 
@@ -244,7 +215,7 @@ def skip(
     holdfast erp skip acme 42 --data DIR --config holdfast.toml
     ```
     """
-    directory, _, settings = _named(name, data, nats, scope, config)
+    directory, _, settings = _named(name, place)
     with _store(directory_of(directory, name), name) as store:
         stored = store.position("levels")
         awaited = int(stored) + 1 if stored is not None else settings.first_sequence
@@ -255,12 +226,8 @@ def skip(
     return DONE
 
 
-def _named(
-    name: str, data: Path | None, nats: str | None, scope: str | None, config: Path | None
-) -> tuple[Path, Resolved, ErpSettings]:
-    directory, loaded = settings_of_data(
-        config, {"serve.data": text_of(data), "serve.nats": nats, "serve.scope": scope}
-    )
+def _named(name: str, place: Place) -> tuple[Path, Resolved, ErpSettings]:
+    directory, loaded = place.settings()
     found = loaded.settings.erp.get(name)
     if found is None:
         there = ", ".join(loaded.settings.erp) or "none"
@@ -270,15 +237,15 @@ def _named(
     return directory, loaded, found
 
 
-def _place(directory: Path, loaded: Resolved, settings: ErpSettings) -> Place:
+def _place(directory: Path, loaded: Resolved, settings: ErpSettings) -> made.Place:
     """Raises CouldNotRunError where no gateway runs there, and none is named."""
     serve, log = loaded.serve, loaded.settings.log
     gateway = settings.gateway or url_on(directory)
     if serve.nats:
-        return Place(directory, gateway, serve.scope, endpoint_of(serve.nats, log))
+        return made.Place(directory, gateway, serve.scope, endpoint_of(serve.nats, log))
     runtime = runtime_of(directory)
     endpoint = made.reading(runtime.endpoint, directory) if runtime is not None else None
-    return Place(directory, gateway, serve.scope, endpoint)
+    return made.Place(directory, gateway, serve.scope, endpoint)
 
 
 def _store(where: Path, name: str) -> Any:

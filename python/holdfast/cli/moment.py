@@ -1,9 +1,9 @@
-"""A moment of the past, as options give it: a LOG sequence, or a time.
+"""A moment of the past, as options give it, a LOG sequence or a time, and as tables show it.
 
-In: text. Out: a Moment. Always: a time has its zone; what is neither is refused with what to write.
+In: text. Out: a Moment, and text. Always: a time has its zone; what is neither is refused with what to write.
 """
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -41,3 +41,8 @@ def moment_of(option: str, text: str | None) -> Moment:
     if found.tzinfo is None:
         raise CouldNotRunError(f"{option} {text[:80]} has no zone", "Add Z, or +02:00.")
     return Moment(before_ms=int(found.timestamp() * 1000))
+
+
+def shown(at_ms: int) -> str:
+    """A time as tables have it, to the second."""
+    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

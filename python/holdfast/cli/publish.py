@@ -4,8 +4,6 @@ In: a data directory, or NATS and a data directory with the scope key. Out: the 
 when asked to stop, or, with `--once`, when everything that LOG holds is published. Always: it only reads LOG.
 """
 
-import asyncio
-import signal
 from pathlib import Path
 from typing import Annotated
 
@@ -14,21 +12,18 @@ from cyclopts import Parameter
 
 from holdfast._core import SnapshotError
 from holdfast.cli.console import DONE, CouldNotRunError, remarks
-from holdfast.cli.settings_options import Config, Data, Nats, Scope, settings_of_data, text_of
+from holdfast.cli.place import HERE, Place, source_of
+from holdfast.cli.stopping import until_stopped
 from holdfast.errors import LogError
-from holdfast.nats.connection import Endpoint, endpoint_of
+from holdfast.nats.connection import Endpoint
 from holdfast.publisher.publisher import Publisher
 from holdfast.recovery.verify import endpoint_at
 from holdfast.settings import Settings
-from holdfast.tasks import cancel_and_wait
 
 
 def publish(
     *,
-    data: Data = None,
-    nats: Nats = None,
-    scope: Scope = None,
-    config: Config = None,
+    place: Place = HERE,
     rebuild: Annotated[bool, Parameter(negative="", help="Write every figure again, whatever is published.")] = False,
     once: Annotated[bool, Parameter(negative="", help="End when all that the log holds is published.")] = False,
 ) -> int:
@@ -41,11 +36,9 @@ def publish(
     holdfast publish --data DIR --rebuild --once
     ```
     """
-    directory, loaded = settings_of_data(
-        config, {"serve.data": text_of(data), "serve.nats": nats, "serve.scope": scope}
-    )
+    directory, loaded = place.settings()
     settings = loaded.settings
-    source = endpoint_of(loaded.serve.nats, settings.log) if loaded.serve.nats else directory
+    source = source_of(directory, loaded)
     try:
         events = uvloop.run(_publish(directory, source, loaded.serve.scope, settings, rebuild=rebuild, once=once))
     except (LogError, SnapshotError) as fault:
@@ -57,16 +50,8 @@ def publish(
 async def _publish(
     directory: Path, source: Path | Endpoint, scope: str, settings: Settings, *, rebuild: bool, once: bool
 ) -> int:
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with endpoint_at(source, settings) as endpoint:
         shared = bool(settings.snapshots.shared)
         publisher = Publisher(directory, scope, endpoint, settings, shared=shared, rebuild=rebuild)
-        running = asyncio.create_task(publisher.run(lambda: once))
-        stopping = asyncio.create_task(stop.wait())
-        await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        if running.done():
-            await running
-        await cancel_and_wait(running, stopping)
+        await until_stopped(publisher.run(lambda: once))
         return publisher.events_total

@@ -5,13 +5,13 @@ again and again counts once a SKU, by its newest refusal.
 """
 
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
 from rich.table import Table
 
 from holdfast.cli.console import number, results
+from holdfast.cli.moment import shown
 
 
 class By(StrEnum):
@@ -41,7 +41,7 @@ def rows(refusals: list[dict[str, Any]], by: By) -> list[Row]:
     for refusal in refusals:
         lines = refusal["lines"] or [{"sku": None, "requested": None, "sellable": None, "reason": None}]
         for name in dict.fromkeys(_name(refusal, line, by) for line in lines):
-            row = found.setdefault(name, Row(name, newest=_time(refusal["at_ms"])))
+            row = found.setdefault(name, Row(name, newest=shown(refusal["at_ms"])))
             row.refusals += 1
             if (name, refusal["reservation"]) not in seen:
                 seen.add((name, refusal["reservation"]))
@@ -63,10 +63,6 @@ def _name(refusal: dict[str, Any], line: dict[str, Any], by: By) -> str:
     if by is By.CHANNEL:
         return str(refusal["channel"] or "-")
     return str(line["reason"] or refusal["reason"])
-
-
-def _time(at_ms: int) -> str:
-    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def document(found: list[Row], by: By, *, total: int, left_out: int, more: bool) -> dict[str, Any]:

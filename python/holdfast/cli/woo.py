@@ -5,13 +5,12 @@ tables or JSON; exit status 1 where something is left to do or does not work. Al
 was given is known to be right; a connector that runs is asked, and never worked beside.
 """
 
-import asyncio
 import secrets
-import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import msgspec
 import uvloop
@@ -29,26 +28,25 @@ from holdfast.cli.console import (
     usable_directory,
     write_json,
 )
-from holdfast.cli.settings_options import Config, Data, Nats, Scope, settings_from, settings_of_data, text_of
+from holdfast.cli.place import HERE, Place, source_of, with_log
+from holdfast.cli.settings_options import Config, Data, settings_from, text_of
+from holdfast.cli.stopping import until_stopped
 from holdfast.cli.woo_view import show_findings, show_reports
 from holdfast.client import NO_RETRY, Client
 from holdfast.errors import LogError, UnreachableError
 from holdfast.gateway.key_file import KeyringError, Operation
 from holdfast.gateway.key_store import KeyStore
-from holdfast.nats.connection import Connection, endpoint_of
+from holdfast.nats.connection import Connection
 from holdfast.nats.outlets import last_of
 from holdfast.recovery.verify import endpoint_at
 from holdfast.settings.resolve import Resolved
 from holdfast.supervisor.record import gateway_of
-from holdfast.tasks import cancel_and_wait
 from holdfast.woo.connecting import Findings, check
 from holdfast.woo.connectors import Asked, Connectors
 from holdfast.woo.outlets import WooStreams
 from holdfast.woo.report import StoreReport, report_of
 from holdfast.woo.rest import Shop, ShopError
 from holdfast.woo.stores import SECRETS_MAX, Files, Store, StoreError, names_in, rendered
-
-Found = TypeVar("Found")
 
 _ANSWER_MS = 5_000
 _TIMEOUT_MS = 30_000
@@ -79,10 +77,13 @@ def connect(
     config: Config = None,
     json: Json = False,
 ) -> int:
-    """Connect a shop, or check one that is connected. May be called again and again.
+    r"""Connect a shop, or check one that is connected. May be called again and again.
 
-    ``` holdfast woo connect shop --url https://shop.example.com --rest-key FILE --delivery-url
-    https://stock.example.com --data DIR holdfast woo connect shop --data DIR ```
+    ```
+    holdfast woo connect shop --url https://shop.example.com --rest-key FILE \
+        --delivery-url https://stock.example.com --data DIR
+    holdfast woo connect shop --data DIR
+    ```
     """
     loaded = settings_from(config, {"serve.data": text_of(data)})
     if not loaded.serve.data:
@@ -161,10 +162,7 @@ def run(
     store: Annotated[
         list[str] | None, Parameter(consume_multiple=True, negative="", help="These stores alone; without it, all.")
     ] = None,
-    data: Data = None,
-    nats: Nats = None,
-    scope: Scope = None,
-    config: Config = None,
+    place: Place = HERE,
 ) -> int:
     """Run the connector until it is stopped. `serve --woo` does the same beside the gateway.
 
@@ -172,26 +170,15 @@ def run(
     holdfast woo run --data DIR
     ```
     """
-    directory, loaded = settings_of_data(
-        config, {"serve.data": text_of(data), "serve.nats": nats, "serve.scope": scope}
-    )
+    directory, loaded = place.settings()
     for name in store or names_in(directory):
         with _store_faults():
             Files(directory, name).load()
 
     async def work() -> None:
-        stop = asyncio.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, stop.set)
-        source = endpoint_of(loaded.serve.nats, loaded.settings.log) if loaded.serve.nats else directory
-        async with endpoint_at(source, loaded.settings) as endpoint:
+        async with endpoint_at(source_of(directory, loaded), loaded.settings) as endpoint:
             connectors = Connectors(directory, loaded.serve.scope, endpoint, loaded.settings, only=tuple(store or ()))
-            running = asyncio.create_task(connectors.run())
-            stopping = asyncio.create_task(stop.wait())
-            await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
-            if running.done():
-                await running
-            await cancel_and_wait(running, stopping)
+            await until_stopped(connectors.run())
 
     with could_not_run():
         uvloop.run(work())
@@ -203,10 +190,7 @@ def status(
     name: Annotated[str | None, Parameter(help="Only this store.")] = None,
     /,
     *,
-    data: Data = None,
-    nats: Nats = None,
-    scope: Scope = None,
-    config: Config = None,
+    place: Place = HERE,
     json: Json = False,
 ) -> int:
     """Show how the stores fare: lag, backlog, webhooks, the last write, errors.
@@ -230,7 +214,7 @@ def status(
     if name is not None:
         with _store_faults():
             Files(Path(), name)
-    reports = _with(read, data, nats, scope, config)
+    reports = with_log(place, "woo", read)
     late_s = 30.0
     now_s = datetime.now(UTC).timestamp()
     for one in reports:
@@ -253,10 +237,7 @@ def push(
     all_skus: Annotated[
         bool, Parameter(name="--all", negative="", help="Every SKU; needed, for it is a lot of work.")
     ] = False,
-    data: Data = None,
-    nats: Nats = None,
-    scope: Scope = None,
-    config: Config = None,
+    place: Place = HERE,
 ) -> int:
     """Have the connector compare every figure with the shop, and write what differs.
 
@@ -266,7 +247,7 @@ def push(
     """
     if not all_skus:
         raise CouldNotRunError("changed figures are written by themselves", "Give --all to compare every SKU.")
-    answer = _ask(name, Asked("push-all"), data, nats, scope, config)
+    answer = _ask(name, Asked("push-all"), place)
     results.print(f"{answer.get('figures', 0):,} SKUs are compared; `holdfast woo status` shows how far it is.")
     return DONE
 
@@ -280,10 +261,7 @@ def backfill(
         str | None,
         Parameter(help="Orders changed at or after this time (ISO 8601); without it, since the last reading."),
     ] = None,
-    data: Data = None,
-    nats: Nats = None,
-    scope: Scope = None,
-    config: Config = None,
+    place: Place = HERE,
 ) -> int:
     """Have the connector read the shop's orders now.
 
@@ -292,7 +270,7 @@ def backfill(
     ```
     """
     since_s = None if since is None else _seconds(since)
-    _ask(name, Asked("backfill", since_s), data, nats, scope, config)
+    _ask(name, Asked("backfill", since_s), place)
     results.print("The orders are read; `holdfast woo status` shows up to when.")
     return DONE
 
@@ -305,9 +283,7 @@ def _seconds(text: str) -> int:
     return int((found if found.tzinfo is not None else found.replace(tzinfo=UTC)).timestamp())
 
 
-def _ask(
-    name: str, asked: Asked, data: Path | None, nats: str | None, scope: str | None, config: Path | None
-) -> dict[str, Any]:
+def _ask(name: str, asked: Asked, place: Place) -> dict[str, Any]:
     """Ask the connector that runs. Raises CouldNotRunError where none does."""
 
     async def ask(connection: Connection, found: Resolved, _: Path) -> dict[str, Any]:
@@ -325,40 +301,15 @@ def _ask(
 
     with _store_faults():
         Files(Path(), name)
-    return _with(ask, data, nats, scope, config)
+    return with_log(place, "woo", ask)
 
 
-def _with(
-    work: Callable[[Connection, Resolved, Path], Awaitable[Found]],
-    data: Path | None,
-    nats: str | None,
-    scope: str | None,
-    config: Path | None,
-) -> Found:
-    directory, found = settings_of_data(config, {"serve.data": text_of(data), "serve.nats": nats, "serve.scope": scope})
-
-    async def opened() -> Found:
-        source = endpoint_of(found.serve.nats, found.settings.log) if found.serve.nats else directory
-        async with endpoint_at(source, found.settings) as endpoint:
-            connection = Connection(endpoint, found.settings.log, "holdfast woo")
-            await connection.open()
-            try:
-                return await work(connection, found, directory)
-            finally:
-                await connection.close()
-
-    with could_not_run():
-        return uvloop.run(opened())
-
-
-class _store_faults:  # noqa: N801 - used like a function
+@contextmanager
+def _store_faults() -> Iterator[None]:
     """Turns what is wrong with a store or its shop into a CouldNotRunError."""
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, _: object, fault: BaseException | None, __: object) -> None:
-        if isinstance(fault, StoreError | KeyringError):
-            raise CouldNotRunError(str(fault), "docs/woocommerce.md shows how a shop is connected.") from fault
-        if isinstance(fault, ShopError):
-            raise CouldNotRunError(str(fault)) from fault
+    try:
+        yield
+    except (StoreError, KeyringError) as fault:
+        raise CouldNotRunError(str(fault), "docs/woocommerce.md shows how a shop is connected.") from fault
+    except ShopError as fault:
+        raise CouldNotRunError(str(fault)) from fault

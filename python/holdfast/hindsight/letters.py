@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from holdfast.hindsight.asking import Answered, Looker, Needs, WrongError, given
 from holdfast.nats.connection import Connection
-from holdfast.nats.dead_store import DeadStore, Letter, LetterError, NoLetterError, Wanted
+from holdfast.nats.dead_store import DeadStore, Letter, LetterError, NoLetterError, Wanted, document_of
 from holdfast.nats.streams import Names
 
 RAW_CHARS_MAX = 65_536
@@ -72,19 +72,9 @@ def discarded(looker: Looker, needs: Needs) -> Answered:
 
 def document(letter: Letter) -> dict[str, Any]:
     """As JSON has it; of a body that is very long its beginning."""
-    raw = letter.raw.decode(errors="backslashreplace")
-    return {
-        "letter": letter.sequence,
-        "stored_at": letter.at.isoformat().replace("+00:00", "Z"),
-        "source": letter.source,
-        "subject": letter.subject,
-        "reason": letter.reason,
-        "in_sequence": letter.in_sequence,
-        "index": letter.index,
-        "corrects": letter.corrects or None,
-        "raw": raw[:RAW_CHARS_MAX],
-        "raw_cut": len(raw) > RAW_CHARS_MAX,
-    }
+    found = document_of(letter)
+    raw = found["raw"]
+    return found | {"raw": raw[:RAW_CHARS_MAX], "raw_cut": len(raw) > RAW_CHARS_MAX}
 
 
 def _with(looker: Looker, work: Callable[[DeadStore], Awaitable[Found]]) -> Found:

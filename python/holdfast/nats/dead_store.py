@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.parser import BytesHeaderParser
+from typing import Any
 
 import msgspec
 
@@ -54,6 +55,21 @@ class Letter:
     def source(self) -> str:
         """Who sent it, as the subject says."""
         return self.subject.rpartition(".")[2]
+
+
+def document_of(letter: Letter) -> dict[str, Any]:
+    """As JSON has it."""
+    return {
+        "letter": letter.sequence,
+        "stored_at": letter.at.isoformat().replace("+00:00", "Z"),
+        "source": letter.source,
+        "subject": letter.subject,
+        "reason": letter.reason,
+        "in_sequence": letter.in_sequence,
+        "index": letter.index,
+        "corrects": letter.corrects or None,
+        "raw": letter.raw.decode(errors="backslashreplace"),
+    }
 
 
 @dataclass(frozen=True, slots=True)

@@ -137,20 +137,17 @@ async def tail_of(connection: Connection, outlets: Outlets) -> Tail:
 
 async def last_of(connection: Connection, stream: str, subject: str) -> tuple[int, bytes] | None:
     """The sequence and the bytes of a subject's last message. Raises UnreachableError, ApiError."""
-    try:
-        answer = await connection.api(f"STREAM.MSG.GET.{stream}", {"last_by_subj": subject})
-    except ApiError as error:
-        if error.code == _MESSAGE_NOT_FOUND:
-            return None
-        raise
-    message = answer["message"]
-    return message["seq"], base64.b64decode(message.get("data", ""))
+    return await _one(connection, stream, {"last_by_subj": subject})
 
 
 async def next_from(connection: Connection, stream: str, sequence: int) -> tuple[int, bytes] | None:
     """The first message at or behind `sequence`; None where there is none. Raises UnreachableError, ApiError."""
+    return await _one(connection, stream, {"seq": max(1, sequence), "next_by_subj": ">"})
+
+
+async def _one(connection: Connection, stream: str, asked: dict[str, Any]) -> tuple[int, bytes] | None:
     try:
-        answer = await connection.api(f"STREAM.MSG.GET.{stream}", {"seq": max(1, sequence), "next_by_subj": ">"})
+        answer = await connection.api(f"STREAM.MSG.GET.{stream}", asked)
     except ApiError as error:
         if error.code == _MESSAGE_NOT_FOUND:
             return None

@@ -6,63 +6,36 @@ on, with the reason on the pipe; then the supervisor starts it again. Always: it
 """
 
 import asyncio
-import contextlib
-import os
-import signal
-import sys
 from pathlib import Path
 
 from holdfast.logs import configure_logs
-from holdfast.supervisor.child import COULD_NOT_RUN, DONE, assigned, end_with_supervisor
-from holdfast.supervisor.control_pipe import Assignment, ControlPipe, Failed
+from holdfast.supervisor.child import Work, assigned, live
+from holdfast.supervisor.control_pipe import Assignment
 
 
-def main() -> int:
+def main() -> None:
     """The process, from start to end."""
     assignment, pipe = assigned()
     configure_logs(assignment.log_level, node=assignment.node)
-    return asyncio.run(_life(assignment, pipe))
+    asyncio.run(live(assignment, pipe, _publishing))
 
 
-async def _life(assignment: Assignment, pipe: ControlPipe) -> int:
-    # Only now: loading keeps a processor core busy for a while, and a gateway starts at the same time.
+def _publishing(assignment: Assignment) -> Work:
     from holdfast._core import SnapshotError
     from holdfast.errors import LogError
     from holdfast.nats.connection import endpoint_of
     from holdfast.publisher.publisher import Publisher
 
-    stop = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    await pipe.open()
     settings = assignment.settings
-    why = assignment.disagreement()
-    if not why:
-        publisher = Publisher(
-            Path(assignment.directory),
-            assignment.scope,
-            endpoint_of(assignment.nats, settings.log),
-            settings,
-            shared=assignment.shares_snapshots,
-        )
-        tasks = [
-            asyncio.create_task(stop.wait()),
-            asyncio.create_task(publisher.run()),
-            asyncio.create_task(end_with_supervisor(pipe)),
-        ]
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            try:
-                task.result()
-            except (LogError, SnapshotError, OSError, ValueError) as fault:
-                why = str(fault)
-    if why:
-        pipe.send(Failed(why))
-    with contextlib.suppress(OSError):
-        await pipe.close()
-    # A thread may still be restoring or applying: what it had is nowhere but here.
-    sys.stderr.flush()
-    os._exit(COULD_NOT_RUN if why else DONE)
+    publisher = Publisher(
+        Path(assignment.directory),
+        assignment.scope,
+        endpoint_of(assignment.nats, settings.log),
+        settings,
+        shared=assignment.shares_snapshots,
+    )
+    return publisher.run, (LogError, SnapshotError, OSError, ValueError)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -1,17 +1,28 @@
-"""How a process that the supervisor started begins, and how it ends with the supervisor.
+"""The life of a process that the supervisor started: how it begins, and how it ends.
 
-In: the control pipe that is its stdin. Out: its assignment; or the end of the process. Always: a process whose
-supervisor has ended says so on stderr, for it has no log yet, or ends at once.
+In: the control pipe that is its stdin; its work. Out: its assignment; exit status 0 when asked to stop, 2 when it could
+not go on, with the reason on the pipe. Always: a process whose supervisor has ended says so on stderr, for it has no
+log yet, or ends at once.
 """
 
+import asyncio
+import contextlib
 import os
+import signal
 import sys
+from collections.abc import Callable, Coroutine
+from typing import Any, NoReturn, TypeAlias
 
 from holdfast.settings import SupervisorSettings
-from holdfast.supervisor.control_pipe import Assignment, ControlPipe, ParentGoneError, inherited
+from holdfast.supervisor.control_pipe import Assignment, ControlPipe, Failed, ParentGoneError, inherited
+from holdfast.tasks import cancel_and_wait
 
 DONE, COULD_NOT_RUN, GONE = 0, 2, 3
 """Exit statuses."""
+
+Expected: TypeAlias = tuple[type[BaseException], ...]
+Work: TypeAlias = tuple[Callable[[], Coroutine[Any, Any, None]], Expected]
+"""What a process does until it is stopped, and the faults that may end it; any other is a mistake in the program."""
 
 
 def assigned() -> tuple[Assignment, ControlPipe]:
@@ -28,3 +39,36 @@ async def end_with_supervisor(pipe: ControlPipe) -> None:
     async for _ in pipe.received():
         pass
     os._exit(GONE)
+
+
+async def live(assignment: Assignment, pipe: ControlPipe, begin: Callable[[Assignment], Work]) -> NoReturn:
+    """Work until SIGTERM, or until a fault that is expected; then the process ends. `begin` loads what the work needs.
+
+    It is called only when the assignment is read: loading keeps a processor core busy for a while, and a gateway starts
+    at the same time.
+    """
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    await pipe.open()
+    why = assignment.disagreement()
+    if not why:
+        work, expected = begin(assignment)
+        tasks = [
+            asyncio.create_task(stop.wait()),
+            asyncio.create_task(work()),
+            asyncio.create_task(end_with_supervisor(pipe)),
+        ]
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            try:
+                task.result()
+            except expected as fault:
+                why = str(fault)
+        await cancel_and_wait(*tasks)
+    if why:
+        pipe.send(Failed(why))
+    with contextlib.suppress(OSError):
+        await pipe.close()
+    # A thread may still be reading or restoring, and would be waited for: what it had is nowhere but here.
+    sys.stderr.flush()
+    os._exit(COULD_NOT_RUN if why else DONE)

@@ -68,8 +68,8 @@ rust-test: needs ## The core's own tests
 JOBS ?= 2
 python-test: install ## Everything else: oracle, log, node, gateway, command line (ARGS='-k name': some; JOBS=4: four at a time)
 ifeq ($(ARGS),)
-	@$(STEP) 'Python tests, $(JOBS) at a time' $(BIN)/pytest -q -n $(JOBS) --dist worksteal -m 'not alone'
-	@$(STEP) 'Python tests that need the machine to themselves' $(BIN)/pytest -q -m alone
+	@FAILED_TESTS=target/failed $(STEP) 'Python tests, $(JOBS) at a time' tools/python_tests.sh -n $(JOBS) --dist worksteal -m 'not alone'
+	@FAILED_TESTS=target/failed $(STEP) 'Python tests that need the machine to themselves' tools/python_tests.sh -m alone
 else
 	@$(STEP) 'Python tests' $(BIN)/pytest -q $(ARGS)
 endif

@@ -1,6 +1,7 @@
 """What every test has: hypothesis profiles, an event loop on which nothing may block, and a nats-server on request.
 
-In: HYPOTHESIS_PROFILE (ci, the default; long for a night's run). Always: `ci` tries the same examples each time.
+In: HYPOTHESIS_PROFILE (ci, the default; long for a night's run); FAILED_TESTS, a file for the names of tests that
+fail. Always: `ci` tries the same examples each time.
 """
 
 import os
@@ -19,6 +20,17 @@ _SLOW_IS_FINE = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.f
 settings.register_profile("ci", max_examples=60, deadline=None, derandomize=True, suppress_health_check=_SLOW_IS_FINE)
 settings.register_profile("long", max_examples=5_000, deadline=None, suppress_health_check=_SLOW_IS_FINE)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Write down what failed, once each, for tools/python_tests.sh. Workers of xdist leave it to the one that leads."""
+    names = os.environ.get("FAILED_TESTS")
+    if not names or not report.failed or "PYTEST_XDIST_WORKER" in os.environ:
+        return
+    with Path(names).open("a+") as file:
+        file.seek(0)
+        if report.nodeid not in file.read().splitlines():
+            file.write(f"{report.nodeid}\n")
 
 
 @pytest.fixture(autouse=True)

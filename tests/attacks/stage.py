@@ -74,8 +74,12 @@ class Stage:
         return await self.ask("POST", "/v1/facts", {"source": source, "facts": facts}, key=key)
 
     async def state(self) -> dict[str, Any]:
-        """/v1/state."""
-        found: dict[str, Any] = (await self.ask("GET", "/v1/state")).json
+        """/v1/state of one of the workers, asked again while that one is not ready. Raises AssertionError."""
+        until = time.monotonic() + READY_S
+        while (answer := await self.ask("GET", "/v1/state")).status == 503 and time.monotonic() < until:  # noqa: ASYNC110 - another process gets ready
+            await asyncio.sleep(0.1)
+        assert answer.status == 200, f"{answer.status} {answer.body[:500]!r}"
+        found: dict[str, Any] = answer.json
         return found
 
     async def sellable(self, sku: str = SKU) -> int | None:
@@ -144,6 +148,7 @@ async def stage(
             found.child = spawned(command, output, variables)
         stack.callback(_end, found)
         await until_ready(found)
+        await _until_each_answers(found, int(options[options.index("--workers") + 1]) if "--workers" in options else 1)
         if stocked:
             await open_shop(found)
         yield found
@@ -187,6 +192,15 @@ async def until_ready(found: Stage, within_s: float = READY_S) -> float:
         assert found.child is None or found.child.poll() is None, found.written()[-3_000:]
         assert time.monotonic() - began < within_s, found.written()[-3_000:]
         await asyncio.sleep(0.05)
+
+
+async def _until_each_answers(found: Stage, workers: int) -> None:
+    """Every worker has answered: a new connection is any worker's, and one may be ready before the others."""
+    seen: set[int] = set()
+    until = time.monotonic() + READY_S
+    while len(seen) < workers:
+        seen.add((await found.state())["pid"])
+        assert time.monotonic() < until, f"{len(seen)} of {workers} workers answer\n{found.written()[-3_000:]}"
 
 
 async def _until_elected(deployed: Deployed) -> None:

@@ -21,7 +21,7 @@ from holdfast.nats.shared_snapshots import SharedSnapshots
 from holdfast.nats.streams import Names
 from holdfast.node.node import Node
 from holdfast.publisher.publisher import Publisher
-from holdfast.settings import LogSettings, PublisherSettings
+from holdfast.settings import LogSettings, NodeSettings, PublisherSettings, Settings
 from holdfast.tasks import cancel_and_wait
 from tests.support.deployed import THREE, Deployed, deployed_cluster
 from tests.support.nats_users import STREAMS, asked, serving_views
@@ -35,11 +35,11 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
 
 
 @asynccontextmanager
-async def node_of(deployed: Deployed) -> AsyncIterator[Node[Engine]]:
-    """A node with the node's own rights, leading on three replicas; the cluster may still be choosing a leader."""
+async def node_of(deployed: Deployed, settings: Settings = THREE, name: str = "n1") -> AsyncIterator[Node[Engine]]:
+    """A node with the node's own rights, on three replicas; the cluster may still be choosing a leader."""
     async with asyncio.timeout(60):
         while True:
-            node = Node("main", deployed.endpoint("node"), lambda: Engine("main", OWNER_KEY), THREE)
+            node = Node("main", deployed.endpoint("node"), lambda: Engine("main", OWNER_KEY), settings, name=name)
             try:
                 await node.start()
                 break
@@ -93,6 +93,17 @@ async def test_a_publisher_may_do_all_that_it_does_and_readers_see_it(deployed: 
         await cancel_and_wait(task)
     assert event["reservation"]["id"] == "published"
     assert figure["published"] == figure["sellable"] - 1
+    assert deployed.violations("node") == []
+
+
+@pytest.mark.parametrize("part_bytes", [NodeSettings().answer_part_bytes_max, 100], ids=["whole", "in parts"])
+async def test_gateways_answer_each_other(deployed: Deployed, part_bytes: int) -> None:
+    settings = replace(THREE, node=NodeSettings(answer_part_bytes_max=part_bytes))
+    async with node_of(deployed, settings, "n1") as one, node_of(deployed, settings, "n2") as other:
+        async with asyncio.timeout(40):
+            for node in (one, other):  # a command and facts of the one that follows go to the other one
+                await stocked(node)
+                assert (await put(node, f"by-{node.state()['node']}-{part_bytes}", ("S1", 2)))[0] == 201
     assert deployed.violations("node") == []
 
 

@@ -80,6 +80,15 @@ Rate = Annotated[
         "batch, fact of a body and SKU of a list counts. No limit without."
     ),
 ]
+Rates = Annotated[
+    list[str] | None,
+    Parameter(
+        name="--rate",
+        consume_multiple=True,
+        negative="",
+        help="The same for single operations, within --rate-per-s: `read=100 order=5`.",
+    ),
+]
 Expires = Annotated[
     str | None, Parameter(help="When it ends: a time such as 2027-01-31T00:00:00Z, or a duration such as 90d.")
 ]
@@ -99,6 +108,7 @@ def add(
     location: Locations = None,
     expires: Expires = None,
     rate_per_s: Rate = None,
+    rate: Rates = None,
     json: Json = False,
 ) -> int:
     """Make a key and print its secret, which is not shown again.
@@ -116,7 +126,7 @@ def add(
             "a key that sends facts needs the sources in whose name it sends",
             "Name them with --source, as in its bodies and subjects; --source '*' allows every source.",
         )
-    rights = Rights(chosen, _names(channels), _names(source), _names(location), ends, rate_per_s)
+    rights = Rights(chosen, _names(channels), _names(source), _names(location), ends, rate_per_s, _rates(rate))
     directory = _directory(data)
     with _could_not_run():
         check_name(name)
@@ -139,6 +149,7 @@ def change(
     location: Locations = None,
     expires: Expires = None,
     rate_per_s: Rate = None,
+    rate: Rates = None,
     json: Json = False,
 ) -> int:
     """Give a key other rights. Its secret stays; what no option names stays, too.
@@ -155,6 +166,7 @@ def change(
         "locations": None if location is None else _names(location),
         "expires": None if expires is None else _moment(expires),
         "rate_per_s": rate_per_s,
+        "rates": None if rate is None else _rates(rate),
     }
     changes = {name: value for name, value in given.items() if value is not None}
     if not changes:
@@ -188,7 +200,7 @@ def list_keys(*, data: Data = None, json: Json = False) -> int:
             " ".join(key.operations),
             _listed(key.channels),
             *((_listed(key.sources), _listed(key.locations)) if Operation.FACTS in key.operations else ("", "")),
-            f"{key.rate_per_s:g}/s" if key.rate_per_s is not None else "",
+            _rates_of(key),
             f"{key.created:%Y-%m-%d %H:%M}",
             f"{ends:%Y-%m-%d %H:%M}" if ends is not None else "",
         )
@@ -258,6 +270,22 @@ def _operations(given: Sequence[str]) -> list[Operation]:
         return [Operation(name) for name in names]
     except ValueError as error:
         raise CouldNotRunError(f"{error}", f"The operations are: {', '.join(Operation)}, or all.") from error
+
+
+def _rates(given: Sequence[str] | None) -> dict[Operation, float]:
+    found = {}
+    for part in given or ():
+        name, _, rate = part.partition("=")
+        try:
+            found[_operations([name])[0]] = float(rate)
+        except (ValueError, IndexError) as error:
+            raise CouldNotRunError(f"--rate {part!r} is no rate of an operation", "Write read=100.") from error
+    return found
+
+
+def _rates_of(key: StoredKey) -> str:
+    of_key = [f"{key.rate_per_s:g}/s"] if key.rate_per_s is not None else []
+    return " ".join(of_key + [f"{operation} {rate:g}/s" for operation, rate in key.rates.items()])
 
 
 def _listed(names: Names) -> str:

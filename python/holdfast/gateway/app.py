@@ -6,12 +6,14 @@ Always: stopping lets what is under way finish, within its bound.
 
 import asyncio
 import contextlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from aiohttp import web
 
 import holdfast
 from holdfast.gateway import openapi
+from holdfast.gateway.bounds import Strain, bounds_of
 from holdfast.gateway.counters import Counters
 from holdfast.gateway.dispatch import Dispatcher
 from holdfast.gateway.event_streams import EventStreams
@@ -35,7 +37,7 @@ from holdfast.gateway.routes import (
     webhooks,
 )
 from holdfast.gateway.server import GatewayServer
-from holdfast.settings import GatewaySettings, WooSettings
+from holdfast.settings import EventSettings, GatewaySettings, NodeSettings, WooSettings
 
 PROBES = ("livez", "readyz", "metrics")
 
@@ -68,6 +70,7 @@ class Gateway:
         delivery_bytes_max: int = WooSettings().delivery_bytes_max,
         streams: EventStreams | None = None,
         look_back: Past | None = None,
+        bounds: Mapping[str, float] | None = None,
     ) -> None:
         self.settings = settings
         look_back = look_back or NoPast(settings)
@@ -76,7 +79,9 @@ class Gateway:
         self._streams = streams
         late = _Late()
         self.counters = Counters(())
-        metrics = Metrics(self.counters, node, name, holdfast.__version__, streams)
+        self.strain = Strain(settings.late_ms)
+        self.counters.bounds = dict(bounds or bounds_of(settings, NodeSettings(), EventSettings()))
+        metrics = Metrics(self.counters, node, name, holdfast.__version__, streams, self.strain)
         self.routes: tuple[Route, ...] = (
             *availability.routes(node, settings, look_back),
             *carts.routes(node, settings),
@@ -96,7 +101,7 @@ class Gateway:
         self.counters.know(route.name for route in self.routes)
         late.document = openapi.render_document(self.routes, holdfast.__version__)
         self.dispatcher = late.dispatcher = Dispatcher(
-            Router(self.routes), gate, self.counters, settings, node.reach, node.log_unwritable
+            Router(self.routes), gate, self.counters, settings, node.reach, node.log_unwritable, self.strain
         )
         self._probes = Dispatcher(
             Router(route for route in self.routes if route.name in PROBES),
@@ -108,7 +113,7 @@ class Gateway:
         )
         self._runner: web.ServerRunner | None = None
         self._probing: web.ServerRunner | None = None
-        self._beside: asyncio.Task[None] | None = None
+        self._beside: list[asyncio.Task[None]] = []
 
     async def start(self, host: str, port: int, *, shared: bool = False) -> tuple[str, int]:
         """Listen; port 0 takes a free one. Returns the address. Raises OSError when it is taken.
@@ -120,7 +125,10 @@ class Gateway:
         self._runner = web.ServerRunner(server, shutdown_timeout=self.settings.shutdown_ms / 1000)
         await self._runner.setup()
         address = await self.listen(host, port, shared=shared)
-        self._beside = asyncio.create_task(self._gate.run(), name="gate")
+        self._beside = [
+            asyncio.create_task(self._gate.run(), name="gate"),
+            asyncio.create_task(self.strain.run(), name="strain"),
+        ]
         return address
 
     async def listen_for_probes(self, host: str, port: int, *, shared: bool = False) -> tuple[str, int]:
@@ -148,10 +156,10 @@ class Gateway:
     async def stop(self) -> None:
         """Stop accepting, finish what is under way (at most `shutdown_ms`), close every connection."""
         self.dispatcher.draining = True
-        if self._beside is not None:
-            self._beside.cancel()
+        for task in self._beside:
+            task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
-                await self._beside
+                await task
         if self._streams is not None:
             await self._streams.close()
         if self._runner is not None:

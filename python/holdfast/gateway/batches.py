@@ -15,7 +15,7 @@ import orjson
 from holdfast._core import split_batch
 from holdfast.contracts.problems import render_problem
 from holdfast.gateway.idempotency import CONFLICT, part_of
-from holdfast.gateway.keyring import Key
+from holdfast.gateway.keyring import Key, Operation
 from holdfast.gateway.ports import Answer, Node
 from holdfast.gateway.refusals import Refusal, effective_problem
 from holdfast.gateway.turns import Turns
@@ -48,7 +48,8 @@ class Batches:
         """
         requests = split_batch(body)
         # The request was counted as one already; the rest of its items count each.
-        admitted = len(requests) if key.pace is None else 1 + key.pace.admit(len(requests) - 1)
+        quota = key.quota(Operation.RESERVE)
+        admitted = len(requests) if quota is None else 1 + quota.admit(len(requests) - 1)
         names = [None] * len(requests) if idempotency_key is None else part_of(idempotency_key, body, len(requests))
         asked = [(reservation, request, name) for (reservation, request), name in zip(requests, names, strict=True)]
         outcomes = await self._do(asked[:admitted], key)

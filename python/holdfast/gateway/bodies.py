@@ -62,7 +62,10 @@ class BodyReader:
                         raise _too_large(bytes_max)
                     if self.budget_bytes < 0:
                         raise overloaded(
-                            "Too many large bodies are being received.", retry_after_s=self.retry_after_s, close=True
+                            "Too many large bodies are being received.",
+                            retry_after_s=self.retry_after_s,
+                            queue="bodies-bytes",
+                            close=True,
                         )
         except TimeoutError:
             raise Refusal("request-timeout", close=True) from None

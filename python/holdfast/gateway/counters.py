@@ -40,6 +40,8 @@ class Counters:
         self.connections = 0
         self.connections_refused = 0
         self.shed = 0
+        self.at_bounds: Counter[str] = Counter()
+        self.bounds: dict[str, float] = {}
         self.faults = 0
         self.refusals: Counter[str] = Counter()
         self.facts_accepted = 0

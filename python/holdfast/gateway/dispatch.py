@@ -17,10 +17,12 @@ from aiohttp import web
 from holdfast._core import RequestError
 from holdfast.contracts.problems import render_problem
 from holdfast.gateway.bodies import BodyReader
+from holdfast.gateway.bounds import BACKGROUND, QUEUE_OF_RANK, Strain, in_flight_max, queue_of_node
 from holdfast.gateway.counters import UNROUTED, Counters
 from holdfast.gateway.gate import Gate
 from holdfast.gateway.idempotency import HEADER, parse_key
 from holdfast.gateway.keyring import Key
+from holdfast.gateway.paces import Quota
 from holdfast.gateway.queries import MIN_SEQUENCE, min_sequence
 from holdfast.gateway.refusals import Refusal, effective_problem, overloaded, rate_limited
 from holdfast.gateway.replies import Reply
@@ -29,6 +31,9 @@ from holdfast.protocol.errors import Unavailable
 from holdfast.settings import GatewaySettings
 
 Reach: TypeAlias = Callable[[int], Awaitable[None]]
+
+UNDER_WAY = "Too many requests are under way."
+LATE = "This process is late with its work: checkouts go first, calls of this rank are refused."
 
 log = structlog.get_logger()
 
@@ -44,6 +49,7 @@ class Dispatcher:
         settings: GatewaySettings,
         reach: Reach,
         log_unwritable: Callable[[], bool],
+        strain: Strain | None = None,
     ) -> None:
         self.draining = False
         self._resolve = router.resolve
@@ -56,9 +62,8 @@ class Dispatcher:
         self._reach = reach
         self._log_unwritable = log_unwritable
         self._answered_sequence = 0
-        most = settings.requests_in_flight_max
-        # Background calls are refused first, checkout last; rank 0 (is it alive?) never.
-        self._in_flight_max = (most * 2, most, most * 9 // 10, most // 2)
+        self._in_flight_max = in_flight_max(settings)
+        self._strain = strain
 
     def answered_sequence(self) -> int:
         """The highest LOG sequence that any client was answered."""
@@ -73,20 +78,13 @@ class Dispatcher:
         started = perf_counter()
         counters = self._counters
         counters.in_flight += 1
-        name = UNROUTED
+        name, route = UNROUTED, None
         try:
             route, parameter, query = self._resolve(request.method, request.raw_path)
             name = route.name
             reply = await self._answer(request, route, parameter, query)
-        except Refusal as refusal:
-            reply = Reply(
-                refusal.status, refusal.body, self._answered_sequence, headers=refusal.headers, close=refusal.close
-            )
-        except Unavailable as error:
-            reply = self._unavailable(error)
-        except RequestError as error:
-            body, status = error.args[0], error.args[1]
-            reply = Reply(status, body, self._answered_sequence)
+        except (Refusal, Unavailable, RequestError) as refusal:
+            reply = self._refused(refusal, route)
         except ConnectionError:
             raise
         except Exception as error:  # noqa: BLE001 - the client gets an answer, the log the whole story
@@ -103,20 +101,43 @@ class Dispatcher:
     async def _answer(self, request: web.BaseRequest, route: Route, parameter: str, query: str) -> Reply:
         if self._counters.in_flight > self._in_flight_max[route.rank]:
             self._counters.shed += 1
-            raise overloaded("Too many requests are under way.", retry_after_s=self._retry_after_s)
+            raise overloaded(UNDER_WAY, retry_after_s=self._retry_after_s, queue=QUEUE_OF_RANK[route.rank])
+        if route.rank == BACKGROUND and self._strain is not None and self._strain.is_late():
+            self._counters.shed += 1
+            raise overloaded(LATE, retry_after_s=self._retry_after_s, queue="late")
         if route.operation is not None:
             admitted = self._admit(request)
             key = admitted if type(admitted) is Key else await admitted  # type: ignore[misc]
             if route.operation not in key.operations:
                 raise _operation_missing(route.operation, key)
-            if key.pace is not None and not key.pace.admit(1):
-                raise rate_limited(key.pace.wait_s())
+            if key.quotas is not None and (quota := key.quotas.get(route.operation)) is not None:
+                return await self._within(quota, request, route, parameter, query, key)
         else:
             self._screen(request)
             return await self._handle(request, route, parameter, query, NOBODY)
+        return await self._for_key(request, route, parameter, query, key)
+
+    async def _within(
+        self, quota: Quota, request: web.BaseRequest, route: Route, parameter: str, query: str, key: Key
+    ) -> Reply:
+        """The same for a key with a rate. Whatever the answer is, it says how much is left."""
+        try:
+            if not quota.admit(1):
+                raise rate_limited(quota.wait_s())
+            reply = await self._for_key(request, route, parameter, query, key)
+        except (Refusal, Unavailable, RequestError) as refusal:
+            reply = self._refused(refusal, route)
+        reply.add_headers(quota.lines())
+        return reply
+
+    async def _for_key(self, request: web.BaseRequest, route: Route, parameter: str, query: str, key: Key) -> Reply:
         if key.requests >= self._requests_per_key_max:
             self._counters.shed += 1
-            raise overloaded("Too many requests of this key are under way.", retry_after_s=self._retry_after_s)
+            raise overloaded(
+                "Too many requests of this key are under way.",
+                retry_after_s=self._retry_after_s,
+                queue="requests-of-a-key",
+            )
         key.requests += 1
         try:
             return await self._handle(request, route, parameter, query, key)
@@ -145,6 +166,19 @@ class Dispatcher:
         status, answer, sequence = handled
         self._answered_sequence = max(self._answered_sequence, sequence)
         return Reply(status, answer, self._answered_sequence)
+
+    def _refused(self, refusal: Refusal | Unavailable | RequestError, route: Route | None = None) -> Reply:
+        if isinstance(refusal, Refusal):
+            if refusal.queue:
+                self._counters.at_bounds[refusal.queue] += 1
+            headers, close = refusal.headers, refusal.close
+            return Reply(refusal.status, refusal.body, self._answered_sequence, headers=headers, close=close)
+        if isinstance(refusal, Unavailable):
+            if refusal.problem == "overloaded" and route is not None:
+                self._counters.at_bounds[queue_of_node(route)] += 1
+            return self._unavailable(refusal)
+        body, status = refusal.args[0], refusal.args[1]
+        return Reply(status, body, self._answered_sequence)
 
     def _unavailable(self, error: Unavailable) -> Reply:
         problem = effective_problem(error.problem, log_unwritable=self._log_unwritable())

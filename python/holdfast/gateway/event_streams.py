@@ -88,7 +88,11 @@ class EventStreams:
         of_key = self._of[key.id] >= settings.connections_per_key_max
         if of_key or self.open >= settings.connections_max:
             which = "of this key" if of_key else "of this process"
-            raise overloaded(f"Too many event streams {which} are open.", retry_after_s=max(1, RETRY_MS // 1000))
+            raise overloaded(
+                f"Too many event streams {which} are open.",
+                retry_after_s=max(1, RETRY_MS // 1000),
+                queue="event-streams",
+            )
 
     def begin(self, key: Key) -> None:
         """One more is open."""
@@ -153,7 +157,7 @@ class EventStream(Reply):
         transport.write(
             b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-store\r\n"
             b"X-Content-Type-Options: nosniff\r\nX-Accel-Buffering: no\r\n"
-            b"Holdfast-Sequence: %d\r\nConnection: close\r\n\r\n" % self._sequence
+            b"Holdfast-Sequence: %d\r\n%bConnection: close\r\n\r\n" % (self._sequence, self._lines)
         )
         return None
 

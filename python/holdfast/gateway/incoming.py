@@ -50,8 +50,9 @@ def receive(node: Node, settings: GatewaySettings, counters: Counters, family: F
         if (source == POLICY_SOURCE) != (family == "policy"):
             raise invalid("source", "is missing" if source == POLICY_SOURCE else "is unknown")
         check_rights(source, messages, key, policies=family == "policy" or Operation.POLICIES in key.operations)
-        if key.pace is not None:  # it was counted as one when it came; each fact counts
-            key.pace.charge(len(msgspec.json.decode(body, type=_Counted).facts) - 1)
+        quota = key.quota(Operation.POLICIES if family == "policy" else Operation.FACTS)
+        if quota is not None:  # it was counted as one when it came; each fact counts
+            quota.charge(len(msgspec.json.decode(body, type=_Counted).facts) - 1)
         if dry_run == "true":
             return await node.read(lambda engine, _: (200, _tried(engine, source, family == "policy", messages)))
         outcome = await node.facts(family, source, messages, "received" if wait == "received" else "log")

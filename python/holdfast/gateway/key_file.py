@@ -27,6 +27,7 @@ ID_ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
 ID_LENGTH = 10
 
 
+_Rate: TypeAlias = Annotated[float, Meta(ge=RATE_PER_S_MIN, le=RATE_PER_S_MAX)]
 _Source: TypeAlias = Annotated[str, Meta(pattern=SOURCE_FORM)]
 
 
@@ -71,7 +72,8 @@ OPERATION_MEANINGS = {
 class StoredKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """A key as keys.json has it. Times are RFC 3339 in UTC; `channels`, `sources` and `locations` are "*" or names.
 
-    `sources`: in whose name it may send facts; `locations`: which of them those facts may be about.
+    `sources`: in whose name it may send facts; `locations`: which of them those facts may be about. `rates`: of single
+    operations, within `rate_per_s`.
     """
 
     id: Annotated[str, Meta(pattern=f"^[{ID_ALPHABET}]{{{ID_LENGTH}}}$")]
@@ -84,7 +86,8 @@ class StoredKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     created: datetime
     expires: datetime | None = None
     revoked: datetime | None = None
-    rate_per_s: Annotated[float, Meta(ge=RATE_PER_S_MIN, le=RATE_PER_S_MAX)] | None = None
+    rate_per_s: _Rate | None = None
+    rates: dict[Operation, _Rate] = {}
     replaced_by: str | None = None
 
     def state(self, now: datetime) -> str:

@@ -13,7 +13,7 @@ import secrets
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -68,10 +68,11 @@ class KeyStore:
         locations: Names = "*",
         expires: datetime | None = None,
         rate_per_s: float | None = None,
+        rates: Mapping[Operation, float] | None = None,
     ) -> tuple[StoredKey, str]:
         """A new key and its token, shown only this once. Raises KeyringError for a name in use or a bad choice."""
         check_name(name)
-        rights = Rights(operations, channels, sources, locations, expires, rate_per_s).checked()
+        rights = Rights(operations, channels, sources, locations, expires, rate_per_s, rates or {}).checked()
         with self._changing() as keys:
             now = _now()
             if any(key.name == name and key.state(now) == "active" for key in keys):
@@ -180,6 +181,7 @@ class Rights:
     locations: Names = "*"
     expires: datetime | None = None
     rate_per_s: float | None = None
+    rates: Mapping[Operation, float] = field(default_factory=dict)
 
     def stored(self) -> dict[str, Any]:
         """As the fields of a StoredKey."""
@@ -189,12 +191,7 @@ class Rights:
         """Each operation and name once. Raises KeyringError for what no key can have."""
         if not self.operations:
             raise KeyringError("a key without operations can do nothing; name some with --operations")
-        rate = self.rate_per_s
-        if rate is not None and not RATE_PER_S_MIN <= rate <= RATE_PER_S_MAX:  # false for nan too
-            raise KeyringError(
-                f"{rate} requests a second: choose a number from {RATE_PER_S_MIN} to {RATE_PER_S_MAX:,.0f}, "
-                "or leave --rate-per-s out for no limit"
-            )
+        self._check_rates()
         if self.expires is not None and self.expires <= _now():
             raise KeyringError("that time has passed; choose a time in the future")
         channels = _names(self.channels, "channels", CHANNELS_MAX)
@@ -213,6 +210,18 @@ class Rights:
         return replace(
             self, operations=sorted(set(self.operations)), channels=channels, sources=sources, locations=locations
         )
+
+    def _check_rates(self) -> None:
+        for rate in (self.rate_per_s, *self.rates.values()):
+            if rate is not None and not RATE_PER_S_MIN <= rate <= RATE_PER_S_MAX:  # false for nan too
+                raise KeyringError(
+                    f"{rate} requests a second: choose a number from {RATE_PER_S_MIN} to {RATE_PER_S_MAX:,.0f}, "
+                    "or leave the rate out for no limit"
+                )
+        if strange := sorted(set(self.rates) - set(self.operations)):
+            raise KeyringError(
+                f"the key has no operation `{strange[0]}` that a rate could bound; add it, or leave it out"
+            )
 
     def _only_with_facts(self, option: str) -> None:
         if Operation.FACTS not in self.operations:

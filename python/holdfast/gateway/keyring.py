@@ -7,6 +7,7 @@ Always: secrets are compared in constant time; a key that was renewed keeps its 
 import hashlib
 import hmac
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from holdfast.gateway.key_file import (
@@ -20,7 +21,7 @@ from holdfast.gateway.key_file import (
     load,
 )
 from holdfast.gateway.key_store import KeyStore
-from holdfast.gateway.paces import Cell, Pace, SharedPaces
+from holdfast.gateway.paces import Cell, Pace, Quota, SharedPaces
 
 __all__ = ["EVERYTHING", "OPERATION_MEANINGS", "Key", "KeyStore", "Keyring", "KeyringError", "Operation", "StoredKey"]
 
@@ -28,11 +29,11 @@ __all__ = ["EVERYTHING", "OPERATION_MEANINGS", "Key", "KeyStore", "Keyring", "Ke
 class Key:
     """A key in force, ready for use on the hot path.
 
-    `channels`, `sources` and `locations` are None for all; `ends_at` is seconds since 1970; `pace` is None without a
-    rate; `requests` are those under way.
+    `channels`, `sources` and `locations` are None for all; `ends_at` is seconds since 1970; `quotas` has the
+    operations that have a rate, None where none has; `requests` are those under way.
     """
 
-    __slots__ = ("channels", "ends_at", "id", "locations", "operations", "pace", "requests", "sources")
+    __slots__ = ("channels", "ends_at", "id", "locations", "operations", "quotas", "requests", "sources")
 
     def __init__(
         self,
@@ -40,7 +41,7 @@ class Key:
         operations: frozenset[Operation],
         channels: tuple[str, ...] | None,
         ends_at: float = float("inf"),
-        pace: Pace | None = None,
+        quotas: Mapping[Operation, Quota] | None = None,
         *,
         sources: frozenset[str] | None = None,
         locations: frozenset[str] | None = None,
@@ -51,15 +52,19 @@ class Key:
         self.sources = sources
         self.locations = locations
         self.ends_at = ends_at
-        self.pace = pace
+        self.quotas = quotas or None
         self.requests = 0
+
+    def quota(self, operation: Operation) -> Quota | None:
+        """What bounds how fast it may ask for this; None where nothing does."""
+        return None if self.quotas is None else self.quotas.get(operation)
 
 
 EVERYTHING = Key(None, frozenset(Operation), None)
 """The key of every request while authentication is off."""
 
 
-def _ready(stored: StoredKey, pace: Pace | None) -> Key:
+def _ready(stored: StoredKey, quotas: Mapping[Operation, Quota]) -> Key:
     ends = [moment.timestamp() for moment in (stored.expires, stored.revoked) if moment is not None]
     channels = None if stored.channels == "*" else tuple(stored.channels)
     operations = frozenset(stored.operations)
@@ -68,7 +73,7 @@ def _ready(stored: StoredKey, pace: Pace | None) -> Key:
         operations if channels is None else operations - SCOPE_WIDE,
         channels,
         min(ends, default=float("inf")),
-        pace,
+        quotas,
         sources=None if stored.sources == "*" else frozenset(stored.sources),
         locations=None if stored.locations == "*" else frozenset(stored.locations),
     )
@@ -109,8 +114,8 @@ class Keyring:
         renewed = {key.replaced_by: key.id for key in stored if key.replaced_by is not None}
         keys = {}
         for one in stored:
-            pace = Pace(one.rate_per_s, self._cell(_family(one.id, renewed))) if one.rate_per_s else None
-            keys[one.id] = (bytes.fromhex(one.secret_sha256), _ready(one, pace))
+            ready = _ready(one, self._quotas(one, _family(one.id, renewed)))
+            keys[one.id] = (bytes.fromhex(one.secret_sha256), ready)
         self._keys, self._seen = keys, seen
         return True
 
@@ -119,6 +124,17 @@ class Keyring:
         now = time.time()
         keys = [key for _, key in self._keys.values() if key.ends_at > now]
         return [key.id or "" for key in keys if key.sources is None and Operation.FACTS in key.operations]
+
+    def _quotas(self, stored: StoredKey, family: str) -> dict[Operation, Quota]:
+        """By operation. A bucket is the family's, so that a renewed key goes on with those of the old one."""
+        of_key = {"key": Pace(stored.rate_per_s, self._cell(family))} if stored.rate_per_s else {}
+        found = {}
+        for operation in stored.operations:
+            rate = stored.rates.get(operation)
+            paces = of_key if rate is None else of_key | {operation: Pace(rate, self._cell(f"{family}.{operation}"))}
+            if paces:
+                found[operation] = Quota(paces)
+        return found
 
     def _cell(self, family: str) -> Cell:
         if family not in self._cells:

@@ -45,7 +45,9 @@ class LookBack:
         """
         if self._waiting >= self._bounds.past_waiting_max:
             self.refused_total += 1
-            raise overloaded("Too many questions about the past wait.", retry_after_s=self._bounds.retry_after_s)
+            raise overloaded(
+                "Too many questions about the past wait.", retry_after_s=self._bounds.retry_after_s, queue="past"
+            )
         self._waiting += 1
         self.asked_total += 1
         try:

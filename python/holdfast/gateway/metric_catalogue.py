@@ -52,6 +52,22 @@ CONNECTIONS_REFUSED = Figure(
     "holdfast_connections_refused", "counter", "Connections refused because too many were open.", alert="grows"
 )
 SHED = Figure("holdfast_requests_shed", "counter", "Requests refused because too many were under way.", alert="grows")
+AT_BOUNDS = Figure(
+    "holdfast_refused_at_bound",
+    "counter",
+    "Requests refused because a bound was reached, by what is bounded: requests under way by rank (`background` is "
+    "refused first, `checkout` last), those of one key, what waits for LOG, and so on. `late`: background "
+    "calls refused while the event loop was late.",
+    ("queue",),
+    "`checkout` or `commands` grows: carts are refused; any other grows for long",
+)
+BOUNDS = Figure("holdfast_bound", "gauge", "What is bounded, and its bound; that of `late` in seconds.", ("queue",))
+LATE = Figure(
+    "holdfast_late_seconds",
+    "gauge",
+    "What timers of the event loop are late by, at the least, for a second: how long everything waits.",
+    alert="above 0.25: this process has more work than it can do",
+)
 FAULTS = Figure("holdfast_faults", "counter", "Requests answered 500: a fault in holdfast.", alert="grows")
 FACTS_ACCEPTED = Figure("holdfast_facts_accepted", "counter", "Facts accepted over HTTP by this process.")
 FACTS_REJECTED = Figure(
@@ -68,7 +84,7 @@ EVENT_STREAMS_ENDED = Figure(
 )
 GATEWAY: tuple[Figure, ...] = (
     *(BUILD, REQUESTS, DURATIONS, REFUSALS, IN_FLIGHT, CONNECTIONS),
-    *(CONNECTIONS_REFUSED, SHED, FAULTS, FACTS_ACCEPTED, FACTS_REJECTED),
+    *(CONNECTIONS_REFUSED, SHED, AT_BOUNDS, BOUNDS, LATE, FAULTS, FACTS_ACCEPTED, FACTS_REJECTED),
     *(EVENT_STREAMS, EVENTS_SENT, EVENT_STREAMS_ENDED),
 )
 

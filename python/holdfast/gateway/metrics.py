@@ -12,6 +12,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from holdfast.gateway import metric_catalogue as catalogue
+from holdfast.gateway.bounds import Strain
 from holdfast.gateway.counters import BUCKETS_S, Counters
 from holdfast.gateway.event_streams import EventStreams
 from holdfast.gateway.metric_catalogue import Figure
@@ -19,7 +20,8 @@ from holdfast.gateway.ports import Node
 
 
 class _GatewayCollector(Collector):
-    def __init__(self, counters: Counters, version: str) -> None:
+    def __init__(self, counters: Counters, version: str, strain: Strain) -> None:
+        self._strain = strain
         self._counters = counters
         self._version = version
 
@@ -28,6 +30,9 @@ class _GatewayCollector(Collector):
         yield from self._by_call()
         counters = self._counters
         yield _by_label(catalogue.REFUSALS, counters.refusals)
+        yield _by_label(catalogue.BOUNDS, counters.bounds)
+        yield _by_label(catalogue.AT_BOUNDS, dict.fromkeys(counters.bounds, 0) | counters.at_bounds)
+        yield _plain(catalogue.LATE, self._strain.late_s)
         for figure, number in (
             (catalogue.IN_FLIGHT, counters.in_flight),
             (catalogue.CONNECTIONS, counters.connections),
@@ -124,10 +129,14 @@ class Metrics:
     """Renders /metrics. `name`: the process's, the label `node` of every figure."""
 
     def __init__(
-        self, counters: Counters, node: Node, name: str, version: str, streams: EventStreams | None = None
+        self, counters: Counters, node: Node, name: str, version: str, streams: EventStreams | None, strain: Strain
     ) -> None:
         self._registry = _Labelled(name)
-        for collector in (_GatewayCollector(counters, version), _NodeCollector(node), _StreamsCollector(streams)):
+        for collector in (
+            _GatewayCollector(counters, version, strain),
+            _NodeCollector(node),
+            _StreamsCollector(streams),
+        ):
             self._registry.register(collector)
         ProcessCollector(registry=self._registry)
         PlatformCollector(registry=self._registry)

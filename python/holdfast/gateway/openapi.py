@@ -24,6 +24,16 @@ _SEQUENCE = {
     "description": "A stored LOG sequence that the answer reflects; it never falls.",
     "schema": {"type": "integer", "minimum": 0},
 }
+_RATE_LIMITS: dict[str, Any] = {
+    "RateLimit-Policy": {
+        "description": "Of a key with a rate: for each rate, `q` items in `w` seconds (a list of structured fields).",
+        "schema": {"type": "string"},
+    },
+    "RateLimit": {
+        "description": "What of each is left now (`r`), and after how many seconds there is more (`t`).",
+        "schema": {"type": "string"},
+    },
+}
 _RETRY_AFTER = {"description": "Seconds to wait.", "schema": {"type": "integer", "minimum": 1}}
 _PARAMETERS = {
     "sku": "Compared byte by byte; percent-encoded.",
@@ -260,7 +270,7 @@ def _problems(route: Route) -> dict[str, Any]:
         by_status.setdefault(PROBLEMS[name].status, []).append(name)
     found = {}
     for status, names in sorted(by_status.items()):
-        headers: dict[str, Any] = {"Holdfast-Sequence": _SEQUENCE}
+        headers: dict[str, Any] = {"Holdfast-Sequence": _SEQUENCE, **(_RATE_LIMITS if status == 429 else {})}
         if status in {429, 503}:
             headers["Retry-After"] = _RETRY_AFTER
         found[str(status)] = {

@@ -1,6 +1,6 @@
-"""How fast a key may ask: a leaky bucket, which all workers of a machine share.
+"""How fast a key may ask: leaky buckets, which all workers of a machine share.
 
-In: a key's rate, and how many items a request has. Out: how many of them are within the rate, and when more will be.
+In: a key's rates, and how many items a request has. Out: how many of them are within the rates, and when more will be.
 Always: a renewed key has the bucket of the key that it renews; the file with the buckets is of this boot of the
 machine, whose clock they are in; a worker that stands still in the middle of a change stops no other one.
 """
@@ -10,9 +10,9 @@ import mmap
 import os
 import struct
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from math import floor
+from math import ceil, floor
 from pathlib import Path
 from time import monotonic, sleep
 
@@ -162,7 +162,67 @@ class Pace:
         with self._cell.held():
             self._cell.due_at = max(self._cell.due_at, now) + items * self.spacing_s
 
+    def give_back(self, items: int) -> None:
+        """Items that were admitted a moment ago are not done after all."""
+        with self._cell.held():
+            self._cell.due_at -= items * self.spacing_s
+
     def wait_s(self, now: float | None = None) -> float:
         """How long until an item is within the rate."""
         now = monotonic() if now is None else now
         return max(0.0, self._cell.due_at - now - BURST_S)
+
+    def left(self, now: float | None = None) -> int:
+        """How many items are within the rate now."""
+        now = monotonic() if now is None else now
+        ahead_s = max(0.0, self._cell.due_at - now)
+        return floor((BURST_S - ahead_s) / self.spacing_s + 1e-9) + 1 if ahead_s <= BURST_S else 0
+
+
+class Quota:
+    """All the buckets in which one call of a key counts: the key's, and that of the operation."""
+
+    __slots__ = ("_paces", "_policy")
+
+    def __init__(self, paces: Mapping[str, Pace]) -> None:
+        self._paces = dict(paces)
+        policies = (f'"{name}";q={most};w={window_s}' for name, (most, window_s) in self._stated())
+        self._policy = f"RateLimit-Policy: {', '.join(policies)}\r\n".encode()
+
+    def _stated(self) -> Iterator[tuple[str, tuple[int, int]]]:
+        """Each rate as whole items in whole seconds, never more than it is."""
+        for name, pace in self._paces.items():
+            rate_per_s = 1.0 / pace.spacing_s
+            yield name, (floor(rate_per_s + 1e-9), 1) if rate_per_s >= 1 else (1, ceil(pace.spacing_s - 1e-9))
+
+    def admit(self, items: int) -> int:
+        """How many of `items` are within all rates now; those are counted, in each."""
+        counted: list[Pace] = []
+        admitted = items
+        for pace in self._paces.values():
+            found = pace.admit(admitted)
+            for earlier in counted if found < admitted else ():
+                earlier.give_back(admitted - found)
+            admitted = found
+            counted.append(pace)
+        return admitted
+
+    def charge(self, items: int) -> None:
+        """Count items of a request that was admitted as one: the next one waits for all of them."""
+        for pace in self._paces.values():
+            pace.charge(items)
+
+    def wait_s(self) -> float:
+        """How long until an item is within all rates."""
+        return max(pace.wait_s() for pace in self._paces.values())
+
+    def lines(self) -> bytes:
+        """RateLimit-Policy, and RateLimit: what is left (`r`), and after how many seconds there is more (`t`)."""
+        now = monotonic()
+        left = (f'"{name}";r={pace.left(now)};t={seconds(pace.wait_s(now))}' for name, pace in self._paces.items())
+        return b"%bRateLimit: %b\r\n" % (self._policy, ", ".join(left).encode())
+
+
+def seconds(wait_s: float) -> int:
+    """A wait as whole seconds, after which it is over: what `Retry-After` and `t` say."""
+    return int(wait_s) + 1

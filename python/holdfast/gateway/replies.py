@@ -70,6 +70,10 @@ class Reply(web.StreamResponse):
         self._keep_alive = not close
         self._req = None
 
+    def add_headers(self, lines: bytes) -> None:
+        """Further lines, each ended by CRLF; before it is prepared."""
+        self._lines += lines
+
     @property
     def body(self) -> bytes:
         """What follows the headers."""

@@ -22,6 +22,7 @@ from aiohttp import http_parser
 from holdfast._core import Engine
 from holdfast.events.feed import Feed
 from holdfast.gateway.app import Gateway
+from holdfast.gateway.bounds import bounds_of
 from holdfast.gateway.event_streams import EventStreams
 from holdfast.gateway.gate import KeyGate, LoopbackGate
 from holdfast.gateway.keyring import Keyring
@@ -109,6 +110,7 @@ async def _serving(assignment: Assignment) -> AsyncIterator[Serving]:
         look_back=look_back,
         delivery_bytes_max=settings.woo.delivery_bytes_max,
         streams=EventStreams(feed, settings.events),
+        bounds=bounds_of(settings.gateway, settings.node, settings.events),
     )
     drain = False
     try:

@@ -36,7 +36,11 @@ class Turns:
     async def _wait(self, who: str | None) -> None:
         line = self._waiting.setdefault(who, deque())
         if len(line) >= self._waiting_max:
-            raise overloaded("Too many batches of this key wait for their turn.", retry_after_s=self._retry_after_s)
+            raise overloaded(
+                "Too many batches of this key wait for their turn.",
+                retry_after_s=self._retry_after_s,
+                queue="batches-of-a-key",
+            )
         place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         line.append(place)
         try:

@@ -134,10 +134,18 @@ class GatewaySettings:
     connections_refused_max: int = 256
     requests_in_flight_max: int = public(
         8_192,
-        "Requests under way in one worker. Beyond it: 503 `overloaded`, background calls first, checkout last.",
+        "Requests under way in one worker; `connections_max` where that is less. Background calls are refused (503 "
+        "`overloaded`) at half of it, order flow at 90 %, checkout beyond it.",
         lowest=1,
         highest=1_000_000,
         unit="requests",
+    )
+    late_ms: int = public(
+        500,
+        "Background calls are refused (503 `overloaded`) while the event loop of a worker is late by more than this, "
+        "without a pause for a second: then checkouts get what it can do.",
+        lowest=50,
+        highest=HOUR_MS,
     )
     requests_per_key_max: int = public(
         4_096,

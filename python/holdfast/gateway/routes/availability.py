@@ -43,7 +43,7 @@ def routes(node: Node, settings: GatewaySettings, past: Past) -> list[Route]:
             path="/v1/availability",
             handler=_many(node),
             operation=Operation.READ,
-            rank=1,
+            rank=3,  # many figures at once are for pages and feeds; a checkout asks for one, or validates a cart
             body_bytes_max=settings.body_bytes_max,
             body_timeout_s=settings.body_timeout_ms / 1000,
             specification=Specification(
@@ -98,8 +98,8 @@ def _many(node: Node) -> Handler:
             return engine.availabilities(body, channels, as_of)
 
         answer = read_now(call) or await read(call)
-        if key.pace is not None:  # it was counted as one when it came; each SKU counts
-            key.pace.charge(max(0, answer[1].count(b'{"sku":') - 1))
+        if (quota := key.quota(Operation.READ)) is not None:  # it was counted as one when it came; each SKU counts
+            quota.charge(max(0, answer[1].count(b'{"sku":') - 1))
         return answer
 
     return many

@@ -65,6 +65,7 @@ COMPLETE: dict[str, list[str]] = {
     "woo status": ["--data", "USED"],
     "woo push": ["shop", "--all", "--data", "USED"],
     "woo backfill": ["shop", "--data", "USED"],
+    "api diff": ["FILE", "FILE"],
     "dlq list": ["--data", "USED"],
     "dlq show": ["7", "--data", "USED"],
     "dlq edit": ["7", "--file", "FILE", "--data", "USED"],

@@ -63,6 +63,7 @@ VERBS = {
     "woo": ("holdfast.cli.woo:app", "Connect WooCommerce shops: orders in, what can be sold out."),
     "dlq": ("holdfast.cli.dlq:app", "Rejected facts: see why, correct them, send them again, remove them."),
     "erp": ("holdfast.cli.erp:app", "Connections to ERPs: run one, see how it goes, give parked orders back."),
+    "api": ("holdfast.cli.api:app", "Name what changed between two versions of the HTTP contract, and what breaks."),
     "config": ("holdfast.cli.config:app", "Show which settings are in force and where each comes from; check them."),
     "nats-context": ("holdfast.cli.nats_context:nats_context", "Write a context for the official nats CLI."),
     "nats-user": ("holdfast.cli.nats_user:app", "Make, list and end users of the own nats-server."),

@@ -91,6 +91,8 @@ class Dispatcher:
             reply = self._fault(name, error)
         finally:
             counters.in_flight -= 1
+        if route is not None and route.deprecation is not None:
+            reply.add_headers(route.deprecation.lines())
         if self.draining:
             reply.force_close()
         counters.routes[name].add(reply.status, perf_counter() - started)

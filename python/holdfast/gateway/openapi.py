@@ -183,6 +183,9 @@ def _operation(route: Route) -> dict[str, Any]:
     if route.operation is not None:
         found["security"] = [{"key": []}]
         found["description"] = f"Needs a key with the operation `{route.operation}`, unless authentication is off."
+    if route.deprecation is not None:
+        found["deprecated"] = True
+        found["summary"] += f". Deprecated: it is served until {route.deprecation.sunset:%Y-%m-%d}"
     if parameters := _parameters(route):
         found["parameters"] = parameters
     if specification.request is not None:

@@ -6,6 +6,8 @@ Always: one step for the paths that checkout uses; a parameter may contain anyth
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import format_datetime
 from typing import Protocol, TypeAlias
 from urllib.parse import unquote_to_bytes
 
@@ -39,6 +41,23 @@ class CommandHandler(Protocol):
         """See Handler and KeyedHandler."""
 
 
+@dataclass(frozen=True, slots=True)
+class Deprecation:
+    """That clients should stop using a call: since when, until when it is served, and what to read about it."""
+
+    since: datetime
+    sunset: datetime
+    link: str
+
+    def lines(self) -> bytes:
+        """`Deprecation` (RFC 9745), `Sunset` (RFC 8594), and where it is explained."""
+        sunset = format_datetime(self.sunset.astimezone(UTC), usegmt=True)
+        return (
+            f"Deprecation: @{int(self.since.timestamp())}\r\nSunset: {sunset}\r\n"
+            f'Link: <{self.link}>; rel="deprecation"; type="text/html"\r\n'
+        ).encode()
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Route:
     """One call of the contract.
@@ -46,7 +65,8 @@ class Route:
     `rank` is how critical it is (1 checkout, 2 order flow, 3 background; 0 is never shed).
     `operation`: what a key must allow; None is open to all. `body_bytes_max` 0: the call takes no body. `keyed`: who
     handles it under an Idempotency-Key; None where that header means nothing. `signed`: who handles it in place of
-    `handler` where there is no key, and headers sign the body; `streamed`: where the answer has no end.
+    `handler` where there is no key, and headers sign the body; `streamed`: where the answer has no end;
+    `deprecation`: where it is to be removed (docs/versions.md).
     """
 
     name: str
@@ -61,6 +81,7 @@ class Route:
     keyed: KeyedHandler | None = None
     signed: SignedHandler | None = None
     streamed: StreamedHandler | None = None
+    deprecation: Deprecation | None = None
 
     @property
     def waits(self) -> bool:

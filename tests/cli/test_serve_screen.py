@@ -51,6 +51,7 @@ def test_a_person_reads_where_it_listens_and_how_to_make_a_key(tmp_path: Path) -
     assert status == 0
     assert f"listens on http://127.0.0.1:{port}\n" in shown
     assert f"docs     http://127.0.0.1:{port}/docs\n" in shown
+    assert f"look     http://127.0.0.1:{port}/dashboard\n" in shown
     assert f"data     {store}, scope main" in shown
     assert "keys     none in force" in shown
     assert f"keys add admin --operations all --data {store}" in shown

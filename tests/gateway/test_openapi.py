@@ -11,7 +11,9 @@ from holdfast.contracts.problems import PROBLEMS
 from holdfast.gateway.app import Gateway
 from holdfast.gateway.gate import LoopbackGate
 from holdfast.gateway.openapi import build_document
+from holdfast.gateway.routes import dashboard
 from holdfast.gateway.routes.documentation import PAGES
+from holdfast.gateway.static_files import type_of
 from holdfast.settings import GatewaySettings
 from tests.support.gateway import StubNode, ask, listening
 
@@ -42,6 +44,7 @@ CALLS = {
     "POST /v1/dead-letters/{letter}/retry",
     "GET /v1/state",
     "GET /v1/events",
+    "GET /v1/overview",
     "GET /livez",
     "GET /readyz",
     "GET /metrics",
@@ -75,7 +78,12 @@ def test_it_has_every_call_of_the_contract_and_the_routes_no_other(document: dic
     routes = {f"{route.method} {route.path}" for route in gateway().routes}
     assert set(operations(document)) == CALLS
     webhooks = {"POST /v1/webhooks/woocommerce/{store}"}
-    assert routes - CALLS == {"GET /", "GET /openapi.json", *(f"GET {page}" for page in PAGES), *webhooks}
+    assert routes - CALLS == {
+        "GET /",
+        "GET /openapi.json",
+        *(f"GET {page}" for page in (*PAGES, *dashboard.PAGES)),
+        *webhooks,
+    }
     assert routes >= CALLS
 
 
@@ -156,9 +164,9 @@ async def test_the_page_and_its_parts_come_from_here_alone() -> None:
         text = page.body.decode()
         parts = re.findall(r'(?:src|href)="([^"]+)"', text)
         assert sorted(part for part in parts if part != "data:,") == sorted(path for path in PAGES if path != "/docs")
-        for path, (_, content_type) in PAGES.items():
+        for path, file in PAGES.items():
             answer = await ask(port, "GET", path)
-            assert (answer.status, answer.headers["content-type"]) == (200, content_type)
+            assert (answer.status, answer.headers["content-type"]) == (200, type_of(file))
             assert "default-src 'none'" in answer.headers["content-security-policy"]
         start = (await ask(port, "GET", "/docs/docs.js")).body.decode()
         assert "validatorUrl: null" in start

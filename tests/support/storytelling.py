@@ -45,11 +45,32 @@ async def played(port: int, story: Iterable[Example]) -> dict[str, Recorded]:
         answer = await ask(port, example.method, example.target, body)
         text = undated(answer.body.decode(), today)
         if "json" in answer.headers["content-type"]:
-            found[example.key] = Recorded(answer.status, fixed(orjson.loads(text)))
+            body = orjson.loads(text)
+            found[example.key] = Recorded(answer.status, fixed(still(body) if example.route == "overview" else body))
         else:
             version = re.sub(r'version="[^"]+"', 'version="0.1.0"', "".join(BUILD.findall(text)))
             found[example.key] = Recorded(answer.status, version)
     return found
+
+
+def still(overview: dict[str, Any]) -> dict[str, Any]:
+    """Figures without what depends on how fast the machine was: a few that the story decides."""
+    call = overview["calls"]["reserve"]
+    took = [0] * len(call["within"])
+    took[3] = sum(call["within"])
+    refusals = {name: overview["refusals"][name] for name in ("insufficient-stock",)}
+    figures = {"leading": 1, "commands_waiting": 0, "append_waiting_ms": 0, "dead_letters": 0}
+    return overview | {
+        "version": "0.1.0",
+        "uptime_s": 61.204,
+        "calls": {"reserve": call | {"seconds": 0.031, "within": took}},
+        "refusals": refusals,
+        "alarms": {},
+        "events": False,
+        "gateway": dict.fromkeys(overview["gateway"], 0) | {"connections": 1, "requests_in_flight": 1},
+        "figures": figures,
+        "tallies": {name: overview["tallies"][name] for name in ("reservations", "units")},
+    }
 
 
 def dated(text: str, today: date) -> str:

@@ -19,6 +19,7 @@ from holdfast.client.streams import Streams
 from holdfast.client.transport import Retry, Transport
 from holdfast.contracts import answers, requests
 from holdfast.contracts.facts import Fact, PolicyFact
+from holdfast.contracts.overview import Overview
 
 _availability = reader(answers.Availability)
 _availabilities = reader(answers.Availabilities)
@@ -28,6 +29,7 @@ _reservation = reader(answers.Reservation)
 _batch = reader(answers.BatchResults)
 _facts = reader(answers.FactsAnswer)
 _state = reader(answers.StateAnswer)
+_overview = reader(Overview)
 _encode = msgspec.json.Encoder().encode
 
 Wait = Literal["log", "received"]
@@ -214,6 +216,10 @@ class Client(Lists, PastCalls, Streams):
     async def state(self, *, min_sequence: int | None = None) -> answers.StateAnswer:
         """The process's state: sequence, digest, totals."""
         return _state((await self._send("GET", "/v1/state" + query_of(min_sequence=min_sequence)))[1])
+
+    async def overview(self) -> Overview:
+        """What a dashboard shows of the process that answered: its figures since it began."""
+        return _overview((await self._send("GET", "/v1/overview"))[1])
 
     async def alive(self) -> bool:
         """Whether the process answers. Raises UnreachableError when it does not."""

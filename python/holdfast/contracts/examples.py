@@ -326,6 +326,7 @@ _READING_BACK = (
     _get("list_anomalies", "/v1/anomalies", "What facts came to, beside being counted"),
     _get("list_sources", "/v1/sources", "Who reports, and how old it is"),
     _get("state", "/v1/state", "This process"),
+    _get("overview", "/v1/overview", "Its figures, for a dashboard"),
     _get("livez", "/livez", "It answers"),
     _get("readyz", "/readyz", "Send requests here"),
     _get("metrics", "/metrics", "The first of many lines"),

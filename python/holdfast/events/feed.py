@@ -9,11 +9,12 @@ import asyncio
 import contextlib
 from collections.abc import Sequence
 from dataclasses import replace
+from time import monotonic
 from typing import NamedTuple
 
 import structlog
 
-from holdfast.errors import LogError, UnreachableError
+from holdfast.errors import LogError, NotPublishedError, UnreachableError
 from holdfast.events.places import Place, Start, start_after, state_of
 from holdfast.nats.connection import Connection, Endpoint
 from holdfast.nats.outlets import Outlets
@@ -22,6 +23,8 @@ from holdfast.settings import EventSettings, LogSettings
 from holdfast.tasks import cancel_and_wait
 
 log = structlog.get_logger(__name__)
+
+_LOOK_S = 5.0  # how old what is known about OUT may become while it is asked for
 
 
 class Part(NamedTuple):
@@ -59,6 +62,9 @@ class Feed:
         self._pages = asyncio.Semaphore(settings.pages_at_once_max)
         self._listeners = 0
         self._reading: asyncio.Task[None] | None = None
+        self._there: bool | None = None
+        self._looking: asyncio.Task[None] | None = None
+        self._looked = -_LOOK_S
 
     async def open(self) -> None:
         """Connect. Raises UnreachableError."""
@@ -69,7 +75,7 @@ class Feed:
 
     async def close(self) -> None:
         """Stop reading."""
-        await cancel_and_wait(self._reading)
+        await cancel_and_wait(self._reading, self._looking)
         if self._is_open:
             await self._connection.close()
 
@@ -77,6 +83,23 @@ class Feed:
         """See start_after."""
         await self.open()
         return await start_after(self._connection, self.outlets, after)
+
+    def is_there(self) -> bool | None:
+        """Whether OUT was there some seconds ago; None: not known. Waits for nothing: being asked has it looked at."""
+        if (self._looking is None or self._looking.done()) and monotonic() - self._looked >= _LOOK_S:
+            self._looked = monotonic()
+            self._looking = asyncio.get_running_loop().create_task(self._look())
+        return self._there
+
+    async def _look(self) -> None:
+        try:
+            await self.open()
+            await state_of(self._connection, self.outlets)
+            self._there = True
+        except NotPublishedError:
+            self._there = False
+        except LogError:
+            self._there = None
 
     def join(self) -> None:
         """Somebody listens from now on."""

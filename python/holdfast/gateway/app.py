@@ -25,6 +25,7 @@ from holdfast.gateway.router import Route, Router
 from holdfast.gateway.routes import (
     availability,
     carts,
+    dashboard,
     dead_letters,
     documentation,
     events,
@@ -54,6 +55,17 @@ class _Late:
 
     def draining(self) -> bool:
         return self.dispatcher is not None and self.dispatcher.draining
+
+
+def _dashboard(node: Node, counters: Counters, streams: EventStreams | None, late: _Late) -> list[Route]:
+    return dashboard.routes(
+        node,
+        counters,
+        holdfast.__version__,
+        sequence=late.answered_sequence,
+        draining=late.draining,
+        published=streams.feed.is_there if streams is not None else lambda: False,
+    )
 
 
 class Gateway:
@@ -95,6 +107,7 @@ class Gateway:
             *operations.routes(
                 node, sequence=late.answered_sequence, draining=late.draining, render_metrics=metrics.render
             ),
+            *_dashboard(node, self.counters, streams, late),
             *webhooks.routes(deliveries, delivery_bytes_max, settings),
             *documentation.routes(lambda: late.document, late.answered_sequence),
         )

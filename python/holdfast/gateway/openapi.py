@@ -88,6 +88,7 @@ _OPERATION_IDS = {
     "dead_letter": "getDeadLetter",
     "correct_dead_letter": "putDeadLetterCorrection",
     "retry_dead_letter": "sendDeadLetter",
+    "overview": "getOverview",
     "livez": "getLiveness",
     "readyz": "getReadiness",
     "metrics": "getMetrics",

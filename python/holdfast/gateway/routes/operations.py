@@ -1,7 +1,7 @@
 """Operations: is the process alive, should it get requests, and its figures."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from prometheus_client import CONTENT_TYPE_LATEST
 
@@ -68,7 +68,7 @@ async def _livez(parameter: str, query: str, body: bytes, key: Key) -> Handled: 
 def _readyz(node: Node, draining: Callable[[], bool]) -> Handler:
     async def readyz(parameter: str, query: str, body: bytes, key: Key) -> Handled:  # noqa: ARG001
         reject_query(query)
-        reasons = [_PATH.sub("(a file)", reason) for reason in node.ready()]
+        reasons = without_paths(node.ready())
         reasons += ["draining: this process is about to stop"] if draining() else []
         if not reasons:
             return 200, b'{"ready":true,"reasons":[]}', 0
@@ -84,6 +84,11 @@ def _readyz(node: Node, draining: Callable[[], bool]) -> Handler:
         )
 
     return readyz
+
+
+def without_paths(reasons: Iterable[str]) -> list[str]:
+    """Without paths of this machine."""
+    return [_PATH.sub("(a file)", reason) for reason in reasons]
 
 
 def _metrics(sequence: Callable[[], int], render_metrics: Callable[[], bytes]) -> Handler:

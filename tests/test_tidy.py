@@ -91,6 +91,7 @@ BELOW: dict[str, set[str]] = {
         *{"recovery", "peers", "nats", "storage", "errors", "macs", "settings", "_core"},
     },
     "events": {"nats", "errors", "settings", "tasks"},
+    "webhooks": {"events", "supervisor", "nats", "errors", "guarded", "logs", "settings", "tasks"},
     "publisher": {
         *{"supervisor", "node", "nats", "protocol", "errors", "logs", "secret_files", "settings", "tasks", "_core"},
     },

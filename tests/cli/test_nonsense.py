@@ -49,6 +49,11 @@ COMPLETE: dict[str, list[str]] = {
     "refusals": ["--data", "USED"],
     "replay": ["--data", "USED"],
     "events": [],
+    "webhooks run": ["--data", "USED"],
+    "webhooks list": ["--data", "USED"],
+    "webhooks parked": ["shop", "--data", "USED"],
+    "webhooks replay": ["shop", "--after", "0", "--data", "USED"],
+    "webhooks resume": ["shop", "--data", "USED"],
     "backup": ["NEW", "--data", "USED"],
     "restore": ["EMPTY", "--data", "NEW"],
     "nats-context": ["--data", "USED", "--output", "NEW"],
@@ -199,14 +204,18 @@ OF_VERB: dict[tuple[str, str], list[str]] = {
                 "events",
                 "publish",
             ),
-            *(name for name in COMPLETE if name.startswith(("get ", "dlq ", "erp ", "woo ")) and name != "woo connect"),
+            *(
+                name
+                for name in COMPLETE
+                if name.startswith(("get ", "webhooks ", "dlq ", "erp ", "woo ")) and name != "woo connect"
+            ),
         )
     },
     ("backup", "--data"): [*DIRECTORIES, "EMPTY"],
     ("restore", "--data"): NEW_DIRECTORIES,
     ("replay", "--nats"): [*NATS, "nats://127.0.0.1:4222"],
     ("nats-context", "--output"): ["", "FILE/below", "EMPTY"],
-    ("events", "--after"): ["", "x", "-1", "1:x", "1:2:3", LONG_NUMBER],
+    **{(verb, "--after"): ["", "x", "-1", "1:x", "1:2:3", LONG_NUMBER] for verb in ("events", "webhooks replay")},
 }
 # Any text is right: it is looked up by the gateway or in the log, and is not there.
 ANY_TEXT = {

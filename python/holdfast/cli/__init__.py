@@ -61,6 +61,7 @@ VERBS = {
     "snapshots": ("holdfast.cli.snapshots:snapshots", "List the snapshots of a data directory, prove them, take one."),
     "publish": ("holdfast.cli.publish:publish", "Publish events and figures, from where the last publisher stopped."),
     "woo": ("holdfast.cli.woo:app", "Connect WooCommerce shops: orders in, what can be sold out."),
+    "webhooks": ("holdfast.cli.webhooks:app", "Events sent to endpoints: run, list, see what is parked, send again."),
     "dlq": ("holdfast.cli.dlq:app", "Rejected facts: see why, correct them, send them again, remove them."),
     "erp": ("holdfast.cli.erp:app", "Connections to ERPs: run one, see how it goes, give parked orders back."),
     "api": ("holdfast.cli.api:app", "Name what changed between two versions of the HTTP contract, and what breaks."),

@@ -83,6 +83,12 @@ def gap_between(before: Place, following: Place) -> Gap:
     )
 
 
+def gap_as_json(gap: Gap) -> dict[str, object]:
+    """In the shape of the publisher's own."""
+    found: dict[str, object] = msgspec.to_builtins(gap)
+    return found
+
+
 async def state_of(connection: Connection, outlets: Outlets) -> StreamState:
     """OUT's size. Raises NotPublishedError, UnreachableError, ApiError."""
     try:

@@ -21,11 +21,11 @@ from nats.errors import Error as NatsError
 
 from holdfast.errors import LogError
 from holdfast.events.feed import Feed, Part
-from holdfast.events.places import Gap, Place, Start, gap_between, place_in
+from holdfast.events.places import Gap, Place, Start, gap_as_json, gap_between, place_in
 from holdfast.gateway.keyring import Key
 from holdfast.gateway.refusals import Refusal, overloaded
 from holdfast.gateway.replies import Reply
-from holdfast.nats.outlets import token
+from holdfast.nats.outlets import is_wanted, token
 from holdfast.nats.stream_reader import Entry
 from holdfast.settings import EventSettings
 
@@ -59,10 +59,7 @@ class Wanted:
         """By the subject, `hf.<scope>.out.<kind>.<channel>`."""
         found = self._known.get(subject)
         if found is None:
-            *_, kind, channel = subject.split(".")
-            found = kind == "gap" or (
-                (self._kinds is None or kind in self._kinds) and (self._channels is None or channel in self._channels)
-            )
+            found = is_wanted(subject, self._channels, self._kinds)
             if len(self._known) >= _SUBJECTS_REMEMBERED_MAX:
                 self._known.clear()
             self._known[subject] = found
@@ -244,7 +241,7 @@ class EventStream(Reply):
 
     def _put_gap(self, gap: Gap) -> None:
         self._last, self._newest = Place(gap.sequence, gap.index), None
-        self._out += b"id: %b\ndata: %b\n\n" % (gap.id.encode(), orjson.dumps(_as_sent(gap)))
+        self._out += b"id: %b\ndata: %b\n\n" % (gap.id.encode(), orjson.dumps(gap_as_json(gap)))
 
     def _put_heartbeat(self) -> None:
         """A comment; with the id of what was passed over, so that a client need not go through that again."""
@@ -280,11 +277,6 @@ class EventStream(Reply):
 
 def _now_s() -> float:
     return asyncio.get_running_loop().time()
-
-
-def _as_sent(gap: Gap) -> dict[str, object]:
-    names = ("id", "kind", "sequence", "index")
-    return {name: getattr(gap, name) for name in names} | {"from": gap.first, "upto": gap.upto, "reason": gap.reason}
 
 
 def _bound(request: web.BaseRequest, settings: EventSettings) -> None:

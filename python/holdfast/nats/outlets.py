@@ -23,7 +23,7 @@ log = structlog.get_logger(__name__)
 
 _MS_IN_NS = 1_000_000
 STREAM_NOT_FOUND = 10059
-_MESSAGE_NOT_FOUND = 10037
+MESSAGE_NOT_FOUND = 10037
 GAP_INDEX = 1 << 30
 """The index of a gap: behind every event of its batch."""
 _MUST_AGREE = ("subjects", "storage", "retention", "discard", "max_msgs_per_subject")
@@ -82,6 +82,12 @@ class Outlets:
 def token(name: str) -> str:
     """One token of a subject: letters, digits, `-` and `_` as they are, every other byte as `%` and two digits."""
     return quote(name, safe="").replace(".", "%2E").replace("~", "%7E")
+
+
+def is_wanted(subject: str, channels: frozenset[str] | None, kinds: frozenset[str] | None) -> bool:
+    """Whether an event is of these channels (as tokens) and kinds; None: of all. A gap always is."""
+    *_, kind, channel = subject.split(".")
+    return kind == "gap" or ((kinds is None or kind in kinds) and (channels is None or channel in channels))
 
 
 async def ensure(connection: Connection, outlets: Outlets, settings: PublisherSettings, logs: LogSettings) -> None:
@@ -149,7 +155,7 @@ async def _one(connection: Connection, stream: str, asked: dict[str, Any]) -> tu
     try:
         answer = await connection.api(f"STREAM.MSG.GET.{stream}", asked)
     except ApiError as error:
-        if error.code == _MESSAGE_NOT_FOUND:
+        if error.code == MESSAGE_NOT_FOUND:
             return None
         raise
     message = answer["message"]

@@ -17,6 +17,7 @@ from holdfast.settings.node import NodeSettings
 from holdfast.settings.publisher import PublisherSettings
 from holdfast.settings.rules import RuleSettings
 from holdfast.settings.storage import JournalSettings, RetentionSettings, SnapshotSettings
+from holdfast.settings.webhook import WebhookSettings
 from holdfast.settings.woo import WooSettings
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "Settings",
     "SnapshotSettings",
     "SupervisorSettings",
+    "WebhookSettings",
     "WooSettings",
 ]
 
@@ -53,3 +55,4 @@ class Settings:
     retention: RetentionSettings = field(default_factory=RetentionSettings)
     rules: RuleSettings = field(default_factory=RuleSettings)
     erp: dict[str, ErpSettings] = field(default_factory=dict)
+    webhook: dict[str, WebhookSettings] = field(default_factory=dict)

@@ -23,6 +23,7 @@ from holdfast.settings import (
     ServeSettings,
     SnapshotSettings,
     SupervisorSettings,
+    WebhookSettings,
     WooSettings,
 )
 from holdfast.settings.definition import PREFIX, Definition, definitions_of, section_name
@@ -45,7 +46,7 @@ SECTIONS: dict[str, type] = {
     )
 }
 DEFINITIONS: dict[str, Definition] = {one.key: one for cls in SECTIONS.values() for one in definitions_of(cls)}
-NAMED: dict[str, type] = {section_name(cls): cls for cls in (ErpSettings,)}
+NAMED: dict[str, type] = {section_name(cls): cls for cls in (ErpSettings, WebhookSettings)}
 """Sections that may be there many times, each with a name: `[erp.acme]`."""
 TEMPLATES: dict[str, Definition] = {
     f"{one.section}.NAME.{one.name}": replace(one, section=f"{one.section}.NAME")

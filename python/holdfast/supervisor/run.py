@@ -45,6 +45,9 @@ SNAPSHOTS = "snapshots"
 SNAPSHOTS_MODULE = "holdfast.recovery.snapshot_process"
 PUBLISHER = "publisher"
 PUBLISHER_MODULE = "holdfast.publisher.process"
+WEBHOOKS = "webhooks"
+WEBHOOKS_MODULE = "holdfast.webhooks.process"
+WEBHOOKS_NICENESS = 5
 WOO = "woo"
 WOO_MODULE = "holdfast.woo.process"
 ERP_PREFIX = "erp-"
@@ -97,6 +100,10 @@ class Plan:
         if self.settings.woo.enabled:
             argv = (sys.executable, "-m", WOO_MODULE, place)
             children.append(ChildSpec(WOO, argv, niceness=self.settings.woo.niceness))
+        if any(one.enabled for one in self.settings.webhook.values()):
+            children.append(
+                ChildSpec(WEBHOOKS, (sys.executable, "-m", WEBHOOKS_MODULE, place), niceness=WEBHOOKS_NICENESS)
+            )
         for name, erp in self.settings.erp.items():
             if erp.enabled:
                 argv = (sys.executable, "-m", ERP_MODULE, place)

@@ -5,7 +5,7 @@ Always: the HTTP side is the real one; only what lies behind `gateway.ports.Node
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal, cast
@@ -17,6 +17,7 @@ from holdfast.gateway.app import Gateway
 from holdfast.gateway.event_streams import EventStreams
 from holdfast.gateway.gate import Gate, LoopbackGate
 from holdfast.gateway.ports import Answer, Channels, Deliveries, Family, ReadCall
+from holdfast.protocol.core import Request
 from holdfast.protocol.errors import Unavailable
 from holdfast.protocol.facts_outcome import FactsOutcome
 from holdfast.settings import GatewaySettings
@@ -58,6 +59,15 @@ class StubNode:
         waiter: asyncio.Future[Answer] = loop.create_future()
         loop.call_later(self.delay_s, self._resolve, waiter, command)
         return waiter
+
+    def submit_many(self, requests: Sequence[Request]) -> asyncio.Future[list[Answer | Unavailable]]:
+        waiting = [self.submit(*request) for request in requests]
+
+        async def outcomes() -> list[Answer | Unavailable]:
+            found: list[Any] = await asyncio.gather(*waiting, return_exceptions=True)
+            return found
+
+        return asyncio.ensure_future(outcomes())
 
     def _resolve(self, waiter: asyncio.Future[Answer], command: Submitted) -> None:
         outcome = self.answer(command)

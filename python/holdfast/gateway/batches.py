@@ -7,7 +7,6 @@ reservations wait for a step, not for all batches. The outcome of one does not a
 rate, and those beyond it are answered 429. Under an idempotency key each is a part of one request.
 """
 
-import asyncio
 from typing import TypeAlias
 
 import orjson
@@ -19,6 +18,7 @@ from holdfast.gateway.keyring import Key, Operation
 from holdfast.gateway.ports import Answer, Node
 from holdfast.gateway.refusals import Refusal, effective_problem
 from holdfast.gateway.turns import Turns
+from holdfast.protocol.core import Request
 from holdfast.protocol.errors import Unavailable
 from holdfast.settings import GatewaySettings
 
@@ -70,11 +70,8 @@ class Batches:
         outcomes: list[Outcome] = []
         for start in range(0, len(asked), self._step):
             async with self._turns.turn(key.id):
-                waiting = [_submit(self._node, *one, key) for one in asked[start : start + self._step]]
-                step = await asyncio.gather(*waiting, return_exceptions=True)
+                step = await self._node.submit_many([_request(*one, key) for one in asked[start : start + self._step]])
             for outcome in step:
-                if not isinstance(outcome, Unavailable) and isinstance(outcome, BaseException):
-                    raise outcome
                 if isinstance(outcome, tuple) and outcome[0] == 409 and outcome[1].startswith(CONFLICT):
                     raise Refusal("idempotency-conflict")
                 outcomes.append(outcome)
@@ -92,10 +89,7 @@ class Batches:
         return *render_problem(problem, outcome=outcome.outcome), 0
 
 
-def _submit(node: Node, reservation: str, request: bytes, name: str | None, key: Key) -> asyncio.Future[Answer]:
-    try:
-        return node.submit("put", reservation, request, key.channels, key.id, name)
-    except Unavailable as error:
-        refused: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        refused.set_exception(error)
-        return refused
+def _request(reservation: str, body: bytes, name: str | None, key: Key) -> Request:
+    if name is None:
+        return "put", reservation, body, key.channels, key.id
+    return "put", reservation, body, key.channels, key.id, name

@@ -5,10 +5,12 @@ Always: every answer carries the stored LOG sequence that it reflects.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, Protocol, TypeAlias
 
 from holdfast._core import Engine
+from holdfast.protocol.core import Request
+from holdfast.protocol.errors import Unavailable
 from holdfast.protocol.facts_outcome import FactsOutcome
 
 Answer: TypeAlias = tuple[int, bytes, int]
@@ -36,6 +38,9 @@ class Node(Protocol):
 
         `key`: the idempotency key, or what names one part of a request under it.
         """
+
+    def submit_many(self, requests: Sequence[Request]) -> asyncio.Future[list[Answer | Unavailable]]:
+        """Do several, in their order; each has its own outcome, and the future itself never fails."""
 
     async def read(self, call: ReadCall, *, degradable: bool = True) -> Answer:
         """The read `call`, now or after the batch under way is stored.

@@ -2,14 +2,14 @@
 
 Role: do what the protocol wants done: appends, reads of streams, timers, answers. In: commands, reads and facts from
 the gateway. Out: answers, each with the stored LOG sequence that it reflects, or Unavailable. Always: everything runs
-on one event loop; commands of one turn share one decide; a command costs a tuple and a future, no separate task and no
-timer; reads that wait run after a commit and before the next decide.
+on one event loop; commands of one turn share one decide, without a separate task or timer each; reads that wait
+run after a commit and before the next decide.
 """
 
 import asyncio
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Generic, Literal, cast
 
@@ -19,9 +19,10 @@ from holdfast.macs import Macs
 from holdfast.nats.appender import Appender, Refused, Stored, get_message
 from holdfast.nats.connection import Connection, Endpoint
 from holdfast.nats.dead_letters import DeadLetters
-from holdfast.nats.refusals import REFUSED, Refusals
+from holdfast.nats.refusals import Refusals
 from holdfast.nats.streams import Names, ensure_streams
 from holdfast.node.bootstrap import Bootstrap
+from holdfast.node.commands import CommandOutcome, Commands
 from holdfast.node.feeds import Feeds
 from holdfast.node.in_room import InRoom
 from holdfast.node.journal_writer import JournalWriter
@@ -87,6 +88,7 @@ class Node(Generic[CoreT]):
             lambda: self.journal_writer.end,
             macs,
         )
+        self._commands = Commands(self._protocol, self.cluster, self._refusals, self.counted, self.settings.node)
         self._membership_io = MembershipIo(
             *(self._connection, self.names, self.settings, self._protocol, self.cluster.peer_state),
             *(self._drive, self._spawn, macs),
@@ -100,8 +102,8 @@ class Node(Generic[CoreT]):
 
     def _make_performers(self) -> dict[type[Any], Callable[[Any], None]]:
         return {
-            e.Answer: self._answer,
-            e.Reject: self._reject,
+            e.Answer: self._commands.answer,
+            e.Reject: self._commands.reject,
             e.Committed: self._committed,
             e.Keep: self.journal_writer.keep,
             e.Received: lambda effect: self.cluster.receipts.record(effect.receipts, effect.sequence),
@@ -171,7 +173,7 @@ class Node(Generic[CoreT]):
         self._feeds.stop()
         await asyncio.gather(self._feeds.stopped(), cancel_and_wait(*self._tasks))
         self._reads.refuse_all("no-leader")
-        self._reject(e.Reject(self._protocol.abandon(), e.Problem.NO_LEADER, e.Outcome.UNKNOWN))
+        self._commands.reject(e.Reject(self._protocol.abandon(), e.Problem.NO_LEADER, e.Outcome.UNKNOWN))
         await self.cluster.close(drain=drain)
         await self._dead.close(self.settings.log.request_timeout_ms / 1000 if drain else 0)
         await self._refusals.close()
@@ -198,14 +200,13 @@ class Node(Generic[CoreT]):
         request: Request = (verb, reservation, body, channels, by)
         if key is not None:
             request = (verb, reservation, body, channels, by, key)
-        loop = self._loop
-        future: asyncio.Future[Answer] = loop.create_future()
-        deadline_ms = int(loop.time() * 1000) + self.settings.node.command_deadline_ms
-        protocol = self._protocol
-        command = e.Command(request, future, deadline_ms)
-        refused = protocol.submit(command)
-        if refused is not None:
-            self.cluster.take(command, refused)
+        future = self._commands.submit(request, self._loop)
+        self._wake()
+        return future
+
+    def submit_many(self, requests: Sequence[Request]) -> asyncio.Future[list[CommandOutcome]]:
+        """Have several decided, in their order, as `submit` does; the outcomes have no exception but Unavailable."""
+        future = self._commands.submit_many(requests, self._loop)
         self._wake()
         return future
 
@@ -327,24 +328,6 @@ class Node(Generic[CoreT]):
             self._drive(e.AppendRefused(reply.append_id, reply.refusal, reply.detail))
 
     # ---- carrying out effects
-
-    def _answer(self, effect: e.Answer) -> None:
-        """Each waiter once; one whose client has disconnected is skipped."""
-        sequence = effect.sequence
-        for command, (status, body) in zip(effect.commands, effect.answers, strict=True):
-            future = command.waiter
-            if not future.done():
-                future.set_result((status, body, sequence))
-            if status == REFUSED:
-                self._refusals.note(sequence, command.request, body)
-        self.counted.answered += len(effect.commands)
-
-    def _reject(self, effect: e.Reject) -> None:
-        retry_after_s = self.settings.node.retry_after_s
-        for command in effect.commands:
-            if not command.waiter.done():
-                command.waiter.set_exception(Unavailable.of(effect.problem, effect.outcome, retry_after_s))
-        self.counted.rejected += len(effect.commands)
 
     def _committed(self, effect: e.Committed) -> None:
         self.counted.batches += 1

@@ -6,7 +6,7 @@ simulator drives the same code; an exception in the core halts; during a quarant
 claims nor decides.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from random import Random
 from typing import Any
 
@@ -184,6 +184,18 @@ class Protocol:
             return Problem.OVERLOADED, Outcome.NOT_DONE
         state.queues.commands.append(command)
         return None
+
+    def submit_many(self, commands: Sequence[e.Command]) -> tuple[int, tuple[Problem, Outcome] | None]:
+        """Queue commands in their order: how many were, and why not the rest."""
+        if not commands:
+            return 0, None
+        refused = self.submit(commands[0])
+        if refused is not None:
+            return 0, refused
+        queues = self.state.queues
+        taken = 1 + min(queues.room, len(commands) - 1)
+        queues.commands.extend(commands[1:taken])
+        return taken, None if taken == len(commands) else (Problem.OVERLOADED, Outcome.NOT_DONE)
 
     def handle(self, event: e.Event) -> list[Effect]:
         """The effects of an event, in this order."""

@@ -34,6 +34,11 @@ class Queues:
         return len(self.commands) >= self._settings.commands_queued_max
 
     @property
+    def room(self) -> int:
+        """For how many more commands."""
+        return max(0, self._settings.commands_queued_max - len(self.commands))
+
+    @property
     def incoming_waiting(self) -> int:
         """IN messages that are here and not yet taken in."""
         return len(self._incoming)

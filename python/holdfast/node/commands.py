@@ -1,0 +1,126 @@
+"""Commands on their way: from the gateway to the protocol, and their outcomes back.
+
+Role: hand over what the gateway asks, one command or many at once, and give each its one outcome. In: requests; what
+the protocol wants answered or rejected. Out: futures. Always: one command costs a tuple and a future; commands that
+come together cost one future together; what this process cannot decide goes to the leader; what a client no longer
+waits for is skipped.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import TypeAlias
+
+from holdfast.nats.refusals import REFUSED, Refusals
+from holdfast.node.reads import Answer
+from holdfast.node.report import Counters
+from holdfast.peers.cluster import ClusterMember
+from holdfast.protocol import messages as e
+from holdfast.protocol.core import Request
+from holdfast.protocol.errors import Unavailable
+from holdfast.protocol.machine import Protocol
+from holdfast.settings import NodeSettings
+
+CommandOutcome: TypeAlias = Answer | Unavailable
+
+
+class _Together:
+    """The outcomes of commands that were handed over together. The future is done when each has its own."""
+
+    __slots__ = ("_left", "future", "outcomes")
+
+    def __init__(self, size: int, future: asyncio.Future[list[CommandOutcome]]) -> None:
+        self.future = future
+        self.outcomes: list[CommandOutcome | None] = [None] * size
+        self._left = size
+        if not size:
+            future.set_result([])
+
+    def put(self, at: int, outcome: CommandOutcome) -> None:
+        self.outcomes[at] = outcome
+        self._left -= 1
+        if not self._left and not self.future.done():
+            self.future.set_result([one for one in self.outcomes if one is not None])
+
+
+class _Place:
+    """Takes the place of one command's future: the same three methods."""
+
+    __slots__ = ("_at", "_together")
+
+    def __init__(self, together: _Together, at: int) -> None:
+        self._together = together
+        self._at = at
+
+    def done(self) -> bool:
+        return self._together.outcomes[self._at] is not None
+
+    def set_result(self, answer: Answer) -> None:
+        self._together.put(self._at, answer)
+
+    def set_exception(self, fault: Unavailable) -> None:
+        self._together.put(self._at, fault)
+
+
+class Commands:
+    """Of one node."""
+
+    def __init__(
+        self,
+        protocol: Protocol,
+        cluster: ClusterMember,
+        refusals: Refusals,
+        counted: Counters,
+        settings: NodeSettings,
+    ) -> None:
+        self._protocol = protocol
+        self._cluster = cluster
+        self._refusals = refusals
+        self._counted = counted
+        self._settings = settings
+
+    def submit(self, request: Request, loop: asyncio.AbstractEventLoop) -> asyncio.Future[Answer]:
+        """Hand over one. Raises Unavailable, or the future does."""
+        future: asyncio.Future[Answer] = loop.create_future()
+        command = e.Command(request, future, self._deadline_ms(loop))
+        refused = self._protocol.submit(command)
+        if refused is not None:
+            self._cluster.take(command, refused)
+        return future
+
+    def submit_many(
+        self, requests: Sequence[Request], loop: asyncio.AbstractEventLoop
+    ) -> asyncio.Future[list[CommandOutcome]]:
+        """Hand over several, in their order. The future never fails: an outcome may be an Unavailable."""
+        together = _Together(len(requests), loop.create_future())
+        deadline_ms = self._deadline_ms(loop)
+        commands = [e.Command(request, _Place(together, at), deadline_ms) for at, request in enumerate(requests)]
+        taken, refused = self._protocol.submit_many(commands)
+        if refused is not None:
+            for command in commands[taken:]:
+                try:
+                    self._cluster.take(command, refused)
+                except Unavailable as fault:
+                    command.waiter.set_exception(fault)
+        return together.future
+
+    def _deadline_ms(self, loop: asyncio.AbstractEventLoop) -> int:
+        return int(loop.time() * 1000) + self._settings.command_deadline_ms
+
+    def answer(self, effect: e.Answer) -> None:
+        """Each waiter once; one whose client has disconnected is skipped."""
+        sequence = effect.sequence
+        for command, (status, body) in zip(effect.commands, effect.answers, strict=True):
+            waiter = command.waiter
+            if not waiter.done():
+                waiter.set_result((status, body, sequence))
+            if status == REFUSED:
+                self._refusals.note(sequence, command.request, body)
+        self._counted.answered += len(effect.commands)
+
+    def reject(self, effect: e.Reject) -> None:
+        """No answer, but what is known."""
+        retry_after_s = self._settings.retry_after_s
+        for command in effect.commands:
+            if not command.waiter.done():
+                command.waiter.set_exception(Unavailable.of(effect.problem, effect.outcome, retry_after_s))
+        self._counted.rejected += len(effect.commands)

@@ -17,6 +17,7 @@ import psutil
 
 from holdfast.gateway.key_file import Operation
 from tests.attacks.attack import Arena, Seen, attack
+from tests.attacks.hostile import deliveries, past
 from tests.attacks.nats_boundary import ADAPTER_SUBJECT, try_request
 from tests.attacks.stage import SKU, Shoppers, Stage, cart, level, stage
 
@@ -133,6 +134,32 @@ async def flood_of_facts(arena: Arena) -> Seen:
             sent += 500
         await adapter.close()
         return f"{sent / lasts_s:,.0f} facts a second"
+
+    return await beside(arena, strike)
+
+
+@attack(
+    done="without a key: large deliveries of a shop that nobody connected, on 20 connections",
+    right="refused, at little cost",
+    alone=True,
+)
+async def unsigned_deliveries(arena: Arena) -> Seen:
+    async def strike(found: Stage) -> str:
+        lasts_s = arena.size(30, 3)
+        return f"{await deliveries(found, time.monotonic() + lasts_s) / lasts_s:,.0f} a second"
+
+    return await beside(arena, strike)
+
+
+@attack(
+    done="questions about the past without pause, on 20 connections",
+    right="a process beside answers them, one after the other; those that find no room are refused",
+    alone=True,
+)
+async def questions_about_the_past(arena: Arena) -> Seen:
+    async def strike(found: Stage) -> str:
+        lasts_s = arena.size(30, 3)
+        return f"{await past(found, time.monotonic() + lasts_s) / lasts_s:,.0f} a second"
 
     return await beside(arena, strike)
 

@@ -122,6 +122,33 @@ async def heartbeats(found: Stage, ends_s: float) -> int:
     return sent
 
 
+async def deliveries(found: Stage, ends_s: float) -> int:
+    """Without any right: webhooks of a shop that nobody connected, as large as a shop's may be."""
+    content = b"{" + b" " * 900_000 + b"}"
+    return await _calls(found, ends_s, "/v1/webhooks/woocommerce/nobody", lambda _: content, CONNECTIONS)
+
+
+async def past(found: Stage, ends_s: float) -> int:
+    """Questions about all that ever happened, of a key that may ask them."""
+    asked, headers = 0, {"Authorization": f"Bearer {found.admin}"}
+    questions = (f"/v1/skus/{SKU}/changes?from=1", "/v1/audit", f"/v1/availability/{SKU}?channel=web&at=2")
+    async with aiohttp.ClientSession(headers=headers) as session:
+
+        async def one(at: int) -> None:
+            nonlocal asked
+            url = f"http://127.0.0.1:{found.port}{questions[at % len(questions)]}"
+            while time.monotonic() < ends_s:
+                with contextlib.suppress(aiohttp.ClientError, TimeoutError):
+                    async with session.get(url) as answer:
+                        await answer.read()
+                        asked += 1
+                        if answer.status in {429, 503}:
+                            await asyncio.sleep(0.01)
+
+        await asyncio.gather(*(one(at) for at in range(CONNECTIONS)))
+    return asked
+
+
 async def nobody(_found: Stage, ends_s: float) -> int:
     """Does nothing: what the measurement itself varies by."""
     await asyncio.sleep(max(0.0, ends_s - time.monotonic()))
@@ -137,6 +164,8 @@ KINDS: dict[str, tuple[str, Client]] = {
     "idle": ("read", idle),
     "adapter": ("read", adapter),
     "heartbeats": ("read", heartbeats),
+    "deliveries": ("state", deliveries),
+    "past": ("audit", past),
 }
 """Each kind, and the operation that its key has."""
 assert SKU, "what the carts name is in stock"

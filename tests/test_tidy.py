@@ -110,6 +110,10 @@ BELOW: dict[str, set[str]] = {
         *{"adapters", "client", "contracts", "supervisor", "nats", "nats_server"},
         *{"errors", "logs", "settings", "tasks"},
     },
+    "reconcile": {
+        *{"erp", "woo", "client", "contracts", "supervisor", "nats", "nats_server"},
+        *{"errors", "logs", "settings", "tasks"},
+    },
     "rehearsal": {"client", "nats_server", "contracts", "guarded", "settings"},
     "demonstration": {
         *{"rehearsal", "client", "node", "nats", "nats_server"},

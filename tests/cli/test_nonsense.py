@@ -71,6 +71,7 @@ COMPLETE: dict[str, list[str]] = {
     "woo push": ["shop", "--all", "--data", "USED"],
     "woo backfill": ["shop", "--data", "USED"],
     "api diff": ["FILE", "FILE"],
+    "reconcile": ["--data", "USED"],
     "dlq list": ["--data", "USED"],
     "dlq show": ["7", "--data", "USED"],
     "dlq edit": ["7", "--file", "FILE", "--data", "USED"],
@@ -107,6 +108,7 @@ DIRECTORIES = ["", "missing", "FILE", "FILE/below"]
 MOMENTS = ["x", "2026-13-01", "2026-01-01T00:00:00", "1.5", "-1", LONG_NUMBER]
 NAMES = ["", "a/b", "a b", "a.b", "x" * 65, "caf\u00e9"]
 NONSENSE: dict[str, list[str]] = {
+    "--apply": ["", "everything", "late", "missing-event,", "missing-event manual-edit"],
     "--as-of": ["soon", "2026-13-01T00:00:00Z", "2026-01-01", LONG_NUMBER],
     "--auth": ["maybe"],
     "--carts": [*NUMBERS, "0"],
@@ -119,6 +121,7 @@ NONSENSE: dict[str, list[str]] = {
     "--from": MOMENTS,
     "--gateway": URLS,
     "--into": ["", "FILE", "FILE/below", "USED"],
+    "--html": ["", "EMPTY", "missing/report.html", "FILE/below"],
     "--host": ["", "nowhere.invalid", "a b", "192.0.2.1", "[", "x" * 300, "caf\udcff"],
     "--key": ["", "a b", "caf\u00e9", "a\r\nHost: b", "\udcff"],
     "--kind": ["level"],
@@ -203,6 +206,7 @@ OF_VERB: dict[tuple[str, str], list[str]] = {
                 "replay",
                 "events",
                 "publish",
+                "reconcile",
             ),
             *(
                 name

@@ -20,6 +20,7 @@ from holdfast.erp.interface import Adapter, Description, ErpDownError, Order, Or
 from holdfast.erp.store import State, Store
 from holdfast.settings import ErpSettings
 from holdfast.tasks import cancel_and_wait
+from tests.support.erp import eventually
 
 SETTINGS = ErpSettings(retry_first_ms=10, retry_wait_ms_max=10, breaker_rest_ms=10, breaker_failures=3, tries_max=3)
 
@@ -244,4 +245,23 @@ async def test_a_cancellation_reaches_an_order_in_every_state(tmp_path: Path, st
     await run(store, erp)
     assert store.counts() == {"cancelled": 1}
     assert erp.cancelled == erp.made
+    store.close()
+
+
+async def test_an_order_that_cannot_even_be_looked_for_is_parked_and_ends_nothing(tmp_path: Path) -> None:
+    class Elsewhere(Ledger):
+        async def find(self, order: Order) -> str | None:
+            if order.key in self.refuses:
+                raise RefusedError("no such warehouse", final=True)
+            return await super().find(order)
+
+    store, erp = Store(tmp_path), Elsewhere(refuses=frozenset({"k001"}))
+    store.add(order(1), 1, "unclear")
+    store.add(order(2), 2)
+    running = asyncio.create_task(Exporter(erp, store, SETTINGS, Breaker(3, 10)).run(await erp.describe()))
+    await eventually(lambda: not store.waiting() or running.done(), seconds=30)
+    assert not running.done()
+    await cancel_and_wait(running)
+    assert [(one.order.key, one.why) for one in store.of("parked")] == [("k001", "no such warehouse")]
+    assert [one.order.key for one in store.of("exported")] == ["k002"]
     store.close()

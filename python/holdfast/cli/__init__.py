@@ -65,6 +65,10 @@ VERBS = {
     "dlq": ("holdfast.cli.dlq:app", "Rejected facts: see why, correct them, send them again, remove them."),
     "erp": ("holdfast.cli.erp:app", "Connections to ERPs: run one, see how it goes, give parked orders back."),
     "api": ("holdfast.cli.api:app", "Name what changed between two versions of the HTTP contract, and what breaks."),
+    "reconcile": (
+        "holdfast.cli.reconcile:reconcile",
+        "Compare ERPs, shops and holdfast; say what differs, and why; put it right.",
+    ),
     "config": ("holdfast.cli.config:app", "Show which settings are in force and where each comes from; check them."),
     "nats-context": ("holdfast.cli.nats_context:nats_context", "Write a context for the official nats CLI."),
     "nats-user": ("holdfast.cli.nats_user:app", "Make, list and end users of the own nats-server."),

@@ -6,7 +6,8 @@ tried again at the next turn, and stops nothing else.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -16,16 +17,29 @@ from holdfast.erp.breaker import Breaker, wait_ms
 from holdfast.erp.events import OrderReader
 from holdfast.erp.exporter import Exporter
 from holdfast.erp.feed import Feed
-from holdfast.erp.interface import Description, Erp, ErpDownError, ErpError, OrderStatus, Pulled, UnusableError
-from holdfast.erp.store import Store, now_ms
+from holdfast.erp.interface import (
+    Description,
+    Erp,
+    ErpDownError,
+    ErpError,
+    Fact,
+    OrderStatus,
+    Pulled,
+    Taken,
+    UnusableError,
+)
+from holdfast.erp.store import StatedLevel, Store, now_ms
 from holdfast.erp.versions import Versions
 from holdfast.errors import LogError
+from holdfast.nats_server.store import write_private
 from holdfast.settings import ErpSettings
 from holdfast.tasks import cancel_and_wait
 
 log = structlog.get_logger(__name__)
 
 _EVENTS_IDLE_S = 0.1
+_TURN_FILE = "turn"
+_ASKED_POLL_S = 0.2
 _KEPT_MS = 90 * 24 * 3600 * 1000
 Pull = Callable[[str | None], AsyncIterator[Pulled]]
 
@@ -94,11 +108,14 @@ class Connector:
     async def _pull_for_ever(self) -> None:
         while True:
             news = asyncio.create_task(self._erp.news())
+            asked = asyncio.create_task(asked_for_turn(self.store.directory, turn_mark(self.store.directory)))
             try:
                 await self.turn()
-                await asyncio.wait({news}, timeout=self._settings.every_ms / 1000)
+                await asyncio.wait(
+                    {news, asked}, timeout=self._settings.every_ms / 1000, return_when=asyncio.FIRST_COMPLETED
+                )
             finally:
-                await cancel_and_wait(news)
+                await cancel_and_wait(news, asked)
             if news.cancelled():
                 continue
             if (fault := news.exception()) is not None:
@@ -139,9 +156,7 @@ class Connector:
                     fresh.note()
                 if pulled.position is not None:
                     self.store.set_position(name, pulled.position)
-                self.store.note_stated(
-                    (fact["location"], fact["sku"]) for fact in pulled.facts if fact["kind"] == "stock.level"
-                )
+                self.store.note_stated(_levels_in(pulled.facts if fresh is None else fresh.facts, taken))
                 self._note_acknowledged(pulled)
             if pulled.settle is not None:
                 await pulled.settle(taken)
@@ -172,3 +187,39 @@ class Connector:
             self.faults[name] = fault
         else:
             self.faults.pop(name, None)
+
+
+def _levels_in(facts: Sequence[Fact], taken: Taken) -> list[StatedLevel]:
+    refused = dict(taken.rejected)
+    return [
+        StatedLevel(
+            fact["sku"],
+            fact["location"],
+            fact["on_hand"],
+            fact["as_of"],
+            fact.get("allocated"),
+            fact.get("unit"),
+            refused.get(at, ""),
+        )
+        for at, fact in enumerate(facts)
+        if fact["kind"] == "stock.level"
+    ]
+
+
+def turn_mark(directory: Path) -> int:
+    """Changes when a turn is asked for."""
+    try:
+        return (directory / _TURN_FILE).stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+def ask_for_turn(directory: Path) -> None:
+    """Have the connection that runs on this directory look for news now. Raises OSError."""
+    write_private(directory / _TURN_FILE, "")
+
+
+async def asked_for_turn(directory: Path, mark: int) -> None:
+    """Return when a turn was asked for since the mark."""
+    while turn_mark(directory) == mark:  # noqa: ASYNC110 - another process asks
+        await asyncio.sleep(_ASKED_POLL_S)

@@ -107,8 +107,13 @@ class Exporter:
 
     async def _look_up(self, entry: Entry) -> None:
         """Whether the ERP has it; if not, it is new again."""
-        document = await self._erp.find(entry.order)
         self.looked_up_total += 1
+        try:
+            document = await self._erp.find(entry.order)
+        except RefusedError as refused:  # it cannot even be looked for, as one for a place that the ERP does not have
+            with self._store.together():
+                self._refused(entry, refused)
+            return
         if document is not None:
             with self._store.together():
                 self._store.set_state([entry.order.key], "exported", document=document)

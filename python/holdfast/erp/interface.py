@@ -6,7 +6,7 @@ adapter knows its ERP and no more: it neither sends facts, nor stores positions,
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import msgspec
 
@@ -111,6 +111,45 @@ class OrderStatus(msgspec.Struct, frozen=True):
     facts: tuple[Fact, ...] = ()
 
 
+class Counted(NamedTuple):
+    """What the ERP has of a SKU at a location, as it counts it: parts of a unit too. `allocated` None: it says nothing.
+
+    `unit`: of `on_hand`, where it is not the base unit.
+    """
+
+    sku: str
+    location: str
+    on_hand: float
+    allocated: float | None
+    as_of: int | str
+    basis: str = "gross"
+    unit: str | None = None
+
+
+class Inventory(msgspec.Struct):
+    """All of them. `is_whole`: what is left out is not there; else only what was stated is in it. `waits`: what of it
+    has arrived, and may still be left alone by `levels`.
+    """
+
+    cells: list[Counted] = msgspec.field(default_factory=list)
+    is_whole: bool = False
+    waits: str = ""
+
+
+class Document(msgspec.Struct, frozen=True):
+    """An order in the ERP. `key` is that of an order of holdfast, "" of any other; `place` is where it ships from.
+
+    `units` by SKU are those that it is for, less what was cancelled of it.
+    """
+
+    key: str
+    number: str
+    reference: str
+    place: str
+    state: Literal["draft", "open", "done", "cancelled"]
+    units: dict[str, int] = msgspec.field(default_factory=dict)
+
+
 class Erp(Protocol):
     """One connection. Every call may raise ErpDownError; what was read is complete or an exception, never a part."""
 
@@ -152,6 +191,14 @@ class Erp(Protocol):
         """Orders whose state may have changed since the position, and the next position."""
         ...
 
+    async def inventory(self, skus: Sequence[str] | None = None) -> Inventory:
+        """What it has now, of these SKUs or of all: for `holdfast reconcile`. May raise UnusableError."""
+        ...
+
+    async def documents(self, keys: Sequence[str]) -> list[Document] | None:
+        """Orders that are open there, and those of these keys in any state; None: it cannot be asked."""
+        ...
+
     async def news(self) -> None:
         """Return when something new may be there; never, where only asking tells."""
 
@@ -188,6 +235,27 @@ class Adapter:
         for none in _NONE:
             yield none
 
+    async def inventory(self, skus: Sequence[str] | None = None) -> Inventory:
+        """What `levels` states of all."""
+        chosen = None if skus is None else frozenset(skus)
+        found = [
+            counted_in(fact)
+            async for pulled in self.levels(None)
+            for fact in pulled.facts
+            if fact["kind"] == "stock.level" and (chosen is None or fact["sku"] in chosen)
+        ]
+        return Inventory(found)
+
+    async def documents(self, keys: Sequence[str]) -> list[Document] | None:  # noqa: ARG002
+        """It cannot be asked."""
+        return None
+
     async def news(self) -> None:
         """Only asking tells."""
         await asyncio.Event().wait()
+
+
+def counted_in(level: Fact) -> Counted:
+    """What a level says."""
+    where = (level["sku"], level["location"], level["on_hand"], level.get("allocated"))
+    return Counted(*where, level["as_of"], level["basis"], level.get("unit"))

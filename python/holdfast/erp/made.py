@@ -58,21 +58,26 @@ def reading(endpoint: Endpoint, data: Path) -> Endpoint:
 
 def adapter_of(name: str, settings: ErpSettings, store: Store) -> Erp:
     """The adapter of the ERP that the settings name."""
+    return adapter_with(name, settings, store, moments_of(store))
+
+
+def adapter_with(name: str, settings: ErpSettings, store: Store, moments: Moments) -> Erp:
+    """The same, with another clock than the connection's."""
     source = settings.source or name
     if settings.kind == "csv":
         return CsvFolder(source, settings, store)
     if settings.kind == "tryton":
-        return Tryton(settings, moments_of(store))
+        return Tryton(settings, moments)
     if settings.kind == "python":
-        return _own(settings, store)
+        return _own(settings, moments)
     raise ValueError(f"there is no adapter for {settings.kind!r}")
 
 
-def _own(settings: ErpSettings, store: Store) -> Erp:
+def _own(settings: ErpSettings, moments: Moments) -> Erp:
     """The class that the settings name, made with them and the connection's clock. Raises UnusableError."""
     module, _, name = settings.adapter.partition(":")
     try:
-        made: Erp = getattr(importlib.import_module(module), name)(settings, moments_of(store))
+        made: Erp = getattr(importlib.import_module(module), name)(settings, moments)
     except (ImportError, AttributeError, ValueError) as fault:
         raise UnusableError("adapter", f"{settings.adapter or 'none'}: {fault}") from fault
     return made

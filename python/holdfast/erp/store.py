@@ -32,7 +32,9 @@ CREATE TABLE IF NOT EXISTS entry (
   number INTEGER NOT NULL, changed_ms INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX IF NOT EXISTS entry_by_number ON entry (state, wish, number);
-CREATE TABLE IF NOT EXISTS stated (location TEXT, sku TEXT, PRIMARY KEY (location, sku)) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS stated (
+  location TEXT, sku TEXT, body TEXT, PRIMARY KEY (location, sku)
+) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS document (
   key TEXT PRIMARY KEY, body TEXT NOT NULL, version INTEGER NOT NULL, changed_ms INTEGER NOT NULL
 ) STRICT;
@@ -53,6 +55,18 @@ class Entry(msgspec.Struct, frozen=True):
     why: str
     document: str
     number: int
+
+
+class StatedLevel(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A level as it was sent. `refused`: why it was not taken."""
+
+    sku: str
+    location: str
+    on_hand: int
+    as_of: int | str
+    allocated: int | None = None
+    unit: str | None = None
+    refused: str = ""
 
 
 def now_ms() -> int:
@@ -86,6 +100,8 @@ class Store:
         self._db.execute("PRAGMA synchronous = FULL")
         if not reads:
             self._db.executescript(_SCHEMA)
+            if "body" not in {name for _, name, *_ in self._db.execute("PRAGMA table_info(stated)")}:
+                self._db.execute("ALTER TABLE stated ADD COLUMN body TEXT")
 
     def close(self) -> None:
         """Give it back."""
@@ -237,9 +253,20 @@ class Store:
         rows = self._db.execute("SELECT sku FROM stated WHERE location = ?", (location,))
         return {sku for (sku,) in rows}
 
-    def note_stated(self, cells: Iterable[tuple[str, str]]) -> None:
-        """Levels of these (location, SKU) were taken."""
-        self._db.executemany("INSERT OR IGNORE INTO stated VALUES (?, ?)", cells)
+    def note_stated(self, levels: Iterable[StatedLevel]) -> None:
+        """These were sent."""
+        self._db.executemany(
+            "INSERT OR REPLACE INTO stated (location, sku, body) VALUES (?, ?, ?)",
+            [(one.location, one.sku, msgspec.json.encode(one).decode()) for one in levels],
+        )
+
+    def last_levels(self) -> dict[tuple[str, str], StatedLevel]:
+        """The newest level that was sent of each (SKU, location)."""
+        with contextlib.suppress(sqlite3.OperationalError):  # one of before there was this column
+            rows = self._db.execute("SELECT body FROM stated WHERE body IS NOT NULL")
+            found = [msgspec.json.decode(body, type=StatedLevel) for (body,) in rows]
+            return {(one.sku, one.location): one for one in found}
+        return {}
 
     def document(self, key: str) -> tuple[str, int] | None:
         """What a document was stated as last, and in which version."""

@@ -15,6 +15,7 @@ from holdfast.settings.gateway import GatewaySettings, ServeSettings, Supervisor
 from holdfast.settings.log import LogSettings
 from holdfast.settings.node import NodeSettings
 from holdfast.settings.publisher import PublisherSettings
+from holdfast.settings.reconcile import ReconcileSettings
 from holdfast.settings.rules import RuleSettings
 from holdfast.settings.storage import JournalSettings, RetentionSettings, SnapshotSettings
 from holdfast.settings.webhook import WebhookSettings
@@ -28,6 +29,7 @@ __all__ = [
     "LogSettings",
     "NodeSettings",
     "PublisherSettings",
+    "ReconcileSettings",
     "RetentionSettings",
     "RuleSettings",
     "ServeSettings",
@@ -53,6 +55,7 @@ class Settings:
     woo: WooSettings = field(default_factory=WooSettings)
     events: EventSettings = field(default_factory=EventSettings)
     retention: RetentionSettings = field(default_factory=RetentionSettings)
+    reconcile: ReconcileSettings = field(default_factory=ReconcileSettings)
     rules: RuleSettings = field(default_factory=RuleSettings)
     erp: dict[str, ErpSettings] = field(default_factory=dict)
     webhook: dict[str, WebhookSettings] = field(default_factory=dict)

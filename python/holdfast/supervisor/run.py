@@ -52,6 +52,8 @@ WOO = "woo"
 WOO_MODULE = "holdfast.woo.process"
 ERP_PREFIX = "erp-"
 ERP_MODULE = "holdfast.erp.process"
+RECONCILE = "reconcile"
+RECONCILE_MODULE = "holdfast.reconcile.process"
 ERP_NICENESS = 5
 
 
@@ -108,6 +110,9 @@ class Plan:
             if erp.enabled:
                 argv = (sys.executable, "-m", ERP_MODULE, place)
                 children.append(ChildSpec(f"{ERP_PREFIX}{name}", argv, niceness=ERP_NICENESS))
+        if self.settings.reconcile.every_ms:
+            argv = (sys.executable, "-m", RECONCILE_MODULE, place)
+            children.append(ChildSpec(RECONCILE, argv, niceness=self.settings.reconcile.niceness))
         return children
 
 

@@ -354,11 +354,12 @@ class Connector:
         report.webhooks_active, report.webhooks_wrong = health.active, health.wrong
         report.webhooks_repaired, report.webhooks_ended_by_shop = health.repaired, health.ended_by_shop
         report.push_waiting, report.push_in_flight, report.push_known = len(queue), queue.in_flight, queue.known
+        report.push_due = queue.due(time.monotonic())
         report.push_written, report.push_same = queue.written_total, queue.same_total
         report.push_coalesced = queue.coalesced_total
         if self.figures is not None:
             self.figures.settle()
-            report.figures_done = self.figures.done
+            report.figures_done, report.figures_taken = self.figures.done, self.figures.taken
         if self.pusher is not None:
             report.push_calls, report.push_batch = self.pusher.calls_total, self.pusher.pace.size
             report.push_answer_s = round(self.pusher.pace.last_answer_s, 3)

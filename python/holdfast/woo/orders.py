@@ -215,7 +215,7 @@ class Orders:
             self.counts.oversold += 1
             return await self._look(snapshot.reservation)
         self.counts.confirmed += 1
-        return _standing(confirmed)
+        return standing_of(confirmed)
 
     async def _let_end(self, reservation: str) -> Standing | None:
         standing = await self._look(reservation)
@@ -230,7 +230,7 @@ class Orders:
 
     async def _look(self, reservation: str) -> Standing | None:
         try:
-            return _standing(await self.client.reservation(reservation))
+            return standing_of(await self.client.reservation(reservation))
         except NotFoundError:
             return None
 
@@ -309,7 +309,8 @@ def _count(answer: FactsAnswer) -> int:
     return 0 if answer.ignored_count is UNSET else int(answer.ignored_count)
 
 
-def _standing(reservation: Reservation) -> Standing:
+def standing_of(reservation: Reservation) -> Standing:
+    """What of a reservation matters to its order."""
     units: dict[str, int] = {}
     cancelled: dict[str, int] = {}
     for line in reservation.lines:

@@ -62,6 +62,11 @@ class PushQueue:
         """How many SKUs wait to be written."""
         return len(self._urgent) + len(self._waiting)
 
+    def due(self, now_s: float) -> int:
+        """How many of them wait for nothing: what failed lately is not among them, nor what the shop lacks."""
+        waiting = (*self._urgent, *self._waiting)
+        return sum(self._entries[sku].not_before_s <= now_s for sku in waiting)
+
     @property
     def in_flight(self) -> int:
         """How many SKUs are being written."""

@@ -49,7 +49,11 @@ class StoreReport(msgspec.Struct, omit_defaults=True):
     webhooks_repaired: int = 0
     webhooks_ended_by_shop: int = 0
     figures_done: int = 0
+    figures_taken: int = 0
+    """The place in AVAILABLE up to which figures were read."""
     push_waiting: int = 0
+    push_due: int = 0
+    """Those of them that did not fail lately."""
     push_in_flight: int = 0
     push_known: int = 0
     push_written: int = 0

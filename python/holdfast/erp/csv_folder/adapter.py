@@ -4,6 +4,7 @@ In: DIR/in. Out: facts; orders in DIR/out. Always: an order counts as taken by t
 (`acks`) came in; until then holdfast deducts it.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from holdfast.erp.interface import (
     Adapter,
     Description,
     ErpDownError,
+    Inventory,
     Order,
     Pulled,
     RefusedError,
@@ -72,6 +74,17 @@ class CsvFolder(Adapter):
             return list(self.outbox.write(op, orders))
         except OSError as fault:
             raise ErpDownError(f"{self.directory}: {fault}") from fault
+
+    async def inventory(self, skus: Sequence[str] | None = None) -> Inventory:
+        """What the newest row of each cell says, in files that were taken and in those that wait."""
+        chosen = None if skus is None else frozenset(skus)
+        try:
+            found = await asyncio.to_thread(self.inbox.newest)
+        except OSError as fault:
+            raise ErpDownError(f"{self.directory}: {fault}") from fault
+        waiting = sorted(path.name for path in self.inbox.arriving.glob("*.csv"))
+        cells = [one for one in found if chosen is None or one.sku in chosen]
+        return Inventory(cells, waits=f"{waiting[0]} waits in the folder" if waiting else "")
 
     async def news(self) -> None:
         """A file came."""

@@ -5,6 +5,7 @@ In: a folder, the number of the last file that was taken. Out: facts of the next
 taken and its number was stored, so a crash at any point neither loses nor doubles it.
 """
 
+import contextlib
 import hashlib
 import os
 import stat
@@ -18,13 +19,14 @@ import msgspec
 from holdfast.adapters.csv_import import looks_rewritten
 from holdfast.adapters.csv_table import BadCell, Table, read_table
 from holdfast.erp.csv_folder.names import ALL_KINDS, FileName, Manifest, manifest_of, parsed
-from holdfast.erp.interface import Fact, Pulled, Taken, UnusableError
+from holdfast.erp.interface import Counted, Fact, Pulled, Taken, UnusableError, counted_in
 from holdfast.erp.store import Store
 from holdfast.settings import ErpSettings
 
 BYTES_MAX = 256 * 1024 * 1024
 _SETTLING_S = 2.0  # a file that changed less long ago may still be on its way
 _BAD_MAX = 100
+_COMPARED_MAX = 500
 
 
 class Inbox:
@@ -131,6 +133,45 @@ class Inbox:
                 for sku in absent
             ]
         return zeros
+
+    def newest(self) -> list[Counted]:
+        """The newest row of each cell in the newest `_COMPARED_MAX` files of levels that are here and can be read."""
+        files: dict[int, tuple[FileName, Path]] = {}
+        for folder in (self.processed, self.arriving):
+            for path in folder.glob(f"{self._source}_levels_*.csv"):
+                with contextlib.suppress(UnusableError):
+                    file = parsed(path.name)
+                    if file.source == self._source and not self._was_repeated(file):
+                        files[file.number] = (file, path)
+        cells: dict[tuple[str, str], Counted] = {}
+        for number in sorted(files)[-_COMPARED_MAX:]:
+            file, path = files[number]
+            with contextlib.suppress(UnusableError, FileNotFoundError):
+                table = _table(file, content_of(path))
+                if table.bad:
+                    continue
+                found = {(fact["sku"], fact["location"]): counted_in(fact) for fact in table.facts}
+                cells |= found | self._absent(file, path.with_name(file.manifest), cells, set(found))
+        return list(cells.values())
+
+    def _absent(
+        self, file: FileName, beside: Path, cells: dict[tuple[str, str], Counted], named: set[tuple[str, str]]
+    ) -> dict[tuple[str, str], Counted]:
+        """What a full snapshot leaves out is not there. Raises UnusableError."""
+        manifest = manifest_of(file.manifest, content_of(beside)) if beside.exists() else None
+        if manifest is None or not manifest.full:
+            return {}
+        return {
+            cell: one._replace(on_hand=0, allocated=None if one.allocated is None else 0, as_of=file.as_of, unit=None)
+            for cell, one in cells.items()
+            if cell[1] in manifest.locations and cell not in named
+        }
+
+    def _was_repeated(self, file: FileName) -> bool:
+        """It was moved without being counted."""
+        with contextlib.suppress(OSError, msgspec.DecodeError):
+            return b'"repeated"' in (self.reports / f"{file.name}.json").read_bytes()
+        return False
 
     async def _settle(self, file: FileName, table: Table, zeros: int, taken: Taken) -> None:
         rows = table.rows

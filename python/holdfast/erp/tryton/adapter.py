@@ -6,8 +6,19 @@ In: the settings of a connection. Out: what the interface asks for. Always: dema
 
 from collections.abc import AsyncIterator, Sequence
 
-from holdfast.erp.interface import Adapter, Description, Order, OrderStatus, Pulled, RefusedError, UnusableError
+from holdfast.erp.interface import (
+    Adapter,
+    Description,
+    Document,
+    Inventory,
+    Order,
+    OrderStatus,
+    Pulled,
+    RefusedError,
+    UnusableError,
+)
 from holdfast.erp.moments import Moments
+from holdfast.erp.tryton.documents import documents
 from holdfast.erp.tryton.layout import Layout, names_of, read_layout
 from holdfast.erp.tryton.orders import Sales
 from holdfast.erp.tryton.rest import Rest
@@ -82,3 +93,11 @@ class Tryton(Adapter):
         """What became of them."""
         async for found in self._statuses.read(since, self._known_layout()):
             yield found
+
+    async def inventory(self, skus: Sequence[str] | None = None) -> Inventory:
+        """What is there now, in every warehouse."""
+        return await self._stock.inventory(skus, await self._read_layout())
+
+    async def documents(self, keys: Sequence[str]) -> list[Document] | None:
+        """Sales, those of others too."""
+        return await documents(self._rest, keys, self._known_layout())

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from holdfast.erp.interface import ErpDownError, Fact, Pulled
+from holdfast.erp.interface import Counted, ErpDownError, Fact, Inventory, Pulled
 from holdfast.erp.moments import Moments
 from holdfast.erp.tryton.layout import Layout
 from holdfast.erp.tryton.rest import Record, Rest, changed_since, moment
@@ -57,17 +57,23 @@ class Stock:
         self._moved = Changes(rest, overlap_ms)
         self._expected = Changes(rest, overlap_ms)
         self._read_all = False
+        self._changed_before: set[int] = set()
         self._supply_read = False
 
     async def levels(self, since: str | None, layout: Layout) -> AsyncIterator[Pulled]:
-        """Of products whose moves changed; of all, at the first time in a process: what was deleted leaves no trace."""
+        """Of products whose moves changed; of all, at the first time in a process: what was deleted leaves no trace.
+
+        Each is stated at two turns: an order that came between the reading of the states and that of the levels is
+        acknowledged at the second one, and only a level after that counts it.
+        """
         position = since if self._read_all else None
         moved, following = await self._moved.since(position, [], _MOVE)
-        products = await self._products(None if position is None else sorted({one["product"] for one in moved}))
+        changed = {one["product"] for one in moved}
+        products = await self._products(None if position is None else sorted(changed | self._changed_before))
         for start in range(0, len(products), _PRODUCTS):
             some = dict(list(products.items())[start : start + _PRODUCTS])
             yield Pulled(await self._levels_of(some, layout))
-        self._read_all = True
+        self._read_all, self._changed_before = True, changed
         yield Pulled([], position=following)
 
     async def _products(self, records: list[int] | None) -> dict[int, str]:
@@ -82,7 +88,38 @@ class Stock:
         )
         return {one["id"]: one["code"] for one in found if one["code"]}
 
+    async def inventory(self, skus: Sequence[str] | None, layout: Layout) -> Inventory:
+        """What is there now, with parts of units."""
+        products = await self._products(None if skus is None else await self._records(skus))
+        found: list[Counted] = []
+        for start in range(0, len(products), _PRODUCTS):
+            some = dict(list(products.items())[start : start + _PRODUCTS])
+            found += await self._counted(some, layout)
+        return Inventory(found, is_whole=True)
+
+    async def _records(self, skus: Sequence[str]) -> list[int]:
+        found: list[int] = []
+        for start in range(0, len(skus), _PRODUCTS):
+            domain = [["code", "in", list(skus[start : start + _PRODUCTS])]]
+            answer = await self._rest.search("product.product", domain, ("id",), context={"active_test": False})
+            found += [one["id"] for one in answer]
+        return found
+
     async def _levels_of(self, products: dict[int, str], layout: Layout) -> list[Fact]:
+        return [
+            {
+                "kind": "stock.level",
+                "sku": one.sku,
+                "location": one.location,
+                "on_hand": whole(one.on_hand),
+                "allocated": int(one.allocated or 0),
+                "basis": "gross",
+                "as_of": one.as_of,
+            }
+            for one in await self._counted(products, layout)
+        ]
+
+    async def _counted(self, products: dict[int, str], layout: Layout) -> list[Counted]:
         for _ in range(_READINGS_MAX):
             as_of = self._moments.now()
             before = await self._leaving(list(products), layout)
@@ -95,27 +132,19 @@ class Stock:
         for place, _, product, quantity, _ in before:
             allocated[place, product] = allocated.get((place, product), 0) + quantity
         return [
-            {
-                "kind": "stock.level",
-                "sku": sku,
-                "location": name,
-                "on_hand": on_hand[name].get(product, 0),
-                "allocated": allocated.get((name, product), 0),
-                "basis": "gross",
-                "as_of": as_of,
-            }
+            Counted(sku, name, on_hand[name].get(product, 0.0), allocated.get((name, product), 0), as_of)
             for name in layout.zones
             for product, sku in products.items()
         ]
 
-    async def _on_hand(self, products: list[int], zones: list[int]) -> dict[int, int]:
+    async def _on_hand(self, products: list[int], zones: list[int]) -> dict[int, float]:
         found = await self._rest.search(
             "product.product",
             [["id", "in", products]],
             ("quantity",),
             context={"locations": zones, "with_childs": True, "active_test": False},
         )
-        return {one["id"]: whole(one["quantity"]) for one in found}
+        return {one["id"]: round(one["quantity"], 6) for one in found}
 
     async def _leaving(self, products: list[int], layout: Layout) -> list[tuple[str, int, int, int, str]]:
         """Open moves out of a warehouse: to customers whatever their state, elsewhere those that are assigned."""

@@ -1,0 +1,1 @@
+"""Comparisons between ERP, shop and holdfast."""

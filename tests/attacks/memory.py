@@ -105,12 +105,12 @@ async def holds_of_one_owner(arena: Arena) -> Seen:
 
 @attack(
     done="200,000 holds made and released at once",
-    right="closed ones are remembered by count and age, for each key",
+    right="closed ones are remembered by count and age",
     short=False,
     alone=True,
 )
 async def closed_holds(arena: Arena) -> Seen:
-    async with stage(arena) as found:
+    async with stage(arena, changes=["rules.closed_max=50000"]) as found:
         key = found.key(Operation.RESERVE, Operation.READ)
         await found.until_works(key)
         count = arena.size(200_000, 5_000)
@@ -139,3 +139,37 @@ async def named_skus(arena: Arena) -> Seen:
         answer = await found.facts(level(SKU, 9, as_of=9))
         held = answer.status == 202 and answer.json["rejected"] == [] and await found.sellable() == 9
         return Seen(held, "known names are served", f"{found.resident_bytes() >> 20} MiB")
+
+
+@attack(
+    done="holds made and released without end by a key of one channel",
+    right="closed ones are bounded by number; the channel that has most forgets its own",
+)
+async def closed_holds_of_one_channel(arena: Arena) -> Seen:
+    most = arena.size(20_000, 200)
+    async with stage(arena, changes=[f"rules.closed_max={most}"]) as found:
+        flooder = found.key(Operation.RESERVE, channels=["pos"])
+        await found.until_works(flooder)
+        for at in range(5):
+            await found.ask("PUT", f"/v1/reservations/honest-{at}", cart())
+            await found.ask("POST", f"/v1/reservations/honest-{at}/release", {})
+        calls: list[tuple[str, dict[str, object], dict[str, str]]] = []
+        for begin in range(0, 3 * most, 100):
+            holds = [{"id": f"flood-{at}", **cart(channel="pos", ttl_ms=1_000)} for at in range(begin, begin + 100)]
+            calls.append(("/v1/reservations:batch", {"requests": holds}, {}))
+        done = await _in_parallel(found, flooder, calls)
+        until = time.monotonic() + 30
+        while (await _remembered(found)) > most + 5 and time.monotonic() < until:
+            await asyncio.sleep(0.5)
+            await found.ask("PUT", f"/v1/reservations/next-{time.monotonic_ns()}", cart())
+        kept = [(await found.ask("GET", f"/v1/reservations/honest-{at}")).status for at in range(5)]
+        count = await _remembered(found)
+        held = kept == [200] * 5 and count <= most + 60
+        what = "the others are remembered, and no more than the bound" if held else f"{kept}, {count:,} remembered"
+        return Seen(held, what, f"{done * 100:,} holds, {most:,} remembered")
+
+
+async def _remembered(found: Stage) -> int:
+    """How many closed reservations."""
+    by_state = (await found.state())["totals"]["by_state"]
+    return sum(count for state, count in by_state.items() if state in {"released", "expired"})

@@ -25,6 +25,7 @@ _PLACE = tempfile.TemporaryDirectory(prefix="holdfast-digests-", dir=_MEMORY if 
 FORGETFUL = {
     "undeclared_channels": "serve",
     "remember_closed_ms": 20_000,
+    "closed_max": 3,
     "identities_max": 6,
     "answers_max": 3,
     "answers_kept_ms": 40_000,

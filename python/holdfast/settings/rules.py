@@ -66,12 +66,25 @@ class RuleSettings:
     renewals_max: int = public(
         5, "How often a hold may be extended or replaced.", lowest=0, highest=1_000_000, unit="times"
     )
-    expire_batch_max: int = public(10_000, "Holds that one batch expires.", lowest=1, highest=1_000_000, unit="holds")
+    expire_batch_max: int = public(
+        10_000,
+        "Holds that one batch expires, and closed reservations that it forgets.",
+        lowest=1,
+        highest=1_000_000,
+        unit="holds",
+    )
     remember_closed_ms: int = public(
         2 * DAY_MS,
         "How long a closed reservation is remembered, on the lead clock.",
         lowest=MINUTE_MS,
         highest=3_650 * DAY_MS,
+    )
+    closed_max: int = public(
+        2_000_000,
+        "Closed reservations that are remembered; the channel that has most of them forgets its oldest first.",
+        lowest=1,
+        highest=1_000_000_000,
+        unit="reservations",
     )
     identities_max: int = public(
         1_000_000,

@@ -67,9 +67,12 @@ impl World {
     }
 
     pub(crate) fn empty(rules: &str) -> Self {
+        Self::led_by(Engine::new("main", None).lead_batch("n1", NOW_MS, rules).unwrap())
+    }
+
+    pub(crate) fn led_by(lead: Vec<u8>) -> Self {
         let mut engine = Engine::new("main", None);
         let mut follower = Engine::new("main", None);
-        let lead = engine.lead_batch("n1", NOW_MS, rules).unwrap();
         assert!(engine.apply(1, &lead).unwrap());
         follower.begin_publishing();
         assert!(follower.apply(1, &lead).unwrap());

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use crate::availability::pool::{counts_in_cell, demand_inside};
 use crate::state::State;
-use crate::state::ids::{LocationId, SkuId};
+use crate::state::ids::{LocationId, SkuId, Slot};
 use crate::state::policies::AgeKey;
 use crate::state::reservations::{ReservationState, StockNode};
 use crate::state::unsourced::{Unsourced, Waiting};
@@ -199,7 +199,9 @@ fn quotas(state: &State, wrong: &mut Vec<String>) {
 }
 
 fn indexes(state: &State, wrong: &mut Vec<String>) {
+    let mut closed = 0;
     for (slot, r) in state.reservations.iter() {
+        closed += usize::from(r.closed_at_ms != 0);
         let due = state.reservations.due.contains(&(r.expires_at_ms, r.serial, slot));
         if due != (r.state == ReservationState::Held) {
             wrong.push(format!(
@@ -227,5 +229,13 @@ fn indexes(state: &State, wrong: &mut Vec<String>) {
         {
             wrong.push(format!("{}: its order does not know it", r.id));
         }
+    }
+    let listed = &state.reservations.closed;
+    let closed_then = |(age, slot): ((i64, u64), Slot)| {
+        let found = state.reservations.get_taken(slot);
+        found.is_some_and(|r| (r.closed_at_ms, r.serial) == age)
+    };
+    if listed.len() != closed || !listed.places().all(closed_then) {
+        wrong.push(format!("{closed} are closed, and {} are listed as such", listed.len()));
     }
 }

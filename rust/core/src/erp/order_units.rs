@@ -120,7 +120,7 @@ fn put_back_one(state: &mut State, slot: Slot, at: usize, most: i64) -> i64 {
     }
     if reservation.state == ReservationState::Cancelled {
         // It was cancelled only by what was taken off it: a cancellation over HTTP drops nothing.
-        reservation.closed_at_ms = 0;
+        state.mark_open(slot);
         state.name_state(slot, ReservationState::Committed);
     }
     ledger::add_unsourced(state, slot, sku, line, some);

@@ -103,7 +103,7 @@ fn rename(state: &mut State, slot: Slot) {
         state.mark_closed(slot);
     } else if !settled && closed && state.rules.is_second_edition() {
         // A reset or a hand-over took back that a level counts its units: it is not forgotten while its cells owe them.
-        state.edit(slot).closed_at_ms = 0;
+        state.mark_open(slot);
     }
 }
 

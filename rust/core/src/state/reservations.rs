@@ -3,7 +3,7 @@
 //! In: placements that `sourcing` worked out. Out: records by id, and the indexes that find them by owner, order and due time.
 //! Always: `open_units` is the sum over all portions that take stock, kept beside them so that the cells can be checked.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 
 use hashbrown::{DefaultHashBuilder, HashMap};
 use smallvec::SmallVec;
@@ -138,6 +138,14 @@ pub(crate) struct PendingOrderFacts {
     pub(crate) raw: Vec<Box<str>>,
 }
 
+/// Where a closed reservation is in the order of forgetting: its channel's, by when it was closed.
+fn closed_place(reservation: &Reservation) -> Place<(i64, u64)> {
+    Place {
+        whose: Whose::from(reservation.channel.0),
+        age: (reservation.closed_at_ms, reservation.serial),
+    }
+}
+
 /// All reservations.
 #[derive(Debug, Default)]
 pub(crate) struct Reservations {
@@ -155,8 +163,8 @@ pub(crate) struct Reservations {
     /// Acknowledgements and updates that came before their order, as LOG has them; bounded.
     pub(crate) pending_order_facts: ReadOnly<HashMap<Box<str>, PendingOrderFacts>>,
     pub(crate) pending_orders: Shares<Box<str>>,
-    /// Closed ones in order of closing: (closed at, serial, slot).
-    pub(crate) closed: VecDeque<(i64, u64, Slot)>,
+    /// Closed ones by (closed at on the lead clock, serial); each is its channel's.
+    pub(crate) closed: Shares<Slot, (i64, u64)>,
     pub(crate) next_serial: u64,
     /// Units of all portions that are deducted here, kept as they change.
     pub(crate) units_open: i64,
@@ -201,6 +209,18 @@ impl Reservations {
         let slot = self.room.add(reservation);
         self.by_id.enter(tag, slot);
         slot
+    }
+
+    /// Lists a closed reservation with those to be forgotten.
+    pub(crate) fn enter_closed(&mut self, slot: Slot) {
+        let place = closed_place(self.get(slot));
+        self.closed.enter(place, slot, 1);
+    }
+
+    /// Takes one off that list, which is open again or is forgotten.
+    pub(crate) fn leave_closed(&mut self, slot: Slot) {
+        let place = closed_place(self.get(slot));
+        self.closed.take(place, 1);
     }
 
     pub(in crate::state) fn remove(&mut self, slot: Slot) -> Reservation {

@@ -63,6 +63,8 @@ pub struct Rules {
     pub expire_batch_max: usize,
     /// How long a closed reservation is remembered, on the lead clock.
     pub remember_closed_ms: i64,
+    /// Closed reservations remembered at the most.
+    pub closed_max: usize,
     /// Identities of movements, closed documents and orders with pending facts remembered at the most.
     pub identities_max: usize,
     /// How long an answer is remembered under its idempotency key, on the lead clock.
@@ -95,6 +97,7 @@ impl Default for Rules {
             renewals_max: 5,
             expire_batch_max: 10_000,
             remember_closed_ms: 2 * 86_400_000,
+            closed_max: 2_000_000,
             identities_max: 1_000_000,
             answers_kept_ms: 86_400_000,
             answers_max: 500_000,
@@ -110,9 +113,14 @@ impl Rules {
         self.edition >= 2
     }
 
+    /// Whether batches are applied by the third edition of the rules.
+    pub(crate) fn is_third_edition(&self) -> bool {
+        self.edition >= 3
+    }
+
     /// Which goes first where a memory that sources or API keys share is full. Before the third edition, the oldest of all.
     pub(crate) fn forget(&self) -> Forget {
-        if self.edition >= 3 {
+        if self.is_third_edition() {
             Forget::OfLargestShare
         } else {
             Forget::Oldest
@@ -121,7 +129,7 @@ impl Rules {
 
     /// Whose is what is remembered now. Before the third edition nobody's, so that old batches give the same state.
     pub(crate) fn whose(&self, whose: impl FnOnce() -> Whose) -> Whose {
-        if self.edition >= 3 { whose() } else { NOBODY }
+        if self.is_third_edition() { whose() } else { NOBODY }
     }
 
     /// These rules with the keys of a JSON object put over them.

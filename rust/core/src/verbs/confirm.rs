@@ -113,8 +113,8 @@ pub(crate) fn apply(state: &mut State, slot: Slot, order_ref: Option<&str>) {
 
 /// A late confirm: the lines are placed again, on the stock of now.
 fn retake(state: &mut State, slot: Slot) {
+    state.mark_open(slot);
     let reservation = state.edit(slot);
-    reservation.closed_at_ms = 0;
     reservation.superseded_by = None;
     reservation.cancelled_while_held = false;
     reservation.dropped = None;
@@ -131,8 +131,8 @@ fn retake(state: &mut State, slot: Slot) {
 
 /// A late confirm that did not fit.
 pub(crate) fn apply_oversold(state: &mut State, slot: Slot) {
-    let reservation = state.count_change(slot);
-    reservation.closed_at_ms = 0;
+    state.count_change(slot);
+    state.mark_open(slot);
     state.name_state(slot, ReservationState::Oversold);
     state.mark_closed(slot);
 }

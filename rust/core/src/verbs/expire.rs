@@ -4,6 +4,7 @@
 
 use crate::state::State;
 use crate::state::reservations::ReservationState;
+use crate::state::shares::Forget;
 use crate::units::indexes;
 use crate::verbs::release::end_hold;
 
@@ -28,26 +29,39 @@ pub(crate) fn expire_due(state: &mut State) -> usize {
     count
 }
 
-/// Forgets reservations that were closed long ago; returns how many.
+/// Forgets reservations that were closed long ago, and those beyond `closed_max`: of the channel that has most, its oldest
+/// first; returns how many.
+///
+/// Before the third edition (docs/rules.md, "Editions") by age alone, and all of them in one batch.
 pub(crate) fn forget_old(state: &mut State) -> usize {
-    let mut count = 0;
-    let before = state.position.lead_ms - state.rules.remember_closed_ms;
-    while let Some(&(closed_at, serial, slot)) = state.reservations.closed.front() {
-        if closed_at > before {
-            break;
+    let (rules, closed) = (&state.rules, &state.reservations.closed);
+    let before = state.position.lead_ms - rules.remember_closed_ms;
+    let (most_kept, at_once) = if rules.is_third_edition() {
+        (rules.closed_max, rules.expire_batch_max)
+    } else {
+        (usize::MAX, usize::MAX)
+    };
+    let beyond = closed.len().saturating_sub(most_kept).min(at_once);
+    for _ in 0..beyond {
+        forget_first(state, Forget::OfLargestShare);
+    }
+    let mut count = beyond;
+    while count < at_once {
+        match state.reservations.closed.first(Forget::Oldest) {
+            Some((place, _)) if place.age.0 <= before => forget_first(state, Forget::Oldest),
+            _ => break,
         }
-        state.reservations.closed.pop_front();
-        let still = state
-            .reservations
-            .get_taken(slot)
-            .is_some_and(|r| r.serial == serial && r.closed_at_ms == closed_at);
-        if still {
-            indexes::leave(state, slot);
-            state.forget_reservation(slot);
-            count += 1;
-        }
+        count += 1;
     }
     count
+}
+
+fn forget_first(state: &mut State, which: Forget) {
+    if let Some(&slot) = state.reservations.closed.next(which) {
+        state.reservations.leave_closed(slot);
+        indexes::leave(state, slot);
+        state.forget_reservation(slot);
+    }
 }
 
 #[cfg(test)]

@@ -50,37 +50,28 @@ pub(super) mod at_cell {
 pub(super) mod closed {
     use super::*;
 
-    /// A reservation that was confirmed late, or closed again, leaves entries behind that forget nothing. A leader may have
-    /// passed over them already, in a group that came to no batch: they are no part of the state.
-    fn live(state: &State) -> impl Iterator<Item = (i64, u64, Slot)> {
-        let mut seen = vec![false; state.reservations.slots_total()];
-        state
-            .reservations
-            .closed
-            .iter()
-            .copied()
-            .filter(move |&(closed_at_ms, serial, slot)| {
-                let there = state.reservations.get_taken(slot);
-                let forgets = there.is_some_and(|r| (r.closed_at_ms, r.serial) == (closed_at_ms, serial));
-                forgets && !std::mem::replace(&mut seen[slot.at()], true)
-            })
-    }
-
     pub(crate) fn count(state: &State) -> u64 {
-        live(state).count() as u64
+        state.reservations.closed.len() as u64
     }
 
     pub(crate) fn write(state: &State, out: &mut Out<'_, '_>) {
-        for (closed_at_ms, serial, slot) in live(state) {
-            out.int(closed_at_ms).uint(serial).uint(slot.0).end_entry();
+        for (_, &slot) in state.reservations.closed.iter() {
+            let reservation = state.reservations.get(slot);
+            out.int(reservation.closed_at_ms)
+                .uint(reservation.serial)
+                .uint(slot.0)
+                .end_entry();
         }
     }
 
     pub(crate) fn read(state: &mut State, input: &mut In<'_, '_>, count: u64) -> Result<(), SnapshotError> {
         let slots = state.reservations.slots_total();
         for _ in 0..count {
-            let entry = (input.int()?, input.uint()?, Slot(input.place(slots)? as u32));
-            state.reservations.closed.push_back(entry);
+            let (closed_at_ms, serial, slot) = (input.int()?, input.uint()?, Slot(input.place(slots)? as u32));
+            let there = state.reservations.get_taken(slot);
+            if there.is_some_and(|r| (r.closed_at_ms, r.serial) == (closed_at_ms, serial)) {
+                state.reservations.enter_closed(slot);
+            }
         }
         Ok(())
     }

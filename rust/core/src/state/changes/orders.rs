@@ -75,10 +75,16 @@ impl State {
     pub(crate) fn mark_closed(&mut self, slot: Slot) {
         let now = self.position.lead_ms.max(1);
         if self.reservations.get(slot).closed_at_ms == 0 {
-            let reservation = self.edit(slot);
-            reservation.closed_at_ms = now;
-            let serial = reservation.serial;
-            self.reservations.closed.push_back((now, serial, slot));
+            self.edit(slot).closed_at_ms = now;
+            self.reservations.enter_closed(slot);
+        }
+    }
+
+    /// A closed reservation is open again: it is not forgotten.
+    pub(crate) fn mark_open(&mut self, slot: Slot) {
+        if self.reservations.get(slot).closed_at_ms != 0 {
+            self.reservations.leave_closed(slot);
+            self.edit(slot).closed_at_ms = 0;
         }
     }
 

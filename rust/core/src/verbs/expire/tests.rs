@@ -2,7 +2,8 @@
 
 use serde_json::json;
 
-use crate::testing::{TTL_MS, World};
+use crate::engine::Engine;
+use crate::testing::{NOW_MS, TTL_MS, World};
 
 fn stocked(rules: &str) -> World {
     let mut world = World::empty(rules);
@@ -101,4 +102,56 @@ fn an_order_is_forgotten_once_all_of_it_left_and_the_level_says_so() {
     world.wait(5_000);
     assert!(world.state().reservations.find("o1").is_none());
     assert_eq!(world.sellable("S", "web"), 7);
+}
+
+fn closed_on(world: &mut World, channel: &str, ids: std::ops::Range<usize>) {
+    for id in ids {
+        let body = json!({"channel": channel, "ttl_ms": TTL_MS, "lines": [{"sku": "S", "quantity": 1}]});
+        let id = format!("{channel}-{id}");
+        assert_eq!(world.put(&id, body).status, 201);
+        world.release(&id);
+    }
+}
+
+fn remembered(world: &World, channel: &str, ids: std::ops::Range<usize>) -> Vec<usize> {
+    let known = |id: &usize| world.state().reservations.find(&format!("{channel}-{id}")).is_some();
+    ids.filter(known).collect()
+}
+
+#[test]
+fn a_channel_that_fills_the_memory_of_closed_ones_forgets_its_own() {
+    let mut world = stocked(r#"{"closed_max":8}"#);
+    closed_on(&mut world, "web", 0..3);
+    closed_on(&mut world, "pos", 0..20);
+    world.level("S", "A", 9);
+    assert_eq!(remembered(&world, "web", 0..3), [0, 1, 2]);
+    assert_eq!(remembered(&world, "pos", 0..20), [15, 16, 17, 18, 19]);
+    assert_eq!(world.sellable("S", "web"), 9);
+}
+
+#[test]
+fn a_batch_forgets_no_more_than_it_may() {
+    let mut world = stocked(r#"{"closed_max":100,"remember_closed_ms":5000,"expire_batch_max":4}"#);
+    closed_on(&mut world, "web", 0..10);
+    world.wait(5_001);
+    assert_eq!(remembered(&world, "web", 0..10).len(), 6);
+    world.wait(1);
+    assert_eq!(remembered(&world, "web", 0..10).len(), 2);
+    world.wait(1);
+    assert_eq!(remembered(&world, "web", 0..10).len(), 0);
+}
+
+#[test]
+fn before_the_third_edition_age_alone_forgets() {
+    let rules = r#"{"closed_max":2,"remember_closed_ms":5000,"expire_batch_max":4}"#;
+    let lead = String::from_utf8(Engine::new("main", None).lead_batch("n1", NOW_MS, rules).unwrap()).unwrap();
+    assert!(lead.contains(r#""edition":3"#));
+    let mut world = World::led_by(lead.replace(r#""edition":3"#, r#""edition":2"#).into_bytes());
+    world.location("A", json!({}));
+    world.level("S", "A", 9);
+    closed_on(&mut world, "web", 0..10);
+    world.wait(1);
+    assert_eq!(remembered(&world, "web", 0..10).len(), 10);
+    world.wait(5_000);
+    assert_eq!(remembered(&world, "web", 0..10).len(), 0);
 }

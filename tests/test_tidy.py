@@ -110,6 +110,9 @@ BELOW: dict[str, set[str]] = {
         *{"adapters", "client", "contracts", "supervisor", "nats", "nats_server"},
         *{"errors", "logs", "settings", "tasks"},
     },
+    "degraded": {
+        *{"erp", "client", "contracts", "supervisor", "nats_server", "logs", "settings"},
+    },
     "reconcile": {
         *{"erp", "woo", "client", "contracts", "supervisor", "nats", "nats_server"},
         *{"errors", "logs", "settings", "tasks"},

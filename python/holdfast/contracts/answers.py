@@ -14,11 +14,15 @@ Count = Annotated[int, Meta(ge=0)]
 
 
 class AnswerFreshness(Answer, frozen=True, kw_only=True):
-    """`as_of`: which LOG sequence an answer reflects, and how old that is."""
+    """`as_of`: which LOG sequence an answer reflects, and how old that is.
+
+    `silent`: sources that have stated nothing for longer than their `freshness` rule allows.
+    """
 
     sequence: Count
     age_ms: Count
     mode: Mode
+    silent: list[str] | UnsetType = UNSET
 
 
 class LocationAvailability(Answer, frozen=True, kw_only=True):

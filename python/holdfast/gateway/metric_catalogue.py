@@ -130,6 +130,13 @@ TALLIES: dict[str, Figure] = {
         ("source",),
         "longer than the source's usual pause: it has stopped, or its messages do not arrive",
     ),
+    "source_silent": Figure(
+        "holdfast_source_silent_seconds",
+        "gauge",
+        "For how long a source has stated nothing, while its `freshness` rule says that this is too long.",
+        ("source",),
+        "is there: its rule is carried out",
+    ),
     "unproven_messages": Figure(
         "holdfast_unproven_messages",
         "counter",

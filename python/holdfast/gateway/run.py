@@ -28,6 +28,7 @@ from holdfast.gateway.gate import KeyGate, LoopbackGate
 from holdfast.gateway.keyring import Keyring
 from holdfast.gateway.looking_back import LookBack
 from holdfast.gateway.paces import SharedPaces
+from holdfast.gateway.silence import watch_silence
 from holdfast.nats.connection import endpoint_of
 from holdfast.nats.streams import Names
 from holdfast.node.bootstrap import Bootstrap
@@ -77,9 +78,11 @@ async def work(assignment: Assignment, pipe: ControlPipe) -> str:
         serving = await stack.enter_async_context(_serving(assignment))
         pipe.send(Listening(serving.own_url, serving.keys))
         ends = [asyncio.create_task(stop.wait()), asyncio.create_task(serving.node.halted())]
+        note = serving.node.cluster.freshness.note_silent
+        silence = asyncio.create_task(watch_silence(note, Path(assignment.directory)))
         beside = [asyncio.create_task(_report_ready(serving)), asyncio.create_task(_receive(serving.node, pipe))]
         done, _ = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-        for task in (*ends, beside[0]):
+        for task in (*ends, beside[0], silence):
             task.cancel()
         why = next((str(task.result()) for task in done if task is not ends[0]), "")
         log.info("stopping", why=why or "requested")

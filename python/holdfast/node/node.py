@@ -281,7 +281,8 @@ class Node(Generic[CoreT]):
     def tallies(self) -> Mapping[str, Mapping[str, float]]:
         """Figures by state, kind or reason: each set of these is bounded."""
         unproven = {"unproven_messages": dict(self._macs.refused)}
-        return {**self.counted.tallies(self._protocol.core, self._dead), **unproven}
+        silent = {"source_silent": self.cluster.freshness.silent}
+        return {**self.counted.tallies(self._protocol.core, self._dead), **unproven, **silent}
 
     # ---- driving the protocol
 

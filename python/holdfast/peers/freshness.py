@@ -10,6 +10,8 @@ import asyncio
 import heapq
 import itertools
 
+import msgspec
+
 from holdfast.protocol.errors import Unavailable
 from holdfast.settings import NodeSettings
 
@@ -59,9 +61,9 @@ class AppliedIndex:
         return True
 
 
-def as_of(sequence: int, age_ms: int, mode: str) -> bytes:
+def as_of(sequence: int, age_ms: int, mode: str, silent: bytes = b"") -> bytes:
     """The `as_of` object that answers carry."""
-    return b'{"sequence":%d,"age_ms":%d,"mode":"%s"}' % (sequence, age_ms, mode.encode())
+    return b'{"sequence":%d,"age_ms":%d,"mode":"%s"%s}' % (sequence, age_ms, mode.encode(), silent)
 
 
 class Freshness:
@@ -72,6 +74,16 @@ class Freshness:
         self._complete_s = 0.0
         self._lost_s: float | None = None
         self._leader: tuple[int, bytes] = (-1, b"")
+        self._silent = b""
+        self.silent: dict[str, float] = {}
+
+    def note_silent(self, sources: dict[str, float]) -> None:
+        """Sources that are silent, and for how many seconds: a rule asks that this is said."""
+        named = msgspec.json.encode(sorted(sources))
+        silent = b',"silent":' + named if sources else b""
+        if silent != self._silent:
+            self._silent, self._leader = silent, (-1, b"")
+        self.silent = sources
 
     def complete(self, now_s: float) -> None:
         """The process holds all that LOG has: the log, or the leader, has just reported LOG's end."""
@@ -91,11 +103,12 @@ class Freshness:
 
     def as_of(self, sequence: int, now_s: float, *, leading: bool, sound: bool) -> bytes:
         """The `as_of` of an answer that reflects `sequence`; unless `sound` it is stale at any age."""
+        live = "degraded" if self._silent else "live"
         if not leading or not sound:
-            return as_of(sequence, self.age_ms(now_s), "live" if sound and self.live(now_s) else "stale")
+            return as_of(sequence, self.age_ms(now_s), live if sound and self.live(now_s) else "stale", self._silent)
         if self._lost_s is not None:
-            return as_of(sequence, int((now_s - self._lost_s) * 1000), "stale")
+            return as_of(sequence, int((now_s - self._lost_s) * 1000), "stale", self._silent)
         self._complete_s = now_s
         if sequence != self._leader[0]:
-            self._leader = (sequence, as_of(sequence, 0, "live"))
+            self._leader = (sequence, as_of(sequence, 0, live, self._silent))
         return self._leader[1]

@@ -9,6 +9,7 @@ decides, `reference` writes the documents.
 
 from dataclasses import dataclass, field
 
+from holdfast.settings.degraded import DegradedSettings
 from holdfast.settings.erp import ErpSettings
 from holdfast.settings.events import EventSettings
 from holdfast.settings.gateway import GatewaySettings, ServeSettings, SupervisorSettings
@@ -22,6 +23,7 @@ from holdfast.settings.webhook import WebhookSettings
 from holdfast.settings.woo import WooSettings
 
 __all__ = [
+    "DegradedSettings",
     "ErpSettings",
     "EventSettings",
     "GatewaySettings",
@@ -56,6 +58,7 @@ class Settings:
     events: EventSettings = field(default_factory=EventSettings)
     retention: RetentionSettings = field(default_factory=RetentionSettings)
     reconcile: ReconcileSettings = field(default_factory=ReconcileSettings)
+    degraded: DegradedSettings = field(default_factory=DegradedSettings)
     rules: RuleSettings = field(default_factory=RuleSettings)
     erp: dict[str, ErpSettings] = field(default_factory=dict)
     webhook: dict[str, WebhookSettings] = field(default_factory=dict)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from holdfast.settings import (
+    DegradedSettings,
     ErpSettings,
     EventSettings,
     GatewaySettings,
@@ -42,6 +43,7 @@ SECTIONS: dict[str, type] = {
         WooSettings,
         EventSettings,
         ReconcileSettings,
+        DegradedSettings,
         RetentionSettings,
         SupervisorSettings,
         RuleSettings,

@@ -52,6 +52,8 @@ WOO = "woo"
 WOO_MODULE = "holdfast.woo.process"
 ERP_PREFIX = "erp-"
 ERP_MODULE = "holdfast.erp.process"
+DEGRADED = "degraded"
+DEGRADED_MODULE = "holdfast.degraded.process"
 RECONCILE = "reconcile"
 RECONCILE_MODULE = "holdfast.reconcile.process"
 ERP_NICENESS = 5
@@ -113,6 +115,9 @@ class Plan:
         if self.settings.reconcile.every_ms:
             argv = (sys.executable, "-m", RECONCILE_MODULE, place)
             children.append(ChildSpec(RECONCILE, argv, niceness=self.settings.reconcile.niceness))
+        if self.settings.degraded.enabled:
+            argv = (sys.executable, "-m", DEGRADED_MODULE, place)
+            children.append(ChildSpec(DEGRADED, argv, niceness=self.settings.degraded.niceness))
         return children
 
 

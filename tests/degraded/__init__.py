@@ -1,0 +1,1 @@
+"""What is done while a source is silent."""

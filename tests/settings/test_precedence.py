@@ -42,6 +42,8 @@ def values_of(one: Definition) -> st.SearchStrategy[Value]:
         return st.sampled_from(one.choices)
     if one.key == "serve.probes":
         return st.integers(1, 65_535).map("127.0.0.1:{}".format)
+    if one.pattern and one.section != "serve":
+        return st.from_regex(one.pattern, fullmatch=True)
     words = st.text(string.ascii_letters + string.digits + "_-", min_size=1, max_size=20)
     return words.map("nats://{}".format) if one.key == "serve.nats" else words
 

@@ -106,8 +106,9 @@ BELOW: dict[str, set[str]] = {
     },
     "client": {"contracts", "settings"},
     "adapters": {"client", "contracts", "settings"},
+    "master": {"client", "contracts", "guarded"},
     "erp": {
-        *{"adapters", "client", "contracts", "supervisor", "nats", "nats_server"},
+        *{"adapters", "master", "client", "contracts", "supervisor", "nats", "nats_server"},
         *{"errors", "logs", "settings", "tasks"},
     },
     "degraded": {

@@ -72,6 +72,7 @@ COMPLETE: dict[str, list[str]] = {
     "woo backfill": ["shop", "--data", "USED"],
     "api diff": ["FILE", "FILE"],
     "reconcile": ["--data", "USED"],
+    **{f"master {name}": ["--data", "USED"] for name in ("lint", "show", "apply")},
     "dlq list": ["--data", "USED"],
     "dlq show": ["7", "--data", "USED"],
     "dlq edit": ["7", "--file", "FILE", "--data", "USED"],
@@ -211,7 +212,7 @@ OF_VERB: dict[tuple[str, str], list[str]] = {
             *(
                 name
                 for name in COMPLETE
-                if name.startswith(("get ", "webhooks ", "dlq ", "erp ", "woo ")) and name != "woo connect"
+                if name.startswith(("get ", "webhooks ", "dlq ", "erp ", "master ", "woo ")) and name != "woo connect"
             ),
         )
     },

@@ -80,7 +80,7 @@ class OrderReader:
         self.fault = ""
         stored = self._store.position(POSITION)
         place = int(stored) if stored is not None else -1
-        if place < state.first_sequence - 1 or place > state.last_sequence:
+        if place < max(0, state.first_sequence - 1) or place > state.last_sequence:
             await self._fill()
             place = max(0, state.first_sequence - 1)
             self._store.set_position(POSITION, str(place))

@@ -24,8 +24,11 @@ from holdfast.erp.events import OrderReader
 from holdfast.erp.feed import Feed
 from holdfast.erp.interface import Erp, UnusableError
 from holdfast.erp.moments import Moments
+from holdfast.erp.renamed import Renamed
 from holdfast.erp.store import Store, directory_of, now_ms
 from holdfast.erp.tryton.adapter import Tryton
+from holdfast.master import FOLDER
+from holdfast.master.tables import read_master
 from holdfast.nats.connection import Connection, Endpoint
 from holdfast.nats_server.accounts import inbox_of
 from holdfast.nats_server.store import write_private
@@ -62,7 +65,17 @@ def adapter_of(name: str, settings: ErpSettings, store: Store) -> Erp:
 
 
 def adapter_with(name: str, settings: ErpSettings, store: Store, moments: Moments) -> Erp:
-    """The same, with another clock than the connection's."""
+    """The same, with another clock than the connection's; with holdfast's names where there is a table of names."""
+    erp = _adapter(name, settings, store, moments)
+    master = read_master(store.directory.parent.parent / FOLDER)
+    names = master.names.get(name)
+    wrong = [one for one in master.wrong if one.where.startswith(f"names.{name}.csv")]
+    if wrong:
+        raise UnusableError(wrong[0].where, wrong[0].what)
+    return Renamed(erp, names) if names else erp
+
+
+def _adapter(name: str, settings: ErpSettings, store: Store, moments: Moments) -> Erp:
     source = settings.source or name
     if settings.kind == "csv":
         return CsvFolder(source, settings, store)

@@ -330,7 +330,10 @@ def locked() -> dict[str, tuple[str, list[str]]]:
 
 def test_the_lock_pins_what_the_project_asks_for() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    asked = [Requirement(text) for text in project["project"]["dependencies"] + project["dependency-groups"]["dev"]]
+    extras = [text for one in project["project"]["optional-dependencies"].values() for text in one]
+    asked = [
+        Requirement(text) for text in project["project"]["dependencies"] + extras + project["dependency-groups"]["dev"]
+    ]
     pinned = locked()
     unmet = [
         str(one) for one in asked if not one.specifier.contains(pinned.get(canonicalize_name(one.name), ("0",))[0])

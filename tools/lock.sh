@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 lock=$(mktemp)
 trap 'rm -f "$lock"' EXIT
 cp requirements.lock "$lock"
-.venv/bin/uv pip compile --quiet pyproject.toml --group dev --universal --python-version 3.11 --fork-strategy fewest \
+.venv/bin/uv pip compile --quiet pyproject.toml --group dev --all-extras --universal --python-version 3.11 --fork-strategy fewest \
     --generate-hashes --no-header --no-annotate --output-file "$lock" "$@"
 {
     cat <<'END'

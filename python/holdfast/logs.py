@@ -18,7 +18,10 @@ import structlog
 
 from holdfast.visible import visible
 
-_SECRET = re.compile(r"(hf_[a-z2-9]{10}_)[A-Za-z0-9_-]+|((?:nats|tls)://[^:@/\s]*:)[^@/\s]+(?=@)|(SU)[A-Z2-7]{56}")
+_SECRET = re.compile(
+    r"(hf_[a-z2-9]{10}_)[A-Za-z0-9_-]+|((?:nats|tls)://[^:@/\s]*:)[^@/\s]+(?=@)|(SU)[A-Z2-7]{56}"
+    r"|(eyJ)[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_.-]+"
+)
 _BARE = re.compile(r"[!#-<>-~]+")
 _SECRET_NAMES = frozenset({"authorization", "password", "secret", "token"})
 
@@ -127,7 +130,7 @@ def _redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Muta
         if name.lower() in _SECRET_NAMES:
             event[name] = "(not shown)"
         elif isinstance(value, str):
-            event[name] = _SECRET.sub(lambda found: f"{found[1] or found[2] or found[3]}...", value)
+            event[name] = _SECRET.sub(lambda found: f"{next(filter(None, found.groups()))}...", value)
     return event
 
 

@@ -29,6 +29,8 @@ FREE = [
         "supervisor.stop_ms",
         "gateway.shutdown_ms",
         "node.drain_ms",
+        *("tokens.issuer", "tokens.audience", "tokens.keys", "tokens.algorithms"),
+        "reconcile.apply",
     }
 ]
 

@@ -37,6 +37,7 @@ from holdfast.gateway.key_file import (
     StoredKey,
 )
 from holdfast.gateway.key_store import KeyStore, Names, Rights, check_name
+from holdfast.gateway.key_use import last_used
 
 _MEANINGS = "; ".join(f"{operation}: {meaning}" for operation, meaning in OPERATION_MEANINGS.items())
 SHOP = (Operation.READ, Operation.RESERVE, Operation.ORDER)
@@ -187,10 +188,13 @@ def list_keys(*, data: Data = None, json: Json = False) -> int:
     directory = existing_directory(_directory(data))
     with _could_not_run():
         keys = KeyStore(directory).stored()
+    used = last_used(directory)
     if json:
-        write_json([_described(key, now) for key in keys])
+        write_json([_described(key, now) | {"last_used": used.get(key.id)} for key in keys])
         return DONE
-    table = Table("id", "name", "state", "operations", "channels", "sources", "locations", "rate", "made", "ends")
+    table = Table(
+        "id", "name", "state", "operations", "channels", "sources", "locations", "rate", "made", "used", "ends"
+    )
     for key in keys:
         ends = key.revoked or key.expires
         table.add_row(
@@ -202,6 +206,7 @@ def list_keys(*, data: Data = None, json: Json = False) -> int:
             *((_listed(key.sources), _listed(key.locations)) if Operation.FACTS in key.operations else ("", "")),
             _rates_of(key),
             f"{key.created:%Y-%m-%d %H:%M}",
+            f"{used[key.id]:%Y-%m-%d %H:%M}" if key.id in used else "",
             f"{ends:%Y-%m-%d %H:%M}" if ends is not None else "",
         )
     print_whole(table)

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from aiohttp import web
 
@@ -39,6 +40,9 @@ from holdfast.gateway.routes import (
 )
 from holdfast.gateway.server import GatewayServer
 from holdfast.settings import EventSettings, GatewaySettings, NodeSettings, WooSettings
+
+if TYPE_CHECKING:
+    from holdfast.gateway.tokens import Tokens
 
 PROBES = ("livez", "readyz", "metrics")
 
@@ -83,6 +87,7 @@ class Gateway:
         streams: EventStreams | None = None,
         look_back: Past | None = None,
         bounds: Mapping[str, float] | None = None,
+        tokens: "Tokens | None" = None,
     ) -> None:
         self.settings = settings
         look_back = look_back or NoPast(settings)
@@ -93,7 +98,7 @@ class Gateway:
         self.counters = Counters(())
         self.strain = Strain(settings.late_ms)
         self.counters.bounds = dict(bounds or bounds_of(settings, NodeSettings(), EventSettings()))
-        metrics = Metrics(self.counters, node, name, holdfast.__version__, streams, self.strain)
+        metrics = Metrics(self.counters, node, name, holdfast.__version__, streams, self.strain, tokens)
         self.routes: tuple[Route, ...] = (
             *availability.routes(node, settings, look_back),
             *carts.routes(node, settings),

@@ -10,20 +10,25 @@ import asyncio
 import re
 from collections.abc import Awaitable
 from time import monotonic, time
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import structlog
 from aiohttp import web
 from multidict import istr
 
+from holdfast.gateway.key_use import EVERY_S, KeyUse
 from holdfast.gateway.keyring import EVERYTHING, Key, Keyring, KeyringError
 from holdfast.gateway.refusals import Refusal
+
+if TYPE_CHECKING:
+    from holdfast.gateway.tokens import Tokens
 
 AUTHORIZATION = istr("Authorization")
 HOST = istr("Host")
 ORIGIN = istr("Origin")
 FORWARDED = (b"forwarded", b"x-forwarded", b"x-real-ip", b"via")
 CHALLENGE = b'WWW-Authenticate: Bearer realm="holdfast"\r\n'
+WRONG_TOKEN = b'WWW-Authenticate: Bearer realm="holdfast", error="invalid_token"\r\n'
 TOKENS_REMEMBERED_MAX = 4_096
 HOSTS_REMEMBERED_MAX = 64
 RELOAD_S = 0.5
@@ -48,8 +53,11 @@ class Gate(Protocol):
 class KeyGate:
     """Authentication by API key."""
 
-    def __init__(self, keyring: Keyring) -> None:
+    def __init__(self, keyring: Keyring, *, tokens: "Tokens | None" = None, use: KeyUse | None = None) -> None:
         self.keyring = keyring
+        self.tokens = tokens
+        self._use = use
+        self._use_written = monotonic()
         self._verified: dict[str, Key] = {}
         self._looked_at = -RELOAD_AT_ONCE_S
         self._looking: asyncio.Task[None] | None = None
@@ -62,9 +70,14 @@ class KeyGate:
         header = given[0]
         key = self._verified.get(header)
         if key is None:
-            return self._verify(header)
+            if self.tokens is None or header.count(".") != 2:
+                return self._verify(header)
+            key = self.tokens.known(header)
+            if key is None:
+                return self._verify_token(self.tokens, header)
         if time() >= key.ends_at:
             raise _ended()
+        key.used = True
         return key
 
     def screen(self, request: web.BaseRequest) -> None:
@@ -89,7 +102,22 @@ class KeyGate:
         if len(self._verified) >= TOKENS_REMEMBERED_MAX:
             self._verified.clear()
         self._verified[header] = key
+        key.used = True
         return key
+
+    async def _verify_token(self, tokens: "Tokens", header: str) -> Key:
+        """A token that is not remembered. A wrong one waits for its answer, so that guessing costs the guesser time."""
+        from holdfast.gateway.tokens import WrongTokenError
+
+        scheme, _, token = header.partition(" ")
+        if scheme.lower() != "bearer":
+            raise Refusal("unauthenticated", headers=CHALLENGE)
+        try:
+            return tokens.verified(header, token.strip())
+        except WrongTokenError as wrong:
+            log.debug("token_refused", why=wrong.why)
+            await asyncio.sleep(tokens.settings.wrong_wait_ms / 1000)
+            raise Refusal("unauthenticated", str(wrong), headers=WRONG_TOKEN) from None
 
     async def _look_again(self) -> None:
         await asyncio.sleep(self._looked_at + RELOAD_AT_ONCE_S - monotonic())
@@ -101,6 +129,8 @@ class KeyGate:
             await asyncio.to_thread(self.keyring.reload)
         except OSError as error:
             raise KeyringError(f"{self.keyring.path} cannot be read: {error.strerror}") from error
+        if self.tokens is not None:
+            await self.tokens.jwks.open()
 
     async def reload(self) -> None:
         """Apply changes of the key file; an unreadable one is logged, and the previous keys stay in force."""
@@ -115,10 +145,25 @@ class KeyGate:
             log.info("keys_loaded", keys=len(self.keyring))
 
     async def run(self) -> None:
-        """Read the key file every RELOAD_S seconds."""
-        while True:
-            await asyncio.sleep(RELOAD_S)
-            await self.reload()
+        """Read the key file every RELOAD_S seconds, and the provider's keys when it is time."""
+        async with asyncio.TaskGroup() as group:
+            if self.tokens is not None:
+                group.create_task(self.tokens.jwks.run(), name="token-keys")
+            try:
+                while True:
+                    await asyncio.sleep(RELOAD_S)
+                    self._note_use()
+                    await self.reload()
+            finally:
+                self._note_use(now=True)
+
+    def _note_use(self, *, now: bool = False) -> None:
+        if self._use is None:
+            return
+        self._use.note(self.keyring.keys())
+        if now or monotonic() - self._use_written > EVERY_S:
+            self._use_written = monotonic()
+            self._use.write()
 
 
 def _not_one(given: int) -> Refusal:

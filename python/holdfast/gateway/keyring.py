@@ -7,7 +7,7 @@ Always: secrets are compared in constant time; a key that was renewed keeps its 
 import hashlib
 import hmac
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from holdfast.gateway.key_file import (
@@ -30,10 +30,11 @@ class Key:
     """A key in force, ready for use on the hot path.
 
     `channels`, `sources` and `locations` are None for all; `ends_at` is seconds since 1970; `quotas` has the
-    operations that have a rate, None where none has; `requests` are those under way.
+    operations that have a rate, None where none has; `requests` are those under way; `used`: a request came since
+    somebody looked.
     """
 
-    __slots__ = ("channels", "ends_at", "id", "locations", "operations", "quotas", "requests", "sources")
+    __slots__ = ("channels", "ends_at", "id", "locations", "operations", "quotas", "requests", "sources", "used")
 
     def __init__(
         self,
@@ -54,6 +55,7 @@ class Key:
         self.ends_at = ends_at
         self.quotas = quotas or None
         self.requests = 0
+        self.used = False
 
     def quota(self, operation: Operation) -> Quota | None:
         """What bounds how fast it may ask for this; None where nothing does."""
@@ -118,6 +120,10 @@ class Keyring:
             keys[one.id] = (bytes.fromhex(one.secret_sha256), ready)
         self._keys, self._seen = keys, seen
         return True
+
+    def keys(self) -> Iterator[Key]:
+        """All of them."""
+        return (key for _, key in self._keys.values())
 
     def of_any_source(self) -> list[str]:
         """Ids of keys in force that may send facts in the name of every source."""

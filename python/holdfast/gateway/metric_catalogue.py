@@ -82,10 +82,25 @@ EVENT_STREAMS_ENDED = Figure(
     ("reason",),
     "`slow` or `unreadable` grows",
 )
+TOKENS_REFUSED = Figure(
+    "holdfast_tokens_refused",
+    "counter",
+    "Tokens of the identity provider that were refused, by why ([http.md](http.md#tokens)).",
+    ("reason",),
+    "`signature` or `key` grows: somebody tries, or the provider has changed its keys",
+)
+TOKEN_KEYS = Figure("holdfast_token_keys", "gauge", "Public keys of the identity provider, by id and algorithm.")
+TOKEN_KEYS_AGE = Figure(
+    "holdfast_token_keys_age_seconds",
+    "gauge",
+    "Time since the provider's keys were read; 0 where no tokens are taken.",
+    alert="above 1 hour: `tokens.keys` cannot be read, and a new key of the provider is not known",
+)
 GATEWAY: tuple[Figure, ...] = (
     *(BUILD, REQUESTS, DURATIONS, REFUSALS, IN_FLIGHT, CONNECTIONS),
     *(CONNECTIONS_REFUSED, SHED, AT_BOUNDS, BOUNDS, LATE, FAULTS, FACTS_ACCEPTED, FACTS_REJECTED),
     *(EVENT_STREAMS, EVENTS_SENT, EVENT_STREAMS_ENDED),
+    *(TOKENS_REFUSED, TOKEN_KEYS, TOKEN_KEYS_AGE),
 )
 
 ALARMS = Figure(

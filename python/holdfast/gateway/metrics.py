@@ -6,6 +6,7 @@ and meanings are those of metric_catalogue.py.
 """
 
 from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
@@ -17,6 +18,9 @@ from holdfast.gateway.counters import BUCKETS_S, Counters
 from holdfast.gateway.event_streams import EventStreams
 from holdfast.gateway.metric_catalogue import Figure
 from holdfast.gateway.ports import Node
+
+if TYPE_CHECKING:
+    from holdfast.gateway.tokens import Tokens
 
 
 class _GatewayCollector(Collector):
@@ -80,6 +84,19 @@ class _StreamsCollector(Collector):
         yield _by_label(catalogue.EVENT_STREAMS_ENDED, streams.ended if streams is not None else {})
 
 
+class _TokensCollector(Collector):
+    """Tokens; a process that takes none has zeros."""
+
+    def __init__(self, tokens: "Tokens | None") -> None:
+        self._tokens = tokens
+
+    def collect(self) -> Iterator[Metric]:
+        tokens = self._tokens
+        yield _by_label(catalogue.TOKENS_REFUSED, tokens.refused if tokens is not None else {})
+        yield _plain(catalogue.TOKEN_KEYS, len(tokens.jwks.keys) if tokens is not None else 0)
+        yield _plain(catalogue.TOKEN_KEYS_AGE, tokens.jwks.age_s() if tokens is not None else 0)
+
+
 class _NodeCollector(Collector):
     """The node's figures."""
 
@@ -129,14 +146,23 @@ class Metrics:
     """Renders /metrics. `name`: the process's, the label `node` of every figure."""
 
     def __init__(
-        self, counters: Counters, node: Node, name: str, version: str, streams: EventStreams | None, strain: Strain
+        self,
+        counters: Counters,
+        node: Node,
+        name: str,
+        version: str,
+        streams: EventStreams | None,
+        strain: Strain,
+        tokens: "Tokens | None" = None,
     ) -> None:
         self._registry = _Labelled(name)
-        for collector in (
+        collectors = (
             _GatewayCollector(counters, version, strain),
             _NodeCollector(node),
             _StreamsCollector(streams),
-        ):
+            _TokensCollector(tokens),
+        )
+        for collector in collectors:
             self._registry.register(collector)
         ProcessCollector(registry=self._registry)
         PlatformCollector(registry=self._registry)

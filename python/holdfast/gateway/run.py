@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import orjson
 import structlog
@@ -25,7 +26,8 @@ from holdfast.gateway.app import Gateway
 from holdfast.gateway.bounds import bounds_of
 from holdfast.gateway.event_streams import EventStreams
 from holdfast.gateway.gate import KeyGate, LoopbackGate
-from holdfast.gateway.keyring import Keyring
+from holdfast.gateway.key_use import KeyUse
+from holdfast.gateway.keyring import Keyring, KeyringError
 from holdfast.gateway.looking_back import LookBack
 from holdfast.gateway.paces import SharedPaces
 from holdfast.gateway.silence import watch_silence
@@ -34,6 +36,7 @@ from holdfast.nats.streams import Names
 from holdfast.node.bootstrap import Bootstrap
 from holdfast.node.node import Node
 from holdfast.secret_files import SCOPE_KEY_FILE, owner_key, scope_macs
+from holdfast.settings import TokenSettings
 from holdfast.supervisor.child import GONE
 from holdfast.supervisor.control_pipe import (
     Assignment,
@@ -45,6 +48,9 @@ from holdfast.supervisor.control_pipe import (
     WorkerDied,
 )
 from holdfast.woo.intake import Intake
+
+if TYPE_CHECKING:
+    from holdfast.gateway.tokens import Tokens
 
 OWN_HOST = "127.0.0.1"
 
@@ -114,6 +120,7 @@ async def _serving(assignment: Assignment) -> AsyncIterator[Serving]:
         delivery_bytes_max=settings.woo.delivery_bytes_max,
         streams=EventStreams(feed, settings.events),
         bounds=bounds_of(settings.gateway, settings.node, settings.events),
+        tokens=gate.tokens if isinstance(gate, KeyGate) else None,
     )
     drain = False
     try:
@@ -169,11 +176,26 @@ async def _gate(assignment: Assignment) -> tuple[KeyGate | LoopbackGate, int]:
     if not assignment.auth:
         return LoopbackGate(), 0
     directory = Path(assignment.directory)
-    gate = KeyGate(Keyring(directory, await asyncio.to_thread(SharedPaces, directory)))
+    gate = KeyGate(
+        Keyring(directory, await asyncio.to_thread(SharedPaces, directory)),
+        tokens=_tokens(assignment.settings.tokens),
+        use=await asyncio.to_thread(KeyUse, directory, assignment.node),
+    )
     await gate.open()
     if unbound := gate.keyring.of_any_source():
         log.warning("keys_of_any_source", keys=unbound, detail="bind them: holdfast keys change ID --source NAME")
     return gate, gate.keyring.in_force()
+
+
+def _tokens(settings: TokenSettings) -> "Tokens | None":
+    """What verifies tokens, where an issuer is named. Raises KeyringError without the packages that it needs."""
+    if not settings.issuer:
+        return None
+    try:
+        from holdfast.gateway.tokens import Tokens
+    except ImportError as error:
+        raise KeyringError(f"tokens.issuer needs the package holdfast-inventory[tokens] ({error})") from error
+    return Tokens(settings)
 
 
 async def _receive(node: Node[Engine], pipe: ControlPipe) -> None:

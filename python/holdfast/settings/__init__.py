@@ -19,6 +19,7 @@ from holdfast.settings.publisher import PublisherSettings
 from holdfast.settings.reconcile import ReconcileSettings
 from holdfast.settings.rules import RuleSettings
 from holdfast.settings.storage import JournalSettings, RetentionSettings, SnapshotSettings
+from holdfast.settings.tokens import TokenSettings
 from holdfast.settings.webhook import WebhookSettings
 from holdfast.settings.woo import WooSettings
 
@@ -38,6 +39,7 @@ __all__ = [
     "Settings",
     "SnapshotSettings",
     "SupervisorSettings",
+    "TokenSettings",
     "WebhookSettings",
     "WooSettings",
 ]
@@ -59,6 +61,7 @@ class Settings:
     retention: RetentionSettings = field(default_factory=RetentionSettings)
     reconcile: ReconcileSettings = field(default_factory=ReconcileSettings)
     degraded: DegradedSettings = field(default_factory=DegradedSettings)
+    tokens: TokenSettings = field(default_factory=TokenSettings)
     rules: RuleSettings = field(default_factory=RuleSettings)
     erp: dict[str, ErpSettings] = field(default_factory=dict)
     webhook: dict[str, WebhookSettings] = field(default_factory=dict)

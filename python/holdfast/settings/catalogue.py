@@ -25,6 +25,7 @@ from holdfast.settings import (
     ServeSettings,
     SnapshotSettings,
     SupervisorSettings,
+    TokenSettings,
     WebhookSettings,
     WooSettings,
 )
@@ -44,6 +45,7 @@ SECTIONS: dict[str, type] = {
         EventSettings,
         ReconcileSettings,
         DegradedSettings,
+        TokenSettings,
         RetentionSettings,
         SupervisorSettings,
         RuleSettings,

@@ -154,7 +154,7 @@ def _contradictions(values: dict[str, Value], origins: dict[str, Origin]) -> lis
         where = next((origins[key].where for key in keys if origins[key].where), "")
         found.append(Fault(where, what))
 
-    for check in (_sizes, _times, _files):
+    for check in (_sizes, _times, _files, _tokens):
         check(values, number, named, wrong)
     return found
 
@@ -190,6 +190,15 @@ def _times(_: dict[str, Value], number: Number, named: Named, wrong: Wrong) -> N
             stop,
             *parts,
         )
+
+
+def _tokens(values: dict[str, Value], _: Number, named: Named, wrong: Wrong) -> None:
+    issuer = "tokens.issuer"
+    for needed in ("tokens.audience", "tokens.keys"):
+        if values[issuer] and not values[needed]:
+            wrong(f"{named(issuer)} needs {needed}, which is not set", issuer)
+        if values[needed] and not values[issuer]:
+            wrong(f"{named(needed)} needs {issuer}, which is not set", needed)
 
 
 def _files(values: dict[str, Value], _: Number, named: Named, wrong: Wrong) -> None:

@@ -39,6 +39,7 @@ VERBS = {
     "get": ("holdfast.cli.get:app", "List what a running gateway has stored: SKUs, rules, reservations and more."),
     "explain": ("holdfast.cli.explain:explain", "Show term by term how many units of a SKU can be sold, and why."),
     "events": ("holdfast.cli.events:events", "Show what happens, as it is published: reservations, figures at zero."),
+    "trace": ("holdfast.cli.trace:trace", "Show the life of one order across systems, with times."),
     "diff": ("holdfast.cli.diff:diff", "Show what happened to a SKU between two moments."),
     "audit": ("holdfast.cli.audit:audit", "Show who changed which rule, from what to what, and when."),
     "refusals": ("holdfast.cli.refusals:refusals", "Show what was asked for and refused: by SKU, channel or reason."),

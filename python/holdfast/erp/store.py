@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -120,6 +120,12 @@ class Store:
             self._db.execute("ROLLBACK")
             raise
         self._db.execute("COMMIT")
+
+    def traced(self, key: str) -> list[dict[str, Any]]:
+        """The queue's entry of an order, with the time of its last change; none where it never came here."""
+        names = ("key", "wish", "state", "tries", "why", "document", "changed_ms")
+        rows = self._db.execute(f"SELECT {', '.join(names)} FROM entry WHERE key = ?", (key,))  # noqa: S608
+        return [dict(zip(names, row, strict=True)) for row in rows]
 
     # ---- positions
 

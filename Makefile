@@ -36,7 +36,7 @@ cluster: install ## Three nats-servers on loopback as one cluster, under target/
 	@$(BIN)/holdfast cluster --data target/cluster
 
 ##@ Work on it
-.PHONY: test lint format rust-test python-test fuzz old-servers gate-check gate bench simulate faults mutants stubs stubs-check settings-docs metrics-docs contract examples picture attacks woo-test
+.PHONY: test lint format rust-test python-test fuzz old-servers gate-check gate bench simulate faults mutants stubs stubs-check settings-docs metrics-docs asyncapi contract examples picture attacks woo-test
 # Whole-program optimisation and mypy keep one core busy: what is compiled beside them has the other. Counting instructions
 # does not mind company; the Python tests have the machine to themselves.
 BESIDE := -j2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
@@ -134,6 +134,9 @@ settings-docs: install ## Renew the tables of docs/settings.md from the definiti
 
 metrics-docs: install ## Renew the table of docs/metrics.md from the catalogue of figures
 	@$(BIN)/python tools/metrics_docs.py
+
+asyncapi: install ## Renew docs/asyncapi.json from the contracts of events, figures and facts
+	@$(BIN)/python tools/asyncapi.py
 
 contract: install ## Renew docs/openapi-1.json, with which later contracts are compared: at a release (docs/versions.md)
 	@$(BIN)/python tools/contract.py

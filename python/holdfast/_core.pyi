@@ -258,6 +258,19 @@ class Publication:
         """
         What was published before: where it is right it need not be taken. The key; None: no such channel or SKU is known.
         """
+    def lags(self, /, lags_ms: "list[tuple[str, int]]", other_ms: "int", now_ms: "int") -> "None":
+        """
+        How late each channel's shop learns of a figure, and those of all others. Of some figures more or less is withheld then;
+        these wait.
+        """
+    def pace(self, /, window_ms: "int", most: "int") -> "None":
+        """
+        In which time sales are counted, and of how many figures at most.
+        """
+    def thresholds(self, /, units: "list[int]", after: "int") -> "None":
+        """
+        Crossing one of these figures is as urgent as coming to zero, and an event, in batches behind `after`.
+        """
     @property
     def waiting(self, /) -> int:
         """

@@ -21,6 +21,7 @@ from holdfast.nats.streams import stream_state
 from holdfast.node.node import Node
 from holdfast.publisher.publisher import Publisher
 from holdfast.settings import PublisherSettings, Settings
+from holdfast.tasks import cancel_and_wait
 from tests.support.servers import connected, embedded, leading, put, stocked, until
 
 SETTINGS = Settings(publisher=PublisherSettings(flush_ms=10, checkpoint_ms=50, takeover_ms=500, retry_ms=50))
@@ -134,8 +135,7 @@ async def test_publishers_that_are_stopped_anywhere_miss_nothing_and_repeat_noth
         for _ in range(8):
             running = asyncio.create_task(publisher_of(tmp_path, endpoint).run())
             await asyncio.sleep(choose.uniform(0.05, 0.4))
-            running.cancel()
-            await asyncio.gather(running, return_exceptions=True)
+            await cancel_and_wait(running)
         await load
         await published(first)
         await assert_published(connection)
@@ -147,12 +147,11 @@ async def test_a_second_publisher_writes_nothing_twice_and_goes_on_when_the_firs
         second = publisher_of(tmp_path, endpoint)
         running = [asyncio.create_task(one.run()) for one in (first, second)]
         await shop(node, 30, 1)
-        running[0].cancel()
+        await cancel_and_wait(running[0])
         await shop(node, 30, 2)
         wanted = (await derived(connection))[0][-1]
-        await until(lambda: second.position >= (wanted["sequence"], wanted["index"]), 20)
-        running[1].cancel()
-        await asyncio.gather(*running, return_exceptions=True)
+        await until(lambda: second.position >= (wanted["sequence"], wanted["index"]), 60)
+        await cancel_and_wait(running[1])
         await published(publisher_of(tmp_path, endpoint))
         await assert_published(connection)
 

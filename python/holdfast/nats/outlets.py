@@ -36,7 +36,12 @@ class Outlets:
         self.out = f"HF_{scope}_OUT"
         self.available = f"HF_{scope}_AVAILABLE"
         self.checkpoint = f"hf.{scope}.published"
+        self.pushed_of_all = f"hf.{scope}.pushed.*"
         self._scope = scope
+
+    def pushed(self, channel: str) -> str:
+        """`hf.main.pushed.web`, where a connector says how late its shop learns of a figure. No stream stores it."""
+        return f"hf.{self._scope}.pushed.{token(channel)}"
 
     def event(self, kind: str, channel: str) -> str:
         """`hf.main.out.held.web`."""
@@ -122,10 +127,16 @@ class Tail(msgspec.Struct):
 
 
 class Checkpoint(msgspec.Struct):
-    """Everything of LOG up to `sequence` is published, and OUT ended at `out_sequence` then."""
+    """Everything of LOG up to `sequence` is published, and OUT ended at `out_sequence` then.
+
+    `thresholds` count in batches behind `since`, and `thresholds_before` up to there.
+    """
 
     sequence: int
     out_sequence: int
+    thresholds: list[int] = []
+    thresholds_before: list[int] = []
+    since: int = 0
 
 
 async def tail_of(connection: Connection, outlets: Outlets) -> Tail:

@@ -27,6 +27,8 @@ from holdfast.node.bootstrap import Bootstrap
 from holdfast.node.replay import Replay
 from holdfast.protocol.messages import Alarm
 from holdfast.publisher.figures import FigureWriter
+from holdfast.publisher.lags import Lags
+from holdfast.publisher.metrics import Counts, serve_counts
 from holdfast.publisher.writing import EXPECTED_LAST, EXPECTED_OF_SUBJECT, Message, write
 from holdfast.secret_files import scope_macs
 from holdfast.settings import Settings
@@ -102,9 +104,16 @@ class Publisher:
         self._published = (0, 0)  # LOG sequence and index of the newest event that OUT has
         self._out_end = 0
         self._checkpointed_s = 0.0
-        self._checkpoint: tuple[int, int] = (0, 0)  # the sequence of its message, and what it says
+        self._checkpoint: tuple[int, Checkpoint] = (0, Checkpoint(0, 0))  # with the sequence of its message
+        self._thresholds = sorted({int(one) for one in settings.publisher.thresholds.split(",") if one.strip()})
+        self._lags = Lags(settings.publisher)
         self._window = settings.publisher.window
-        self.events_total = 0
+        self.counts = Counts()
+
+    @property
+    def events_total(self) -> int:
+        """How many it has published."""
+        return self.counts.events.total()
 
     @property
     def position(self) -> tuple[int, int]:
@@ -114,15 +123,19 @@ class Publisher:
     async def run(self, upto_end: Callable[[], bool] = lambda: False) -> None:
         """Until `upto_end()` and everything that LOG holds is published. Raises LogError, SnapshotError."""
         await self._connection.open()
+        stop_serving = serve_counts(self._settings.publisher.metrics_port, self.counts)
         try:
             await ensure_streams(self._connection, self.names, self._settings.log, create=False)
             await ensure(self._connection, self.outlets, self._settings.publisher, self._settings.log)
+            await self._lags.listen(self._connection, self.outlets)
             core = await self._start()
             publication = await self._follow_up(core)
+            await self._set_thresholds(publication)
             figures = FigureWriter(self._connection, self.outlets, core, publication, self._settings)
             log.info("publishing", sequence=core.sequence, published=self._published, out_sequence=self._out_end)
             await self._go_on(core, publication, figures, upto_end)
         finally:
+            stop_serving()
             await self._connection.close()
 
     def _alarm(self, alarm: Alarm) -> None:
@@ -159,7 +172,7 @@ class Publisher:
             self._published = (state.last_sequence, _ALL)
             return _Gap(1, state.last_sequence, "not-published-before")
         at, checkpoint = found
-        self._checkpoint = (at, checkpoint.sequence)
+        self._checkpoint = (at, checkpoint)
         lost = tail.out_sequence < checkpoint.out_sequence
         first = tail.sequence + 1
         if checkpoint.sequence > tail.sequence:
@@ -177,7 +190,21 @@ class Publisher:
                 await replay.upto(before)
             finally:
                 await replay.close()
-        return await asyncio.to_thread(Publication, core)
+        publication = await asyncio.to_thread(Publication, core)
+        publication.pace(self._settings.publisher.pace_ms, self._settings.publisher.paces_max)
+        return publication
+
+    async def _set_thresholds(self, publication: Publication) -> None:
+        """Those of the settings count behind the batch that was begun: its events have had their numbers before."""
+        begun, known = self._published[0], self._checkpoint[1]
+        before = known.thresholds if begun > known.since else known.thresholds_before
+        publication.thresholds(before, 0)
+        if before == self._thresholds:
+            return
+        publication.thresholds(self._thresholds, begun)
+        changed = Checkpoint(known.sequence, self._out_end, self._thresholds, before, begun)
+        if not await self._put_checkpoint(changed):
+            raise StreamMismatchError("another publisher has gone on meanwhile")
 
     async def _go_on(
         self, core: Engine, publication: Publication, figures: FigureWriter, upto_end: Callable[[], bool]
@@ -186,7 +213,7 @@ class Publisher:
         reader = StreamReader(self._connection, self.names.log, core.sequence, self._settings.log)
         await reader.open()
         taking: asyncio.Task[list[Entry]] | None = None
-        flushed_s = 0.0
+        flushed_s = paced_s = 0.0
         try:
             await reader.wait_end()
             begins = reader.end or 0
@@ -200,12 +227,18 @@ class Publisher:
                     await asyncio.to_thread(core.apply_many, entries[0].sequence, [one.payload for one in entries])
                     self._take_events(publication)
                 await self._write_events()
+                self._count(core, reader, figures)
                 if (time.monotonic() - flushed_s) * 1000 >= settings.flush_ms:
                     flushed_s = time.monotonic()
                     if core.sequence < begins:
                         continue  # what is published may be newer than this core
                     if not figures.loaded:
                         await figures.load(rebuild=self._rebuild)
+                    if (time.monotonic() - paced_s) * 1000 >= settings.paces_renew_ms:
+                        paced_s = time.monotonic()
+                        self.counts.figures_waiting = publication.waiting
+                        self.counts.lags_ms = self._lags.now()
+                        publication.lags(self.counts.lags_ms, settings.lag_ms, time.time_ns() // 1_000_000)
                     await figures.flush()
                     await self._write_checkpoint(core)
                 if upto_end() and figures.loaded and reader.at_end and not self._pending and not publication.waiting:
@@ -214,6 +247,11 @@ class Publisher:
         finally:
             await cancel_and_wait(taking)
             await reader.close()
+
+    def _count(self, core: Engine, reader: StreamReader, figures: FigureWriter) -> None:
+        counts = self.counts
+        counts.published(core.sequence, reader.end or 0)
+        counts.figures_written, counts.figures_behind = figures.written_total, figures.behind_total
 
     def _take_events(self, publication: Publication) -> None:
         events = (Event(*one) for one in publication.events())
@@ -241,7 +279,7 @@ class Publisher:
             if done:
                 self._published = (window[done - 1].sequence, window[done - 1].number)
                 self._out_end += done
-                self.events_total += done
+                self.counts.events.update(one.kind for one in window[:done])
                 del self._pending[:done]
             if done == len(window):
                 self._window = min(settings.window, self._window * 2)
@@ -252,6 +290,7 @@ class Publisher:
     async def _wait_for_place(self) -> None:
         """Something else is where our next event should be, or nobody answered: look until OUT stands still."""
         settings = self._settings.publisher
+        self.counts.conflicts += 1
         since_s, end = time.monotonic(), self._out_end
         patience_s = 0.0
         while True:
@@ -273,16 +312,22 @@ class Publisher:
 
     async def _write_checkpoint(self, core: Engine, *, at_once: bool = False) -> None:
         """Everything up to here is published. Another publisher's checkpoint is never put back."""
-        at, sequence = self._checkpoint
+        known = self._checkpoint[1]
         due = at_once or time.monotonic() - self._checkpointed_s >= self._settings.publisher.checkpoint_ms / 1000
-        if self._pending or core.sequence <= sequence or not due:
+        if self._pending or core.sequence <= known.sequence or not due:
             return
         self._checkpointed_s = time.monotonic()
-        body = msgspec.json.encode(Checkpoint(core.sequence, self._out_end))
+        await self._put_checkpoint(msgspec.structs.replace(known, sequence=core.sequence, out_sequence=self._out_end))
+
+    async def _put_checkpoint(self, checkpoint: Checkpoint) -> bool:
+        at = self._checkpoint[0]
+        body = msgspec.json.encode(checkpoint)
         message = Message(self.outlets.checkpoint, body, {EXPECTED_OF_SUBJECT: str(at)})
         timeout_ms = self._settings.publisher.ack_timeout_ms
         (stored,) = await write(self._connection, self.outlets.available, [message], timeout_ms)
         if stored is not None:
-            self._checkpoint = (stored, core.sequence)
-        elif (found := await checkpoint_of(self._connection, self.outlets)) is not None:
-            self._checkpoint = (found[0], found[1].sequence)
+            self._checkpoint = (stored, checkpoint)
+            return True
+        if (found := await checkpoint_of(self._connection, self.outlets)) is not None:
+            self._checkpoint = found
+        return False

@@ -40,11 +40,29 @@ class PublisherSettings:
         lowest=10,
         highest=HOUR_MS,
     )
+    thresholds: str = public(
+        "",
+        "Figures whose crossing, down or up, is as urgent as coming to zero, and an event, with commas: `5,1`. The "
+        "same for all publishers of a scope.",
+        unset="none",
+        pattern=r"[0-9]{1,9}(\s*,\s*[0-9]{1,9}){0,7}",
+        form="up to eight whole numbers with commas between them",
+    )
+    lag_ms: int = public(
+        0,
+        "How late shops learn of a figure, for channels whose connector does not measure it: what sells in such a time "
+        "is withheld, where it is more than the channel's buffer. 0: nothing is.",
+        lowest=0,
+        highest=10 * MINUTE_MS,
+    )
     takeover_ms: int = public(
         3 * SECOND_MS,
         "How long a second publisher waits for the first one to go on before it goes on itself.",
         lowest=500,
         highest=HOUR_MS,
+    )
+    metrics_port: int = public(
+        0, "Port of 127.0.0.1 with the publisher's own metrics. 0: none.", lowest=0, highest=65_535
     )
     niceness: int = public(5, "Niceness of the publisher, added to that of `serve`.", lowest=0, highest=19, unit="nice")
     message_bytes_max: int = 1 * MIB
@@ -58,3 +76,8 @@ class PublisherSettings:
     )
     ack_timeout_ms: int = 5 * SECOND_MS
     retry_ms: int = 500
+    lag_ms_max: int = 10 * MINUTE_MS  # a connector that measures more is believed so much
+    lag_kept_ms: int = 1 * MINUTE_MS  # a measure that is older counts no more
+    pace_ms: int = 1 * MINUTE_MS  # in which sales are counted
+    paces_max: int = 100_000  # figures whose sales are counted at a time
+    paces_renew_ms: int = 1 * SECOND_MS

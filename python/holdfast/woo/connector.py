@@ -27,6 +27,7 @@ from holdfast.settings import Settings
 from holdfast.tasks import cancel_and_wait
 from holdfast.woo.figures import Figures
 from holdfast.woo.guardian import Guardian
+from holdfast.woo.lag import report_lag
 from holdfast.woo.lease import Lease, OvertakenError
 from holdfast.woo.orderbook import OrderBook
 from holdfast.woo.orders import Orders
@@ -334,6 +335,8 @@ class Connector:
 
     async def _write_reports(self) -> None:
         await self._write_report()
+        if self.store.push and self.pusher is not None:
+            await report_lag(self.connection, self.outlets, self.store.channel, self.pusher.lag.take_ms())
         await asyncio.sleep(self.settings.woo.report_ms / 1000)
 
     async def _write_report(self) -> None:

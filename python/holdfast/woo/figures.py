@@ -74,4 +74,4 @@ class Figures:
         self.read_total += 1
         published = 0 if figure.gone else max(0, figure.published)
         value = value_of(self._store, published, unlimited=figure.unlimited, sequence=figure.sequence)
-        self._pusher.queue.want(figure.sku, value)
+        self._pusher.want(figure.sku, value)

@@ -15,6 +15,7 @@ from typing import Any
 
 import structlog
 
+from holdfast.woo.lag import LagMeter
 from holdfast.woo.mapping import Found, Mapping, Place
 from holdfast.woo.pace import Pace
 from holdfast.woo.queue import Batch, PushQueue, Value
@@ -57,6 +58,7 @@ class Pusher:
         self.problems = Problems()
         self.calls_total = 0
         self.last_written_s = 0.0
+        self.lag = LagMeter()
         self._store = store
         self._shop = shop
         self._mapping = Mapping(shop)
@@ -69,6 +71,14 @@ class Pusher:
             self.plugin = plugin
             self.pace = _pace(self._store, plugin=plugin)
             log.info("shop-changed", plugin=plugin)
+
+    def want(self, sku: str, value: Value) -> None:
+        """The shop is to have this."""
+        self.queue.want(sku, value)
+        if self.queue.lacks(sku):
+            self.lag.wants(sku)
+        else:
+            self.lag.drop(sku)
 
     def wake(self) -> None:
         """Something is to be written."""
@@ -224,15 +234,20 @@ class Pusher:
 
     def _done(self, sku: str, *, wrote: bool) -> None:
         self.queue.done(sku, wrote=wrote)
+        self.lag.has(sku, wrote=wrote)
+        if self.queue.lacks(sku):
+            self.lag.wants(sku)
         self.problems.end(sku)
 
     def _failed(self, sku: str, why: str) -> None:
         self.queue.failed(sku, time.monotonic(), unknown=False)
+        self.lag.drop(sku)
         self.problems.add(sku, why)
         log.warning("stock-not-written", sku=sku, why=why)
 
     def _absent(self, sku: str, why: str) -> None:
         self.queue.failed(sku, time.monotonic(), unknown=False, wait_s=_ABSENT_S)
+        self.lag.drop(sku)
         self.problems.add(sku, why)
 
     def _refused(self, skus: list[str], fault: ShopError) -> None:

@@ -111,6 +111,11 @@ class PushQueue:
         entry = self._entries.get(sku)
         return None if entry is None else entry.wanted
 
+    def lacks(self, sku: str) -> bool:
+        """Whether the shop is to have another value than it has, for all that is known."""
+        entry = self._entries.get(sku)
+        return entry is not None and (entry.under_way is not None or not entry.wanted.same(entry.written))
+
     def look_later(self, sku: str, now_s: float) -> None:
         """The shop may move its own stock of this: look once that must be over."""
         entry = self._entries.get(sku)

@@ -74,6 +74,25 @@ impl Publication {
         self.engine.get().core().note_published(channel, sku, figure, gone)
     }
 
+    /// Crossing one of these figures is as urgent as coming to zero, and an event, in batches behind `after`.
+    #[pyo3(signature = (units: "list[int]", after: "int") -> "None")]
+    fn thresholds(&self, units: Vec<i64>, after: u64) {
+        self.engine.get().core().set_thresholds(units, after);
+    }
+
+    /// In which time sales are counted, and of how many figures at most.
+    #[pyo3(signature = (window_ms: "int", most: "int") -> "None")]
+    fn pace(&self, window_ms: i64, most: usize) {
+        self.engine.get().core().set_pace(window_ms, most);
+    }
+
+    /// How late each channel's shop learns of a figure, and those of all others. Of some figures more or less is withheld then;
+    /// these wait.
+    #[pyo3(signature = (lags_ms: "list[tuple[str, int]]", other_ms: "int", now_ms: "int") -> "None")]
+    fn lags(&self, lags_ms: Vec<(String, i64)>, other_ms: i64, now_ms: i64) {
+        self.engine.get().core().renew_paces(&lags_ms, other_ms, now_ms);
+    }
+
     /// How many figures wait to be taken.
     #[getter]
     fn waiting(&self) -> usize {

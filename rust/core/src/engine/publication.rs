@@ -1,15 +1,16 @@
 //! What others act on, from the batches of LOG: events, and the figures that channels publish.
 //!
 //! In: a state that [`Engine::apply`] takes from batch to batch. Out: events of each batch in order; figures that changed,
-//! those that came to zero or left it first. Always: events follow from LOG alone, the same on every process, whatever state
-//! they were started from; a figure that changes again before it is taken is taken once; a batch costs the SKUs that it
-//! changed, and all of them only where a rule, a place, a channel or the day changed for all.
+//! those that came to zero or a threshold, or left it, first. Always: events follow from LOG and the thresholds alone, the
+//! same on every process, whatever state they were started from, so what is withheld for a pace changes figures and no
+//! event; a figure that changes again before it is taken is taken once; a batch costs the SKUs that it changed, and all of
+//! them only where a rule, a place, a channel or the day changed for all.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use hashbrown::HashSet;
 
-use super::Engine;
+use self::pace::Paces;
 use crate::reads::availability::as_published;
 use crate::reads::render::{self, field, text_field};
 use crate::state::State;
@@ -54,6 +55,9 @@ pub struct Change {
 
 type Key = (ChannelId, SkuId);
 
+mod pace;
+mod taking;
+
 /// Figures that are to be taken, each once, in the order in which they changed.
 #[derive(Debug, Default)]
 struct Queue {
@@ -85,6 +89,12 @@ pub(super) struct Publication {
     events: Vec<Event>,
     urgent: Queue,
     normal: Queue,
+    thresholds: Vec<i64>,
+    /// Those that count behind a sequence.
+    thresholds_then: Option<(u64, Vec<i64>)>,
+    paces: Paces,
+    /// Units that the present batch sold, of all SKUs.
+    sold: i64,
 }
 
 fn publishes(state: &State, channel: ChannelId) -> bool {
@@ -132,6 +142,9 @@ impl Publication {
                 continue;
             };
             let kind = kind_of(fact, touched, now);
+            if matches!(kind, "held" | "confirmed" | "oversold") {
+                self.sold += now.portions.iter().map(|p| p.quantity).sum::<i64>();
+            }
             let channel = state.catalogue.channel_name(now.channel).to_owned();
             self.event(state, kind, channel, |out| {
                 text_field(out, "before", touched.before.map(ReservationState::name));
@@ -145,6 +158,12 @@ impl Publication {
 
     /// The figures after a batch. Its own sequence is that of the state plus one while it is applied, and the state's after it.
     pub(super) fn settle(&mut self, state: &mut State) {
+        if let Some((_, then)) = self
+            .thresholds_then
+            .take_if(|(after, _)| state.position.sequence >= *after)
+        {
+            self.thresholds = then;
+        }
         match state.take_noted() {
             Some(skus) => {
                 let channels: Vec<ChannelId> = self.figures.keys().copied().collect();
@@ -155,6 +174,45 @@ impl Publication {
                 }
             }
             None => self.renew_all(state),
+        }
+        self.sold = 0;
+    }
+
+    /// How many thresholds a figure is at or below; zero is one.
+    fn band(&self, published: i64) -> usize {
+        usize::from(published == 0) + self.thresholds.iter().filter(|&&units| published <= units).count()
+    }
+
+    /// What is to be published of a figure, less what is withheld.
+    fn less(figure: Figure, withheld: i64) -> Figure {
+        let published = if figure.unlimited {
+            figure.published
+        } else {
+            figure.published.min((figure.sellable - withheld).max(0))
+        };
+        Figure { published, ..figure }
+    }
+
+    fn wait(&mut self, key: Key, before: Figure, now: Figure) {
+        if self.band(before.published) == self.band(now.published) {
+            self.normal.push(key);
+        } else {
+            self.urgent.push(key);
+        }
+    }
+
+    /// Time has passed, or lags are others.
+    fn renew_paces(&mut self, now_ms: i64) {
+        for (key, withheld) in self.paces.renew(now_ms) {
+            let known = self.figures.get(&key.0).and_then(|all| all.get(key.1.at())).copied();
+            let Some(figure) = known else { continue };
+            let (before, now) = (
+                Self::less(figure, withheld),
+                Self::less(figure, self.paces.withheld(key)),
+            );
+            if before != now {
+                self.wait(key, before, now);
+            }
         }
     }
 
@@ -191,11 +249,18 @@ impl Publication {
         if before == now && !is_new {
             return;
         }
-        if (before.published == 0) == (now.published == 0) {
-            self.normal.push((channel, sku));
+        let key = (channel, sku);
+        let withheld = self.paces.withheld(key);
+        if before.sellable > now.sellable && !now.unlimited && self.sold > 0 {
+            let units = (before.sellable - now.sellable).min(self.sold);
+            self.paces.sold(key, units, state.position.now_ms);
+        }
+        let shown = Self::less(now, self.paces.withheld(key));
+        self.wait(key, Self::less(before, withheld), shown);
+        if self.band(before.published) == self.band(now.published) {
             return;
         }
-        self.urgent.push((channel, sku));
+        self.urgent.push(key);
         let name = state.catalogue.channel_name(channel).to_owned();
         self.event(state, "availability", name, |out| {
             text_field(out, "sku", Some(state.catalogue.sku_name(sku)));
@@ -237,7 +302,11 @@ impl Publication {
 
     fn change(&self, state: &State, (channel, sku): Key) -> Change {
         let known = self.figures.get(&channel).and_then(|figures| figures.get(sku.at()));
-        let (figure, gone) = (known.copied().unwrap_or_default(), known.is_none());
+        let withheld = self.paces.withheld((channel, sku));
+        let (figure, gone) = (
+            Self::less(known.copied().unwrap_or_default(), withheld),
+            known.is_none(),
+        );
         let (name, of) = (state.catalogue.sku_name(sku), state.catalogue.channel_name(channel));
         let mut body = Vec::with_capacity(160);
         body.extend_from_slice(b"{\"sku\":");
@@ -264,92 +333,6 @@ impl Publication {
             gone,
             body,
         }
-    }
-}
-
-impl Engine {
-    /// From here on [`Self::apply`] gathers events and figures; all present figures count as changed.
-    pub fn begin_publishing(&mut self) {
-        self.state.begin_watch();
-        let mut publication = Publication::default();
-        publication.settle(&mut self.state);
-        self.publication = Some(publication);
-    }
-
-    /// The events gathered since the last call, in order.
-    pub fn take_events(&mut self) -> Vec<Event> {
-        let publication = self.publication.as_mut();
-        publication.map(|p| std::mem::take(&mut p.events)).unwrap_or_default()
-    }
-
-    /// Up to so many figures that changed.
-    pub fn take_figures(&mut self, most: usize) -> Vec<Change> {
-        let (Some(publication), state) = (self.publication.as_mut(), &self.state) else {
-            return Vec::new();
-        };
-        let mut taken = Vec::new();
-        while taken.len() < most {
-            let Some(key) = publication.urgent.pop().or_else(|| publication.normal.pop()) else {
-                break;
-            };
-            publication.normal.waiting.remove(&key);
-            taken.push(publication.change(state, key));
-        }
-        taken
-    }
-
-    /// A figure that was taken and could not be published waits again.
-    pub fn publish_again(&mut self, (channel, sku): (u16, u32)) {
-        if let Some(publication) = self.publication.as_mut() {
-            publication.urgent.push((ChannelId(channel), SkuId(sku)));
-        }
-    }
-
-    /// What was published before. Where it is right it need not be taken; the key, if the names are known here.
-    pub fn note_published(&mut self, channel: &str, sku: &str, figure: Figure, gone: bool) -> Option<(u16, u32)> {
-        let publication = self.publication.as_mut()?;
-        let catalogue = &self.state.catalogue;
-        let key = (catalogue.channel(channel)?, SkuId(catalogue.sku_names.get(sku)?));
-        let known = publication.figures.get(&key.0).and_then(|all| all.get(key.1.at()));
-        if known.copied() == (!gone).then_some(figure) {
-            publication.urgent.waiting.remove(&key);
-            publication.normal.waiting.remove(&key);
-        } else {
-            publication.urgent.push(key);
-        }
-        Some((key.0.0, key.1.0))
-    }
-
-    /// How many figures wait to be taken.
-    pub fn figures_waiting(&self) -> usize {
-        let waiting = |p: &Publication| p.urgent.waiting.union(&p.normal.waiting).count();
-        self.publication.as_ref().map_or(0, waiting)
-    }
-}
-
-#[cfg(test)]
-impl Engine {
-    /// Figures that differ from those computed again, of all channels and SKUs.
-    pub(crate) fn stale_figures(&self) -> Vec<String> {
-        let few = self.state.catalogue.skus.len() <= 64;
-        let Some(publication) = self.publication.as_ref().filter(|_| few) else {
-            return Vec::new();
-        };
-        let mut stale = Vec::new();
-        for channel in (0..self.state.catalogue.channels.len() as u16).map(ChannelId) {
-            let known = publication.figures.get(&channel);
-            if known.is_some() != publishes(&self.state, channel) {
-                stale.push(format!("channel {}", channel.0));
-            }
-            for sku in (0..self.state.catalogue.skus.len() as u32).map(SkuId) {
-                let now = figure_of(&self.state, channel, sku);
-                if known.is_some_and(|all| all.get(sku.at()) != Some(&now)) {
-                    let name = self.state.catalogue.sku_name(sku);
-                    stale.push(format!("channel {}, {name}: {now:?}", channel.0));
-                }
-            }
-        }
-        stale
     }
 }
 

@@ -111,6 +111,66 @@ fn a_figure_that_comes_to_zero_or_leaves_it_is_an_event_and_goes_first() {
 }
 
 #[test]
+fn crossing_a_threshold_is_an_event_and_goes_first_once_it_counts() {
+    let mut world = World::new();
+    world.level("S", "A", 9);
+    world.level("T", "A", 99);
+    let after = world.engine.position().sequence + 1;
+    world.follower.set_thresholds(vec![5, 1], after);
+    world.follower.take_figures(99);
+    events_of(&mut world);
+    world.level("S", "A", 6);
+    assert!(events_of(&mut world).is_empty(), "it does not count yet");
+    world.level("S", "A", 7);
+    world.level("T", "A", 98);
+    world.level("S", "A", 5);
+    let crossed: Vec<_> = events_of(&mut world);
+    let figures_of = |e: &Value| (e["before"].as_i64().unwrap(), e["published"].as_i64().unwrap());
+    assert_eq!(crossed.iter().map(figures_of).collect::<Vec<_>>(), [(5, 6), (6, 4)]);
+    assert_eq!(figures(&world.follower.take_figures(1)), [("web", "S", 4, false)]);
+    world.level("S", "A", 4);
+    assert!(events_of(&mut world).is_empty());
+}
+
+#[test]
+fn what_sells_while_a_figure_is_on_its_way_is_withheld_and_comes_back() {
+    let mut world = World::new();
+    world.level("S", "A", 101);
+    let lags = [("web".to_owned(), 30_000)];
+    world.follower.set_pace(60_000, 10);
+    world.follower.renew_paces(&lags, 0, 0);
+    world.follower.take_figures(99);
+    let published = |world: &mut World| {
+        let all = world.follower.take_figures(99);
+        all.iter()
+            .map(|c| (c.figure.published, c.figure.sellable))
+            .collect::<Vec<_>>()
+    };
+    world.hold("r", "web", &[("S", 20)]);
+    let sold_ms = world.state().position.now_ms;
+    assert_eq!(
+        published(&mut world),
+        [(71, 81)],
+        "20 a minute: 10 in half a minute, in place of the buffer of 1"
+    );
+    world.level("S", "A", 81);
+    assert_eq!(published(&mut world), [(51, 61)], "a level is no sale");
+    world.follower.renew_paces(&lags, 0, sold_ms + 59_000);
+    assert_eq!(published(&mut world), []);
+    world.follower.renew_paces(&lags, 0, sold_ms + 90_000);
+    assert_eq!(published(&mut world), [(56, 61)]);
+    world.follower.renew_paces(&lags, 0, sold_ms + 120_000);
+    assert_eq!(published(&mut world), [(60, 61)]);
+    world.follower.renew_paces(&[], 45_000, sold_ms + 120_001);
+    world.hold("q", "web", &[("S", 4)]);
+    assert_eq!(
+        published(&mut world),
+        [(54, 57)],
+        "a channel whose lag nobody reports has the other one"
+    );
+}
+
+#[test]
 fn a_figure_that_changes_often_is_taken_once() {
     let mut world = World::new();
     world.follower.take_figures(99);

@@ -14,7 +14,7 @@ from tests.support.browser import Page, browsing, installed
 from tests.support.served import serving
 from tests.support.shown_shop import Gateway, Shoppers, furnish, short
 
-OPEN_S = 40.0
+OPEN_S = 25.0
 SIZES = ((1400, False), (1400, True), (390, False), (390, True))
 DOCS = Path(__file__).parents[2] / "docs" / "pictures"
 

@@ -45,6 +45,7 @@ CALLS = {
     "GET /v1/state",
     "GET /v1/events",
     "GET /v1/overview",
+    "GET /v1/report",
     "GET /livez",
     "GET /readyz",
     "GET /metrics",

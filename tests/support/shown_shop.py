@@ -144,5 +144,8 @@ class Shoppers:
         step = self._random.random()
         if step < 0.25:
             await self.api("POST", f"/v1/reservations/cart-{number}/confirm", {"order_ref": f"W-{20_000 + number}"})
+            if step < 0.15:
+                left = {"lines": [{"sku": name, "quantity": units} for name, units in lines]}
+                await self.api("POST", f"/v1/reservations/cart-{number}/fulfil", left)
         elif step < 0.9:
             await self.api("POST", f"/v1/reservations/cart-{number}/release")

@@ -43,6 +43,7 @@ VERBS = {
     "diff": ("holdfast.cli.diff:diff", "Show what happened to a SKU between two moments."),
     "audit": ("holdfast.cli.audit:audit", "Show who changed which rule, from what to what, and when."),
     "refusals": ("holdfast.cli.refusals:refusals", "Show what was asked for and refused: by SKU, channel or reason."),
+    "report": ("holdfast.cli.report:report", "Show what a time came to: orders, units, times, what was lost."),
     "handover": (
         "holdfast.cli.handover:handover",
         "Show what is open at a location; hand its levels to another source.",

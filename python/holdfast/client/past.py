@@ -11,12 +11,14 @@ import msgspec
 from holdfast.client.parts import query_of, reader, segment
 from holdfast.client.transport import Transport
 from holdfast.contracts import past
+from holdfast.contracts.business import Report
 
 Moment = int | datetime
 
 _changes = reader(past.SkuChanges)
 _audit = reader(past.AuditPage)
 _refusals = reader(past.RefusalsPage)
+_report = reader(Report)
 _letters = reader(past.DeadLettersPage)
 _letter = reader(past.DeadLetter)
 _stored = reader(past.CorrectionStored)
@@ -82,6 +84,11 @@ class PastCalls:
             sku=sku, channel=channel, reason=reason, **{"from": moment_text(begin)}, after=after, limit=limit
         )
         return _refusals((await self.transport.send("GET", f"/v1/refusals{query}"))[1])
+
+    async def report(self, begin: datetime, upto: datetime) -> Report:
+        """Business figures from one whole minute until before another."""
+        query = query_of(**{"from": moment_text(begin)}, upto=moment_text(upto))
+        return _report((await self.transport.send("GET", f"/v1/report{query}"))[1])
 
     async def dead_letters(
         self,

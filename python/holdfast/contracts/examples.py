@@ -363,6 +363,7 @@ _PAST = (
     _get("list_changes", "/v1/skus/SPOON/changes", "What happened to one SKU"),
     _get("list_audit", "/v1/audit?kind=cap", "Who set which cap"),
     _get("list_refusals", "/v1/refusals?sku=MUG-BLUE", "Carts that wanted one SKU"),
+    _get("report", "/v1/report?from=2026-01-01T00:00:00Z&upto=2036-01-01T00:00:00Z", "What ten years came to"),
     _get("list_dead_letters", f"{_LETTERS}?reason=unknown-location", "Those with one reason"),
     _get("dead_letter", f"{_LETTERS}/1", "One of them"),
     Example(

@@ -89,6 +89,7 @@ _OPERATION_IDS = {
     "correct_dead_letter": "putDeadLetterCorrection",
     "retry_dead_letter": "sendDeadLetter",
     "overview": "getOverview",
+    "report": "getReport",
     "livez": "getLiveness",
     "readyz": "getReadiness",
     "metrics": "getMetrics",

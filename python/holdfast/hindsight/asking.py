@@ -17,10 +17,12 @@ import orjson
 
 from holdfast.errors import LogError
 from holdfast.hindsight.audit import Audit, Wanted
+from holdfast.hindsight.business.figures import RangeError, range_of, report
+from holdfast.hindsight.business.reading import MESSAGES_MAX, Counting, Refusals
 from holdfast.hindsight.changes import changes
 from holdfast.hindsight.key_changes import KIND, key_changes
 from holdfast.hindsight.replaying import Moment
-from holdfast.nats.asked import Asked, newest
+from holdfast.nats.asked import Asked, following, newest
 from holdfast.nats.connection import Connection, endpoint_of
 from holdfast.nats.streams import Names
 from holdfast.peers.freshness import as_of
@@ -33,6 +35,7 @@ Found = TypeVar("Found")
 
 BATCHES_MAX = 200_000
 AUDIT_S = 10.0
+COUNT_S = 8.0
 JOURNAL_LAG_S = 1.2
 _OK = 200
 
@@ -57,6 +60,13 @@ class Looker:
         self.audit = Audit()
         self._nats = nats
         self._past: Past | None = None
+        self._counting: Counting | None = None
+
+    def counting(self) -> Counting:
+        """The business figures, as far as they are counted."""
+        if self._counting is None:
+            self._counting = Counting(self.directory, self.scope)
+        return self._counting
 
     def reach(self, sequence: int) -> None:
         """Have the files up to a sequence, which they have at most a second after the gateway."""
@@ -182,6 +192,25 @@ def _keys(looker: Looker, wanted: Wanted, after: int, limit: int) -> dict[str, A
     rest = [(number, one) for number, one in found if number > after and wanted.at(one.at_ms)]
     items = [{"sequence": 0, "at": time_of(one.at_ms), **one.document} for _, one in rest[:limit]]
     return {"items": items, "next": f"0:{rest[limit - 1][0]}" if len(rest) > limit else None}
+
+
+def reported(looker: Looker, needs: Needs) -> Answered:
+    """The business figures of a range."""
+    counting = looker.counting()
+
+    async def read(connection: Connection, names: Names) -> Refusals:
+        return await following(connection, names, counting.asked, MESSAGES_MAX)
+
+    if not counting.count(looker.past, looker.connected(read), COUNT_S):
+        done = counting.store.place().sequence
+        raise WrongError(
+            503, "overloaded", f"LOG is being counted: up to message {done:,} of {looker.past.last:,}. Ask again."
+        )
+    try:
+        wanted = range_of(counting.store, given(needs, "from_ms"), given(needs, "upto_ms"))
+    except RangeError as fault:
+        raise WrongError(422, "invalid", f"The range cannot be answered: {fault}.", "from") from None
+    return report(counting.store, looker.scope, wanted), counting.store.place().sequence
 
 
 def refused(looker: Looker, needs: Needs) -> Answered:

@@ -25,6 +25,7 @@ _WHAT: dict[str, Callable[[asking.Looker, dict[str, msgspec.Raw]], Answered]] = 
     "changes": asking.changed,
     "audit": asking.audited,
     "refusals": asking.refused,
+    "report": asking.reported,
     "letters": letters.listed,
     "letter": letters.shown,
     "correct": letters.corrected,

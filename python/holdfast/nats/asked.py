@@ -66,6 +66,26 @@ async def newest(connection: Connection, names: Names, since_ms: int, most: int,
     return found
 
 
+async def following(
+    connection: Connection, names: Names, after: int, most: int
+) -> list[tuple[int, list[dict[str, Any]], int]]:
+    """Messages after a sequence of ASK, the oldest first: sequence, refusals, left out. Raises LogError."""
+    try:
+        state = (await connection.api(f"STREAM.INFO.{names.refused}"))["state"]
+    except ApiError as error:
+        if error.code == _NO_STREAM:
+            return []
+        raise
+    found: list[tuple[int, list[dict[str, Any]], int]] = []
+    for sequence in range(max(after + 1, state["first_seq"], 1), state["last_seq"] + 1):
+        written = await _message(connection, names.refused, sequence)
+        if written is not None:  # else it was the oldest, and made room
+            found.append((sequence, written["refusals"], written["left_out"]))
+        if len(found) == most:
+            break
+    return found
+
+
 async def _message(connection: Connection, stream: str, sequence: int) -> dict[str, Any] | None:
     try:
         message = (await connection.api(f"STREAM.MSG.GET.{stream}", {"seq": sequence}))["message"]

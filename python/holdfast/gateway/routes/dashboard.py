@@ -33,7 +33,17 @@ _POLICY = (
 )
 _PARTS = (
     *("dashboard.css", "app.js", "api.js", "live.js", "dom.js", "chart.js", "figures.js", "verdict.js", "waterfall.js"),
-    *("lists.js", "refusals.js", "now.js", "happenings.js", "business.js", "sku.js", "order.js", "sources.js"),
+    *(
+        "lists.js",
+        "refusals.js",
+        "now.js",
+        "happenings.js",
+        "business.js",
+        "report.js",
+        "sku.js",
+        "order.js",
+        "sources.js",
+    ),
     "troubles.js",
 )
 _NAMES: Mapping[str, str] = {"dead_letters": "dead_letters_stored"}  # beside `dead_letters_total`

@@ -4,11 +4,13 @@ In: moments, filters, a cursor. Out: pages. Always: the process beside the gatew
 is limited to channels may ask none of these.
 """
 
+from holdfast.contracts.business import Report
 from holdfast.contracts.past import AuditPage, RefusalsPage, SkuChanges
 from holdfast.gateway.keyring import Key, Operation
 from holdfast.gateway.moments import MOMENT, moment, named, place, time_ms
 from holdfast.gateway.ports import Answer, Node, Past
 from holdfast.gateway.queries import check_name, fields, limit_of
+from holdfast.gateway.refusals import invalid
 from holdfast.gateway.router import Handler, Route
 from holdfast.gateway.specification import AFTER, LIMIT, NAME, Query, Specification
 
@@ -16,6 +18,8 @@ _FROM = Query("from", MOMENT, "From this LOG sequence on, or from this time on (
 _UPTO = Query("upto", MOMENT, "Up to this LOG sequence, or this time; else to the end.")
 _SINCE = Query("from", MOMENT, "From this time on, with its zone.")
 _UNTIL = Query("upto", MOMENT, "Up to this time.")
+_BEGIN = Query("from", MOMENT, "From this time on, with its zone: a whole minute.", required=True)
+_END = Query("upto", MOMENT, "Until before this time: a whole minute.", required=True)
 _FILTERS = {
     "kind": "Only this kind of rule, such as `oversell` or `channel`; `settings`: replicated ones; `key`: API keys.",
     "sku": "Only what is about this SKU: rules that name it, and those for all.",
@@ -26,11 +30,12 @@ _FILTERS = {
 
 
 def routes(node: Node, past: Past) -> list[Route]:
-    """GET /v1/skus/{sku}/changes, /v1/audit, /v1/refusals."""
+    """GET /v1/skus/{sku}/changes, /v1/audit, /v1/refusals, /v1/report."""
     return [
         _route("list_changes", "/v1/skus/{sku}/changes", _changes(node, past), Operation.AUDIT, _changes_says()),
         _route("list_audit", "/v1/audit", _audit(node, past), Operation.AUDIT, _audit_says()),
         _route("list_refusals", "/v1/refusals", _refusals(past), Operation.REFUSALS, _refusals_says()),
+        _route("report", "/v1/report", _report(node, past), Operation.METRICS, _report_says()),
     ]
 
 
@@ -68,6 +73,16 @@ def _refusals_says() -> Specification:
         tag="past",
         answers={200: RefusalsPage},
         query=(*_filters("sku", "channel", "reason"), _SINCE, AFTER, LIMIT),
+        problems=("invalid",),
+    )
+
+
+def _report_says() -> Specification:
+    return Specification(
+        summary="Business figures of a range of time: orders, units, times, what was lost, how right the stock was",
+        tag="past",
+        answers={200: Report},
+        query=(_BEGIN, _END),
         problems=("invalid",),
     )
 
@@ -125,3 +140,17 @@ def _refusals(past: Past) -> Handler:
         )
 
     return refusals
+
+
+def _report(node: Node, past: Past) -> Handler:
+    allowed = frozenset({"from", "upto"})
+
+    async def report(parameter: str, query: str, body: bytes, key: Key) -> Answer:  # noqa: ARG001
+        found = fields(query, allowed)
+        for name in ("from", "upto"):
+            if name not in found:
+                raise invalid(name, "is missing: a time with its zone, such as 2026-11-27T09:30:00Z")
+        times = {f"{name}_ms": time_ms(name, found[name]) for name in ("from", "upto")}
+        return await past.ask("report", int(node.state()["sequence"]), **times)
+
+    return report

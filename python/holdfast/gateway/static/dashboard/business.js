@@ -1,12 +1,11 @@
-// Business: what became of the carts, and what was turned away. Only what is counted anyway.
+// Business: what a time came to, counted from LOG; and what is in carts and orders at this moment.
 //
-// In: reservations by state, units, refusals. Out: the view. Always: each figure says over what it is counted.
+// In: reports, reservations by state, units. Out: the view. Always: each figure says over what it is counted.
 
 import { h, number, put, section, share, state, table, to } from "./dom.js";
 import { REFUSALS } from "./refusals.js";
+import { reported } from "./report.js";
 
-const BOUGHT = ["committed", "in_erp", "fulfilled"];
-const ENDED = ["released", "expired", "cancelled", "oversold"];
 const WORDS = {
   held: "in a cart now",
   committed: "ordered, not in the ERP's figures yet",
@@ -18,14 +17,17 @@ const WORDS = {
   oversold: "paid too late, and the stock was gone",
 };
 
-export function business(root, { shared }) {
+export function business(root, { query, shared }) {
+  const past = h("div", { class: "stack" });
   const holder = h("div", { class: "stack" });
-  root.append(holder);
+  root.append(past, holder);
+  const leave = reported(past, query);
   shared.watch(() => {
     const { scope, lacks } = shared;
     if (!scope) return put(holder, h("p", { class: lacks ? "problem" : "none" }, lacks?.message ?? "Reading…"));
-    return put(holder, numbers(scope), states(scope), h("div", { class: "columns" }, units(scope), refused(scope)));
+    return put(holder, states(scope), h("div", { class: "columns" }, units(scope), refused(scope)));
   });
+  return leave;
 }
 
 function counts({ tallies }) {
@@ -36,28 +38,12 @@ function sum(by, names) {
   return names.reduce((all, name) => all + (by[name] ?? 0), 0);
 }
 
-function numbers(scope) {
-  const by = counts(scope);
-  const bought = sum(by, BOUGHT);
-  const decided = bought + sum(by, ENDED);
-  const tile = (name, value, note, href) =>
-    h("li", { class: "tile" }, h("span", { class: "what" }, name), h("span", { class: "value" }, href ? h("a", { href }, value) : value), h("span", { class: "note" }, note));
-  return h(
-    "ul",
-    { class: "tiles", "aria-label": "Carts and orders" },
-    tile("Carts that became orders", share(bought, decided), `${number(bought)} of ${number(decided)} that were decided`, to.orders({ state: "committed" })),
-    tile("Held now", number(by.held ?? 0), "carts", to.orders({ state: "held" })),
-    tile("Expired", share(by.expired ?? 0, decided), `${number(by.expired ?? 0)} carts not bought in time`, to.orders({ state: "expired" })),
-    tile("Oversold", number(by.oversold ?? 0), "paid too late, refused", to.orders({ state: "oversold" })),
-  );
-}
-
 function states(scope) {
   const by = counts(scope);
   const all = sum(by, Object.keys(WORDS));
   const rows = Object.keys(WORDS).map((name) => ({ name, count: by[name] ?? 0 }));
   return section(
-    "Reservations by state",
+    "Carts and orders now, by state",
     table(
       "Reservations by state",
       [

@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
@@ -32,11 +33,12 @@ class GatewayStartError(Exception):
 
 
 class OwnGateway:
-    """`async with OwnGateway(directory) as gateway: gateway.url`."""
+    """`async with OwnGateway(directory) as gateway: gateway.url`. `more`: options of `serve`."""
 
-    def __init__(self, directory: Path, port: int | None = None) -> None:
+    def __init__(self, directory: Path, port: int | None = None, more: Sequence[str] = ()) -> None:
         self.directory = directory
         self.port = port or _free_port()
+        self._more = more
         self.url = f"http://127.0.0.1:{self.port}"
         self.log_file = directory / "gateway.log"
         self._child: subprocess.Popen[bytes] | None = None
@@ -71,7 +73,7 @@ class OwnGateway:
         command = [sys.executable, "-m", "holdfast", "serve", "--data", str(self.directory), "--port", str(self.port)]
         with self.log_file.open("ab") as log:
             self._child = subprocess.Popen(
-                [*command, "--auth", "off"],
+                [*command, "--auth", "off", *self._more],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -36,7 +36,7 @@ cluster: install ## Three nats-servers on loopback as one cluster, under target/
 	@$(BIN)/holdfast cluster --data target/cluster
 
 ##@ Work on it
-.PHONY: test lint format rust-test python-test fuzz old-servers gate-check gate bench simulate faults mutants stubs stubs-check settings-docs metrics-docs asyncapi contract examples picture attacks woo-test
+.PHONY: test lint format rust-test python-test fuzz old-servers gate-check gate bench bench-peers rehearsal simulate faults mutants stubs stubs-check settings-docs metrics-docs asyncapi contract examples picture attacks woo-test
 # Whole-program optimisation and mypy keep one core busy: what is compiled beside them has the other. Counting instructions
 # does not mind company; the Python tests have the machine to themselves.
 BESIDE := -j2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
@@ -117,6 +117,15 @@ bench: ## Figures: the core, the boundary, the gateway beside a bare aiohttp han
 	@$(STEP) 'The core (criterion)' cargo bench --quiet -p holdfast-core
 	@$(STEP) 'The boundary (pytest-benchmark)' $(BIN)/pytest -q benchmarks --benchmark-only --benchmark-columns=median,iqr,ops,rounds -o python_files='bench_*.py' -o timeout=0
 	@$(STEP) 'The gateway beside a bare aiohttp handler' $(BIN)/python benchmarks/gateway_throughput.py
+
+bench-peers: ## holdfast beside bare handlers, Redis and PostgreSQL, in one run of 12 minutes; the page goes to docs/peers.md
+	@$(MAKE) --no-print-directory install PROFILE=release
+	@tools/peers.sh
+	@$(STEP) 'holdfast beside its peers' $(BIN)/python -m benchmarks.peers $(ARGS)
+
+HOST ?=
+rehearsal: install ## Shoppers of locust at a flash sale, an ERP beside them, and a report (HOST=URL; ARGS='--kill-leader'); docs/rehearsal.md
+	@$(BIN)/python -m loadtests $(if $(HOST),--host $(HOST)) $(ARGS)
 
 SEEDS ?= 100000
 FROM ?= 1

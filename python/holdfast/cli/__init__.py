@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 
 import structlog
-from cyclopts import App, CycloptsError, UnknownCommandError
+from cyclopts import App, CycloptsError, Group, UnknownCommandError
 from rich.console import Console
 
 from holdfast import __version__
@@ -78,6 +78,15 @@ VERBS = {
     "cluster": ("holdfast.cli.cluster:cluster", "Run three nats-servers on this machine as one log, to rehearse with."),
 }
 """Where each verb is, and what the first screen says of it."""
+GROUPS = {
+    "Begin": "demo serve keys config import",
+    "See": "state get explain events diff audit refusals trace report",
+    "Connect": "woo erp webhooks publish reconcile master dlq handover",
+    "Rehearse": "rehearse replay",
+    "Keep": "verify repair backup restore snapshots",
+    "Build on it": "api cluster nats-context nats-user",
+}
+"""How the first screen orders them."""
 
 
 def made(*, overview: bool) -> App:
@@ -94,8 +103,14 @@ def made(*, overview: bool) -> App:
         exit_on_error=False,
         print_error=False,
     )
-    for order, (name, (where, does)) in enumerate(VERBS.items()):
-        app.command(where, name=name, sort_key=order, **({"help": does} if overview else {}))
+    for at, (title, names) in enumerate(GROUPS.items()):
+        group = Group(title, sort_key=at)
+        for order, name in enumerate(names.split()):
+            where, does = VERBS[name]
+            app.command(where, name=name, group=group, sort_key=order, **({"help": does} if overview else {}))
+    options = Group("Options", sort_key=len(GROUPS))
+    for flag in ("--help", "--version"):
+        app[flag].group = options
     return app
 
 

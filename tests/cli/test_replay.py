@@ -10,9 +10,13 @@ from typing import Any
 
 import pytest
 
+from holdfast._core import Engine
 from holdfast.cli import run
 from holdfast.client import Client, ClientError
 from holdfast.contracts.requests import ReservationLine, ReservationRequest
+from holdfast.nats.appender import get_message
+from holdfast.secret_files import scope_macs
+from tests.support.servers import connected, embedded
 from tests.support.serving import running_gateway
 
 LIMIT = {"kind": "oversell", "channel": "web", "policy": "limit", "limit": 5}
@@ -115,6 +119,26 @@ def test_another_scope_gets_the_log_and_has_the_digest(
     assert (proven["ok"], proven["digest"], proven["sequence"]) == (True, past[1], found["batches"])
     assert run(["replay", *line]) == 2
     assert "is not an empty directory" in capsys.readouterr().err
+
+
+async def test_another_scope_on_a_server_that_runs_gets_the_log(
+    past: tuple[Path, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with embedded(tmp_path) as server:
+        capsys.readouterr()  # the server's own lines
+        there = ["--data", str(past[0]), "--nats", server.url]
+        line = [*there, "--onto", "rehearsal", "--speed", "flat-out"]
+        found = await asyncio.to_thread(asked, capsys, *line)
+        assert (found["equal"], found["digest"]) == (True, past[1])
+        core = Engine("rehearsal", None, scope_macs(past[0]).keys)
+        async with connected(server.endpoint) as connection:
+            for sequence in range(1, found["batches"] + 1):
+                message = await get_message(connection, "HF_rehearsal_LOG", sequence)
+                assert message is not None
+                core.apply(sequence, message)
+        assert core.digest() == past[1]
+        assert await asyncio.to_thread(run, ["replay", *line]) == 2
+        assert "rehearsal" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from time import time
 from typing import Any
 
 import jwt
+import orjson
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
@@ -19,6 +20,7 @@ from holdfast.gateway.keyring import Keyring, KeyStore, Operation
 from holdfast.gateway.tokens import WRONG, Tokens, WrongTokenError
 from tests.support.gateway import ask, listening
 from tests.support.provider import (
+    AUDIENCE,
     ISSUER,
     claims,
     gateway,
@@ -32,6 +34,7 @@ from tests.support.provider import (
     unsigned,
     until,
 )
+from tests.support.served import serving
 
 FACTS = b'{"source":"acme","facts":[{"kind":"x"}]}'
 
@@ -282,3 +285,34 @@ async def test_when_a_key_was_used_last_is_kept(tmp_path: Path) -> None:
     assert last_used(tmp_path) == used
     (tmp_path / "keys.used" / "w3.json").write_text("nonsense")
     assert last_used(tmp_path) == used
+
+
+def test_serve_takes_tokens_and_writes_the_subject_into_the_log(tmp_path: Path) -> None:
+    """The whole way: settings, worker, keys of a file, a fact in LOG, the audit."""
+    keys = key_file(tmp_path, public_jwk("k1"))
+    chosen = {"issuer": ISSUER, "audience": AUDIENCE, "keys": keys}
+    options = [word for name, value in chosen.items() for word in ("--set", f"tokens.{name}={value}")]
+    with serving(tmp_path, *options, auth="on") as served:
+        everything = token(scope="policies audit read", channels="*")
+
+        async def played() -> None:
+            policies = orjson.dumps({"facts": [{"kind": "channel", "channel": "web", "locations": "*"}]})
+            async with asyncio.timeout(60):
+                while True:  # 503 while nobody leads yet
+                    made = await ask(
+                        served.port, "POST", "/v1/policies", policies, authorization=f"Bearer {everything}"
+                    )
+                    if made.status != 503:
+                        break
+                    await asyncio.sleep(0.1)
+            assert made.status == 202, made.body
+            assert (await put(served.port, token(aud="billing"))).status == 401
+            async with asyncio.timeout(60):
+                while True:  # the first question reads all that is kept
+                    audit = await ask(served.port, "GET", "/v1/audit", authorization=f"Bearer {everything}")
+                    if audit.status == 200:
+                        break
+                    await asyncio.sleep(0.1)
+            assert "token:shop-1" in {item["by"] for item in audit.json["items"]}
+
+        asyncio.run(played())

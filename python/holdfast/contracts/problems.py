@@ -165,6 +165,7 @@ class Problem(Answer, frozen=True, kw_only=True):
     location: str | UnsetType = UNSET
     sku: str | UnsetType = UNSET
     incident: str | UnsetType = UNSET
+    trace: str | UnsetType = UNSET
     accepted: int | UnsetType = UNSET
     rejected: list[RejectedFact] | UnsetType = UNSET
 

@@ -13,6 +13,7 @@ from typing import TypeAlias
 
 import structlog
 from aiohttp import web
+from structlog.contextvars import bind_contextvars, unbind_contextvars
 
 from holdfast._core import RequestError
 from holdfast.contracts.problems import render_problem
@@ -27,6 +28,7 @@ from holdfast.gateway.queries import MIN_SEQUENCE, min_sequence
 from holdfast.gateway.refusals import Refusal, effective_problem, overloaded, rate_limited
 from holdfast.gateway.replies import Reply
 from holdfast.gateway.router import Route, Router
+from holdfast.gateway.traces import TRACEPARENT, trace_id
 from holdfast.protocol.errors import Unavailable
 from holdfast.settings import GatewaySettings
 
@@ -79,6 +81,9 @@ class Dispatcher:
         counters = self._counters
         counters.in_flight += 1
         name, route = UNROUTED, None
+        trace = trace_id(request.headers[TRACEPARENT]) if TRACEPARENT in request.headers else ""
+        if trace:
+            bind_contextvars(trace=trace)
         try:
             route, parameter, query = self._resolve(request.method, request.raw_path)
             name = route.name
@@ -91,6 +96,10 @@ class Dispatcher:
             reply = self._fault(name, error)
         finally:
             counters.in_flight -= 1
+            if trace:
+                unbind_contextvars("trace")
+        if trace and reply.is_refusal:
+            reply.name_trace(trace)
         if route is not None and route.deprecation is not None:
             reply.add_headers(route.deprecation.lines())
         if self.draining:
@@ -170,6 +179,11 @@ class Dispatcher:
         return Reply(status, answer, self._answered_sequence)
 
     def _refused(self, refusal: Refusal | Unavailable | RequestError, route: Route | None = None) -> Reply:
+        reply = self._as_reply(refusal, route)
+        reply.is_refusal = True
+        return reply
+
+    def _as_reply(self, refusal: Refusal | Unavailable | RequestError, route: Route | None) -> Reply:
         if isinstance(refusal, Refusal):
             if refusal.queue:
                 self._counters.at_bounds[refusal.queue] += 1
@@ -195,7 +209,9 @@ class Dispatcher:
         self._counters.faults += 1
         log.error("fault", incident=incident, route=name, exc_info=error)
         status, body = render_problem("internal", incident=incident)
-        return Reply(status, body, self._answered_sequence, close=True)
+        reply = Reply(status, body, self._answered_sequence, close=True)
+        reply.is_refusal = True
+        return reply
 
 
 NOBODY = Key(None, frozenset(), ())

@@ -70,6 +70,13 @@ class Reply(web.StreamResponse):
         self._keep_alive = not close
         self._req = None
 
+    is_refusal = False
+    """That the gateway itself refuses or fails: not an answer of the state, which is the same at each repeat."""
+
+    def name_trace(self, trace: str) -> None:
+        """In the problem, which is a JSON object."""
+        self._whole = b'%b,"trace":"%b"}' % (self._whole.removesuffix(b"}"), trace.encode())
+
     def add_headers(self, lines: bytes) -> None:
         """Further lines, each ended by CRLF; before it is prepared."""
         self._lines += lines

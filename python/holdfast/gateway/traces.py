@@ -1,7 +1,7 @@
 """The trace that a request belongs to, as its client names it (W3C Trace Context).
 
 In: the header `traceparent`. Out: the trace's id, for log lines and problems.
-Always: what is no such header is passed over, as the standard asks: a wrong one never costs a checkout.
+Always: a header of another form is passed over, as the standard asks: it never costs a checkout.
 """
 
 import re

@@ -28,7 +28,6 @@ from holdfast.woo.snapshots import Snapshot
 from holdfast.woo.stores import Files, Store
 
 _POLL_S = 0.1
-_STOPPED_S = 30.0
 _ANSWER_MS = 2_000
 _RECENT_S = 10
 
@@ -135,14 +134,13 @@ class ShopSide:
     # ---- its connector
 
     async def report(self) -> StoreReport | None:
-        """Of a connector that runs."""
+        """Of a connector that has not ended; whether it still writes them, `settle` sees."""
         try:
             message = await last_of(self._connection, self._streams.reports, self._streams.report(self.name))
         except LogError:
             return None
         found = None if message is None else report_of(message[1])
-        runs = found is not None and not found.ended and time.time() - found.at_s < _STOPPED_S
-        return found if runs else None
+        return None if found is None or found.ended else found
 
     async def settle(self, sequence: int) -> ShopWatch:
         """Wait until the connector has read the orders of now, and written all figures up to a sequence of LOG."""

@@ -80,6 +80,10 @@ faults: install ## Real processes under load, broken for about an hour; the tabl
 attacks: install ## The product attacked from outside, every attack at full size, and the table (ARGS='--family http', ARGS=--beside)
 	@$(BIN)/python -m tests.attacks $(ARGS)
 
+.PHONY: world
+world: install ## One world: log, gateway, Tryton, a shop, a day of orders with faults, and what reconcile finds (ARGS=--help)
+	@$(BIN)/python -m tests.world $(ARGS)
+
 WOOCOMMERCE ?=
 WORDPRESS ?=
 woo-test: install ## The plugin against a real WooCommerce: WOOCOMMERCE=its plugin folder [WORDPRESS=folder] [HPOS=no]

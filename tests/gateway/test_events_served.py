@@ -28,7 +28,7 @@ async def killed(served: Served, module: str) -> None:
 async def trade(served: Served, first: int, number: int) -> int:
     """Carts, some of them confirmed; how many were taken."""
     taken = 0
-    async with Client(f"http://127.0.0.1:{served.port}", retry=Retry(total_s=30)) as client:
+    async with Client(f"http://127.0.0.1:{served.port}", retry=Retry(tries_max=100, total_s=90)) as client:
         for at in range(first, first + number):
             body = orjson.dumps(cart(("MUG", 1)))
             await client.transport.send("PUT", f"/v1/reservations/r{at}", body)
@@ -46,7 +46,7 @@ async def test_a_listener_misses_nothing_while_publisher_and_workers_are_killed(
         await api.facts(level("MUG", 10_000))
 
         async def listen() -> None:
-            async with Client(f"http://127.0.0.1:{served.port}", retry=Retry(total_s=60)) as client:
+            async with Client(f"http://127.0.0.1:{served.port}", retry=Retry(tries_max=100, total_s=60)) as client:
                 async for event in client.events(after=0):
                     found.append(event.id)  # noqa: PERF401 - it has no end
 
@@ -79,7 +79,7 @@ async def test_a_listener_misses_nothing_while_publisher_and_workers_are_killed(
 
 async def until_published(served: Served) -> None:
     """The stream is there."""
-    async with Client(f"http://127.0.0.1:{served.port}", retry=Retry(total_s=30)) as client:
+    async with Client(f"http://127.0.0.1:{served.port}", retry=Retry(tries_max=100, total_s=90)) as client:
         for _ in range(200):
             with contextlib.suppress(Exception):
                 async for _ in client.events(after=0, follow=False):
@@ -89,7 +89,7 @@ async def until_published(served: Served) -> None:
 
 async def all_published(served: Served, holds_and_orders: int) -> list[str]:
     """Ids of all events, once each cart and each order has one."""
-    async with Client(f"http://127.0.0.1:{served.port}", retry=Retry(total_s=30)) as client:
+    async with Client(f"http://127.0.0.1:{served.port}", retry=Retry(tries_max=100, total_s=90)) as client:
         for _ in range(200):
             events = [one async for one in client.events(after=0, follow=False)]
             if sum(one.kind in {"held", "confirmed"} for one in events) == holds_and_orders:

@@ -103,7 +103,8 @@ async def shop(node: Node[Engine], rounds: int, seed: int = 1, ttl_ms: int = 600
     choose = random.Random(seed)
     for at in range(rounds):
         name = f"r{seed}-{at}"
-        await put(node, name, (f"S{choose.randrange(8)}", choose.randrange(1, 4)), ttl_ms=ttl_ms)
+        answer = await put(node, name, (f"S{choose.randrange(8)}", choose.randrange(1, 4)), ttl_ms=ttl_ms)
+        assert answer[0] != 422, answer
         verb = choose.choice(["confirm", "release", "put", "cancel"])
         if verb in {"confirm", "release"}:
             body = orjson.dumps({"order_ref": name}) if verb == "confirm" else b"{}"

@@ -6,6 +6,7 @@ prints the seconds, which are below five on one that is not.
 """
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
@@ -23,6 +24,7 @@ from tests.support.served import cart, level, serving
 from tests.support.shown_shop import HOT, Gateway, Shoppers, ago, furnish
 
 PATIENCE_S = 60.0
+AGAIN_S = 6.0
 MAY_BE_S = 2
 
 
@@ -101,7 +103,15 @@ async def run(page: Page, drill: Drill, pictures: Path | None = None) -> dict[st
     for n, (words, cause) in enumerate(drill.incidents):
         await cause()
         since = monotonic()
-        await page.until(f"document.querySelector('.verdict').innerText.includes({words!r})", PATIENCE_S)
+        says = f"document.querySelector('.verdict').innerText.includes({words!r})"
+        if cause == drill.fact_is_wrong:
+            # The page sees a count grow only once it has asked the process that leads before; then another one shows.
+            for _ in range(10):
+                with contextlib.suppress(AssertionError):
+                    await page.until(says, AGAIN_S)
+                    break
+                await cause()
+        await page.until(says, PATIENCE_S)
         took[words] = monotonic() - since
         if pictures is not None:
             await page.picture(pictures / f"drill-{n}.png", whole=False)

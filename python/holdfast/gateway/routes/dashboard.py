@@ -134,7 +134,7 @@ def _of_node(node: Node) -> tuple[dict[str, float], dict[str, int]]:
         if name.startswith(ALARM_PREFIX):
             alarms[name.removeprefix(ALARM_PREFIX).removesuffix("_total").replace("_", "-")] = int(number)
         else:
-            figures[_NAMES.get(name, name.removesuffix("_total"))] = number
+            figures[_NAMES.get(name, name.removesuffix("_total"))] = number + 0  # a flag is 0 or 1
     return figures, alarms
 
 

@@ -73,6 +73,7 @@ BELOW: dict[str, set[str]] = {
     "logs": {"visible"},
     "visible": set(),
     "macs": {"_core"},
+    "metrics_port": set(),
     "secret_files": {"guarded", "macs", "_core"},
     "settings": {"guarded"},
     "tasks": set(),
@@ -80,7 +81,7 @@ BELOW: dict[str, set[str]] = {
     "nats": {"protocol", "errors", "macs", "settings", "tasks"},
     "nats_server": {"nats", "errors", "guarded", "settings", "tasks"},
     "storage": {"errors", "macs", "settings", "_core"},
-    "supervisor": {"nats_server", "errors", "guarded", "secret_files", "settings", "tasks"},
+    "supervisor": {"nats_server", "errors", "guarded", "logs", "secret_files", "settings", "tasks"},
     "peers": {"nats", "protocol", "errors", "macs", "settings", "tasks", "_core"},
     "node": {"peers", "nats", "storage", "protocol", "errors", "macs", "settings", "tasks", "_core"},
     "recovery": {
@@ -91,13 +92,14 @@ BELOW: dict[str, set[str]] = {
         *{"recovery", "peers", "nats", "storage", "errors", "macs", "settings", "_core"},
     },
     "events": {"nats", "errors", "settings", "tasks"},
-    "webhooks": {"events", "supervisor", "nats", "errors", "guarded", "logs", "settings", "tasks"},
+    "webhooks": {"events", "supervisor", "nats", "errors", "guarded", "settings", "tasks"},
     "publisher": {
-        *{"supervisor", "node", "nats", "protocol", "errors", "logs", "secret_files", "settings", "tasks", "_core"},
+        *{"supervisor", "node", "nats", "protocol", "errors", "secret_files", "settings", "tasks"},
+        *{"metrics_port", "_core"},
     },
     "woo": {
         *{"client", "contracts", "supervisor", "nats", "protocol"},
-        *{"errors", "guarded", "logs", "settings", "tasks"},
+        *{"errors", "guarded", "metrics_port", "settings", "tasks"},
     },
     "gateway": {
         *{"woo", "supervisor", "hindsight", "node", "events", "nats", "nats_server", "protocol", "contracts"},
@@ -109,14 +111,14 @@ BELOW: dict[str, set[str]] = {
     "master": {"client", "contracts", "guarded"},
     "erp": {
         *{"adapters", "master", "client", "contracts", "supervisor", "nats", "nats_server"},
-        *{"errors", "logs", "settings", "tasks"},
+        *{"errors", "settings", "tasks"},
     },
     "degraded": {
-        *{"erp", "client", "contracts", "supervisor", "nats_server", "logs", "settings"},
+        *{"erp", "client", "contracts", "supervisor", "nats_server", "settings"},
     },
     "reconcile": {
         *{"erp", "woo", "client", "contracts", "supervisor", "nats", "nats_server"},
-        *{"errors", "logs", "settings", "tasks"},
+        *{"errors", "settings", "tasks"},
     },
     "rehearsal": {"client", "nats_server", "contracts", "guarded", "settings"},
     "demonstration": {

@@ -17,7 +17,7 @@ import psutil
 
 from holdfast.gateway.key_file import Operation
 from tests.attacks.attack import Arena, Seen, attack
-from tests.attacks.hostile import deliveries, past
+from tests.attacks.hostile import Client, deliveries, past
 from tests.attacks.nats_boundary import ADAPTER_SUBJECT, try_request
 from tests.attacks.stage import SKU, Shoppers, Stage, cart, level, stage
 
@@ -144,11 +144,7 @@ async def flood_of_facts(arena: Arena) -> Seen:
     alone=True,
 )
 async def unsigned_deliveries(arena: Arena) -> Seen:
-    async def strike(found: Stage) -> str:
-        lasts_s = arena.size(30, 3)
-        return f"{await deliveries(found, time.monotonic() + lasts_s) / lasts_s:,.0f} a second"
-
-    return await beside(arena, strike)
+    return await _beside_client(arena, deliveries)
 
 
 @attack(
@@ -157,9 +153,13 @@ async def unsigned_deliveries(arena: Arena) -> Seen:
     alone=True,
 )
 async def questions_about_the_past(arena: Arena) -> Seen:
+    return await _beside_client(arena, past)
+
+
+async def _beside_client(arena: Arena, client: Client) -> Seen:
     async def strike(found: Stage) -> str:
         lasts_s = arena.size(30, 3)
-        return f"{await past(found, time.monotonic() + lasts_s) / lasts_s:,.0f} a second"
+        return f"{await client(found, time.monotonic() + lasts_s) / lasts_s:,.0f} a second"
 
     return await beside(arena, strike)
 

@@ -37,7 +37,7 @@ PAYLOAD_BYTES_MAX = 1 << 20
 class Asked:
     """The waiter of a command that another process forwarded."""
 
-    def __init__(self, group: Group, at: int) -> None:
+    def __init__(self, group: Group[CommandAnswer], at: int) -> None:
         self.number = -1
         self._group = group
         self._at = at

@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 from prometheus_client.registry import CollectorRegistry
 
-from holdfast.woo.figures_served import _Figures
+from holdfast.woo.metrics import StoreFigures
 from holdfast.woo.report import StoreReport
 from holdfast.woo.stores import STATUSES, Pacing, Role, Store, rendered
 
@@ -25,7 +25,7 @@ def test_every_setting_and_role_is_on_the_page() -> None:
 
 def test_every_figure_is_on_the_page_and_no_other() -> None:
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Figures(lambda: {"shop": StoreReport("shop")}))
+    registry.register(StoreFigures(lambda: {"shop": StoreReport("shop")}))
     served = {sample.name for metric in registry.collect() for sample in metric.samples}
     assert set(re.findall(r"holdfast_woo_\w+", PAGE)) == served
 

@@ -5,20 +5,16 @@ on, with the reason on the pipe; then the supervisor starts it again. Always: it
 (nice); it ends when the supervisor ends.
 """
 
-import asyncio
 from functools import partial
 from pathlib import Path
 
-from holdfast.logs import configure_logs
-from holdfast.supervisor.child import Work, assigned, live
+from holdfast.supervisor.child import Work, be_child
 from holdfast.supervisor.control_pipe import Assignment
 
 
 def main() -> None:
     """The process, from start to end."""
-    assignment, pipe = assigned()
-    configure_logs(assignment.log_level, node=assignment.node)
-    asyncio.run(live(assignment, pipe, _keeping))
+    be_child(_keeping)
 
 
 def _keeping(assignment: Assignment) -> Work:

@@ -5,21 +5,17 @@ In: an assignment, on the control pipe that is its stdin; its node is `erp-NAME`
 requests and has low priority (nice); it ends when the supervisor ends.
 """
 
-import asyncio
 from functools import partial
 from pathlib import Path
 
-from holdfast.logs import configure_logs
-from holdfast.supervisor.child import Work, assigned, live
+from holdfast.supervisor.child import Work, be_child
 from holdfast.supervisor.control_pipe import Assignment
 from holdfast.supervisor.run import ERP_PREFIX, url_of
 
 
 def main() -> None:
     """The process, from start to end."""
-    assignment, pipe = assigned()
-    configure_logs(assignment.log_level, node=assignment.node)
-    asyncio.run(live(assignment, pipe, _connecting))
+    be_child(_connecting)
 
 
 def _connecting(assignment: Assignment) -> Work:

@@ -17,48 +17,30 @@ from holdfast.peers.cluster import ClusterMember
 from holdfast.protocol import messages as e
 from holdfast.protocol.core import Request
 from holdfast.protocol.errors import Unavailable
+from holdfast.protocol.forwarding import Group
 from holdfast.protocol.machine import Protocol
 from holdfast.settings import NodeSettings
 
 CommandOutcome: TypeAlias = Answer | Unavailable
 
 
-class _Together:
-    """The outcomes of commands that were handed over together. The future is done when each has its own."""
-
-    __slots__ = ("_left", "future", "outcomes")
-
-    def __init__(self, size: int, future: asyncio.Future[list[CommandOutcome]]) -> None:
-        self.future = future
-        self.outcomes: list[CommandOutcome | None] = [None] * size
-        self._left = size
-        if not size:
-            future.set_result([])
-
-    def put(self, at: int, outcome: CommandOutcome) -> None:
-        self.outcomes[at] = outcome
-        self._left -= 1
-        if not self._left and not self.future.done():
-            self.future.set_result([one for one in self.outcomes if one is not None])
-
-
 class _Place:
     """Takes the place of one command's future: the same three methods."""
 
-    __slots__ = ("_at", "_together")
+    __slots__ = ("_at", "_group")
 
-    def __init__(self, together: _Together, at: int) -> None:
-        self._together = together
+    def __init__(self, group: Group[CommandOutcome], at: int) -> None:
+        self._group = group
         self._at = at
 
     def done(self) -> bool:
-        return self._together.outcomes[self._at] is not None
+        return self._group.has(self._at)
 
     def set_result(self, answer: Answer) -> None:
-        self._together.put(self._at, answer)
+        self._group.answer(self._at, answer)
 
     def set_exception(self, fault: Unavailable) -> None:
-        self._together.put(self._at, fault)
+        self._group.answer(self._at, fault)
 
 
 class Commands:
@@ -91,9 +73,17 @@ class Commands:
         self, requests: Sequence[Request], loop: asyncio.AbstractEventLoop
     ) -> asyncio.Future[list[CommandOutcome]]:
         """Hand over several, in their order. The future never fails: an outcome may be an Unavailable."""
-        together = _Together(len(requests), loop.create_future())
+        future: asyncio.Future[list[CommandOutcome]] = loop.create_future()
+        if not requests:
+            future.set_result([])
+
+        def done(outcomes: list[CommandOutcome]) -> None:
+            if not future.done():
+                future.set_result(outcomes)
+
+        group: Group[CommandOutcome] = Group(len(requests), done)
         deadline_ms = self._deadline_ms(loop)
-        commands = [e.Command(request, _Place(together, at), deadline_ms) for at, request in enumerate(requests)]
+        commands = [e.Command(request, _Place(group, at), deadline_ms) for at, request in enumerate(requests)]
         taken, refused = self._protocol.submit_many(commands)
         if refused is not None:
             for command in commands[taken:]:
@@ -101,7 +91,7 @@ class Commands:
                     self._cluster.take(command, refused)
                 except Unavailable as fault:
                     command.waiter.set_exception(fault)
-        return together.future
+        return future
 
     def _deadline_ms(self, loop: asyncio.AbstractEventLoop) -> int:
         return int(loop.time() * 1000) + self._settings.command_deadline_ms

@@ -45,7 +45,7 @@ class _Waiter:
 
     __slots__ = ("_answered", "_at", "_group")
 
-    def __init__(self, group: Group, at: int) -> None:
+    def __init__(self, group: Group[CommandAnswer], at: int) -> None:
         self._group = group
         self._at = at
         self._answered = False
@@ -170,7 +170,9 @@ class CommandServer:
             self.late_total += len(question.requests) if leads else 0
             self._reply(to, _NOT_LEADING)
             return
-        group = Group(len(question.requests), lambda answers: self._reply(to, Reply(answers=answers)))
+        group: Group[CommandAnswer] = Group(
+            len(question.requests), lambda answers: self._reply(to, Reply(answers=answers))
+        )
         self.commands_total += len(question.requests)
         for at, one in enumerate(question.requests):
             waiter = _Waiter(group, at)

@@ -10,12 +10,15 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from typing import Generic, TypeVar
 
 import msgspec
 
 from holdfast.protocol.errors import Unavailable
 from holdfast.protocol.messages import Command, Outcome, Problem
 from holdfast.settings import NodeSettings
+
+AnswerT = TypeVar("AnswerT")
 
 _ENVELOPE_BYTES = 1_024  # of a message, and (far more than enough) of a command beside its body
 _NUMBERS_KEPT = 1_024  # of one sender; it has far fewer questions under way, so one further back is certainly old
@@ -195,17 +198,23 @@ class Admission:
         return new
 
 
-class Group:
-    """The commands of one question: `done` is called when each has its answer."""
+class Group(Generic[AnswerT]):
+    """Commands that came together: `done` is called when each has its answer."""
 
-    def __init__(self, size: int, done: Callable[[list[CommandAnswer]], None]) -> None:
-        self._answers = [refusal(Problem.NO_LEADER, Outcome.UNKNOWN)] * size
+    __slots__ = ("_answers", "_done", "_left")
+
+    def __init__(self, size: int, done: Callable[[list[AnswerT]], None]) -> None:
+        self._answers: list[AnswerT | None] = [None] * size
         self._left = size
         self._done = done
 
-    def answer(self, at: int, answer: CommandAnswer) -> None:
+    def has(self, at: int) -> bool:
+        """Whether the command at that index has its answer."""
+        return self._answers[at] is not None
+
+    def answer(self, at: int, answer: AnswerT) -> None:
         """The answer to the command at that index."""
         self._answers[at] = answer
         self._left -= 1
         if not self._left:
-            self._done(self._answers)
+            self._done([one for one in self._answers if one is not None])

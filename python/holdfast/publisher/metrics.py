@@ -1,15 +1,14 @@
 """The publisher's own figures, for Prometheus.
 
-In: what it counts. Out: text on a port of 127.0.0.1. Always: labels are bounded: kinds of events, and channels of which
-a lag is known.
+In: what it counts. Out: metrics, which metrics_port.py serves. Always: labels are bounded: kinds of events, and
+channels of which a lag is known.
 """
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from prometheus_client import CollectorRegistry, ProcessCollector, start_http_server
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -64,7 +63,9 @@ class Counts:
         return time.monotonic() - self._level_s if self.lag else 0.0
 
 
-class _Figures(Collector):
+class PublisherFigures(Collector):
+    """Of one publisher."""
+
     def __init__(self, counts: Counts) -> None:
         self._counts = counts
 
@@ -83,20 +84,3 @@ class _Figures(Collector):
         for channel, lag_ms in counts.lags_ms:
             lags.add_metric([channel], lag_ms / 1000)
         yield lags
-
-
-def serve_counts(port: int, counts: Counts) -> Callable[[], None]:
-    """Serve them, unless the port is 0. Returns what ends it. Raises OSError when the port is taken."""
-    if port == 0:
-        return lambda: None
-    registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Figures(counts))
-    ProcessCollector(registry=registry)
-    server, thread = start_http_server(port, addr="127.0.0.1", registry=registry)
-
-    def end() -> None:
-        server.shutdown()
-        server.server_close()
-        thread.join(timeout=5)
-
-    return end

@@ -19,6 +19,7 @@ import structlog
 
 from holdfast._core import Engine, Publication
 from holdfast.errors import LogError, StreamMismatchError
+from holdfast.metrics_port import serve_figures
 from holdfast.nats.connection import Connection, Endpoint
 from holdfast.nats.outlets import GAP_INDEX, Checkpoint, Outlets, Tail, checkpoint_of, ensure, tail_of
 from holdfast.nats.stream_reader import Entry, StreamReader
@@ -28,7 +29,7 @@ from holdfast.node.replay import Replay
 from holdfast.protocol.messages import Alarm
 from holdfast.publisher.figures import FigureWriter
 from holdfast.publisher.lags import Lags
-from holdfast.publisher.metrics import Counts, serve_counts
+from holdfast.publisher.metrics import Counts, PublisherFigures
 from holdfast.publisher.writing import EXPECTED_LAST, EXPECTED_OF_SUBJECT, Message, write
 from holdfast.secret_files import scope_macs
 from holdfast.settings import Settings
@@ -123,7 +124,7 @@ class Publisher:
     async def run(self, upto_end: Callable[[], bool] = lambda: False) -> None:
         """Until `upto_end()` and everything that LOG holds is published. Raises LogError, SnapshotError."""
         await self._connection.open()
-        stop_serving = serve_counts(self._settings.publisher.metrics_port, self.counts)
+        stop_serving = serve_figures(self._settings.publisher.metrics_port, PublisherFigures(self.counts))
         try:
             await ensure_streams(self._connection, self.names, self._settings.log, create=False)
             await ensure(self._connection, self.outlets, self._settings.publisher, self._settings.log)

@@ -5,20 +5,16 @@ each run; alarms; corrections where the settings name types. Always: it serves n
 ends when the supervisor ends.
 """
 
-import asyncio
 from functools import partial
 from pathlib import Path
 
-from holdfast.logs import configure_logs
-from holdfast.supervisor.child import Work, assigned, live
+from holdfast.supervisor.child import Work, be_child
 from holdfast.supervisor.control_pipe import Assignment
 
 
 def main() -> None:
     """The process, from start to end."""
-    assignment, pipe = assigned()
-    configure_logs(assignment.log_level, node=assignment.node)
-    asyncio.run(live(assignment, pipe, _comparing))
+    be_child(_comparing)
 
 
 def _comparing(assignment: Assignment) -> Work:

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Coroutine
 from typing import Any, NoReturn, TypeAlias
 
+from holdfast.logs import configure_logs
 from holdfast.settings import SupervisorSettings
 from holdfast.supervisor.control_pipe import Assignment, ControlPipe, Failed, ParentGoneError, inherited
 from holdfast.tasks import cancel_and_wait
@@ -32,6 +33,13 @@ def assigned() -> tuple[Assignment, ControlPipe]:
     except ParentGoneError as gone:
         print(f"holdfast: {gone}", file=sys.stderr)  # noqa: T201 - there is no log yet
         sys.exit(GONE)
+
+
+def be_child(begin: Callable[[Assignment], Work]) -> None:
+    """The whole process: take the assignment, write the log as it says, then work (`live`)."""
+    assignment, pipe = assigned()
+    configure_logs(assignment.log_level, node=assignment.node)
+    asyncio.run(live(assignment, pipe, begin))
 
 
 async def end_with_supervisor(pipe: ControlPipe) -> None:

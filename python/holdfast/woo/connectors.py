@@ -17,13 +17,14 @@ from nats.aio.msg import Msg
 
 from holdfast.client import Client, Retry
 from holdfast.errors import LogError
+from holdfast.metrics_port import serve_figures
 from holdfast.nats.connection import Connection, Endpoint
 from holdfast.settings import Settings
 from holdfast.supervisor.record import gateway_of
 from holdfast.tasks import cancel_and_wait
 from holdfast.woo.connector import EXPECTED, Connector
-from holdfast.woo.figures_served import serve_figures
 from holdfast.woo.lease import Lease, OvertakenError
+from holdfast.woo.metrics import StoreFigures
 from holdfast.woo.outlets import WooStreams, ensure
 from holdfast.woo.stores import Files, Store, names_in
 
@@ -64,7 +65,7 @@ class Connectors:
     async def run(self) -> None:
         """Until cancelled. Raises LogError where NATS cannot be reached at the start."""
         await self._connection.open()
-        stop_serving = serve_figures(self._settings.woo.metrics_port, self._figures)
+        stop_serving = serve_figures(self._settings.woo.metrics_port, StoreFigures(self._figures))
         try:
             await ensure(self._connection, self._streams, self._settings.woo, self._settings.log)
             await self._connection.listen(f"hf.{self._scope}.woo.do.*", self._on_asked)

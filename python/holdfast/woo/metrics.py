@@ -1,11 +1,11 @@
 """The connector's own figures, for Prometheus.
 
-In: reports. Out: text on a port of 127.0.0.1. Always: one label, the store; the figures are those of the report.
+In: reports. Out: metrics, which metrics_port.py serves. Always: one label, the store; the figures are those of the
+report.
 """
 
 from collections.abc import Callable, Iterable, Mapping
 
-from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -37,7 +37,9 @@ GAUGES: dict[str, tuple[str, str]] = {
 ORDERS = ("stated", "repeats", "stale", "asked", "confirmed", "released", "oversold", "rejected", "removed")
 
 
-class _Figures(Collector):
+class StoreFigures(Collector):
+    """Of all stores."""
+
     def __init__(self, reports: Callable[[], Mapping[str, StoreReport]]) -> None:
         self._reports = reports
 
@@ -61,19 +63,3 @@ class _Figures(Collector):
             for outcome in ORDERS:
                 orders.add_metric([store, outcome], report.orders.get(outcome, 0))
         yield orders
-
-
-def serve_figures(port: int, reports: Callable[[], Mapping[str, StoreReport]]) -> Callable[[], None]:
-    """Serve them, unless the port is 0. Returns what ends it. Raises OSError when the port is taken."""
-    if port == 0:
-        return lambda: None
-    registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Figures(reports))
-    server, thread = start_http_server(port, addr="127.0.0.1", registry=registry)
-
-    def end() -> None:
-        server.shutdown()
-        server.server_close()
-        thread.join(timeout=5)
-
-    return end

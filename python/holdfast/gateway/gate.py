@@ -152,18 +152,20 @@ class KeyGate:
             try:
                 while True:
                     await asyncio.sleep(RELOAD_S)
-                    self._note_use()
+                    if self._use is not None:
+                        await self._note_use(self._use)
                     await self.reload()
             finally:
-                self._note_use(now=True)
+                if self._use is not None:
+                    self._use.note(self.keyring.keys())
+                    self._use.write()
 
-    def _note_use(self, *, now: bool = False) -> None:
-        if self._use is None:
-            return
-        self._use.note(self.keyring.keys())
-        if now or monotonic() - self._use_written > EVERY_S:
+    async def _note_use(self, use: KeyUse) -> None:
+        """A slow disk is waited for beside the event loop."""
+        use.note(self.keyring.keys())
+        if monotonic() - self._use_written > EVERY_S:
             self._use_written = monotonic()
-            self._use.write()
+            await asyncio.to_thread(use.write)
 
 
 def _not_one(given: int) -> Refusal:

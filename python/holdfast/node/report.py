@@ -98,7 +98,7 @@ class Counters:
             "dead_letters_waiting": dead.waiting,
             "append_waiting_ms": protocol.waiting_ms,
             "leading": protocol.role is Role.LEADING,
-            "quarantined": int(bool(protocol.quarantine)),
+            "quarantined": bool(protocol.quarantine),
             "dead_letters": self.dead_letters,
             "dead_age_ms": 0 if self.dead_since_ms is None else max(0, time.time() * 1000 - self.dead_since_ms),
             **self.kept_figures,

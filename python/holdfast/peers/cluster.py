@@ -227,7 +227,7 @@ class ClusterMember:
             "heartbeats_received_total": self.heartbeats.received_total,
             "digest_comparisons_total": self.heartbeats.comparisons_total,
             "digest_differences_total": self.heartbeats.differences_total,
-            "digest_differs": int(bool(self.heartbeats.differs)),
+            "digest_differs": bool(self.heartbeats.differs),
         }
 
     # ---- inside

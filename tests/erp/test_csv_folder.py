@@ -1,7 +1,9 @@
 """CSV files in a folder: each counts once, in the order of its number, or is refused with its reason."""
 
+import asyncio
 import hashlib
 import json
+import mmap
 import os
 import random
 from collections.abc import AsyncIterator
@@ -12,9 +14,11 @@ import pytest
 
 from holdfast.client import Client
 from holdfast.erp.connector import Connector
+from holdfast.erp.csv_folder.adapter import CsvFolder
 from holdfast.erp.interface import Pulled, Taken
 from holdfast.erp.store import Store
 from holdfast.settings import ErpSettings
+from holdfast.tasks import cancel_and_wait
 from tests.support.erp import Served, connected, export, ordered, read_events, sellable
 
 
@@ -151,6 +155,47 @@ async def test_a_file_waits_for_its_manifest_where_one_is_required(served: Serve
         put(tmp_path, name_of("req", "levels", 1), levels("req", ("Q-A", 1)), {})
         await connector.turn()
         assert folders(tmp_path)["processed"] == [name_of("req", "levels", 1)]
+
+
+async def test_a_file_that_comes_while_a_turn_looks_is_seen_at_once(served: Served, tmp_path: Path) -> None:
+    """It came after the look at the folder and before the wait for news: no watch saw it come."""
+    async with connected(served, "between", settings_of(tmp_path, every_ms=60_000)) as connector:
+        whole_turn, turns = connector.turn, 0
+
+        async def turn() -> None:
+            nonlocal turns
+            turns += 1
+            if turns == 1:
+                put(tmp_path, name_of("between", "levels", 1), levels("between", ("BETWEEN-A", 4)))
+            else:
+                await whole_turn()
+
+        connector.turn = turn  # type: ignore[method-assign]
+        running = asyncio.create_task(connector._pull_for_ever())
+        try:
+            async with asyncio.timeout(30), Client(served.url) as client:
+                while not folders(tmp_path)["processed"]:  # noqa: ASYNC110 - a folder reports nothing
+                    await asyncio.sleep(0.02)
+                assert await sellable(client, "BETWEEN-A") == 4
+        finally:
+            await cancel_and_wait(running)
+
+
+async def test_news_is_seen_where_the_watch_reports_nothing(tmp_path: Path) -> None:
+    """As on network drives: here a file changes through memory, of which the system reports nothing."""
+    directory = tmp_path / "drive"
+    adapter = CsvFolder("drive", settings_of(directory), Store(tmp_path / "store"))
+    await adapter.describe()
+    with (directory / "in" / "growing.csv").open("w+b") as file:
+        file.write(b"x" * 4096)
+        file.flush()
+        news = asyncio.create_task(adapter.news())
+        await asyncio.sleep(0.1)
+        with mmap.mmap(file.fileno(), 0) as content:
+            content[:1] = b"y"
+            content.flush()
+        async with asyncio.timeout(30):
+            await news
 
 
 async def test_a_number_that_was_taken_is_not_taken_again(served: Served, tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from holdfast.nats.stream_reader import StreamReader
 from holdfast.nats.streams import stream_state
 from holdfast.node.node import Node
 from holdfast.publisher.publisher import Publisher
+from holdfast.publisher.writing import EXPECTED_OF_SUBJECT, TOGETHER_MAX, Message, write_together
 from holdfast.settings import PublisherSettings, Settings
 from holdfast.tasks import cancel_and_wait
 from tests.support.servers import connected, embedded, leading, put, stocked, until
@@ -171,6 +172,39 @@ async def test_figures_come_right_from_whatever_the_stream_holds(tmp_path: Path)
         await assert_published(connection)
         figures = {s: body for _, s, body in await read(connection, OUTLETS.available)}
         assert figures[OUTLETS.figure("web", "never-heard-of")]["gone"] is True
+
+
+async def test_figures_are_written_one_by_one_where_the_stream_takes_no_batches(tmp_path: Path) -> None:
+    """As a version before this one made it."""
+    async with trading(tmp_path) as (node, connection, endpoint):
+        _, available = OUTLETS.configurations(SETTINGS.publisher, SETTINGS.log)
+        await connection.api(f"STREAM.CREATE.{OUTLETS.available}", available | {"allow_atomic": False})
+        await shop(node, 5)
+        await published(publisher_of(tmp_path, endpoint))
+        await assert_published(connection)
+
+
+@pytest.mark.parametrize("number", [2, 10, TOGETHER_MAX])
+async def test_messages_are_written_together_or_not_at_all(tmp_path: Path, number: int) -> None:
+    async with trading(tmp_path) as (_, connection, _):
+        stream = OUTLETS.available
+        await connection.api(f"STREAM.CREATE.{stream}", OUTLETS.configurations(SETTINGS.publisher, SETTINGS.log)[1])
+
+        def written(expected: int, wrong: int | None = None) -> list[Message]:
+            return [
+                Message(
+                    OUTLETS.figure("web", f"S{at}"), b"{}", {EXPECTED_OF_SUBJECT: str(7 if at == wrong else expected)}
+                )
+                for at in range(number)
+            ]
+
+        for wrong in {0, number // 2, number - 1}:
+            assert await write_together(connection, stream, written(0, wrong), 5_000) is None
+            assert (await stream_state(connection, stream)).last_sequence == 0
+        assert await write_together(connection, stream, written(0), 5_000) == list(range(1, number + 1))
+        found = await read(connection, stream)
+        assert [subject for _, subject, _ in found] == [OUTLETS.figure("web", f"S{at}") for at in range(number)]
+        assert await write_together(connection, stream, written(0), 5_000) is None
 
 
 async def test_a_lost_out_is_a_gap_and_events_go_on(tmp_path: Path) -> None:

@@ -110,6 +110,7 @@ class Connector:
             news = asyncio.create_task(self._erp.news())
             asked = asyncio.create_task(asked_for_turn(self.store.directory, turn_mark(self.store.directory)))
             try:
+                await asyncio.sleep(0)  # what comes from here on is news, while the turn looks and after it
                 await self.turn()
                 await asyncio.wait(
                     {news, asked}, timeout=self._settings.every_ms / 1000, return_when=asyncio.FIRST_COMPLETED

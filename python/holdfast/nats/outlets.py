@@ -62,6 +62,7 @@ class Outlets:
             "deny_delete": True,
             "deny_purge": False,
             "allow_direct": False,
+            "allow_atomic": True,
         }
         return [
             common
@@ -95,8 +96,14 @@ def is_wanted(subject: str, channels: frozenset[str] | None, kinds: frozenset[st
     return kind == "gap" or ((kinds is None or kind in kinds) and (channels is None or channel in channels))
 
 
-async def ensure(connection: Connection, outlets: Outlets, settings: PublisherSettings, logs: LogSettings) -> None:
-    """Make what is missing, and check what is there. Raises StreamMismatchError, ApiError, UnreachableError."""
+async def ensure(
+    connection: Connection, outlets: Outlets, settings: PublisherSettings, logs: LogSettings
+) -> frozenset[str]:
+    """Make what is missing, check what is there, and say which of the streams store many messages as one.
+
+    Raises StreamMismatchError, ApiError, UnreachableError.
+    """
+    together = set()
     for wanted in outlets.configurations(settings, logs):
         name = wanted["name"]
         try:
@@ -116,6 +123,13 @@ async def ensure(connection: Connection, outlets: Outlets, settings: PublisherSe
                 f"stream {name} exists and is not what a publisher writes: {'; '.join(wrong)}. "
                 "Change it with `nats stream edit`, or delete it: it is made again from LOG."
             )
+        if found.get("allow_atomic"):
+            together.add(name)
+        else:
+            log.warning(
+                "written-one-by-one", stream=name, help=f"`nats stream edit {name} --allow-batch` makes it faster"
+            )
+    return frozenset(together)
 
 
 class Tail(msgspec.Struct):

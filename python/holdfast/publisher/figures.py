@@ -17,7 +17,7 @@ from holdfast.nats.connection import Connection
 from holdfast.nats.outlets import Outlets, last_of
 from holdfast.nats.stream_reader import StreamReader
 from holdfast.nats.streams import stream_state
-from holdfast.publisher.writing import EXPECTED_OF_SUBJECT, Message, write
+from holdfast.publisher.writing import EXPECTED_OF_SUBJECT, TOGETHER_MAX, Message, write, write_together
 from holdfast.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -60,7 +60,14 @@ class FigureWriter:
     """Writes figures. `load` first, with a core that is at the end of LOG."""
 
     def __init__(
-        self, connection: Connection, outlets: Outlets, core: Engine, publication: Publication, settings: Settings
+        self,
+        connection: Connection,
+        outlets: Outlets,
+        core: Engine,
+        publication: Publication,
+        settings: Settings,
+        *,
+        together: bool,
     ) -> None:
         self._connection = connection
         self._outlets = outlets
@@ -68,6 +75,7 @@ class FigureWriter:
         self._publication = publication
         self._settings = settings
         self._places = Places()
+        self._together = together  # whether the stream stores many messages as one
         self.loaded = False
         self.written_total = 0
         self.behind_total = 0
@@ -119,16 +127,25 @@ class FigureWriter:
         await self._write([message])
 
     async def _write(self, messages: list[Message]) -> list[int | None]:
-        timeout_ms = self._settings.publisher.ack_timeout_ms
-        return await write(self._connection, self._outlets.available, messages, timeout_ms)
+        """All as one, and where that is refused, a window at a time: one that does not fit must not stop the others."""
+        settings = self._settings.publisher
+        stream, timeout_ms = self._outlets.available, settings.ack_timeout_ms
+        if len(messages) > 1 and self._together:
+            together = await write_together(self._connection, stream, messages, timeout_ms)
+            if together is not None:
+                return list(together)
+        stored: list[int | None] = []
+        for at in range(0, len(messages), settings.window):
+            stored += await write(self._connection, stream, messages[at : at + settings.window], timeout_ms)
+        return stored
 
     async def flush(self) -> int:
         """Write figures that changed, at most `figures_max`; how many were written."""
         settings = self._settings.publisher
         changes = self._publication.figures(settings.figures_max)
         written = 0
-        for at in range(0, len(changes), settings.window):
-            window = changes[at : at + settings.window]
+        for at in range(0, len(changes), TOGETHER_MAX):
+            window = changes[at : at + TOGETHER_MAX]
             messages = [
                 Message(self._outlets.figure(channel, sku), body, {EXPECTED_OF_SUBJECT: str(self._places[key])})
                 for key, channel, sku, body in window

@@ -30,7 +30,7 @@ from holdfast.protocol.messages import Alarm
 from holdfast.publisher.figures import FigureWriter
 from holdfast.publisher.lags import Lags
 from holdfast.publisher.metrics import Counts, PublisherFigures
-from holdfast.publisher.writing import EXPECTED_LAST, EXPECTED_OF_SUBJECT, Message, write
+from holdfast.publisher.writing import EXPECTED_LAST, EXPECTED_OF_SUBJECT, TOGETHER_MAX, Message, write, write_together
 from holdfast.secret_files import scope_macs
 from holdfast.settings import Settings
 from holdfast.tasks import cancel_and_wait
@@ -109,6 +109,7 @@ class Publisher:
         self._thresholds = sorted({int(one) for one in settings.publisher.thresholds.split(",") if one.strip()})
         self._lags = Lags(settings.publisher)
         self._window = settings.publisher.window
+        self._together: frozenset[str] = frozenset()  # streams that store many messages as one
         self.counts = Counts()
 
     @property
@@ -127,12 +128,13 @@ class Publisher:
         stop_serving = serve_figures(self._settings.publisher.metrics_port, PublisherFigures(self.counts))
         try:
             await ensure_streams(self._connection, self.names, self._settings.log, create=False)
-            await ensure(self._connection, self.outlets, self._settings.publisher, self._settings.log)
+            self._together = await ensure(self._connection, self.outlets, self._settings.publisher, self._settings.log)
             await self._lags.listen(self._connection, self.outlets)
             core = await self._start()
             publication = await self._follow_up(core)
             await self._set_thresholds(publication)
-            figures = FigureWriter(self._connection, self.outlets, core, publication, self._settings)
+            together = self.outlets.available in self._together
+            figures = FigureWriter(self._connection, self.outlets, core, publication, self._settings, together=together)
             log.info("publishing", sequence=core.sequence, published=self._published, out_sequence=self._out_end)
             await self._go_on(core, publication, figures, upto_end)
         finally:
@@ -262,7 +264,8 @@ class Publisher:
         """Write what is pending; where OUT has gone on without us, go on behind it, after a while."""
         settings = self._settings.publisher
         while self._pending:
-            window = self._pending[: self._window]
+            calm = self._window >= settings.window and self.outlets.out in self._together
+            window = self._pending[: TOGETHER_MAX if calm else self._window]
             messages = [
                 Message(
                     self.outlets.event(one.kind, one.channel),
@@ -271,7 +274,7 @@ class Publisher:
                 )
                 for n, one in enumerate(window)
             ]
-            stored = await write(self._connection, self.outlets.out, messages, settings.ack_timeout_ms)
+            stored = await self._write(messages, together=calm)
             done = 0
             for n, sequence in enumerate(stored):
                 if sequence != self._out_end + n + 1:
@@ -287,6 +290,16 @@ class Publisher:
             else:
                 self._window = 1
                 await self._wait_for_place()
+
+    async def _write(self, messages: list[Message], *, together: bool) -> list[int | None]:
+        """Events. The first one's expectation holds for all that are written together."""
+        timeout_ms = self._settings.publisher.ack_timeout_ms
+        if not together or len(messages) == 1:
+            return await write(self._connection, self.outlets.out, messages, timeout_ms)
+        for one in messages[1:]:
+            del one.headers[EXPECTED_LAST]
+        stored = await write_together(self._connection, self.outlets.out, messages, timeout_ms)
+        return list(stored) if stored is not None else [None] * len(messages)
 
     async def _wait_for_place(self) -> None:
         """Something else is where our next event should be, or nobody answered: look until OUT stands still."""

@@ -24,6 +24,7 @@ from holdfast.erp.store import Store
 from holdfast.settings import ErpSettings
 
 _TOGETHER = 500
+_LOOK_MS = 2000  # how long a file can lie on a drive whose watch reports nothing
 _FOLDERS = ("in", "processed", "rejected", "reports", "out")
 
 
@@ -87,8 +88,10 @@ class CsvFolder(Adapter):
         return Inventory(cells, waits=f"{waiting[0]} waits in the folder" if waiting else "")
 
     async def news(self) -> None:
-        """A file came."""
+        """A file came since the call. Before the watch stands, and on drives without one, looking finds it."""
         from watchfiles import awatch  # loads a library, which a process without such a folder does not need
 
-        async for _ in awatch(self.inbox.arriving, recursive=False):
-            return
+        there = self.inbox.listed()
+        async for changes in awatch(self.inbox.arriving, recursive=False, rust_timeout=_LOOK_MS, yield_on_timeout=True):
+            if changes or self.inbox.listed() - there:
+                return

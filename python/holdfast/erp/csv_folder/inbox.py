@@ -59,6 +59,15 @@ class Inbox:
             yield pulled
             expected += 1
 
+    def listed(self) -> set[tuple[str, int, int]]:
+        """What is in `in` now: names, sizes in bytes and times of change in ns. Raises OSError."""
+        found = set()
+        for entry in os.scandir(self.arriving):
+            with contextlib.suppress(FileNotFoundError):
+                state = entry.stat(follow_symlinks=False)
+                found.add((entry.name, state.st_size, state.st_mtime_ns))
+        return found
+
     def _waiting(self) -> dict[int, FileName]:
         found: dict[int, FileName] = {}
         for entry in sorted(path.name for path in self.arriving.iterdir()):

@@ -20,14 +20,19 @@ defined( 'WP_UNINSTALL_PLUGIN' ) || exit;
 		if ( is_multisite() ) {
 			switch_to_blog( $site );
 		}
-		// phpcs:disable WordPress.DB.DirectDatabaseQuery -- removal of all rows, once.
+		// phpcs:disable WordPress.DB -- removal of all rows, once.
 		$wpdb->query( "DELETE FROM {$wpdb->options} WHERE option_name LIKE 'holdfast\\_%' OR option_name LIKE '\\_transient\\_holdfast\\_%' OR option_name LIKE '\\_transient\\_timeout\\_holdfast\\_%'" );
 		$wpdb->query( "DELETE FROM {$wpdb->postmeta} WHERE meta_key = '_holdfast_sequence'" );
+		// WooCommerce, which brings Action Scheduler, may be gone by now: its rows are removed by themselves.
+		$actions = $wpdb->prefix . 'actionscheduler_actions';
+		if ( $wpdb->get_var( $wpdb->prepare( 'SHOW TABLES LIKE %s', $wpdb->esc_like( $actions ) ) ) === $actions ) {
+			$ours = "a.hook IN ('holdfast_settle', 'holdfast_release')";
+			$wpdb->query( "DELETE l FROM {$wpdb->prefix}actionscheduler_logs l JOIN $actions a ON a.action_id = l.action_id WHERE $ours" );
+			$wpdb->query( "DELETE a FROM $actions a WHERE $ours" );
+			$wpdb->query( "DELETE FROM {$wpdb->prefix}actionscheduler_groups WHERE slug = 'holdfast'" );
+		}
 		// phpcs:enable
 		wp_cache_flush();
-		if ( function_exists( 'as_unschedule_all_actions' ) ) {
-			as_unschedule_all_actions( '', array(), 'holdfast' );
-		}
 		if ( is_multisite() ) {
 			restore_current_blog();
 		}

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from holdfast.woo.pace import Pace
-from holdfast.woo.queue import PushQueue, Value
+from holdfast.woo.queue import ABSENT, NOTHING_WRITTEN, REFUSED, PushQueue, Standing, Value
 from holdfast.woo.stores import Pacing
 
 DOUBT_S = 60.0
@@ -49,7 +49,10 @@ class Shop:
         elif kind == "late":
             self.late.append((self.now_s + self.random.uniform(0, DOUBT_S - 1), sku, quantity))
             self.late.sort()
-        self.queue.failed(sku, self.now_s, unknown=kind != "refused")
+        if kind == "refused":
+            self.queue.failed(sku, self.now_s)
+        else:
+            self.queue.unanswered(sku, self.now_s)
 
 
 @settings(deadline=None, max_examples=150)
@@ -143,7 +146,7 @@ def test_a_write_without_an_answer_is_looked_at_before_and_once_more_after_it_mu
     queue = PushQueue(DOUBT_S)
     queue.want("A", Value(5, "", 1))
     queue.take(1, 0.0)
-    queue.failed("A", 0.0, unknown=True)
+    queue.unanswered("A", 0.0)
     batch = queue.take(1, 0.1)
     assert batch is not None
     assert batch.look == {"A"}
@@ -152,6 +155,121 @@ def test_a_write_without_an_answer_is_looked_at_before_and_once_more_after_it_mu
     batch = queue.take(1, DOUBT_S + 1)
     assert batch is not None
     assert batch.look == {"A"}, "a late write may have put the older value back"
+
+
+class Runs:
+    """Connectors one after another, each from the report of the last; figures as AVAILABLE keeps them; a shop that
+    lacks products at times, and whose answers are lost at times.
+    """
+
+    def __init__(self, seed: int, open_max: int) -> None:
+        self.random = random.Random(seed)
+        self.open_max = open_max
+        self.available: dict[str, tuple[int, Value]] = {}
+        self.end = 0
+        self.stock: dict[str, int] = {}
+        self.lacks: set[str] = set()
+        self.now_s = 0.0
+        self.begin(NOTHING_WRITTEN)
+
+    def begin(self, before: Standing) -> None:
+        """As Figures does it."""
+        self.queue = PushQueue(DOUBT_S)
+        self.taken = before.done
+        late = [sku for sku, (place, _) in self.available.items() if place <= before.done]
+        for sku in late if before.more else before.open:
+            place, value = self.available[sku]
+            self.queue.want(sku, value, place=place, late=True)
+            self.queue.look_later(sku, self.now_s)
+        self.read()
+
+    def read(self) -> None:
+        for sku, (place, value) in sorted(self.available.items(), key=lambda one: one[1]):
+            if place > self.taken:
+                self.queue.want(sku, value, place=place)
+        self.taken = self.end
+
+    def standing(self) -> Standing:
+        return self.queue.standing(self.taken, self.open_max)
+
+    def publish(self, sku: str) -> None:
+        self.end += 1
+        self.available[sku] = (self.end, Value(self.random.choice([0, 1, 2, 50]), "", self.end))
+
+    def serve(self, trouble: float = 0.0) -> bool:
+        batch = self.queue.take(self.random.randint(1, 4), self.now_s)
+        for sku, value in {} if batch is None else batch.values.items():
+            if sku in self.lacks:
+                self.queue.failed(sku, self.now_s, ABSENT)
+            elif self.random.random() < trouble:
+                self.stock[sku] = self.random.choice([value.quantity, self.stock.get(sku, 0)])
+                self.queue.unanswered(sku, self.now_s)
+            else:
+                self.stock[sku] = value.quantity
+                self.queue.done(sku, wrote=True)
+        return batch is not None
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.integers(0, 1 << 32), st.integers(0, 5), st.floats(0, 0.5))
+def test_what_cannot_be_written_holds_no_other_back_and_is_written_once_it_can_be(
+    seed: int, open_max: int, trouble: float
+) -> None:
+    runs = Runs(seed, open_max)
+    pick = runs.random
+    skus = [f"S{n}" for n in range(8)]
+    for _ in range(80):
+        runs.now_s += pick.choice([0.1, 1.0, 90.0])
+        runs.lacks ^= {pick.choice(skus)} if pick.random() < 0.2 else set()
+        if pick.random() < 0.5:
+            runs.publish(pick.choice(skus))
+        if pick.random() < 0.7:
+            runs.read()
+        if pick.random() < 0.7:
+            runs.serve(trouble)
+        if pick.random() < 0.1:
+            runs.begin(runs.standing())
+    runs.read()
+    while len(runs.queue):
+        runs.serve()
+    found = runs.standing()
+    assert found.done == runs.end, "what the shop lacks holds nothing back"
+    wanted = {sku: value.quantity for sku, (_, value) in runs.available.items()}
+    assert found.more or {sku for sku in wanted if wanted[sku] != runs.stock.get(sku)} <= set(found.open)
+    runs.lacks.clear()
+    if pick.random() < 0.5:
+        runs.begin(found)
+    for _ in range(400):
+        runs.now_s += 30.0
+        runs.serve()
+    assert runs.stock == wanted
+    assert runs.standing() == (runs.end, (), False)
+
+
+def test_what_was_set_aside_has_a_tenth_of_each_write_and_no_more() -> None:
+    queue = PushQueue(DOUBT_S)
+    for n in range(100):
+        queue.want(f"GONE{n}", Value(5, "", 1))
+    assert queue.take(100, 0.0) is not None
+    for n in range(100):
+        queue.failed(f"GONE{n}", 0.0, REFUSED)
+        queue.want(f"S{n}", Value(5, "", 2))
+    assert (len(queue), queue.set_aside) == (100, 100)
+    batch = queue.take(20, 4.0)
+    assert batch is not None
+    assert sum(sku.startswith("GONE") for sku in batch.values) == 0, "not yet"
+    batch = queue.take(20, 6.0)
+    assert batch is not None
+    assert sum(sku.startswith("GONE") for sku in batch.values) == 2
+
+
+def test_news_about_what_an_earlier_run_left_open_waits_no_longer_than_other_news() -> None:
+    queue = PushQueue(DOUBT_S)
+    queue.want("OPEN", Value(5, "", 1), late=True)
+    queue.want("MUG", Value(5, "", 2))
+    assert (len(queue), queue.set_aside) == (1, 1)
+    queue.want("OPEN", Value(4, "", 3))
+    assert (len(queue), queue.set_aside) == (2, 0)
 
 
 def drain(queue: PushQueue) -> None:

@@ -7,6 +7,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 from aiohttp import web
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from holdfast.settings import WooSettings
 from holdfast.woo.guardian import TOPICS, Guardian
@@ -173,6 +175,42 @@ async def test_a_plugin_that_was_removed_is_done_without() -> None:
         for _ in range(20):
             await pusher.step()
         assert (mug.stock, pusher.plugin, pusher.pace.items_max) == (4, False, 100)
+
+
+@settings(deadline=None, max_examples=15)
+@given(st.integers(1, 230), st.sets(st.integers(0, 229), max_size=3), st.booleans())
+def test_a_sku_for_which_a_whole_call_is_refused_is_found_and_the_others_are_written(
+    skus: int, walled: set[int], plugin: bool
+) -> None:
+    asyncio.run(_past_a_wall([f"S{n}" for n in range(skus)], {f"S{n}" for n in walled if n < skus}, plugin))
+
+
+async def _past_a_wall(skus: list[str], walled: set[str], plugin: bool) -> None:
+    model = Model()
+    products = {sku: model.add(sku, 0) for sku in skus}
+    async with shop_of(model, plugin=plugin) as (server, shop):
+        server.faults.walled = frozenset(walled)
+        queue = PushQueue(doubt_s=60.0)
+        pusher = Pusher(TERMS, shop, queue, plugin=plugin)
+        for sku in skus:
+            queue.want(sku, Value(9, "", 1))
+        while len(queue):
+            await pusher.step()
+        assert {sku for sku, product in products.items() if product.stock != 9} == walled
+        assert set(pusher.problems.by_sku) == walled
+        assert queue.set_aside == len(walled)
+        assert pusher.calls_total <= 40 * (1 + len(walled)), "found by halving, not one by one"
+
+
+async def test_a_key_that_is_refused_is_blamed_on_no_sku() -> None:
+    model = Model()
+    async with opened(StoreServer(model)) as server, Shop(server.url, ("ck_test", "cs_other"), 500) as shop:
+        queue = PushQueue(doubt_s=60.0)
+        pusher = Pusher(TERMS, shop, queue, plugin=False)
+        for n in range(100):
+            queue.want(f"S{n}", Value(9, "", 1))
+        await pusher.step()
+        assert (len(queue), queue.set_aside, shop.requests_total) == (100, 0, 1)
 
 
 async def test_webhooks_are_made_repaired_and_those_of_others_left_alone() -> None:

@@ -97,11 +97,14 @@ async def test_each_item_is_judged_by_itself(shop: Shop, keys: str) -> None:
         None,
     )
     assert [one["status"] for one in results] == [
-        *("written", "unknown", "ambiguous", "unknown", "error", "written"),
+        *("written", "unknown", "ambiguous", "unknown", "parent", "written"),
         *("error", "error", "error", "error", "error", "error", "error"),
     ]
     assert "managed at its parent" in results[4]["message"]
     assert shop.stock_of(parent) == 6
+    by_number = [{"product": parent, "quantity": 9, "sequence": 2}, {"product": 10**9, "quantity": 9, "sequence": 2}]
+    assert [one["status"] for one in await write(shop, keys, *by_number)] == ["written", "unknown"]
+    assert shop.stock_of(parent) == 9
 
 
 async def test_backorders_follow_and_a_product_without_managed_stock_gets_it(shop: Shop, keys: str) -> None:

@@ -61,11 +61,11 @@ final class Gateway {
 	 */
 	public function call( $method, $path, $body, Deadline $deadline ) {
 		if ( ! $this->breaker->allows() ) {
-			return new Answer( 0, '', 'the gateway did not answer a moment ago', false );
+			return new Answer( 0, '', __( 'the gateway did not answer a moment ago', 'holdfast-woocommerce' ), false );
 		}
 		$left_ms = $deadline->left_ms();
 		if ( $left_ms < 1 ) {
-			return new Answer( 0, '', 'the time for this checkout is used up', false );
+			return new Answer( 0, '', __( 'the time for this checkout is used up', 'holdfast-woocommerce' ), false );
 		}
 		$answer = $this->send( $method, $path, $body, $left_ms );
 		if ( 0 === $answer->status || $answer->status >= 500 ) {
@@ -87,7 +87,7 @@ final class Gateway {
 	 */
 	public function send( $method, $path, $body, $timeout_ms ) {
 		if ( ! function_exists( 'curl_init' ) ) {
-			return new Answer( 0, '', 'PHP has no cURL extension', false );
+			return new Answer( 0, '', __( 'PHP has no cURL extension', 'holdfast-woocommerce' ), false );
 		}
 		if ( null === $this->connection ) {
 			$this->connection = curl_init(); // phpcs:ignore WordPress.WP.AlternativeFunctions -- see the first lines.

@@ -139,10 +139,27 @@ final class Outbox {
 		}
 	}
 
-	/** Removes what waits: the plugin is switched off. */
-	public static function forget_all() {
-		if ( function_exists( 'as_unschedule_all_actions' ) ) {
+	/**
+	 * Removes what waits: the plugin is switched off.
+	 *
+	 * @param bool $network On every site of a network.
+	 */
+	public static function forget_all( $network = false ) {
+		if ( ! function_exists( 'as_unschedule_all_actions' ) ) {
+			return;
+		}
+		$sites = $network ? get_sites(
+			array(
+				'fields' => 'ids',
+				'number' => 0,
+			)
+		) : array( get_current_blog_id() );
+		foreach ( $sites as $site ) {
+			$switched = is_multisite() && switch_to_blog( $site );
 			as_unschedule_all_actions( '', array(), self::GROUP );
+			if ( $switched ) {
+				restore_current_blog();
+			}
 		}
 	}
 }

@@ -74,17 +74,65 @@ final class Settings_Page {
 	}
 
 	/**
-	 * Cleans what the form sent.
+	 * Cleans what the form sent, and says what could not be taken as it was.
 	 *
 	 * @param mixed $given The form.
 	 * @return array<string, mixed>
 	 */
 	public function clean( $given ) {
 		$given = (array) $given;
-		if ( '' === trim( (string) ( $given['key'] ?? '' ) ) && empty( $given['forget_key'] ) ) {
+		if ( '' === trim( Settings::string( $given['key'] ?? '' ) ) && empty( $given['forget_key'] ) ) {
 			$given['key'] = $this->settings->stored( 'key' );
 		}
-		return Settings::clean( $given );
+		$clean   = Settings::clean( $given );
+		$address = trim( Settings::string( $given['url'] ?? '' ) );
+		if ( '' === $clean['url'] && '' !== $address ) {
+			/* translators: %s: what was entered */
+			self::say( 'url', sprintf( __( '"%s" is no address of a gateway, such as https://holdfast.example.com. The address from before stays.', 'holdfast-woocommerce' ), $address ) );
+			$clean['url'] = $this->settings->stored( 'url' );
+		}
+		foreach ( Settings::NUMBERS as $name => list( , $least, $most ) ) {
+			if ( isset( $given[ $name ] ) && Settings::string( $given[ $name ] ) !== (string) $clean[ $name ] ) {
+				/* translators: 1: label of a field, 2: least, 3: greatest, 4: what is stored */
+				self::say( $name, sprintf( __( '%1$s: a whole number from %2$d to %3$d is needed; it is %4$d now.', 'holdfast-woocommerce' ), self::label( $name ), $least, $most, $clean[ $name ] ) );
+			}
+		}
+		if ( Settings::string( $given['key'] ?? '' ) !== $clean['key'] ) {
+			self::say( 'key', __( 'The key had characters that no key has. They were left out: test the connection.', 'holdfast-woocommerce' ) );
+		}
+		return $clean;
+	}
+
+	/**
+	 * Something that the owner of the shop reads above the form, once.
+	 *
+	 * @param string $field The field.
+	 * @param string $words What is to be read.
+	 */
+	private static function say( $field, $words ) {
+		foreach ( get_settings_errors( Settings::OPTION ) as $said ) {
+			if ( $said['code'] === $field ) {
+				return;
+			}
+		}
+		add_settings_error( Settings::OPTION, $field, $words );
+	}
+
+	/**
+	 * The label of a field with a number.
+	 *
+	 * @param string $name Its name.
+	 * @return string
+	 */
+	private static function label( $name ) {
+		switch ( $name ) {
+			case 'hold_minutes':
+				return __( 'Minutes to pay', 'holdfast-woocommerce' );
+			case 'budget_ms':
+				return __( 'Milliseconds to wait', 'holdfast-woocommerce' );
+			default:
+				return __( 'Seconds to keep figures', 'holdfast-woocommerce' );
+		}
 	}
 
 	/**
@@ -121,9 +169,9 @@ final class Settings_Page {
 		$this->text( 'url', __( 'Address of the gateway', 'holdfast-woocommerce' ), __( 'Such as https://holdfast.example.com or http://10.0.0.5:8080. HOLDFAST_URL in wp-config.php wins.', 'holdfast-woocommerce' ), 'url' );
 		$this->text( 'key', __( 'API key', 'holdfast-woocommerce' ), '' === $this->settings->key() ? __( 'Needs read, reserve and order on the channel below.', 'holdfast-woocommerce' ) : __( 'A key is stored. Leave this empty to keep it. HOLDFAST_API_KEY in wp-config.php wins.', 'holdfast-woocommerce' ), 'password' );
 		$this->text( 'channel', __( 'Channel', 'holdfast-woocommerce' ), __( 'The name of this shop in holdfast.', 'holdfast-woocommerce' ) );
-		$this->number( 'hold_minutes', __( 'Minutes to pay', 'holdfast-woocommerce' ), __( 'How long an order that is not paid keeps its pieces.', 'holdfast-woocommerce' ) );
-		$this->number( 'budget_ms', __( 'Milliseconds to wait', 'holdfast-woocommerce' ), __( 'How long a checkout waits for the gateway at most.', 'holdfast-woocommerce' ) );
-		$this->number( 'cache_seconds', __( 'Seconds to keep figures', 'holdfast-woocommerce' ), __( 'How old a figure on a product page or in a cart may be. The checkout itself always asks.', 'holdfast-woocommerce' ) );
+		$this->number( 'hold_minutes', __( 'How long an order that is not paid keeps its pieces.', 'holdfast-woocommerce' ) );
+		$this->number( 'budget_ms', __( 'How long a checkout waits for the gateway at most.', 'holdfast-woocommerce' ) );
+		$this->number( 'cache_seconds', __( 'How old a figure on a product page or in a cart may be. The checkout itself always asks.', 'holdfast-woocommerce' ) );
 		$this->choice();
 		$this->words();
 		$this->writes();
@@ -190,13 +238,12 @@ final class Settings_Page {
 	/**
 	 * A field with a number.
 	 *
-	 * @param string $name  Its name.
-	 * @param string $label Its label.
-	 * @param string $hint  What it means.
+	 * @param string $name Its name.
+	 * @param string $hint What it means.
 	 */
-	private function number( $name, $label, $hint ) {
+	private function number( $name, $hint ) {
 		list( , $least, $most ) = Settings::NUMBERS[ $name ];
-		self::row( $name, $label );
+		self::row( $name, self::label( $name ) );
 		printf(
 			'<input type="number" id="holdfast_%s" name="%s[%s]" value="%d" min="%d" max="%d" class="small-text">',
 			esc_attr( $name ),

@@ -44,18 +44,41 @@ final class Settings {
 	 */
 	public static function clean( array $given ) {
 		$clean = array(
-			'url'          => untrailingslashit( esc_url_raw( trim( (string) ( $given['url'] ?? '' ) ), array( 'http', 'https' ) ) ),
-			'key'          => preg_replace( '/[^\x21-\x7e]/', '', (string) ( $given['key'] ?? '' ) ),
+			'url'          => self::address( self::string( $given['url'] ?? '' ) ),
+			'key'          => preg_replace( '/[^\x21-\x7e]/', '', self::string( $given['key'] ?? '' ) ),
 			'channel'      => self::text( $given['channel'] ?? '', 'web' ),
 			'fallback'     => self::OPEN === ( $given['fallback'] ?? '' ) ? self::OPEN : self::CLOSED,
-			'closed_words' => sanitize_textarea_field( (string) ( $given['closed_words'] ?? '' ) ),
+			'closed_words' => sanitize_textarea_field( self::string( $given['closed_words'] ?? '' ) ),
 			'writes_stock' => ! isset( $given['writes_stock'] ) || in_array( $given['writes_stock'], array( true, 1, '1', 'yes' ), true ),
 		);
 		foreach ( self::NUMBERS as $name => list( $default, $least, $most ) ) {
-			$number         = is_numeric( $given[ $name ] ?? null ) ? (int) $given[ $name ] : $default;
-			$clean[ $name ] = max( $least, min( $most, $number ) );
+			$number         = is_numeric( $given[ $name ] ?? null ) ? (float) $given[ $name ] : $default;
+			$clean[ $name ] = (int) max( $least, min( $most, $number ) );
 		}
 		return $clean;
+	}
+
+	/**
+	 * What came as text; nothing where it is a list.
+	 *
+	 * @param mixed $given What came.
+	 * @return string
+	 */
+	public static function string( $given ) {
+		return is_scalar( $given ) ? wp_check_invalid_utf8( (string) $given, true ) : '';
+	}
+
+	/**
+	 * The address of a gateway: scheme, host, port and path, no slash at its end. Nothing where it is no such address.
+	 *
+	 * @param string $given What came.
+	 * @return string
+	 */
+	private static function address( $given ) {
+		$address = esc_url_raw( trim( $given ), array( 'http', 'https' ) );
+		$parts   = wp_parse_url( $address );
+		$is_one  = is_array( $parts ) && isset( $parts['scheme'], $parts['host'] ) && ! isset( $parts['user'] ) && ! isset( $parts['query'] ) && ! isset( $parts['fragment'] );
+		return $is_one ? untrailingslashit( $address ) : '';
 	}
 
 	/**
@@ -66,7 +89,7 @@ final class Settings {
 	 * @return string
 	 */
 	private static function text( $given, $default ) {
-		$text = mb_substr( trim( preg_replace( '/[\x00-\x1f\x7f]/u', '', (string) $given ) ), 0, 128 );
+		$text = mb_substr( trim( preg_replace( '/[\x00-\x1f\x7f]/u', '', self::string( $given ) ) ), 0, 128 );
 		return '' === $text ? $default : $text;
 	}
 

@@ -93,7 +93,7 @@ final class Stock_Route {
 	/**
 	 * Writes figures.
 	 *
-	 * @param \WP_REST_Request $request {"items":[{"sku","quantity","backorders"?,"sequence"}]}.
+	 * @param \WP_REST_Request $request {"items":[{"sku" or "product","quantity","backorders"?,"sequence"}]}.
 	 * @return array|\WP_Error
 	 */
 	public function stock( $request ) {
@@ -153,8 +153,12 @@ final class Stock_Route {
 	 * @return array{0: string, 1: string}
 	 */
 	private function write_one( $item, array $found ) {
-		if ( ! is_array( $item ) || ! is_string( $item['sku'] ?? null ) || '' === $item['sku'] ) {
-			return array( 'error', 'sku: text is needed' );
+		if ( is_array( $item ) && is_int( $item['product'] ?? null ) ) {
+			$ids = in_array( get_post_type( $item['product'] ), array( 'product', 'product_variation' ), true ) ? array( $item['product'] ) : array();
+		} elseif ( is_array( $item ) && is_string( $item['sku'] ?? null ) && '' !== $item['sku'] ) {
+			$ids = $found[ Order_Lines::key( $item['sku'] ) ] ?? array();
+		} else {
+			return array( 'error', 'sku: text is needed, or product: a number' );
 		}
 		if ( ! is_int( $item['quantity'] ?? null ) || ! is_int( $item['sequence'] ?? null ) || $item['sequence'] < 0 ) {
 			return array( 'error', 'quantity and sequence: integers are needed' );
@@ -162,7 +166,6 @@ final class Stock_Route {
 		if ( ! in_array( $item['backorders'] ?? 'no', array( 'no', 'notify', 'yes' ), true ) ) {
 			return array( 'error', 'backorders: no, notify or yes' );
 		}
-		$ids = $found[ Order_Lines::key( $item['sku'] ) ] ?? array();
 		if ( array() === $ids ) {
 			return array( 'unknown', '' );
 		}

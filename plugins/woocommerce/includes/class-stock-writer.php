@@ -292,7 +292,7 @@ final class Stock_Writer {
 			return array( 'error', 'the product cannot be read' );
 		}
 		if ( 'parent' === $product->get_manage_stock() ) {
-			return array( 'error', 'its stock is managed at its parent, product ' . $product->get_parent_id() );
+			return array( 'parent', 'its stock is managed at its parent, product ' . $product->get_parent_id() );
 		}
 		$same = $product->get_manage_stock( 'edit' ) && (float) $product->get_stock_quantity( 'edit' ) === (float) $quantity
 			&& ( '' === $backorders || $product->get_backorders( 'edit' ) === $backorders );

@@ -160,7 +160,7 @@ class ShopSide:
             read = fresh and report.backfills_total > first.backfills_total and report.read_upto_s >= clock_s
             orders = read and not report.deliveries_waiting
             taken = fresh and upto is not None and report.figures_taken >= upto
-            stock = taken and not report.push_due and not report.push_in_flight
+            stock = taken and not report.push_waiting and not report.push_in_flight
             if (orders and stock) or time.monotonic() > deadline:
                 why = "; ".join(report.errors[-1:]) or "the connector did not catch up within `settle_ms`"
                 return ShopWatch(orders, stock, "" if orders and stock else why, report.push_problems)

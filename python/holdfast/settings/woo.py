@@ -6,7 +6,7 @@ In: nothing. Out: WooSettings. Always: sizes and ages count when a stream is mad
 from dataclasses import dataclass
 
 from holdfast.settings.definition import public, section
-from holdfast.settings.units import DAY_MS, GIB, HOUR_MS, MIB, MINUTE_MS, SECOND_MS, TIB
+from holdfast.settings.units import DAY_MS, GIB, MIB, MINUTE_MS, SECOND_MS, TIB
 
 
 @section("woo", "The process that connects WooCommerce shops ([woocommerce.md](woocommerce.md)).")
@@ -54,5 +54,5 @@ class WooSettings:
     guard_ms: int = 1 * MINUTE_MS
     late_ms: int = 5 * MINUTE_MS  # an order that polling alone has found so long after its change was lost by webhooks
     doubt_ms: int = 1 * MINUTE_MS  # after a write without an answer what the shop has is read again
-    figures_ms: int = 1 * HOUR_MS
+    open_figures_max: int = 1_000  # SKUs that a shop lacks and that a report names; with more the next run compares all
     stores_max: int = 64

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from holdfast.client import Client, ClientError
-from holdfast.woo.connector import delivery_url, describe
+from holdfast.woo.about import describe
+from holdfast.woo.connector import delivery_url
 from holdfast.woo.guardian import TOPICS, Guardian
 from holdfast.woo.mapping import ASKED_MAX, Found, Mapping
 from holdfast.woo.rest import Shop, ShopError

@@ -25,6 +25,7 @@ from holdfast.nats.stream_reader import StreamReader
 from holdfast.nats.streams import stream_state
 from holdfast.settings import Settings
 from holdfast.tasks import cancel_and_wait
+from holdfast.woo.about import describe
 from holdfast.woo.figures import Figures
 from holdfast.woo.guardian import Guardian
 from holdfast.woo.lag import report_lag
@@ -33,9 +34,9 @@ from holdfast.woo.orderbook import OrderBook
 from holdfast.woo.orders import Orders
 from holdfast.woo.outlets import WooStreams
 from holdfast.woo.pusher import Pusher
-from holdfast.woo.queue import PushQueue
+from holdfast.woo.queue import NOTHING_WRITTEN, PushQueue, Standing
 from holdfast.woo.report import StoreReport, report_of
-from holdfast.woo.rest import PLUGIN, Shop, ShopError
+from holdfast.woo.rest import Shop, ShopError
 from holdfast.woo.shop_orders import ShopOrders
 from holdfast.woo.snapshots import NoOrderError, Snapshot, order_of
 from holdfast.woo.stores import Files, Store, StoreError
@@ -52,7 +53,7 @@ class Places:
     """Where an earlier run stopped."""
 
     deliveries: int = 0
-    figures: int = 0
+    figures: Standing = NOTHING_WRITTEN
     read_upto_s: int = 0
 
 
@@ -86,7 +87,7 @@ class Connector:
         self._since_s: int | None = None
         self._ready = asyncio.Event()
         self._failing: dict[str, str] = {}
-        self._figures_after: int | None = None
+        self._figures_after: Standing | None = None
         self._following: asyncio.Task[None] | None = None
 
     # ---- what others ask of it
@@ -98,7 +99,7 @@ class Connector:
 
     def push_all(self) -> int:
         """Read what the shop has of every SKU, and write what differs. How many SKUs there are."""
-        self._figures_after = 0
+        self._figures_after = NOTHING_WRITTEN
         if self._following is not None:
             self._following.cancel()  # all figures are read again, those of an earlier run too
         known = self.queue.again()
@@ -113,7 +114,8 @@ class Connector:
         async with self.shop:
             places = await self._again("start", self._places)
             report = self.report
-            report.deliveries_taken, report.figures_done = places.deliveries, places.figures
+            report.deliveries_taken = places.deliveries
+            self._note(places.figures)
             report.read_upto_s = places.read_upto_s
             tasks = [asyncio.create_task(self._forever("report", self._write_reports))]
             try:
@@ -185,15 +187,16 @@ class Connector:
         before = None if found is None else report_of(found[1])
         places = Places()
         if before is not None:
-            places = Places(before.deliveries_taken, before.figures_done, before.read_upto_s)
+            figures = Standing(before.figures_done, tuple(before.figures_open), before.figures_more)
+            places = Places(before.deliveries_taken, figures, before.read_upto_s)
         # A stream that was lost begins at 1 again: a place beyond its end would wait for ever.
         deliveries = await stream_state(self.connection, self.streams.deliveries)
         if places.deliveries > deliveries.last_sequence:
             places.deliveries = 0
         with contextlib.suppress(LogError):
             available = await stream_state(self.connection, self.outlets.available)
-            if places.figures > available.last_sequence:
-                places.figures = 0
+            if places.figures.done > available.last_sequence:
+                places.figures = NOTHING_WRITTEN
         return places
 
     # ---- deliveries
@@ -318,16 +321,21 @@ class Connector:
 
     async def _follow_figures(self, places: Places) -> None:
         assert self.pusher is not None, "Invariant: begun"
-        after = places.figures if self._figures_after is None else self._figures_after
-        self.figures = Figures(self.connection, self.outlets, self.store, self.pusher, self.settings)
-        self._following = asyncio.create_task(self.figures.follow(after))
+        before = places.figures if self._figures_after is None else self._figures_after
+        figures = Figures(self.connection, self.outlets, self.store, self.pusher, self.settings)
+        self.pusher.recall = figures.recall
+        after = await figures.resume(before)
+        late_upto = before.done if before.more else 0
+        self._following = asyncio.create_task(figures.follow(after, late_upto=late_upto))
+        self.figures = figures
         try:
             await asyncio.wait({self._following})
             if not self._following.cancelled():
                 await self._following
         finally:
             await cancel_and_wait(self._following)
-            self._figures_after = self.figures.done if self._figures_after is None else self._figures_after
+            if self._figures_after is None or self._figures_after is before:
+                self._figures_after = Standing(figures.taken, (), more=False)  # the queue has them
 
     async def _push(self) -> None:
         assert self.pusher is not None, "Invariant: begun"
@@ -343,6 +351,10 @@ class Connector:
         report = self.reported()
         await self.lease.write(report, msgspec.json.encode(report))
 
+    def _note(self, figures: Standing) -> None:
+        report = self.report
+        report.figures_done, report.figures_open, report.figures_more = figures.done, list(figures.open), figures.more
+
     def reported(self) -> StoreReport:
         """The report of now."""
         report, counts, health, queue = self.report, self.orders.counts, self.guardian.health, self.queue
@@ -357,12 +369,12 @@ class Connector:
         report.webhooks_active, report.webhooks_wrong = health.active, health.wrong
         report.webhooks_repaired, report.webhooks_ended_by_shop = health.repaired, health.ended_by_shop
         report.push_waiting, report.push_in_flight, report.push_known = len(queue), queue.in_flight, queue.known
-        report.push_due = queue.due(time.monotonic())
+        report.push_set_aside = queue.set_aside
         report.push_written, report.push_same = queue.written_total, queue.same_total
         report.push_coalesced = queue.coalesced_total
         if self.figures is not None:
-            self.figures.settle()
-            report.figures_done, report.figures_taken = self.figures.done, self.figures.taken
+            report.figures_taken = self.figures.taken
+            self._note(queue.standing(self.figures.taken, self.settings.woo.open_figures_max))
         if self.pusher is not None:
             report.push_calls, report.push_batch = self.pusher.calls_total, self.pusher.pace.size
             report.push_answer_s = round(self.pusher.pace.last_answer_s, 3)
@@ -376,24 +388,3 @@ class Connector:
 def delivery_url(store: Store, name: str) -> str:
     """Where the shop's webhooks go; "" where the shop cannot reach this gateway yet."""
     return f"{store.delivery_url.rstrip('/')}/v1/webhooks/woocommerce/{name}" if store.delivery_url else ""
-
-
-async def describe(shop: Shop) -> dict[str, Any]:
-    """Versions, and whether the plugin is there. Raises ShopError."""
-    found: dict[str, Any] = {}
-    try:
-        about = await shop.get(f"{PLUGIN}about")
-        if isinstance(about.value, dict):
-            found = {key: about.value[key] for key in _ABOUT if key in about.value}
-    except ShopError as fault:
-        if fault.is_passing and fault.status < 500:
-            raise
-    if "woocommerce" not in found:
-        with contextlib.suppress(ShopError):
-            status = await shop.get("system_status", _fields="environment")
-            environment = status.value.get("environment", {}) if isinstance(status.value, dict) else {}
-            found |= {"woocommerce": environment.get("version"), "wordpress": environment.get("wp_version")}
-    return found
-
-
-_ABOUT = ("plugin_version", "woocommerce", "wordpress", "php", "hpos", "writes_stock")

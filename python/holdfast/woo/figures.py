@@ -1,17 +1,21 @@
 """The figures that the shop is to have, as the publisher writes them.
 
-Role: follow AVAILABLE. In: the stream, from a place on. Out: values in the queue. Always: the newest figure of a SKU is
-the one that counts, so a connector that was away reads each SKU once; a figure that ended is 0.
+Role: follow AVAILABLE. In: the stream, from a place on; where an earlier run stopped. Out: values in the queue. Always:
+the newest figure of a SKU is the one that counts, so a connector that was away reads each SKU once; a figure that ended
+is 0; what an earlier run could not write comes behind what has changed since.
 """
+
+import time
 
 import msgspec
 import structlog
 
 from holdfast.nats.connection import Connection
-from holdfast.nats.outlets import Outlets
+from holdfast.nats.outlets import Outlets, last_of
 from holdfast.nats.stream_reader import StreamReader
 from holdfast.settings import Settings
 from holdfast.woo.pusher import Pusher, value_of
+from holdfast.woo.queue import Standing
 from holdfast.woo.stores import Store
 
 log = structlog.get_logger(__name__)
@@ -41,31 +45,39 @@ class Figures:
         self._settings = settings
         self._prefix = outlets.figure(store.channel, "")
         self.taken = 0
-        self.done = 0
         self.read_total = 0
 
-    def settle(self) -> None:
-        """Note how far all is written: a later run begins there."""
-        queue = self._pusher.queue
-        if not len(queue) and not queue.in_flight:
-            self.done = self.taken
+    async def resume(self, before: Standing) -> int:
+        """What an earlier run could not write is in the queue, or will be read: from which place. Raises LogError."""
+        if before.more:
+            return 0
+        for sku in before.open:
+            await self.recall(sku)
+        return before.done
 
-    async def follow(self, after: int) -> None:
-        """For ever. Raises LogError."""
-        self.taken = self.done = after
+    async def recall(self, sku: str) -> None:
+        """The newest figure of a SKU is in the queue, where there is one. Raises LogError."""
+        subject = self._outlets.figure(self._store.channel, sku)
+        found = await last_of(self._connection, self._outlets.available, subject)
+        if found is not None:
+            self._take(found[1], found[0], late=True)
+
+    async def follow(self, after: int, *, late_upto: int = 0) -> None:
+        """For ever; what is at or before the place `late_upto` comes behind all else. Raises LogError."""
+        self.taken = after
         reader = StreamReader(self._connection, self._outlets.available, after, self._settings.log, is_sparse=True)
         await reader.open()
         try:
             while True:
                 for entry in await reader.take(_CHUNK_MESSAGES, _CHUNK_BYTES):
                     if entry.subject.startswith(self._prefix):
-                        self._take(entry.payload)
+                        self._take(entry.payload, entry.sequence, late=entry.sequence <= late_upto)
                     self.taken = entry.sequence
                 self._pusher.wake()
         finally:
             await reader.close()
 
-    def _take(self, payload: bytes) -> None:
+    def _take(self, payload: bytes, place: int, *, late: bool) -> None:
         try:
             figure = msgspec.json.decode(payload, type=_Figure)
         except (msgspec.MsgspecError, UnicodeDecodeError):
@@ -74,4 +86,6 @@ class Figures:
         self.read_total += 1
         published = 0 if figure.gone else max(0, figure.published)
         value = value_of(self._store, published, unlimited=figure.unlimited, sequence=figure.sequence)
-        self._pusher.want(figure.sku, value)
+        self._pusher.want(figure.sku, value, place=place, late=late)
+        if late:
+            self._pusher.queue.look_later(figure.sku, time.monotonic())  # a write of the earlier run may still come

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import structlog
 
-from holdfast.woo.rest import Shop
+from holdfast.woo.rest import Shop, ShopError
 
 log = structlog.get_logger(__name__)
 
@@ -87,9 +87,9 @@ class Mapping:
     async def _add_parents(self, found: Found) -> None:
         """The parents that manage stock for their variations, with all of these."""
         for parent in sorted(set(found.at_parent.values())):
-            answer = await self._shop.get(f"products/{parent}", _fields=_FIELDS)
-            product = _product(answer.value)
+            product = await self._product_of(parent)
             if product is None:
+                found.missing |= {sku for sku, of in found.at_parent.items() if of == parent}
                 continue
             variations = await self._pages(f"products/{parent}/variations", {})
             siblings = tuple(sorted(one.sku for one in variations if one.manage_stock == "parent" and one.sku))
@@ -97,6 +97,15 @@ class Mapping:
             for sku, of in found.at_parent.items():
                 if of == parent:
                     found.places[sku] = place
+
+    async def _product_of(self, number: int) -> _Product | None:
+        """None where it is there no more."""
+        try:
+            return _product((await self._shop.get(f"products/{number}", _fields=_FIELDS)).value)
+        except ShopError as fault:
+            if fault.status in {404, 410}:
+                return None
+            raise
 
     async def _ask(self, query: dict[str, Any]) -> list[_Product]:
         return await self._pages("products", query)

@@ -3,12 +3,14 @@
 Role: carry out what the queue says, as fast as the shop bears. In: a queue; the shop. Out: writes, and what came of
 each SKU. Always: with the plugin one call for any SKUs, each with LOG's sequence; without it one call for a hundred
 products, and one for each parent of variations; an error of one item, which WooCommerce reports within a 200, concerns
-that item alone; an answer that did not come leaves its SKUs in doubt.
+that item alone; a whole call that is refused for good is halved until the SKU is found that is to blame; an answer that
+did not come leaves its SKUs in doubt.
 """
 
 import asyncio
 import time
 from collections import deque
+from collections.abc import Awaitable, Callable
 from collections.abc import Mapping as AbstractMapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,7 +20,7 @@ import structlog
 from holdfast.woo.lag import LagMeter
 from holdfast.woo.mapping import Found, Mapping, Place
 from holdfast.woo.pace import Pace
-from holdfast.woo.queue import Batch, PushQueue, Value
+from holdfast.woo.queue import ABSENT, AT_ONCE, REFUSED, Pause, PushQueue, Value
 from holdfast.woo.rest import PLUGIN, Shop, ShopError
 from holdfast.woo.stores import Store
 
@@ -26,7 +28,8 @@ log = structlog.get_logger(__name__)
 
 PLUGIN_MAX, REST_MAX = 500, 100
 _IDLE_S = 0.5
-_ABSENT_S = 3_600.0
+_CONCERNS_ALL = {401, 404, 410}
+"""The key, or the address: no SKU is to blame."""
 _LISTED_MAX = 1_000
 _KNOWN_MAX = 2_000_000
 
@@ -63,6 +66,9 @@ class Pusher:
         self._shop = shop
         self._mapping = Mapping(shop)
         self._places: dict[str, Place] = {}
+        self._at_parent: set[str] = set()
+        self.recall: Callable[[str], Awaitable[None]] = _nothing
+        """Puts the newest figure of a SKU into the queue, where there is one."""
         self._wake = asyncio.Event()
 
     def use(self, *, plugin: bool) -> None:
@@ -72,10 +78,10 @@ class Pusher:
             self.pace = _pace(self._store, plugin=plugin)
             log.info("shop-changed", plugin=plugin)
 
-    def want(self, sku: str, value: Value) -> None:
-        """The shop is to have this."""
-        self.queue.want(sku, value)
-        if self.queue.lacks(sku):
+    def want(self, sku: str, value: Value, *, place: int = 0, late: bool = False) -> None:
+        """The shop is to have this; `place` and `late` as the queue has them."""
+        self.queue.want(sku, value, place=place, late=late)
+        if self.queue.is_due(sku):
             self.lag.wants(sku)
         else:
             self.lag.drop(sku)
@@ -109,48 +115,96 @@ class Pusher:
                 await asyncio.sleep(min(rest_s, 0.05))
                 return True
             return False
+        write = self._write_by_plugin if self.plugin else self._write_by_rest
         try:
-            await (self._write_by_plugin(batch) if self.plugin else self._write_by_rest(batch))
-        except ShopError as fault:
-            if self.plugin and fault.status == 404:
-                self.use(plugin=False)
-            self._refused(list(batch.values), fault)
+            await self._halved(batch.values, lambda part: write(part, batch.look))
+        finally:
+            for sku in batch.values:
+                self.queue.unanswered(sku, time.monotonic())  # those that are still under way
         return True
+
+    async def _halved(self, values: dict[str, Value], write: Callable[[dict[str, Value]], Awaitable[None]]) -> None:
+        """Write these. One that keeps the shop from taking the others is found by halving, and set aside alone."""
+        parts, refusals = [values], 0
+        most = 2 * len(values).bit_length() + 1  # enough for one; where all are refused, it is not for one of them
+        while parts:
+            part = parts.pop()
+            try:
+                await write(part)
+            except ShopError as fault:
+                refusals += 1
+                if self.plugin and fault.status == 404:
+                    self.use(plugin=False)
+                for_good = not fault.is_passing and fault.status not in _CONCERNS_ALL
+                skus = [sku for sku in part if self.queue.is_under_way(sku)]
+                if for_good and len(skus) > 1 and refusals < most:
+                    parts += [{sku: part[sku] for sku in skus[half::2]} for half in (0, 1)]
+                elif for_good and len(skus) == 1 and refusals > 1:
+                    self._failed(skus[0], str(fault))
+                else:
+                    for waiting in (skus, *parts):
+                        self._refused(list(waiting), fault)
+                    return
 
     # ---- with the plugin
 
-    async def _write_by_plugin(self, batch: Batch) -> None:
-        items = []
-        for sku, value in batch.values.items():
-            item: dict[str, Any] = {"sku": sku, "quantity": value.quantity, "sequence": value.sequence}
-            items.append(item | ({"backorders": value.backorders} if value.backorders else {}))
-        answer = await self._call("POST", f"{PLUGIN}stock", {"items": items})
+    async def _write_by_plugin(self, values: dict[str, Value], look: frozenset[str]) -> None:
+        left = dict(values)
+        await self._look_up(left, [sku for sku in left if sku in self._at_parent], look)
+        entries: list[tuple[list[str], dict[str, Any]]] = []
+        for sku, value in left.items():
+            if sku not in self._at_parent:
+                entries.append(([sku], _item({"sku": sku}, value.quantity, value)))
+        at_parents: dict[int, list[str]] = {}
+        for sku in (one for one in left if one in self._at_parent):
+            at_parents.setdefault(self._places[sku].id, []).append(sku)
+        for product, skus in at_parents.items():
+            place = self._places[skus[0]]
+            newest = max(
+                (self.queue.wanted(sku) or left[skus[0]] for sku in place.siblings), key=lambda one: one.sequence
+            )
+            entries.append((skus, _item({"product": product}, self._quantity(place, newest), newest)))
+        if not entries:
+            return
+        answer = await self._call("POST", f"{PLUGIN}stock", {"items": [item for _, item in entries]})
         results = answer.get("results") if isinstance(answer, dict) else None
-        found = {one.get("sku"): one for one in results or [] if isinstance(one, dict)}
-        for sku in batch.values:
-            one = found.get(sku, {"status": "error", "message": "the plugin's answer lacks it"})
-            self._plugin_said(sku, str(one.get("status")), str(one.get("message") or ""))
+        results = results if isinstance(results, list) and len(results) == len(entries) else [None] * len(entries)
+        for (skus, _), one in zip(entries, results, strict=True):
+            said = one if isinstance(one, dict) else {"status": "error", "message": "the plugin's answer lacks it"}
+            for sku in skus:
+                self._plugin_said(sku, str(said.get("status")), str(said.get("message") or ""))
 
     def _plugin_said(self, sku: str, status: str, message: str) -> None:
         if status in {"written", "same", "older"}:
             self._done(sku, wrote=status == "written")
         elif status in {"unknown", "ambiguous"}:
             self._absent(sku, "the shop has no product of this SKU" if status == "unknown" else "several products")
+        elif status == "parent" and sku not in self._at_parent:
+            self._at_parent.add(sku)
+            self.queue.failed(sku, time.monotonic(), AT_ONCE)
         else:
             self._failed(sku, message or status)
 
     # ---- without it
 
-    async def _write_by_rest(self, batch: Batch) -> None:
-        values = dict(batch.values)
-        unknown = [sku for sku in values if sku in batch.look or sku not in self._places]
-        if unknown:
-            found = await self._mapping.find(unknown)
-            self.pace.answered(time.monotonic(), 0.0)
-            self._sort_out(values, found)
-        for path, entries in self._calls(values).items():
+    async def _write_by_rest(self, values: dict[str, Value], look: frozenset[str]) -> None:
+        left = dict(values)
+        await self._look_up(left, list(left), look)
+        for path, entries in self._calls(left).items():
             for at in range(0, len(entries), REST_MAX):
                 await self._send(path, entries[at : at + REST_MAX])
+
+    async def _look_up(self, values: dict[str, Value], skus: list[str], look: frozenset[str]) -> None:
+        """Find out where these are, unless it is known; leave out of `values` what needs no write."""
+        unknown = [sku for sku in skus if sku in look or sku not in self._places]
+        if not unknown:
+            return
+        found = await self._mapping.find(unknown)
+        self.pace.answered(time.monotonic(), 0.0)
+        for sku in {sibling for place in found.places.values() for sibling in place.siblings}:
+            if self.queue.wanted(sku) is None:  # an earlier run has written it, and it has not changed since
+                await self.recall(sku)
+        self._sort_out(values, found)
 
     def _sort_out(self, values: dict[str, Value], found: Found) -> None:
         """Leave out what is not there, and what the shop has already."""
@@ -167,6 +221,8 @@ class Pusher:
             self._places.clear()
         self._places |= found.places
         for sku, place in found.places.items():
+            if not place.siblings:
+                self._at_parent.discard(sku)
             value = values.get(sku)
             if value is None:
                 continue
@@ -235,18 +291,19 @@ class Pusher:
     def _done(self, sku: str, *, wrote: bool) -> None:
         self.queue.done(sku, wrote=wrote)
         self.lag.has(sku, wrote=wrote)
-        if self.queue.lacks(sku):
+        if self.queue.is_due(sku):
             self.lag.wants(sku)
         self.problems.end(sku)
 
     def _failed(self, sku: str, why: str) -> None:
-        self.queue.failed(sku, time.monotonic(), unknown=False)
-        self.lag.drop(sku)
-        self.problems.add(sku, why)
+        self._set_aside(sku, why, REFUSED)
         log.warning("stock-not-written", sku=sku, why=why)
 
     def _absent(self, sku: str, why: str) -> None:
-        self.queue.failed(sku, time.monotonic(), unknown=False, wait_s=_ABSENT_S)
+        self._set_aside(sku, why, ABSENT)
+
+    def _set_aside(self, sku: str, why: str, pause: Pause) -> None:
+        self.queue.failed(sku, time.monotonic(), pause)
         self.lag.drop(sku)
         self.problems.add(sku, why)
 
@@ -256,9 +313,21 @@ class Pusher:
         self.pace.refused(now_s, fault.retry_after_s, is_passing=fault.is_passing)
         self.problems.latest.append(str(fault))
         log.warning("shop-refused", why=str(fault), skus=len(skus))
-        unknown = fault.status == 0 or fault.status >= 500
         for sku in skus:
-            self.queue.failed(sku, now_s, unknown=unknown, wait_s=0.0)
+            if fault.status == 0 or fault.status >= 500:
+                self.queue.unanswered(sku, now_s)
+            else:
+                self.queue.failed(sku, now_s, AT_ONCE)
+
+
+async def _nothing(_: str) -> None:
+    """Nobody knows figures yet."""
+
+
+def _item(which: dict[str, Any], quantity: int, value: Value) -> dict[str, Any]:
+    """As the plugin takes it."""
+    item = {**which, "quantity": quantity, "sequence": value.sequence}
+    return item | ({"backorders": value.backorders} if value.backorders else {})
 
 
 def _pace(store: Store, *, plugin: bool) -> Pace:

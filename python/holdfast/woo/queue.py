@@ -1,13 +1,18 @@
 """Which SKUs to write to the shop next, and what.
 
-Role: the pure half of pushing. In: figures as they change, answers of the shop. Out: batches. Always: a SKU has one
-value to be written, the newest, and one write under way; what comes to zero or leaves it goes first; a SKU that changes
-again and again keeps its place and delays no other; a value that the shop has is not written; after a write without an
-answer the SKU is read before it is written again, and read once more when a late write must have ended.
+Role: the pure half of pushing. In: figures as they change, answers of the shop. Out: batches; how far all is written.
+Always: a SKU has one value to be written, the newest, and one write under way; what comes to zero or leaves it goes
+first; a SKU that changes again and again keeps its place and delays no other; a value that the shop has is not written;
+a SKU that cannot be written is set aside, delays no other, and is tried again for as long as it is wanted; after a
+write without an answer the SKU is read before it is written again, and read once more when a late write must have
+ended.
 """
 
+import heapq
 from collections import OrderedDict
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain, islice
 from typing import NamedTuple
 
 
@@ -15,22 +20,43 @@ class Value(NamedTuple):
     """What the shop is to have: a quantity, what is written of backorders ("" nothing), and LOG's sequence."""
 
     quantity: int
-    backorders: str = ""
-    sequence: int = 0
+    backorders: str
+    sequence: int
 
     def same(self, other: "Value | None") -> bool:
         """Whether writing one over the other changes nothing."""
         return other is not None and self[:2] == other[:2]
 
 
+class Pause(NamedTuple):
+    """How long a SKU is set aside after a failure: doubled with each one in a row, up to a bound."""
+
+    first_s: float
+    most_s: float
+
+    def after(self, failures: int) -> float:
+        """After so many in a row."""
+        return float(min(self.first_s * 2 ** min(failures - 1, 12), self.most_s))
+
+
+REFUSED = Pause(5.0, 600.0)
+ABSENT = Pause(60.0, 3_600.0)
+"""The shop has no product of the SKU: most are there within minutes, or never."""
+AT_ONCE = Pause(0.0, 0.0)
+"""The SKU is not to blame."""
+_TENTH = 10
+"""One part in so many of a write is for SKUs that could not be written before."""
+
+
 @dataclass(slots=True)
 class _Entry:
     wanted: Value
+    place: int = 0
+    """Of the newest figure in AVAILABLE."""
     written: Value | None = None
     """What the shop has for all that is known; None: not known."""
     under_way: Value | None = None
     doubt_until_s: float | None = None
-    not_before_s: float = 0.0
     failures: int = 0
 
 
@@ -42,7 +68,18 @@ class Batch(NamedTuple):
     look: frozenset[str]
 
 
-_RETRY_S, _RETRY_S_MAX = 5.0, 600.0
+class Standing(NamedTuple):
+    """How far the shop has what AVAILABLE says: everything up to the place `done` but the SKUs `open`.
+
+    `more`: and others, which are not named.
+    """
+
+    done: int
+    open: tuple[str, ...]
+    more: bool
+
+
+NOTHING_WRITTEN = Standing(0, (), more=False)
 
 
 class PushQueue:
@@ -53,42 +90,52 @@ class PushQueue:
         self._entries: dict[str, _Entry] = {}
         self._urgent: OrderedDict[str, None] = OrderedDict()
         self._waiting: OrderedDict[str, None] = OrderedDict()
+        self._aside: dict[str, float] = {}  # until when
+        self._aside_order: list[tuple[float, str]] = []
+        self._late: OrderedDict[str, None] = OrderedDict()  # were set aside, and are tried again
         self._doubted: OrderedDict[str, None] = OrderedDict()
+        self._under_way: set[str] = set()
+        self._done = 0
         self.coalesced_total = 0
         self.written_total = 0
         self.same_total = 0
 
     def __len__(self) -> int:
-        """How many SKUs wait to be written."""
+        """How many SKUs wait to be written, without those that could not be."""
         return len(self._urgent) + len(self._waiting)
 
-    def due(self, now_s: float) -> int:
-        """How many of them wait for nothing: what failed lately is not among them, nor what the shop lacks."""
-        waiting = (*self._urgent, *self._waiting)
-        return sum(self._entries[sku].not_before_s <= now_s for sku in waiting)
+    @property
+    def set_aside(self) -> int:
+        """How many SKUs could not be written, and wait to be tried again."""
+        return len(self._aside) + len(self._late)
 
     @property
     def in_flight(self) -> int:
         """How many SKUs are being written."""
-        return sum(entry.under_way is not None for entry in self._entries.values())
+        return len(self._under_way)
 
     @property
     def known(self) -> int:
         """How many SKUs there are."""
         return len(self._entries)
 
-    def want(self, sku: str, value: Value, *, again: bool = False) -> None:
-        """The shop is to have this. An older one than is wanted already changes nothing. `again`: written or not."""
+    def want(self, sku: str, value: Value, *, place: int = 0, late: bool = False) -> None:
+        """The shop is to have this; an older value than is wanted already changes nothing.
+
+        `place`: of the figure in AVAILABLE. `late`: behind everything else, for it may well be there.
+        """
         entry = self._entries.get(sku)
         if entry is None:
             entry = self._entries[sku] = _Entry(value)
         elif value.sequence < entry.wanted.sequence:
             return
-        elif not again and (sku in self._urgent or sku in self._waiting):
+        elif sku in self._urgent or sku in self._waiting:
             self.coalesced_total += 1
-        entry.wanted = value
-        if again:
-            entry.written = None
+        entry.wanted, entry.place = value, max(place, entry.place)
+        if late and entry.written is None and not self._is_somewhere(sku):
+            self._late[sku] = None
+        elif not late and not entry.failures:
+            self._late.pop(sku, None)  # it is news, and nothing says that it cannot be written
         self._place(sku, entry)
 
     def has(self, sku: str, value: Value) -> None:
@@ -100,9 +147,12 @@ class PushQueue:
 
     def again(self) -> int:
         """Look at every SKU again. How many there are."""
+        self._aside.clear()
+        self._aside_order.clear()
+        self._late.clear()
         for sku, entry in self._entries.items():
             entry.written = None
-            entry.failures, entry.not_before_s = 0, 0.0
+            entry.failures = 0
             self._place(sku, entry)
         return len(self._entries)
 
@@ -111,10 +161,13 @@ class PushQueue:
         entry = self._entries.get(sku)
         return None if entry is None else entry.wanted
 
-    def lacks(self, sku: str) -> bool:
-        """Whether the shop is to have another value than it has, for all that is known."""
-        entry = self._entries.get(sku)
-        return entry is not None and (entry.under_way is not None or not entry.wanted.same(entry.written))
+    def is_due(self, sku: str) -> bool:
+        """Whether it is being written, or waits for nothing but its turn."""
+        return sku in self._urgent or sku in self._waiting or sku in self._under_way
+
+    def is_under_way(self, sku: str) -> bool:
+        """Whether it is being written."""
+        return sku in self._under_way
 
     def look_later(self, sku: str, now_s: float) -> None:
         """The shop may move its own stock of this: look once that must be over."""
@@ -123,13 +176,30 @@ class PushQueue:
             entry.doubt_until_s = now_s + self._doubt_s
             self._doubted[sku] = None
 
+    def standing(self, taken: int, open_max: int) -> Standing:
+        """How far all is written, when the figures up to a place of AVAILABLE are here. It never goes back."""
+        waiting = (self._entries[sku].place for sku in chain(self._urgent, self._waiting, self._under_way))
+        self._done = max(self._done, min(taken, min(waiting, default=taken + 1) - 1))
+        open_ones = self._open()
+        names = tuple(islice(open_ones, open_max))
+        return Standing(self._done, names, next(open_ones, None) is not None)
+
+    def _open(self) -> Iterator[str]:
+        """SKUs whose newest figure is behind us, and that the shop may not have."""
+        failing = chain(self._aside, self._late, self._doubted)
+        found = chain(failing, self._urgent, self._waiting, self._under_way)
+        return (sku for sku in dict.fromkeys(found) if self._entries[sku].place <= self._done)
+
     def take(self, most: int, now_s: float, *, urgent_only: bool = False) -> Batch | None:
         """The next SKUs to write, which are under way from now on; None: nothing is due."""
         self._end_doubts(now_s)
-        chosen = self._due(self._urgent, most, now_s)
+        self._end_pauses(now_s)
+        chosen = list(islice(self._urgent, most))
         urgent = bool(chosen)
         if not urgent_only:
-            chosen += self._due(self._waiting, most - len(chosen), now_s)
+            kept = min(len(self._late), max(1, most // _TENTH)) if self._waiting and most > 1 else 0
+            chosen += islice(self._waiting, max(0, most - len(chosen) - kept))
+            chosen += islice(self._late, max(0, most - len(chosen)))
         if not chosen:
             return None
         values, look = {}, set()
@@ -138,78 +208,85 @@ class PushQueue:
             entry.under_way = values[sku] = entry.wanted
             if entry.written is None:
                 look.add(sku)
-            self._urgent.pop(sku, None)
-            self._waiting.pop(sku, None)
+            self._under_way.add(sku)
+            for queue in (self._urgent, self._waiting, self._late):
+                queue.pop(sku, None)
         return Batch(values, urgent, frozenset(look))
-
-    def _due(self, queue: OrderedDict[str, None], most: int, now_s: float) -> list[str]:
-        found: list[str] = []
-        for sku in queue:
-            if len(found) >= most:
-                break
-            if self._entries[sku].not_before_s <= now_s:
-                found.append(sku)
-        return found
 
     def done(self, sku: str, *, wrote: bool) -> None:
         """It was written, or the shop has it already."""
         entry = self._entries[sku]
         if entry.under_way is None:
             return
-        entry.written, entry.under_way = entry.under_way, None
-        entry.failures, entry.not_before_s = 0, 0.0
+        entry.written = entry.under_way
+        entry.failures = 0
         if wrote:
             self.written_total += 1
         else:
             self.same_total += 1
-        self._place(sku, entry)
+        self._ended(sku, entry)
 
-    def failed(self, sku: str, now_s: float, *, unknown: bool, wait_s: float | None = None) -> None:
-        """It was not written, or (`unknown`) nobody knows. It waits longer after each failure."""
+    def failed(self, sku: str, now_s: float, pause: Pause = REFUSED) -> None:
+        """It was not written."""
         entry = self._entries[sku]
         if entry.under_way is None:
             return
-        entry.under_way = None
-        if unknown:
-            entry.written = None
-            entry.doubt_until_s = now_s + self._doubt_s
-            self._doubted[sku] = None
-            self._doubted.move_to_end(sku)
-        else:
-            entry.failures += 1
-            pause_s = min(_RETRY_S * 2 ** min(entry.failures - 1, 10), _RETRY_S_MAX)
-            entry.not_before_s = now_s + (pause_s if wait_s is None else wait_s)
-        self._place(sku, entry)
+        entry.failures += 1
+        pause_s = pause.after(entry.failures)
+        if pause_s > 0:
+            self._aside[sku] = now_s + pause_s
+            heapq.heappush(self._aside_order, (now_s + pause_s, sku))
+        self._ended(sku, entry)
 
-    def forget(self, sku: str) -> None:
-        """The shop does not have it; it is written when it is wanted again."""
-        entry = self._entries.pop(sku, None)
-        if entry is not None:
-            for queue in (self._urgent, self._waiting, self._doubted):
-                queue.pop(sku, None)
+    def unanswered(self, sku: str, now_s: float) -> None:
+        """Nobody knows whether it was written."""
+        entry = self._entries[sku]
+        if entry.under_way is None:
+            return
+        entry.written = None
+        entry.doubt_until_s = now_s + self._doubt_s
+        self._doubted[sku] = None
+        self._doubted.move_to_end(sku)
+        self._ended(sku, entry)
+
+    def _ended(self, sku: str, entry: _Entry) -> None:
+        entry.under_way = None
+        self._under_way.discard(sku)
+        self._place(sku, entry)
 
     def _end_doubts(self, now_s: float) -> None:
         """A late write must have ended: what the shop has is looked at once more."""
         while self._doubted:
             sku = next(iter(self._doubted))
             entry = self._entries[sku]
-            if entry.doubt_until_s is None:
-                self._doubted.pop(sku)
-                continue
-            if entry.doubt_until_s > now_s:
+            if entry.doubt_until_s is not None and entry.doubt_until_s > now_s:
                 return
             self._doubted.pop(sku)
             entry.doubt_until_s = None
             entry.written = None
             self._place(sku, entry)
 
+    def _end_pauses(self, now_s: float) -> None:
+        while self._aside_order and self._aside_order[0][0] <= now_s:
+            until_s, sku = heapq.heappop(self._aside_order)
+            if self._aside.get(sku) == until_s:
+                del self._aside[sku]
+                self._late[sku] = None
+
+    def _is_somewhere(self, sku: str) -> bool:
+        queues = (self._urgent, self._waiting, self._aside, self._late, self._under_way)
+        return any(sku in queue for queue in queues)
+
     def _place(self, sku: str, entry: _Entry) -> None:
         """In the queue where it belongs; in none while it is under way, or where nothing is to be written."""
         if entry.under_way is not None:
             return
         if entry.wanted.same(entry.written):
-            self._urgent.pop(sku, None)
-            self._waiting.pop(sku, None)
+            for queue in (self._urgent, self._waiting, self._late):
+                queue.pop(sku, None)
+            self._aside.pop(sku, None)
+            return
+        if sku in self._aside or sku in self._late:
             return
         before = entry.written
         crosses = before is not None and (before.quantity > 0) != (entry.wanted.quantity > 0)

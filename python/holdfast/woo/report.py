@@ -49,11 +49,15 @@ class StoreReport(msgspec.Struct, omit_defaults=True):
     webhooks_repaired: int = 0
     webhooks_ended_by_shop: int = 0
     figures_done: int = 0
+    """The place in AVAILABLE up to which the shop has all figures, but those of `figures_open`."""
+    figures_open: list[str] = []
+    figures_more: bool = False
+    """There are others, which are not named."""
     figures_taken: int = 0
     """The place in AVAILABLE up to which figures were read."""
     push_waiting: int = 0
-    push_due: int = 0
-    """Those of them that did not fail lately."""
+    push_set_aside: int = 0
+    """SKUs beside these that could not be written, and are tried again."""
     push_in_flight: int = 0
     push_known: int = 0
     push_written: int = 0

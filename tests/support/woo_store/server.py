@@ -32,6 +32,8 @@ class Faults:
     retry_after: str = ""
     notices: bool = False
     """PHP writes a warning before the JSON."""
+    walled: frozenset[str] = frozenset()
+    """SKUs for which something before the shop, a firewall, refuses the whole request."""
 
 
 @dataclass
@@ -69,6 +71,8 @@ class StoreServer:
         if not self._is_signed(request):
             return refusal(401, "woocommerce_rest_authentication_error", "Invalid signature")
         body = await request.json() if request.can_read_body else None
+        if faults.walled and not faults.walled.isdisjoint(named_in(request, body)):
+            return web.Response(status=403, text="<html>Forbidden</html>")
         self.calls.append(Called(request.method, request.path, given_by(request), body))
         answer: web.StreamResponse = await handler(request)
         if faults.hang_until is not None:
@@ -192,13 +196,16 @@ class StoreServer:
         if not self.plugin or len(items) > 500:
             return refusal(400 if self.plugin else 404, "holdfast_too_many", "At most 500 items.")
         await asyncio.sleep(self.batch_ms_per_item * len(items) / 1000)
-        return web.json_response({"results": [{"sku": one["sku"], **self._set(one)} for one in items]})
+        return web.json_response({"results": [{"sku": one.get("sku", ""), **self._set(one)} for one in items]})
 
     def _set(self, item: dict[str, Any]) -> dict[str, str]:
-        found = self.model.by_sku(item["sku"])
+        by_id = self.model.products.get(item.get("product", 0))
+        found = self.model.by_sku(item["sku"]) if "sku" in item else [by_id] if by_id else []
         if len(found) != 1:
             return {"status": "ambiguous" if found else "unknown"}
         (product,) = found
+        if product.manages == "parent":
+            return {"status": "parent"}
         if item["sequence"] < product.sequence:
             return {"status": "older"}
         product.sequence = item["sequence"]
@@ -258,6 +265,12 @@ class StoreServer:
 
 def given_by(request: web.Request) -> dict[str, str]:
     return {name: value for name, value in request.query.items() if not name.startswith("oauth_")}
+
+
+def named_in(request: web.Request, body: Any) -> list[str]:
+    """SKUs of a request."""
+    items = body.get("items", []) if isinstance(body, dict) else []
+    return [*given_by(request).get("sku", "").split(","), *(str(one.get("sku", "")) for one in items)]
 
 
 def _is_listed(order: Order, status: str) -> bool:

@@ -45,12 +45,14 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def call(port: int, method: str, path: str, content: Any = None) -> Any:
+def call(port: int, method: str, path: str, content: Any = None, *, raw: bool = False) -> Any:
+    """What a server answers, read as JSON unless `raw`."""
     request = urllib.request.Request(
         f"http://127.0.0.1:{port}{path}", None if content is None else orjson.dumps(content), method=method
     )
     with urllib.request.urlopen(request, timeout=60) as answer:
-        return orjson.loads(answer.read())
+        found = answer.read()
+        return found if raw else orjson.loads(found)
 
 
 def wait_until_ready(port: int, path: str, child: subprocess.Popen[bytes], log: Path | None = None) -> None:

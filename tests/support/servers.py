@@ -90,14 +90,18 @@ async def together(
     *,
     cores: Mapping[str, Callable[[], Any]] | None = None,
     macs: Callable[[], Macs] = Macs,
+    directory: Path | None = None,
 ) -> AsyncIterator[list[Node[Engine]]]:
-    """Nodes of one scope, each of which is ready: one leads and comes first, the others follow it."""
+    """Nodes of one scope, each of which is ready: one leads and comes first, the others follow it.
+
+    `directory`: the data directory that they share, as workers do; then they have sockets for each other.
+    """
     nodes: list[Node[Engine]] = []
     async with AsyncExitStack() as stack:
         for name in names:
             own = macs()
             make = (cores or {}).get(name, partial(Engine, "main", OWNER_KEY, own.keys))
-            node: Node[Engine] = Node("main", endpoint, make, settings, name=name, macs=own)
+            node: Node[Engine] = Node("main", endpoint, make, settings, name=name, macs=own, directory=directory)
             await node.start()
             stack.push_async_callback(node.stop, drain=False)
             await until(lambda node=node: node.state()["sequence"] > 0, 30)  # type: ignore[misc]

@@ -264,6 +264,9 @@ NODE: dict[str, Figure] = {
     ),
     "digest_differs": _node("digest_differs", "gauge", "1 while the state here is not the leader's, else 0.", "is 1"),
     "commands_forwarded_total": _node("commands_forwarded", "counter", "Writes that were sent on to the leader."),
+    "commands_forwarded_locally_total": _node(
+        "commands_forwarded_locally", "counter", "Of these, over the socket of a leader on the same machine."
+    ),
     "commands_forwarded_unknown_total": _node(
         "commands_forwarded_unknown", "counter", "Writes sent on to the leader that brought no answer.", "grows"
     ),

@@ -87,6 +87,7 @@ class Node(Generic[CoreT]):
             *(self._connection, self.names, self._protocol, self.settings, self._wake, self._drive, self._alarm),
             lambda: self.journal_writer.end,
             macs,
+            directory,
         )
         self._commands = Commands(self._protocol, self.cluster, self._refusals, self.counted, self.settings.node)
         self._membership_io = MembershipIo(

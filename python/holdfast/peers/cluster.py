@@ -8,6 +8,7 @@ asks another; a settled core is read only between batches.
 
 import asyncio
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -49,7 +50,9 @@ class ClusterMember:
         alarm: Callable[[Alarm], None],
         journal_end: Callable[[], tuple[int, str] | None],
         macs: Macs,
+        directory: Path | None = None,
     ) -> None:
+        """`directory`: the data directory, where processes of one machine have sockets for each other."""
         node = settings.node
         self._connection = connection
         self._names = names
@@ -63,12 +66,15 @@ class ClusterMember:
         self._macs = macs
         self._rpc = Rpc(connection, node, macs)
         self.forwarder = Forwarder(
-            connection, self._rpc, self.applied_index, self._leader, self._leader_clock, protocol.boot, node
+            *(connection, names, self._rpc, self.applied_index, self._leader, self._leader_clock, protocol.boot, node),
+            directory,
         )
-        self._command_server = CommandServer(connection, names, self._rpc, protocol, self.receipts, wake, node)
+        self._command_server = CommandServer(
+            *(connection, names, self._rpc, protocol, self.receipts, wake, node), directory
+        )
         publisher = FactPublisher(connection, names.incoming, settings.log, macs)
         self.facts = FactSubmitter(
-            publisher, self.receipts, self._rpc, self.applied_index, self._leads, self._leader, node
+            publisher, self.receipts, self._rpc, self.applied_index, self._leads, self._leader_subject, node
         )
         self.heartbeats = Heartbeats(
             protocol.node, protocol.boot, node, lambda *raised: alarm(Alarm(*raised)), self._judge
@@ -81,6 +87,7 @@ class ClusterMember:
     async def open(self) -> None:
         """Listen for answers and for other processes."""
         await self._rpc.open()
+        await self._command_server.open()
         await self._connection.listen(self._names.heartbeat_subject, self._on_heartbeat)
 
     def stop(self) -> None:
@@ -128,6 +135,7 @@ class ClusterMember:
         core = self._protocol.core
         if core is not None:
             self.applied_index.reached(core.sequence)
+            self.forwarder.reached(core.sequence)
             if not self._protocol.speculating:
                 self.heartbeats.reached(core)
 
@@ -212,6 +220,7 @@ class ClusterMember:
         """By name; those that only grow end in `_total`."""
         return {
             "commands_forwarded_total": self.forwarder.forwarded_total,
+            "commands_forwarded_locally_total": self.forwarder.local_total,
             "commands_forwarded_unknown_total": self.forwarder.unknown_total,
             "commands_taken_from_others_total": self._command_server.commands_total,
             "commands_too_late_total": self._command_server.late_total,
@@ -235,13 +244,18 @@ class ClusterMember:
     def _leads(self) -> bool:
         return self._protocol.role is Role.LEADING
 
-    def _leader(self) -> str | None:
-        """The subject of the leader that LOG names."""
+    def _leader(self) -> tuple[str, int] | None:
+        """The leader that LOG names, and its epoch."""
         protocol = self._protocol
         core = protocol.core
-        if core is None or self._leads() or core.node in {"", protocol.node}:
+        if core is None or self._leads():
             return None
-        return self._names.lead_subject(core.node, core.epoch)
+        node = core.node
+        return None if node in {"", protocol.node} else (node, core.epoch)
+
+    def _leader_subject(self) -> str | None:
+        leader = self._leader()
+        return None if leader is None else self._names.lead_subject(*leader)
 
     def _leader_clock(self) -> int:
         """The leader's own clock now, or a little earlier; 0 where that is not known. Milliseconds."""

@@ -1,13 +1,16 @@
 """The leader's server for other processes of the scope.
 
-Role: listen on the subject of the own epoch while leading; have forwarded commands decided like local ones; answer the
-outcome of IN messages. In: questions of `holdfast.peers.wire`. Out: replies. Always: nothing is accepted for another
-epoch, and nothing while not leading: that is answered not-done; a question that comes a second time gets no answer, for
-the first one has the true one; each command gets its own answer, and the reply goes out when all have one.
+Role: listen on the subject of the own epoch while leading, and on the socket for processes of this machine; have
+forwarded commands decided like local ones; answer the outcome of IN messages. In: questions of `holdfast.peers.wire`.
+Out: replies, the way that the question came. Always: nothing is accepted for another epoch, and nothing while not
+leading: that is answered not-done; a question that comes a second time gets no answer, for the first one has the true
+one; each command gets its own answer, and the reply goes out when all have one.
 """
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -17,6 +20,7 @@ from nats.aio.subscription import Subscription
 
 from holdfast.nats.connection import Connection
 from holdfast.nats.streams import Names
+from holdfast.peers.local import Answer, LocalServer
 from holdfast.peers.receipts import Receipts
 from holdfast.peers.rpc import Asked, Rpc
 from holdfast.peers.wire import (
@@ -31,7 +35,7 @@ from holdfast.peers.wire import (
 from holdfast.protocol.errors import Unavailable
 from holdfast.protocol.forwarding import Admission, CommandAnswer, Group, NotTaken
 from holdfast.protocol.machine import Protocol
-from holdfast.protocol.messages import Command, Outcome, Problem, Role
+from holdfast.protocol.messages import Command, Role
 from holdfast.settings import NodeSettings
 from holdfast.tasks import cancel_and_wait
 
@@ -77,6 +81,7 @@ class CommandServer:
         receipts: Receipts,
         wake: Callable[[], None],
         settings: NodeSettings,
+        directory: Path | None = None,
     ) -> None:
         self._connection = connection
         self._names = names
@@ -86,6 +91,7 @@ class CommandServer:
         self._wake = wake
         self._settings = settings
         self._admission = Admission(settings)
+        self._local = LocalServer(directory, protocol.node, self._question_bytes_max, settings, self._take)
         self._epoch: int | None = None
         self._subscription: Subscription | None = None
         self._changing: asyncio.Task[None] | None = None
@@ -93,6 +99,10 @@ class CommandServer:
         self.commands_total = 0
         self.late_total = 0
         self.again_total = 0
+
+    async def open(self) -> None:
+        """Listen for processes of this machine, which learn from the answer whether this one leads."""
+        await self._local.open()
 
     def begin(self, epoch: int) -> None:
         """The process leads `epoch`: listen."""
@@ -111,6 +121,7 @@ class CommandServer:
         if self._tasks and within_s > 0:
             await asyncio.wait(self._tasks, timeout=within_s)
         await cancel_and_wait(*self._tasks)
+        self._local.close()
 
     def _change(self, epoch: int | None) -> None:
         self._changing = asyncio.get_running_loop().create_task(self._listen(epoch, self._changing))
@@ -137,27 +148,37 @@ class CommandServer:
         except Exception as fault:  # noqa: BLE001 - the client is closing, and drops its subscriptions
             log.warning("leadership-not-announced", epoch=epoch, why=str(fault))
 
+    def _question_bytes_max(self) -> int:
+        return self._connection.payload_bytes_max + self._settings.forward_bytes_max
+
     async def _on_message(self, message: Msg) -> None:
         epoch = int(message.subject.rpartition(".")[2])
         asked = self._rpc.question(message)
-        if asked is None:
-            return
+        if asked is not None:
+            self._take(epoch, asked.payload, partial(self._reply_over_nats, asked))
+
+    def _reply_over_nats(self, to: Asked, reply: bytes) -> None:
+        if to.reply:
+            self._spawn(self._rpc.answer(to, reply))
+
+    def _take(self, epoch: int, payload: bytes, answer: Answer) -> None:
+        """A question for the leader of that epoch, by a process of the scope."""
         try:
-            question = decode_question(asked.payload)
+            question = decode_question(payload)
         except msgspec.MsgspecError as fault:
             log.error("unreadable-question", why=str(fault))
-            self._reply(asked, _NOT_LEADING)
+            answer(encode(_NOT_LEADING))
             return
         core = self._protocol.core
-        leads = self._protocol.role is Role.LEADING and core is not None and core.epoch == epoch
+        leads = self._protocol.role is Role.LEADING and core is not None and core.epoch == epoch == self._epoch
         if isinstance(question, Commands):
-            self._decide(asked, question, leads=leads)
+            self._decide(answer, question, leads=leads)
         elif leads:
-            self._spawn(self._answer_taken(asked, question))
+            self._spawn(self._answer_taken(answer, question))
         else:
-            self._reply(asked, _NOT_LEADING)
+            answer(encode(_NOT_LEADING))
 
-    def _decide(self, to: Asked, question: Commands, *, leads: bool) -> None:
+    def _decide(self, answer: Answer, question: Commands, *, leads: bool) -> None:
         now_ms = int(asyncio.get_running_loop().time() * 1000)
         deadline_ms = self._admission.deadline_ms(
             question.sender, question.number, question.left_ms, question.asked_ms, now_ms
@@ -168,20 +189,19 @@ class CommandServer:
             return
         if not leads or isinstance(deadline_ms, NotTaken):
             self.late_total += len(question.requests) if leads else 0
-            self._reply(to, _NOT_LEADING)
+            answer(encode(_NOT_LEADING))
             return
-        group: Group[CommandAnswer] = Group(
-            len(question.requests), lambda answers: self._reply(to, Reply(answers=answers))
-        )
-        self.commands_total += len(question.requests)
-        for at, one in enumerate(question.requests):
-            waiter = _Waiter(group, at)
-            refused: tuple[Problem, Outcome] | None = self._protocol.submit(Command(one.request, waiter, deadline_ms))
-            if refused is not None:
-                waiter.set_exception(Unavailable.of(*refused, self._settings.retry_after_s))
+        asked = question.requests
+        group: Group[CommandAnswer] = Group(len(asked), lambda answers: answer(encode(Reply(answers=answers))))
+        self.commands_total += len(asked)
+        commands = [Command(one.request, _Waiter(group, at), deadline_ms) for at, one in enumerate(asked)]
+        taken, refused = self._protocol.submit_many(commands)
+        if refused is not None:
+            for command in commands[taken:]:
+                command.waiter.set_exception(Unavailable.of(*refused, self._settings.retry_after_s))
         self._wake()
 
-    async def _answer_taken(self, to: Asked, question: Taken) -> None:
+    async def _answer_taken(self, answer: Answer, question: Taken) -> None:
         within_s = min(question.left_ms, self._settings.facts_deadline_ms) / 1000
         try:
             found = await self._receipts.taken(question.sequences, within_s)
@@ -192,8 +212,4 @@ class CommandServer:
         else:
             stored = [FactsReceipt(accepted, rejected, at, report) for (_, accepted, rejected, report), at in found]
             reply = Reply(receipts=stored)
-        self._reply(to, reply)
-
-    def _reply(self, to: Asked, reply: Reply) -> None:
-        if to.reply:
-            self._spawn(self._rpc.answer(to, encode(reply)))
+        answer(encode(reply))

@@ -14,7 +14,7 @@ import msgspec
 from holdfast._core import well_formed
 from holdfast.errors import LogError, UnreachableError
 from holdfast.nats.fact_publisher import FactPublisher, InFullError
-from holdfast.peers.forwarding import Leader, held
+from holdfast.peers.forwarding import held
 from holdfast.peers.freshness import AppliedIndex
 from holdfast.peers.receipts import Receipts
 from holdfast.peers.rpc import Rpc
@@ -34,7 +34,7 @@ class FactSubmitter:
         rpc: Rpc,
         applied_index: AppliedIndex,
         leads: Callable[[], bool],
-        leader: Leader,
+        leader_subject: Callable[[], str | None],
         settings: NodeSettings,
     ) -> None:
         self._publisher = publisher
@@ -42,7 +42,7 @@ class FactSubmitter:
         self._rpc = rpc
         self._applied_index = applied_index
         self._leads = leads
-        self._leader = leader
+        self._leader_subject = leader_subject
         self._settings = settings
         self._waiting = 0
         self.stopping = False
@@ -100,7 +100,7 @@ class FactSubmitter:
         if self._leads():
             stored = await self._receipts.taken(sequences, within_s)
             return [(accepted, rejected, report) for (_, accepted, rejected, report), _ in stored], stored[-1][1]
-        subject = self._leader()
+        subject = self._leader_subject()
         if subject is None:
             raise self._unavailable("no-leader", "unknown")
         # A leader that died does not answer: ask again once it should have answered that it still waits.

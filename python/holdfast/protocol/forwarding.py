@@ -62,14 +62,18 @@ class Question:
 
 
 class Outgoing:
-    """The commands that still have to be sent, and how many questions have no answer yet."""
+    """The commands that still have to be sent, and how many questions have no answer yet.
+
+    `in_flight_max`: how many may have none; the way that they go decides it.
+    """
 
     def __init__(self, settings: NodeSettings) -> None:
         self._settings = settings
-        self._queue: deque[Command] = deque()
+        self._queue: deque[tuple[Command, int]] = deque()  # and their bytes
         self._queued_bytes = 0
         self._number = 0
         self.in_flight = 0
+        self.in_flight_max = settings.forwards_in_flight_max
 
     def __len__(self) -> int:
         return len(self._queue)
@@ -77,7 +81,7 @@ class Outgoing:
     @property
     def sendable(self) -> bool:
         """Whether a question may go out now."""
-        return bool(self._queue) and self.in_flight < self._settings.forwards_in_flight_max
+        return bool(self._queue) and self.in_flight < self.in_flight_max
 
     def take(self, command: Command, *, leader: bool, payload_bytes_max: int) -> None:
         """Queue it. `leader`: whether LOG names one, and another than this process. Raises Unavailable, `not-done`."""
@@ -93,16 +97,16 @@ class Outgoing:
             self._queued_bytes + size > settings.forward_queued_bytes_max
         ):
             raise Unavailable("overloaded", "not-done", settings.retry_after_s)
-        self._queue.append(command)
+        self._queue.append((command, size))
         self._queued_bytes += size
 
     def question(self, now_ms: int, leader_clock_ms: int) -> Question:
         """The next one, under way from now on: as many commands as fit, at least one. Only while `sendable`."""
         settings = self._settings
+        size = self._queue[0][1]
         commands = [self.pop()]
-        size = _size(commands[0])
         while self._queue and len(commands) < settings.forward_commands_max:
-            size += _size(self._queue[0])
+            size += self._queue[0][1]
             if size > settings.forward_bytes_max:
                 break
             commands.append(self.pop())
@@ -117,14 +121,14 @@ class Outgoing:
 
     def pop(self) -> Command:
         """The oldest command; it is not sent."""
-        command = self._queue.popleft()
-        self._queued_bytes -= _size(command)
+        command, size = self._queue.popleft()
+        self._queued_bytes -= size
         return command
 
     def expired(self, now_ms: int) -> list[Command]:
         """Remove the commands whose deadline passed before they could be sent."""
         late: list[Command] = []
-        while self._queue and self._queue[0].deadline_ms <= now_ms:
+        while self._queue and self._queue[0][0].deadline_ms <= now_ms:
             late.append(self.pop())
         return late
 

@@ -98,6 +98,9 @@ class NodeSettings:
     forward_commands_max: int = 500
     forward_bytes_max: int = 256 * KIB
     forwards_in_flight_max: int = 32
+    # Over the socket of a leader on this machine. Few, so that what comes meanwhile travels together.
+    local_forwards_in_flight_max: int = 2
+    local_retry_ms: int = 500
     forward_margin_ms: int = 100  # the leader gives up this much earlier, so that its answer still arrives
     forward_apply_wait_ms: int = 1 * SECOND_MS  # for this process to hold what the leader answered
     facts_ask_again_ms: int = 50

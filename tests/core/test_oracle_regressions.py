@@ -367,3 +367,21 @@ def test_a_backorder_of_a_kit_whose_supply_is_cancelled_keeps_its_digest(story: 
     story.accept("stock.delta", sku="CUP", location="paris", quantity=1, reason="count", ref="d", as_of=1)
     assert sum(story.allocations("r").values()) == 1
     story.replay()
+
+
+def test_what_a_net_level_says_is_allocated_makes_no_other_level(story: Beside) -> None:
+    """docs/facts.md: it counts for nothing, so the same level with another one is a repeat, and no contradiction."""
+    level = {"sku": "A", "location": "paris", "on_hand": 8, "basis": "net", "as_of": 6}
+    story.accept("stock.level", **level, allocated=3)
+    story.accept("stock.level", **level, allocated=2)
+    assert [reason for _, reason in story.oracle.outcomes[0].ignored] == ["repeat"]
+    assert story.sellable("A") == 8
+
+
+def test_a_transfer_under_the_numbers_of_another_source_is_not_presumed_to_have_arrived(story: Beside) -> None:
+    """docs/rules.md: numbers of two sources say nothing of which is older. The level counts the 1 that it owes to nobody."""
+    story.channel("web", supply_horizon_days=9)
+    transfer = {"ref": "t", "sku": "A", "from": "lyon", "to": "paris", "quantity": 2, "due": "2026-01-01"}
+    story.accept("transfer", source="wms", **transfer, status="shipped", as_of=17)
+    story.accept("stock.level", sku="A", location="paris", on_hand=3, basis="gross", allocated=2, as_of=19)
+    assert story.sellable("A") == 3

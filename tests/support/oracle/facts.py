@@ -63,7 +63,8 @@ def factor(world: World, fact: Fact) -> int:
 def level(world: World, fact: Fact) -> None:
     cell, each = (fact["sku"], fact["location"]), factor(world, fact)
     unsellable = sum((fact.get("unsellable") or {}).values()) * each
-    allocated = None if fact.get("allocated") is None else fact["allocated"] * each
+    given = fact.get("allocated")
+    allocated = None if given is None else given * each if fact["basis"] == "gross" else 0
     now = Level(fact["source"], fact["as_of"], fact["on_hand"] * each, unsellable, allocated, fact["basis"])
     held = world.levels.get(cell)
     if world.locations[fact["location"]].owner is None:

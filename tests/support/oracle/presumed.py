@@ -227,18 +227,19 @@ def is_newer(rise: Rise, line: Supply) -> bool:
 
 
 def may_arrive(world: World, cell: Cell) -> list[Supply]:
-    """Lines there of the source that states the levels, and transfers, earliest due first."""
+    """Lines there of the source that states the levels, and transfers, earliest due first.
+
+    Numbers of two sources say nothing of which is older: another source's transfer counts where it was stated with a time.
+    """
     owner = world.locations[cell[1]].owner
     lines = [s for s in world.supplies.values() if (s.sku, s.location) == cell]
-    lines = [s for s in lines if s.key[0] == owner or s.transfer]
+    lines = [s for s in lines if s.key[0] == owner or (s.transfer and isinstance(s.stated, datetime))]
     return sorted(lines, key=lambda s: (s.due or date.max, s.key[1:]))
 
 
 def open_lines(world: World, cell: Cell) -> list[Supply]:
     """Those of which levels of the cell may show something."""
-    owner = world.locations[cell[1]].owner
-    lines = [line for line in may_arrive(world, cell) if world.room(line)]
-    return [line for line in lines if line.key[0] == owner or isinstance(line.stated, datetime)]
+    return [line for line in may_arrive(world, cell) if world.room(line)]
 
 
 def shares_of(world: World, cell: Cell) -> list[tuple[Supply, list[Off]]]:

@@ -52,7 +52,8 @@ GOOD_HOSTS = ("127.0.0.1", "localhost", "127.0.0.1:8080", "localhost:1", "[::1]:
 
 @attack(
     done="a foreign id and an unknown one asked for by a key of one channel, by every verb",
-    right="one answer for both, byte by byte: nothing tells which ids exist",
+    right="one answer for both, byte by byte. A PUT alone, which would make one, says that the id is taken: the same "
+    "bytes whatever is there. A wrong guess of it costs a hold, which is limited",
 )
 async def enumeration(arena: Arena) -> Seen:
     async with stage(arena) as found:
@@ -66,7 +67,6 @@ async def enumeration(arena: Arena) -> Seen:
             ("POST", "/cancel", {}),
             ("POST", "/extend", {"ttl_ms": 1_000}),
             ("POST", "/fulfil", {"lines": [{"sku": SKU, "quantity": 1}]}),
-            ("PUT", "", cart(channel="pos")),
         ]
         told = []
         for method, verb, body in calls:
@@ -74,7 +74,14 @@ async def enumeration(arena: Arena) -> Seen:
             unknown = await found.ask(method, f"/v1/reservations/of-web-2{verb}", body, key=key)
             if (there.status, _plain(there)) != (unknown.status, _plain(unknown)):
                 told.append(f"{method} {verb or 'id'}: {there.status} and {unknown.status}")
-        return Seen(not told, "; ".join(told) or "the same answers", f"{len(calls)} calls")
+        taken = []
+        for verb in ("", "/confirm", "/cancel"):
+            if verb:
+                assert (await found.ask("POST", f"/v1/reservations/of-web-1{verb}", {})).status == 200
+            taken.append(await found.ask("PUT", "/v1/reservations/of-web-1", cart(channel="pos"), key=key))
+        if {answer.status for answer in taken} != {403} or len({answer.body for answer in taken}) > 1:
+            told.append(f"PUT tells what is there: {[answer.status for answer in taken]}")
+        return Seen(not told, "; ".join(told) or "the same answers", f"{len(calls) + len(taken)} calls")
 
 
 def _plain(answer: Response) -> bytes:

@@ -28,6 +28,7 @@ from holdfast.gateway.key_file import Operation
 from holdfast.gateway.key_store import KeyStore
 from holdfast.nats_server.accounts import inbox_of
 from holdfast.nats_server.users import users_of
+from holdfast.secret_files import make_scope_key
 from holdfast.settings import LogSettings, Settings
 from tests.attacks.attack import Arena
 from tests.support.deployed import Deployed, deployed_cluster
@@ -134,6 +135,8 @@ async def stage(
         found.admin = found.key(*Operation)
         for name in USERS.values() if deployed is None else ():
             users_of(store).add(name)
+        if deployed is not None:
+            make_scope_key(store)  # as docs/operations.md has it: the file of all gateways, before the first start
         command = [sys.executable, "-m", "holdfast", "serve", "--data", str(store), "--port", str(found.port), *options]
         for change in changes:
             command += ["--set", change]

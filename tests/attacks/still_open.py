@@ -6,10 +6,7 @@ the attack is held, until the name is removed.
 
 STILL_OPEN: frozenset[str] = frozenset(
     {
-        "enumeration",
-        "incoming-filled-by-one",
         "message-id-of-another",
-        "stolen-user-of-a-gateway",
     }
 )
 """In the short form, on the gateway's own nats-server."""

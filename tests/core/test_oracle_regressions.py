@@ -5,6 +5,7 @@ The first lines of each test say which sentence decides. Every test runs for the
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import pytest
@@ -379,9 +380,43 @@ def test_what_a_net_level_says_is_allocated_makes_no_other_level(story: Beside) 
 
 
 def test_a_transfer_under_the_numbers_of_another_source_is_not_presumed_to_have_arrived(story: Beside) -> None:
-    """docs/rules.md: numbers of two sources say nothing of which is older. The level counts the 1 that it owes to nobody."""
+    """docs/rules.md: numbers of two sources say nothing of which is older. 1 is free in the level."""
     story.channel("web", supply_horizon_days=9)
     transfer = {"ref": "t", "sku": "A", "from": "lyon", "to": "paris", "quantity": 2, "due": "2026-01-01"}
     story.accept("transfer", source="wms", **transfer, status="shipped", as_of=17)
     story.accept("stock.level", sku="A", location="paris", on_hand=3, basis="gross", allocated=2, as_of=19)
     assert story.sellable("A") == 3
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(("cancelled", "short", "shipment", "return"))))
+def test_what_waits_for_an_order_counts_alike_whatever_came_first(story: Beside, order: tuple[str, ...]) -> None:
+    """docs/rules.md: at the confirmation the updates that waited, then what shipments named, then what returns did."""
+    story.level("A", "lyon", 100)
+    story.hold("r", ("A", 9))
+    lines = {"cancelled": 2, "short": 3, "shipment": 1}
+    for kind in order:
+        if kind == "return":
+            fields = {"sku": "A", "location": "lyon", "quantity": 4, "condition": "sellable", "ref": kind}
+            story.accept("return", order_ref="o", as_of=5, **fields)
+        else:
+            named = {"ref": kind, "lines": [{"sku": "A", "quantity": lines[kind]}], "order_ref": "o", "as_of": 5}
+            if kind == "shipment":
+                story.accept("shipment", **named)
+            else:
+                story.accept("order.update", status=kind, **named)
+    story.command("confirm", "r", order_ref="o")
+    assert (story.state("r"), len(story.oracle.world.reservations["r"].units)) == ("committed", 7)
+    shipped = [unit for unit in story.oracle.world.reservations["r"].units if not unit.open]
+    assert (len(shipped), story.sellable("A")) == (4, 97)
+
+
+def test_an_update_that_names_nothing_has_no_shipment_go_first(story: Beside) -> None:
+    """docs/rules.md: shipments follow all that waited. What was refused is gone: nothing is open for the shipment."""
+    story.level("A", "lyon", 12)
+    story.accept("order.update", ref="u", status="cancelled", lines=[], version=1, order_ref="o", as_of=1)
+    lines = [{"sku": "A", "quantity": 4}]
+    story.accept("order.update", ref="u1", status="refused", lines=lines, order_ref="o", as_of=2)
+    story.accept("shipment", ref="s", lines=[{"sku": "A", "quantity": 2}], order_ref="o", as_of=3)
+    story.hold("r", ("A", 4))
+    story.command("confirm", "r", order_ref="o")
+    assert story.state("r") == "cancelled"

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from holdfast.errors import ApiError, StreamMismatchError
 from holdfast.nats.connection import Connection
-from holdfast.nats.streams import Names, ensure_streams, messages_by_subject, stream_state
+from holdfast.nats.streams import Names, configurations, ensure_streams, messages_by_subject, stream_state
 from holdfast.nats_server.server import EmbeddedServer
 from holdfast.node.in_room import InRoom
 from holdfast.settings import LogSettings, Settings
@@ -23,7 +23,7 @@ from tests.support.servers import connected, leading, put, stocked, until
 NAMES = Names("main")
 NUMBERS = itertools.count()
 SMALL = replace(
-    LogSettings(in_bytes_max=1 << 24, log_bytes_max=1 << 26, dead_bytes_max=1 << 24),
+    LogSettings(in_bytes_max=1 << 27, log_bytes_max=1 << 26, dead_bytes_max=1 << 24),
     in_messages_per_source_max=100,
     in_room_check_ms=50,
     in_kept_ms=200,
@@ -57,6 +57,13 @@ async def test_a_source_that_fills_in_is_refused_and_the_others_are_not(server: 
             "hf.main.in.erp.acme": 100,
             "hf.main.in.erp.other": 1,
         }
+
+
+@pytest.mark.parametrize("mebibytes", [16, 64, 1024, 16 * 1024, 1 << 20])
+def test_the_largest_messages_of_one_source_fill_half_of_in_at_most(mebibytes: int) -> None:
+    for log_settings in (LogSettings(), LogSettings(in_messages_per_source_max=10_000_000)):
+        made = configurations(NAMES, replace(log_settings, in_bytes_max=mebibytes << 20))[0]
+        assert 0 < made["max_msgs_per_subject"] * made["max_msg_size"] <= made["max_bytes"] // 2
 
 
 async def test_a_source_that_is_read_as_fast_as_it_sends_is_never_refused(server: EmbeddedServer) -> None:

@@ -74,8 +74,8 @@ class LogSettings:
     )
     in_messages_per_source_max: int = public(
         16_384,
-        "Messages of one source that IN holds; beyond, it refuses those of that source. With the default sizes one "
-        "source fills half of IN at most. An existing IN that has no such bound gets it at the next start.",
+        "Messages of one source that IN holds; beyond, it refuses those of that source. Never so many that one source "
+        "could fill more than half of IN. An existing IN that has no such bound gets it at the next start.",
         lowest=100,
         highest=10_000_000,
         unit="messages",

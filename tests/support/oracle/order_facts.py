@@ -41,7 +41,7 @@ def order_update(world: World, fact: Fact) -> None:
 
 def apply_waiting(world: World, reservation: Reservation) -> None:
     """What came before this order was confirmed counts now: what names the reservation as it came, then what names the
-    order; what is about others goes on waiting.
+    order; what is about others goes on waiting. What shipments take follows when all of it is applied.
     """
     for fact in sorted(world.waiting, key=lambda one: one.get("reservation") is None):
         found = bearers(world, fact)
@@ -53,7 +53,7 @@ def apply_waiting(world: World, reservation: Reservation) -> None:
             else:
                 key = key_of(fact)
                 assert key is not None
-                update(world, found, key, fact["status"])
+                update(world, found, key, fact["status"], follows=False)
 
 
 def acknowledge(world: World, found: list[Reservation], fact: Fact) -> None:
@@ -72,7 +72,7 @@ def acknowledge(world: World, found: list[Reservation], fact: Fact) -> None:
                 acknowledge_unit(unit, source, as_of, None)
 
 
-def update(world: World, found: list[Reservation], key: Key, was: str) -> None:
+def update(world: World, found: list[Reservation], key: Key, was: str, *, follows: bool = True) -> None:
     """cancelled, refused: the units leave. short: they count as shipped, where they are. A newer version that names
     fewer, or says otherwise, puts units back: those that it took, the last first.
     """
@@ -94,7 +94,7 @@ def update(world: World, found: list[Reservation], key: Key, was: str) -> None:
         if quantity > 0:
             chosen = take_off(world, found, key, sku, location, quantity)
             document.beyond[sku, location] = document.beyond.get((sku, location), 0) + quantity - chosen
-    if any(change.values()) or turned:
+    if follows and (any(change.values()) or turned):
         take_up(world, found)
 
 

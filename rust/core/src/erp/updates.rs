@@ -41,14 +41,15 @@ pub(crate) fn apply(state: &mut State, source: SourceId, statement: &Statement<'
         state.count_change(slot);
     }
     if second {
-        update(state, &slots, (source, statement, fact), key, (&before, &moves));
+        update(state, &slots, (source, statement, fact), key, (&before, &moves), true);
         return;
     }
     let more = named_more(&moves, &before);
     take_off(state, &slots, source, fact.status, fact.as_of, &more);
 }
 
-/// An update that waited for this reservation to be confirmed.
+/// An update that waited for this reservation to be confirmed. What shipments take and returns bring back follows when all
+/// that waited is applied, so it makes no difference what of it came first; by earlier editions it followed each.
 pub(super) fn catch_up(
     state: &mut State,
     slot: Slot,
@@ -63,7 +64,15 @@ pub(super) fn catch_up(
     let moves = leaving::line_moves(state, &[slot], &fact.lines, Some(key));
     if state.rules.is_second_edition() {
         state.identities.name_moves(key, moves.clone());
-        update(state, &[slot], (source, statement, fact), key, (&Moves::new(), &moves));
+        let at_once = !state.rules.is_third_edition();
+        update(
+            state,
+            &[slot],
+            (source, statement, fact),
+            key,
+            (&Moves::new(), &moves),
+            at_once,
+        );
         return;
     }
     take_off(state, &[slot], source, fact.status, fact.as_of, &moves);
@@ -76,13 +85,15 @@ fn is_replaced(state: &State, key: u128, statement: &Statement<'_>, fact: &Order
 }
 
 /// Cancelled and refused units leave the order, short ones count as shipped, where they are. A newer version that names
-/// fewer, or states otherwise, puts back those that it took, the last first.
+/// fewer, or states otherwise, puts back those that it took, the last first. `follows`: what shipments take and returns bring
+/// back is worked out again at once.
 fn update(
     state: &mut State,
     slots: &[Slot],
     (source, statement, fact): (SourceId, &Statement<'_>, &OrderUpdate<'_>),
     key: u128,
     (before, moves): (&Moves, &Moves),
+    follows: bool,
 ) {
     let kits: Vec<Vec<i64>> = slots.iter().map(|&slot| kits::counted(state, slot)).collect();
     let order = named_order::waits_for(&fact.of).into_owned();
@@ -126,11 +137,15 @@ fn update(
         order_units::add_beyond(&mut document.beyond, (sku, location), quantity - taken);
     }
     state.put_order_document(&order, document);
-    shipments::take_up(state, slots);
+    if follows {
+        shipments::take_up(state, slots);
+    }
     for (&slot, kits) in slots.iter().zip(&kits) {
         kits::give_back_gone(state, slot, kits);
     }
-    returns::settle(state, slots);
+    if follows {
+        returns::settle(state, slots);
+    }
     for &slot in slots {
         reconcile::order_changed(state, slot);
     }

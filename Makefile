@@ -86,9 +86,9 @@ world: install ## One world: log, gateway, Tryton, a shop, a day of orders with 
 
 WOOCOMMERCE ?=
 WORDPRESS ?=
-woo-test: install ## The plugin against a real WooCommerce: WOOCOMMERCE=its plugin folder [WORDPRESS=folder] [HPOS=no]
-	@test -f '$(WOOCOMMERCE)/woocommerce.php' || { echo 'usage: make woo-test WOOCOMMERCE=DIR, the folder that has woocommerce.php' >&2; exit 2; }
-	@WOOCOMMERCE='$(WOOCOMMERCE)' WORDPRESS='$(WORDPRESS)' HPOS='$(HPOS)' $(STEP) 'The plugin against WooCommerce of $(WOOCOMMERCE)' \
+woo-test: install ## All tests of the plugin, on a real WooCommerce: WOOCOMMERCE=its plugin folder [WORDPRESS=folder] [HPOS=no]; else on a double
+	@test -z '$(WOOCOMMERCE)' || test -f '$(WOOCOMMERCE)/woocommerce.php' || { echo 'WOOCOMMERCE=DIR is the folder that has woocommerce.php' >&2; exit 2; }
+	@WOO_TESTS=all WOOCOMMERCE='$(WOOCOMMERCE)' WORDPRESS='$(WORDPRESS)' HPOS='$(HPOS)' $(STEP) 'The plugin against $(if $(WOOCOMMERCE),WooCommerce of $(WOOCOMMERCE),a double of WooCommerce)' \
 		$(BIN)/pytest -q -o timeout=600 tests/woocommerce $(ARGS)
 
 # What the compiler adds so that the fuzzer sees which code an input reaches.

@@ -1,6 +1,7 @@
 """One shop for all tests of the plugin: it takes some time to open. Skipped where PHP, MariaDB or WordPress is missing.
 
 In: WOOCOMMERCE, WORDPRESS and HPOS of the environment (`make woo-test`); without them the double on Debian's WordPress.
+Always: `make test` plays a part of them on the double, SHORT; `make woo-test` plays all.
 """
 
 import os
@@ -12,6 +13,17 @@ import pytest
 from tests.woocommerce.shop import Shop, missing, named_woocommerce, open_shop
 
 HERE = Path(__file__).parent
+SHORT = {
+    "test_an_order_holds_its_units_and_confirms_them",
+    "test_what_was_sold_since_the_page_was_opened_is_refused_with_words_for_a_shopper",
+    "test_a_payment_that_fails_is_tried_again_with_the_last_piece",
+    "test_the_pay_page_refuses_what_others_bought_meanwhile",
+    "test_a_late_payment_for_what_others_bought_is_said_to_the_shop_and_confirmed_when_stock_comes",
+    "test_figures_are_written_by_sequence",
+    "test_what_was_written_once_woocommerce_writes_no_more",
+    "test_a_bad_value_is_said_and_protects_nobody_less",
+    "test_the_end_of_the_plugin_leaves_nothing_on_any_site_of_a_network",
+}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -19,6 +31,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.alone)
+            if not os.environ.get("WOO_TESTS") and getattr(item, "originalname", "") not in SHORT:
+                item.add_marker(pytest.mark.skip(reason="make woo-test plays it"))
 
 
 @pytest.fixture(scope="session")

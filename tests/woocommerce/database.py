@@ -34,8 +34,9 @@ def program(name: str) -> str | None:
 @contextmanager
 def database(directory: Path) -> Iterator[Path]:
     """Until the end of the block; the path of its socket."""
-    store, socket = directory / "mariadb", directory / "db.sock"
+    store, socket, scratch = directory / "mariadb", directory / "db.sock", directory / "scratch"
     store.mkdir(parents=True)
+    scratch.mkdir()  # of two servers that are made at once in /tmp, one removes the files of the other
     install, server, client = (program(name) for name in ("mariadb-install-db", "mariadbd", "mariadb"))
     assert install
     assert server
@@ -46,6 +47,7 @@ def database(directory: Path) -> Iterator[Path]:
             install,
             "--no-defaults",
             f"--datadir={store}",
+            f"--tmpdir={scratch}",
             "--auth-root-authentication-method=normal",
             "--skip-test-db",
             *user,
@@ -58,7 +60,7 @@ def database(directory: Path) -> Iterator[Path]:
     with (directory / "mariadb.log").open("wb") as log:
         child = subprocess.Popen(
             [
-                *(server, "--no-defaults", f"--datadir={store}", f"--socket={socket}"),
+                *(server, "--no-defaults", f"--datadir={store}", f"--tmpdir={scratch}", f"--socket={socket}"),
                 *(f"--pid-file={directory}/db.pid", *_MADE_FOR_SPEED, *user),
             ],
             stdout=log,

@@ -33,12 +33,20 @@ class Keeper:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def start(self) -> None:
+    @property
+    def store(self) -> Path:
+        """Its data directory."""
+        return self.directory / "store"
+
+    def start(self, *options: str) -> None:
         """Until it is ready."""
-        store = self.directory / "store"
         with (self.directory / "gateway.log").open("ab") as log:
             self.child = subprocess.Popen(
-                [sys.executable, "-m", "holdfast", "serve", "--data", str(store), "--port", str(self.port)],
+                [
+                    sys.executable,
+                    *("-m", "holdfast", "serve", "--data", str(self.store), "--port", str(self.port)),
+                    *options,
+                ],
                 stdout=log,
                 stderr=log,
             )
@@ -56,7 +64,7 @@ class Keeper:
                 time.sleep(0.05)
 
     def _key(self, name: str, *options: str) -> str:
-        made = holdfast("keys", "add", name, *options, "--data", str(self.directory / "store"), "--json")
+        made = holdfast("keys", "add", name, *options, "--data", str(self.store), "--json")
         assert made.returncode == 0, made.stderr
         found: str = orjson.loads(made.stdout)["key"]
         return found
@@ -113,6 +121,10 @@ class Keeper:
     def sellable(self, sku: str) -> int:
         found: int = self.ask("GET", f"/v1/availability/{sku}?channel=web")["sellable"]
         return found
+
+    def explained(self, sku: str) -> dict[str, Any]:
+        """Why so many can be sold: the terms, and what nothing covers."""
+        return self.ask("GET", f"/v1/availability/{sku}/explain?channel=web")
 
     def reservations(self, **filters: str) -> list[dict[str, Any]]:
         """Of one SKU, state and so on, oldest first."""

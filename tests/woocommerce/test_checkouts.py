@@ -182,6 +182,17 @@ async def test_products_that_holdfast_does_not_know_are_sold_as_before_and_said(
     assert (shop.stock_of(unknown), shop.stock_of(without)) == (3, 3), "WooCommerce counts these alone"
 
 
+async def test_a_kit_holds_its_components(shop: Shop, checkout: str) -> None:
+    _, part = shop.product(10)
+    product, kit = shop.product(None, woo=5)
+    item = {"kind": "item", "sku": kit, "base_unit": "pc", "kit": [{"sku": part, "quantity": 2}]}
+    shop.keeper.ask("POST", "/v1/policies", {"facts": [item]})
+    placed = await buy(shop, checkout, product, 3)
+    assert placed.ok, placed
+    assert shop.order(placed.order)["state"] == "confirmed"
+    assert (shop.keeper.sellable(kit), shop.keeper.sellable(part)) == (2, 4)
+
+
 async def test_a_cart_of_unknown_products_asks_nothing_of_the_order(shop: Shop, checkout: str) -> None:
     product, _ = shop.product(None, woo=4)
     placed = await buy(shop, checkout, product)

@@ -62,6 +62,10 @@ def _attention(one: StoreReport) -> list[str]:
         found.append(f"{one.orders['nameless_lines']:,} lines of orders have no SKU, and are not counted")
     if one.unknown_skus:
         found.append(f"holdfast does not know these SKUs of orders: {', '.join(one.unknown_skus[:_LISTED])}")
+    found += [
+        f"{sku}: orders without a reservation are owed {units:,} more than there is: deliver later, or refund"
+        for sku, units in list(one.short.items())[:_LISTED]
+    ]
     found += [f"order {row['order']}: {row['kind']} rejected: {row['reason']}" for row in one.rejected[-_LISTED:]]
     found += [f"{sku}: {why}" for sku, why in list(one.push_problems.items())[:_LISTED]]
     if len(one.push_problems) > _LISTED:

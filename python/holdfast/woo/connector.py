@@ -38,6 +38,7 @@ from holdfast.woo.queue import NOTHING_WRITTEN, PushQueue, Standing
 from holdfast.woo.report import StoreReport, report_of
 from holdfast.woo.rest import Shop, ShopError
 from holdfast.woo.shop_orders import ShopOrders
+from holdfast.woo.shortage import short
 from holdfast.woo.snapshots import NoOrderError, Snapshot, order_of
 from holdfast.woo.stores import Files, Store, StoreError
 
@@ -269,7 +270,11 @@ class Connector:
                 async with asyncio.timeout(self.store.pace.backfill_minutes * 60):
                     await self._read_now.wait()
             self._read_now.clear()
-            await self._read()
+            try:
+                await self._read()
+            except BaseException:
+                self._read_now.set()  # again after a pause, not when the next reading is due
+                raise
             if time.monotonic() - swept_s > self.store.pace.sweep_hours * 3_600:
                 swept_s = time.monotonic()
                 await self.orders.take([], self.orders.book.open_orders())
@@ -304,6 +309,8 @@ class Connector:
         report.backfills_total += 1
         report.read_upto_s = max(report.read_upto_s, int(now_s))
         self.orders.book.trusted_from_s = since_s
+        with contextlib.suppress(ClientError):  # it is counted again with the next reading
+            report.short = await short(self.client, self.store.channel, self.orders.book)
 
     def _is_news(self, snapshot: Snapshot) -> bool:
         known = self.orders.book.known(snapshot.order)

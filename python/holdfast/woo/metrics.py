@@ -29,6 +29,7 @@ GAUGES: dict[str, tuple[str, str]] = {
     "deliveries_waiting": ("deliveries_waiting", "Deliveries that are stored and not worked off."),
     "delivery_lag_seconds": ("delivery_lag_s", "How long after its change the newest order came."),
     "orders_open": ("orders_open", "Orders without a reservation that are owed."),
+    "units_short": ("units_short", "Units that orders without a reservation are owed, and that are not there."),
     "orders_read_upto_seconds": ("read_upto_s", "Up to this time (since 1970) changed orders have been read."),
     "webhooks_active": ("webhooks_active", "Webhooks that are as they must be, of 4."),
     "stock_waiting": ("push_waiting", "SKUs that wait to be written."),

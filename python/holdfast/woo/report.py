@@ -44,6 +44,8 @@ class StoreReport(msgspec.Struct, omit_defaults=True):
     unknown_skus: list[str] = []
     """Of lines of orders that holdfast does not know; they are not counted."""
     rejected: list[dict[str, Any]] = []
+    short: dict[str, int] = {}
+    """Units by SKU that orders without a reservation are owed, and that are not there."""
     webhooks_active: int = 0
     webhooks_wrong: list[str] = []
     webhooks_repaired: int = 0
@@ -70,6 +72,11 @@ class StoreReport(msgspec.Struct, omit_defaults=True):
     push_problems: dict[str, str] = {}
     errors: list[str] = []
     requests_total: int = 0
+
+    @property
+    def units_short(self) -> int:
+        """Of all SKUs."""
+        return sum(self.short.values())
 
 
 def report_of(payload: bytes) -> StoreReport | None:

@@ -5,7 +5,7 @@ $root                      = $argv[1];
 $_SERVER['HTTP_HOST']      = parse_url( json_decode( file_get_contents( $root . '/shop.json' ), true )['url'], PHP_URL_HOST );
 $_SERVER['REQUEST_METHOD'] = 'GET';
 $asked                     = json_decode( stream_get_contents( STDIN ), true );
-if ( 'install' === ( $asked['file'] ?? '' ) ) {
+if ( in_array( $asked['file'] ?? '', array( 'install', 'network-install' ), true ) ) {
 	define( 'WP_INSTALLING', true );
 }
 require $root . '/wp-load.php';

@@ -212,19 +212,79 @@ function test_health() {
 	return $said;
 }
 
-function test_clean_settings( $given ) {
-	return Holdfast\Settings::clean( $given );
+function test_health_words( $name ) {
+	$tests = apply_filters( 'site_status_tests', array( 'direct' => array(), 'async' => array() ) );
+	$said  = call_user_func( $tests['direct'][ $name ]['test'] );
+	return array(
+		'status' => $said['status'],
+		'label'  => $said['label'],
+		'words'  => wp_strip_all_tags( $said['description'] ),
+	);
+}
+
+function test_stored_settings() {
+	return get_option( 'holdfast_settings' );
+}
+
+function test_people() {
+	foreach ( array( 'manager' => 'shop_manager', 'writer' => 'author' ) as $name => $role ) {
+		if ( ! username_exists( $name ) ) {
+			wp_insert_user( array( 'user_login' => $name, 'user_pass' => $name, 'user_email' => "$name@example.com", 'role' => $role ) );
+		}
+	}
+	return true;
+}
+
+function test_clean_settings( $forms ) {
+	return array_map( array( 'Holdfast\\Settings', 'clean' ), $forms );
+}
+
+function test_install_french( $catalogue ) {
+	wp_mkdir_p( WP_LANG_DIR . '/plugins' );
+	return copy( $catalogue, WP_LANG_DIR . '/plugins/holdfast-woocommerce-fr_FR.mo' );
+}
+
+function test_in_french() {
+	$french = static function () {
+		return 'fr_FR';
+	};
+	add_filter( 'plugin_locale', $french );
+	add_filter( 'locale', $french );
+	unload_textdomain( 'holdfast-woocommerce', true );
+	load_plugin_textdomain( 'holdfast-woocommerce', false, 'holdfast-woocommerce/languages' );
+	return __( 'Test the connection', 'holdfast-woocommerce' );
+}
+
+function test_leave_something() {
+	set_transient( 'holdfast_breaker', array( 'failures' => 3, 'until' => 1.0 ), 60 );
+	( new Holdfast\Shared_Store() )->claim( 'trial', 1 );
+	( new Holdfast\Outbox() )->settle( 1 );
+	( new Holdfast\Outbox() )->release( 'woo-x-1' );
+	return true;
+}
+
+// All rows and tables that the plugin has left on this site.
+function test_traces() {
+	global $wpdb;
+	$found = $wpdb->get_col( "SELECT CONCAT('option ', option_name) FROM {$wpdb->options} WHERE option_name LIKE '%holdfast%'" );
+	$found = array_merge( $found, $wpdb->get_col( "SELECT CONCAT('mark of product ', post_id) FROM {$wpdb->postmeta} m JOIN {$wpdb->posts} p ON p.ID = m.post_id WHERE meta_key LIKE '\\_holdfast%' AND p.post_type LIKE 'product%'" ) );
+	$found = array_merge( $found, $wpdb->get_col( "SELECT CONCAT('meta of user ', meta_key) FROM {$wpdb->usermeta} WHERE meta_key LIKE '%holdfast%'" ) );
+	$found = array_merge( $found, $wpdb->get_col( "SHOW TABLES LIKE '%holdfast%'" ) );
+	$table = "{$wpdb->prefix}actionscheduler_";
+	$found = array_merge( $found, $wpdb->get_col( "SELECT CONCAT('action ', hook) FROM {$table}actions WHERE hook LIKE 'holdfast%'" ) );
+	$found = array_merge( $found, $wpdb->get_col( "SELECT CONCAT('group ', slug) FROM {$table}groups WHERE slug LIKE 'holdfast%'" ) );
+	return array_merge( $found, $wpdb->get_col( "SELECT CONCAT('log ', log_id) FROM {$table}logs l LEFT JOIN {$table}actions a ON a.action_id = l.action_id WHERE a.action_id IS NULL" ) );
 }
 
 function test_uninstall() {
 	global $wpdb;
 	define( 'WP_UNINSTALL_PLUGIN', 'holdfast-woocommerce/holdfast-woocommerce.php' );
-	$kept = $wpdb->get_results( "SELECT option_name, option_value, autoload FROM {$wpdb->options} WHERE option_name IN ('holdfast_settings', 'holdfast_site')", ARRAY_A );
+	$kept   = $wpdb->get_results( "SELECT option_name, option_value, autoload FROM {$wpdb->options} WHERE option_name IN ('holdfast_settings', 'holdfast_site')", ARRAY_A );
+	$before = count( test_traces() );
 	require WP_PLUGIN_DIR . '/holdfast-woocommerce/uninstall.php';
-	$left = $wpdb->get_col( "SELECT option_name FROM {$wpdb->options} WHERE option_name LIKE '%holdfast%' AND option_name <> 'active_plugins'" );
-	$marks = (int) $wpdb->get_var( "SELECT COUNT(*) FROM {$wpdb->postmeta} WHERE meta_key = '_holdfast_sequence'" );
+	$left = test_traces();
 	foreach ( $kept as $row ) {
 		$wpdb->insert( $wpdb->options, $row );
 	}
-	return array( $left, $marks );
+	return array( $before, $left );
 }

@@ -1,0 +1,187 @@
+"""The gateway is killed in the middle of a rush: fifty shoppers, ten pieces, both checkouts at once.
+
+What must hold. Closed: nothing is ever sold twice; who is refused reads why; who presses again once the gateway is back
+gets what is left, so that ten orders stand in the end. Open: the shop sells no more than its own figure beside what was
+held before; each such order is marked; the connector states it as demand, and what was sold beyond the stock is listed.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from tests.support.serving import holdfast
+from tests.woocommerce.shop import Shop
+from tests.woocommerce.shoppers import Placed, Shopper
+
+SHOPPERS, PIECES, BEFORE_THE_KILL = 50, 10, 3
+SORRY = "We cannot check our stock at this moment"
+SETTLED_S = 180.0
+
+
+class Rush:
+    """Shoppers at the open page of a checkout: every second one is on blocks."""
+
+    def __init__(self, shop: Shop, product: int) -> None:
+        self.shop, self.product = shop, product
+        self.open = contextlib.AsyncExitStack()
+        self.ready: list[tuple[Shopper, str]] = []
+        self.won: list[Placed] = []
+        self.refused: Counter[str] = Counter()
+        self.killed = asyncio.Event()
+
+    async def arrive(self) -> None:
+        async def one() -> tuple[Shopper, str]:
+            shopper = await self.open.enter_async_context(Shopper(self.shop.url))
+            await shopper.add(self.product)
+            await shopper.store("GET", "/checkout")
+            return shopper, await shopper.open_classic()
+
+        self.ready = await asyncio.gather(*(one() for _ in range(SHOPPERS)))
+
+    async def press(self, number: int) -> Placed:
+        shopper, nonce = self.ready[number]
+        placed = await (shopper.pay_block() if number % 2 else shopper.pay_classic(nonce))
+        if placed.ok:
+            self.won.append(placed)
+            if len(self.won) == BEFORE_THE_KILL:
+                self.shop.keeper.kill()
+                self.killed.set()
+        else:
+            self.refused[placed.words] += 1
+        return placed
+
+    async def all_at_once(self) -> None:
+        placed = await asyncio.gather(*(self.press(number) for number in range(SHOPPERS)))
+        assert self.killed.is_set()
+        self.losers = [number for number, one in enumerate(placed) if not one.ok]
+
+    def states(self) -> Counter[str]:
+        """Orders that stand, by the state of their mark."""
+        stored = self.shop.orders(self.product)
+        return Counter(one["state"] for one in stored if one["status"] in {"processing", "on-hold", "completed"})
+
+    def committed(self, sku: str) -> set[str]:
+        return {one["order_ref"] for one in self.shop.keeper.reservations(sku=sku, state="committed")}
+
+
+@pytest.fixture
+def killable(shop: Shop) -> Iterator[Shop]:
+    """A shop whose gateway runs again afterwards."""
+    yield shop
+    shop.keeper.stop()
+    shop.keeper.start()
+
+
+async def test_closed_never_sells_twice_and_sells_all_once_it_is_back(killable: Shop) -> None:
+    shop = killable
+    shop.settings(fallback="closed", cache_seconds=300)
+    product, sku = shop.product(PIECES, woo=PIECES)
+    shop.site.call("mark_product", id=product)
+    rush = Rush(shop, product)
+    async with rush.open:
+        await rush.arrive()
+        await rush.all_at_once()
+        during = len(rush.won)
+        assert BEFORE_THE_KILL <= during <= PIECES
+        assert all(SORRY in words or "sold out" in words for words in rush.refused), rush.refused
+        shop.keeper.start()
+        deadline = time.monotonic() + SETTLED_S
+        while rush.losers and time.monotonic() < deadline:
+            number = rush.losers.pop(0)
+            placed = await rush.press(number)
+            if not placed.ok and "sold out" not in placed.words:
+                rush.losers.append(number)
+    shop.run_outbox()
+    assert len(rush.won) == PIECES, rush.refused
+    assert rush.states() == {"confirmed": PIECES}, "and no other order was stored"
+    assert rush.committed(sku) == {str(one.order) for one in rush.won}
+    assert shop.keeper.sellable(sku) == 0
+    print(f"closed: {during} orders before and at the kill, {PIECES} in the end; refused: {dict(rush.refused)}")
+
+
+async def test_open_sells_the_shops_own_figure_and_what_is_too_much_is_listed(killable: Shop, tmp_path: Path) -> None:
+    shop = killable
+    shop.settings(fallback="open", cache_seconds=300)
+    product, sku = shop.product(PIECES, woo=PIECES)
+    shop.site.call("mark_product", id=product)
+    rush = Rush(shop, product)
+    async with rush.open:
+        await rush.arrive()
+        await rush.all_at_once()
+    states = rush.states()
+    fell = states["fallback-open"]
+    assert 0 < fell <= PIECES, "WooCommerce's own figure bounds what is sold without the gateway"
+    assert sum(states.values()) == len(rush.won)
+    assert shop.stock_of(product) == PIECES - fell
+    shop.keeper.start("--woo", "--set", "publisher.enabled=true")
+    shop.run_outbox()
+    held = {str(one["id"]) for one in shop.orders(product) if one["state"] == "confirmed"}
+    assert (rush.committed(sku), len(held)) == (held, len(rush.won) - fell)
+    connect(shop, tmp_path)
+    beyond = len(rush.won) - PIECES
+    await until_explained(shop, sku, demand=fell, beyond=max(0, beyond))
+    assert shop.keeper.sellable(sku) == 0
+    await until_stock(shop, product, 0)
+    print(f"open: {len(rush.won)} orders for {PIECES} pieces, {fell} without the gateway, {beyond} too many: listed")
+    for order in [one for one in shop.orders(product) if one["state"] == "fallback-open"][: max(0, beyond)]:
+        shop.status(order["id"], "cancelled")
+    read_orders(shop)
+    await until_explained(shop, sku, demand=fell - max(0, beyond), beyond=0)
+
+
+def connect(shop: Shop, directory: Path) -> None:
+    """As the shop's owner does it."""
+    shop.keeper.ask(
+        "POST", "/v1/policies", {"facts": [{"kind": "channel", "channel": "web", "locations": "*", "buffer": 0}]}
+    )
+    shop.site.call("rest_key")
+    key = directory / "shop.key"
+    key.write_text("ck_test\ncs_test\n")
+    key.chmod(0o600)
+    given = ("--url", shop.url, "--rest-key", str(key), "--channel", "web", "--data", str(shop.keeper.store))
+    made = holdfast("woo", "connect", "shop", *given)
+    assert made.returncode in {0, 1}, made.stdout + made.stderr
+    assert "the shop answers" in made.stdout
+
+
+def read_orders(shop: Shop) -> None:
+    """Now, not in ten minutes."""
+    asked = holdfast("woo", "backfill", "shop", "--data", str(shop.keeper.store))
+    assert asked.returncode == 0, asked.stdout + asked.stderr
+
+
+def in_demand(shop: Shop, sku: str) -> int:
+    found = shop.keeper.ask("GET", f"/v1/demands?limit=1000&sku={sku}")["items"]
+    return sum(one["quantity"] for one in found)
+
+
+def reported(shop: Shop) -> dict[str, Any]:
+    """What `holdfast woo status` says."""
+    asked = holdfast("woo", "status", "--json", "--data", str(shop.keeper.store))
+    (report,) = orjson.loads(asked.stdout)
+    return dict(report)
+
+
+async def until_explained(shop: Shop, sku: str, *, demand: int, beyond: int) -> None:
+    deadline = time.monotonic() + SETTLED_S
+    while True:
+        report = reported(shop)
+        found = (in_demand(shop, sku), report.get("short", {}).get(sku, 0))
+        if found == (demand, beyond):
+            return
+        assert time.monotonic() < deadline, (found, (demand, beyond), report, shop.keeper.explained(sku))
+        await asyncio.sleep(2)
+
+
+async def until_stock(shop: Shop, product: int, stock: int) -> None:
+    deadline = time.monotonic() + SETTLED_S
+    while shop.stock_of(product) != stock:
+        assert time.monotonic() < deadline, shop.stock_of(product)
+        await asyncio.sleep(0.5)

@@ -420,3 +420,33 @@ def test_an_update_that_names_nothing_has_no_shipment_go_first(story: Beside) ->
     story.hold("r", ("A", 4))
     story.command("confirm", "r", order_ref="o")
     assert story.state("r") == "cancelled"
+
+
+def test_an_update_that_names_nothing_has_no_unit_leave(story: Beside) -> None:
+    """docs/rules.md: a document counts what it names. The shipment's other units have no shelf that they could leave."""
+    story.channel("web", supply_horizon_days=9)
+    story.accept("item", sku="A", base_unit="each")
+    story.accept("oversell", channel="web", policy="unlimited")
+    story.hold("r", ("A", 6))
+    story.command("confirm", "r", order_ref="o")
+    lines = [{"sku": "A", "quantity": 2}, {"sku": "A", "quantity": 3, "location": "paris"}]
+    story.accept("shipment", source="wms", ref="s", lines=lines, reservation="r", as_of=1)
+    left = sum(story.allocations("r").values())
+    story.accept("order.update", ref="u", status="refused", lines=[], version=1, reservation="r", as_of=2)
+    assert sum(story.allocations("r").values()) == left
+
+
+def test_a_return_of_an_order_brings_back_what_was_shipped_under_another_reservations_name(story: Beside) -> None:
+    """docs/rules.md: from the totals of the order. A second reservation of it changes nothing of what came back."""
+    story.channel("web", supply_horizon_days=9)
+    story.channel("shop")
+    for channel in ("web", "shop"):
+        story.accept("oversell", channel=channel, policy="unlimited")
+    story.accept("return", ref="b", sku="A", location="lyon", quantity=2, order_ref="o", condition="sellable", as_of=1)
+    story.hold("r1", ("A", 5))
+    story.command("confirm", "r1", order_ref="o")
+    story.accept("shipment", ref="s", lines=[{"sku": "A", "quantity": 4}], order_ref="o", reservation="r1", as_of=2)
+    before = story.state("r1"), story.allocations("r1")
+    put(story, {"sku": "A", "quantity": 1}, name="r2", channel="shop")
+    story.command("confirm", "r2", order_ref="o")
+    assert (story.state("r1"), story.allocations("r1")) == before

@@ -94,7 +94,7 @@ def update(world: World, found: list[Reservation], key: Key, was: str, *, follow
         if quantity > 0:
             chosen = take_off(world, found, key, sku, location, quantity)
             document.beyond[sku, location] = document.beyond.get((sku, location), 0) + quantity - chosen
-    if follows and (any(change.values()) or turned):
+    if follows and (any(change.values()) or (turned and before)):
         take_up(world, found)
 
 

@@ -114,18 +114,38 @@ pub(crate) fn settle(state: &mut State, slots: &[Slot]) {
 }
 
 fn settle_named(state: &mut State, names: &[Box<str>], slots: &[Slot]) {
-    let mut names = names.to_vec();
-    for name in order_units::names_of(state, slots) {
-        if !names.contains(&name) {
-            names.push(name);
-        }
-    }
-    let documents = order_units::documents_of(state, &names);
+    let documents = documents_of_order(state, names, slots);
     let mut used = Used::default();
     for (order, document) in documents.iter().filter(|(_, d)| matches!(d.about, About::Return(_))) {
         settle_one(state, order, document, &documents, &mut used);
     }
     note_returned(state, slots, &used);
+}
+
+/// All documents of the orders that these reservations belong to: also those that name another reservation of such an order
+/// alone, for returns of the order bring back what those shipped. By earlier editions only what names these.
+fn documents_of_order(state: &State, names: &[Box<str>], slots: &[Slot]) -> Vec<(Box<str>, OrderDocument)> {
+    let mut names = names.to_vec();
+    let add = |names: &mut Vec<Box<str>>, slots: &[Slot]| {
+        for name in order_units::names_of(state, slots) {
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+    };
+    add(&mut names, slots);
+    loop {
+        let (documents, known) = (order_units::documents_of(state, &names), names.len());
+        if state.rules.is_third_edition() {
+            for (order, document) in &documents {
+                let bearers = named_order::bearers(state, order, document.channel.as_deref());
+                add(&mut names, &bearers);
+            }
+        }
+        if names.len() == known {
+            return documents;
+        }
+    }
 }
 
 /// Notes on each reservation what of its units came back.

@@ -86,7 +86,7 @@ fn is_replaced(state: &State, key: u128, statement: &Statement<'_>, fact: &Order
 
 /// Cancelled and refused units leave the order, short ones count as shipped, where they are. A newer version that names
 /// fewer, or states otherwise, puts back those that it took, the last first. `follows`: what shipments take and returns bring
-/// back is worked out again at once.
+/// back is worked out again at once, if anything changed.
 fn update(
     state: &mut State,
     slots: &[Slot],
@@ -117,6 +117,8 @@ fn update(
     } else {
         (before.clone(), moves.clone())
     };
+    let changed = !fewer.is_empty() || !more.is_empty();
+    let follows = follows && (changed || !state.rules.is_third_edition());
     for (sku, location, quantity) in fewer {
         let less = quantity.min(order_units::beyond_at(&document.beyond, (sku, location)));
         order_units::add_beyond(&mut document.beyond, (sku, location), -less);

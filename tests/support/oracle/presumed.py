@@ -229,7 +229,7 @@ def is_newer(rise: Rise, line: Supply) -> bool:
 def may_arrive(world: World, cell: Cell) -> list[Supply]:
     """Lines there of the source that states the levels, and transfers, earliest due first.
 
-    Numbers of two sources say nothing of which is older: another source's transfer counts where it was stated with a time.
+    Numbers of two sources say nothing of which is older: another source's transfer counts where it gives a time.
     """
     owner = world.locations[cell[1]].owner
     lines = [s for s in world.supplies.values() if (s.sku, s.location) == cell]

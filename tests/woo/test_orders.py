@@ -230,11 +230,13 @@ async def test_a_plugin_order_and_a_webhook_of_it_count_once_whichever_comes_fir
         assert side.core.sellable("MUG") == STOCK - 2
 
 
-@pytest.mark.parametrize("order_of_events", range(20))
-async def test_plugin_orders_are_completed_whatever_happens_to_them(order_of_events: int) -> None:
+@pytest.mark.parametrize("shipping", [False, True])
+@pytest.mark.parametrize("order_of_events", [*range(12), 51])
+async def test_plugin_orders_are_completed_whatever_happens_to_them(order_of_events: int, shipping: bool) -> None:
     play = Play(order_of_events)
     pick = play.random
-    side = Side(play.model)
+    store = SHIPPING if shipping else TERMS
+    side = Side(play.model, store)
     live: dict[str, Order] = {}
     for number in range(12):
         lines = [(pick.choice(SKUS), pick.randint(1, 3)) for _ in range(pick.randint(1, 2))]
@@ -245,13 +247,15 @@ async def test_plugin_orders_are_completed_whatever_happens_to_them(order_of_eve
     for _ in range(60):
         play.now_s += pick.choice([0.3, 2])
         name, order = pick.choice(list(live.items()))
-        match pick.randint(0, 4):
-            case 0 | 1:
+        match pick.randint(0, 5 if shipping else 4):
+            case 0 | 1 if order.completed_s is None:
                 play.model.change(order, pick.choice(["processing", "on-hold", "cancelled", "packed"]))
             case 2 if order.items:
                 play.model.refund(order, pick.choice(order.items), 1, restock=True)
-            case 3 if order.items and not order.refunds:
+            case 3 if order.items and not order.refunds and order.completed_s is None:
                 play.model.edit(order, pick.choice(order.items), pick.randint(1, 4))
+            case 5 if order.status in {"processing", "packed"}:
+                play.model.change(order, "completed")
             case 4 if order.status == "processing":
                 side.confirm(name, order.id)
         late += play.bodies()
@@ -262,7 +266,7 @@ async def test_plugin_orders_are_completed_whatever_happens_to_them(order_of_eve
     play.now_s += 5
     await side.end()
     held = [name for name, order in live.items() if order.status == "pending"]
-    units = Counter(owed(play.model, TERMS))
+    units = Counter(owed(play.model, store))
     for name in held:
         found = await side.orders.client.reservation(name)
         if found.state in {"held", "committed"}:

@@ -89,8 +89,6 @@ def stated(
     }
     open_lines = _owed(named, role, reserved)
     facts = _demands(snapshot, store, known, open_lines, common)
-    if reserved is not None:
-        facts += _taken_off(snapshot, named, role, reserved, common)
     returned: frozenset[int] = frozenset()
     shipped = False
     if store.ships_from:
@@ -100,6 +98,8 @@ def stated(
         if shipped or known.shipped or snapshot.completed_s is not None:
             facts += _shipment(snapshot, store, named, common | {"as_of": _time(left)}, left=shipped)
         facts += _returns(snapshot, store, known, named, returned, common)
+    if reserved is not None:  # behind the shipment: of units that have left nothing can be taken off
+        facts += _taken_off(snapshot, named, role, reserved, common)
     after = Known(snapshot.modified_s, tie, snapshot.mark, snapshot.reservation, open_lines, returned, shipped)
     return Stated(facts, after, nameless)
 

@@ -40,6 +40,7 @@ async def test_from_a_running_shop_to_a_connected_one(tmp_path: Path) -> None:
             given = ["--url", store.url, "--rest-key", str(key), "--delivery-url", f"http://127.0.0.1:{port}"]
             said = await run("connect", "shop", *given, "--data", data, status=1)
             assert "done  4 webhooks were made" in said
+            assert f"left  WordPress calls ports 80, 443 and 8080 alone, and never {port}" in said
             assert "left  the channel 'web' is not declared" in said
             assert "left  holdfast knows no SKU yet" in said
             await api.policies({"kind": "channel", "channel": "web", "locations": "*", "buffer": 0})

@@ -7,6 +7,8 @@ left to do. Always: a check that cannot be made says so and stops no other; noth
 from dataclasses import dataclass, field
 from typing import Literal
 
+from yarl import URL
+
 from holdfast.client import Client, ClientError
 from holdfast.woo.about import describe
 from holdfast.woo.connector import delivery_url
@@ -18,6 +20,7 @@ from holdfast.woo.stores import Store
 Outcome = Literal["right", "done", "left"]
 
 OLDEST = (7, 9)
+_CALLED_PORTS = (80, 443, 8080)
 _SKUS_MAX = 20_000
 _LISTED = 10
 
@@ -105,6 +108,9 @@ async def _webhooks(name: str, store: Store, shop: Shop, found: Findings, secret
     if not url:
         found.left("no --delivery-url: orders are found by reading the shop alone, every few minutes")
         return
+    port, own = URL(url).port, URL(store.url).port
+    if port not in {*_CALLED_PORTS, own}:
+        found.left(f"WordPress calls ports 80, 443 and 8080 alone, and never {port}: put a proxy before the gateway")
     guardian = Guardian(shop, name, url)
     try:
         changed = await guardian.watch(secret)

@@ -168,7 +168,7 @@ class People:
 
     async def take_back(self, reference: str, sku: str, quantity: int) -> None:
         """A return of a shipped order, received and put away."""
-        [sale] = await self.rest.search("sale.sale", [["reference", "=", reference]], ("id",))
+        sale, *_ = await self.rest.search("sale.sale", [["reference", "=", reference]], ("id",))
         values = self._sale_of(sku, -quantity, "paris") | {"origin": f"sale.sale,{sale['id']}"}
         made = await self.rest.create("sale.sale", values)
         for step in ("quote", "confirm"):

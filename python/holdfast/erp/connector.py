@@ -172,7 +172,7 @@ class Connector:
         async for statuses, position in self._erp.statuses(self.store.position("statuses")):
             known: list[OrderStatus] = [one for one in statuses if self.store.entry(one.key) is not None]
             fresh = Versions(self.store, [fact for one in known for fact in one.facts])
-            await self.feed.send(fresh.facts)
+            await self.feed.send([*fresh.facts, *_acknowledged_again(known, fresh.facts)])
             with self.store.together():
                 fresh.note()
                 for one in known:
@@ -188,6 +188,16 @@ class Connector:
             self.faults[name] = fault
         else:
             self.faults.pop(name, None)
+
+
+def _acknowledged_again(statuses: Sequence[OrderStatus], fresh: Sequence[Fact]) -> list[Fact]:
+    """Acknowledgements of orders of which something new is stated: what that puts back on an order is there unknown.
+
+    One that says what is known already changes nothing.
+    """
+    changed = {fact.get("reservation") for fact in fresh if fact["kind"] != "order.ack"}
+    acks = [fact for one in statuses for fact in one.facts if fact["kind"] == "order.ack"]
+    return [fact for fact in acks if fact.get("reservation") in changed]
 
 
 def _levels_in(facts: Sequence[Fact], taken: Taken) -> list[StatedLevel]:

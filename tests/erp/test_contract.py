@@ -1,4 +1,6 @@
-"""What every adapter must get right, tried on each: the folder, a real Tryton, and the example of docs/erp.md."""
+"""What every adapter must get right, tried on each: the folder, a real Tryton, contract servers of Odoo (both of its
+interfaces) and ERPNext, and the example of docs/erp.md.
+"""
 
 import sqlite3
 import sys
@@ -16,10 +18,12 @@ from holdfast.erp.interface import Erp, ErpDownError, ErpError, Order, OrderLine
 from holdfast.erp.made import adapter_of
 from holdfast.erp.store import Store
 from holdfast.settings import ErpSettings
+from tests.support.erpnext_server import ErpNextServer
+from tests.support.odoo_server import OdooServer
 from tests.support.tryton import MISSING, People, TrytonServer, tryton
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "erp.md"
-EACH = ["csv", "tryton", "python"]
+EACH = ["csv", "tryton", "odoo", "odoo 17", "erpnext", "python"]
 
 
 @dataclass
@@ -49,9 +53,39 @@ async def bench(request: pytest.FixtureRequest, tmp_path: Path, server: TrytonSe
     if request.param == "tryton" and server is None:
         pytest.skip(f"not installed: {', '.join(MISSING)}")
     store = Store(tmp_path / "store")
-    async with _made(str(request.param), tmp_path, server, store) as made:
+    kind = str(request.param)
+    is_double = kind.startswith(("odoo", "erpnext"))
+    async with _double(kind, store) if is_double else _made(kind, tmp_path, server, store) as made:
         yield made
     store.close()
+
+
+@asynccontextmanager
+async def _double(kind: str, store: Store) -> AsyncIterator[Bench]:
+    """On a contract server."""
+    if kind == "erpnext":
+        site = ErpNextServer()
+        site.records.count("T-A", 5)
+
+        async def of(key: str) -> int:
+            return sum(str(one["po_no"]).startswith(f"holdfast:{key} ") for one in site.records.of("Sales Order"))
+
+        server: ErpNextServer | OdooServer = site
+    else:
+        odoo = OdooServer(17 if kind.endswith("17") else 19)
+        odoo.records.count("T-A", 5)
+
+        async def of(key: str) -> int:
+            return sum(f":{key}@" in str(one["origin"]) for one in odoo.records.of("sale.order"))
+
+        server = odoo
+    async with server.serving():
+        erp = adapter_of("acme", server.settings(), store)
+        await erp.open()
+        try:
+            yield Bench(erp, of, ("T-A", "paris"))
+        finally:
+            await erp.close()
 
 
 @asynccontextmanager
@@ -171,6 +205,9 @@ async def test_what_does_not_answer_is_down(kind: str, tmp_path: Path) -> None:
     settings = {
         "csv": ErpSettings(kind="csv", directory=str(tmp_path / "gone")),
         "tryton": ErpSettings(kind="tryton", url="http://127.0.0.1:9", database="x", token="y", timeout_ms=500),
+        "odoo": ErpSettings(kind="odoo", url="http://127.0.0.1:9", database="x", token="y", timeout_ms=500),
+        "odoo 17": ErpSettings(kind="odoo", url="http://127.0.0.1:9", database="x", token="y", timeout_ms=500),
+        "erpnext": ErpSettings(kind="erpnext", url="http://127.0.0.1:9", token="x:y", timeout_ms=500),
         "python": ErpSettings(kind="python", adapter="example_of_the_page:Ledger", url=str(tmp_path / "gone")),
     }[kind]
     sys.modules["example_of_the_page"] = example()

@@ -132,6 +132,8 @@ def status(
     print_whole(table)
     if oldest_ms is not None:
         results.print(f"The oldest order that waits has waited {oldest_ms / 1000:.0f} s.")
+    for remark in process["remarks"] if process is not None else ():
+        results.print(remark, markup=False)
     for kind, why in faults.items():
         results.print(f"{kind}: {why}", markup=False)
     return FOUND_WRONG if wrong else DONE

@@ -12,6 +12,9 @@ import msgspec
 
 Fact = dict[str, Any]
 
+EXPERIMENTAL = "experimental: it was never run on a real one (docs/erp.md says what was not proven)"
+"""The remark of an adapter that was written from documents alone."""
+
 
 class ErpError(Exception):
     """A call of the ERP that came to nothing; the text says why."""

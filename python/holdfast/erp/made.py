@@ -20,10 +20,12 @@ import msgspec
 from holdfast.client import Client
 from holdfast.erp.connector import Connector
 from holdfast.erp.csv_folder.adapter import CsvFolder
+from holdfast.erp.erpnext.adapter import ErpNext
 from holdfast.erp.events import OrderReader
 from holdfast.erp.feed import Feed
 from holdfast.erp.interface import Erp, UnusableError
 from holdfast.erp.moments import Moments
+from holdfast.erp.odoo.adapter import Odoo
 from holdfast.erp.renamed import Renamed
 from holdfast.erp.store import Store, directory_of, now_ms
 from holdfast.erp.tryton.adapter import Tryton
@@ -81,6 +83,10 @@ def _adapter(name: str, settings: ErpSettings, store: Store, moments: Moments) -
         return CsvFolder(source, settings, store)
     if settings.kind == "tryton":
         return Tryton(settings, moments)
+    if settings.kind == "odoo":
+        return Odoo(settings, moments)
+    if settings.kind == "erpnext":
+        return ErpNext(settings, moments)
     if settings.kind == "python":
         return _own(settings, moments)
     raise ValueError(f"there is no adapter for {settings.kind!r}")

@@ -10,7 +10,7 @@ from holdfast.settings.definition import public, section
 from holdfast.settings.units import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
 
 NAME_FORM = "1 to 48 letters, digits, `-` and `_`"
-ERP_KINDS = ("csv", "tryton", "python")
+ERP_KINDS = ("csv", "tryton", "odoo", "erpnext", "python")
 
 
 @section(
@@ -108,9 +108,16 @@ class ErpSettings:
         unset="none",
         secret=True,
     )
-    customer: str = public("", "kind `tryton`: code of the party in whose name the shop sells.", unset="none")
+    user: str = public("", "kind `odoo` before version 19: login of the user of the key.", unset="none")
+    company: str = public("", "kind `erpnext`: the company that sells.", unset="the only one")
+    customer: str = public(
+        "",
+        "In whose name the shop sells: code of the party (kind `tryton`), reference of the contact (`odoo`), name of "
+        "the customer (`erpnext`).",
+        unset="none",
+    )
     warehouses: str = public(
         "",
-        "kind `tryton`: codes of warehouses and their locations here, as `WH=paris,WH2=lyon`.",
+        "kinds `tryton`, `odoo`, `erpnext`: codes of warehouses and their locations here, as `WH=paris,WH2=lyon`.",
         unset="each warehouse is the location of its code",
     )

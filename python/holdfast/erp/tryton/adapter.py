@@ -18,8 +18,9 @@ from holdfast.erp.interface import (
     UnusableError,
 )
 from holdfast.erp.moments import Moments
+from holdfast.erp.parts import names_of
 from holdfast.erp.tryton.documents import documents
-from holdfast.erp.tryton.layout import Layout, names_of, read_layout
+from holdfast.erp.tryton.layout import Layout, read_layout
 from holdfast.erp.tryton.orders import Sales
 from holdfast.erp.tryton.rest import Rest
 from holdfast.erp.tryton.statuses import Statuses

@@ -7,11 +7,12 @@ they are not cancelled; before it has moves, for its lines.
 from collections.abc import Sequence
 from typing import Literal
 
+from holdfast.erp.amounts import begun
 from holdfast.erp.interface import Document
+from holdfast.erp.parts import escaped
 from holdfast.erp.tryton.layout import Layout
-from holdfast.erp.tryton.orders import PREFIX, escaped, key_of
+from holdfast.erp.tryton.orders import PREFIX, key_of
 from holdfast.erp.tryton.rest import Record, Rest
-from holdfast.erp.tryton.stock import begun
 
 _TOGETHER = 50
 _UNDONE = ["draft", "quotation", "confirmed", "processing"]

@@ -25,17 +25,6 @@ class Layout:
     kinds: dict[int, str] = field(default_factory=dict)
 
 
-def names_of(setting: str) -> dict[str, str]:
-    """`WH=paris,WH2=lyon`. Raises UnusableError."""
-    names: dict[str, str] = {}
-    for part in filter(None, (one.strip() for one in setting.split(","))):
-        code, sign, name = part.partition("=")
-        if not sign or not code.strip() or not name.strip():
-            raise UnusableError("warehouses", f"{part!r} is not like WH=paris")
-        names[code.strip()] = name.strip()
-    return names
-
-
 async def read_layout(rest: Rest, names: dict[str, str]) -> Layout:
     """Raises UnusableError, ErpDownError."""
     records = {one["id"]: one for one in await rest.search("stock.location", [], _FIELDS)}

@@ -10,6 +10,7 @@ import asyncio
 from typing import Any
 
 from holdfast.erp.interface import Order, OrderLine, RefusedError, UnusableError
+from holdfast.erp.parts import escaped, parts_of
 from holdfast.erp.tryton.layout import Layout
 from holdfast.erp.tryton.rest import Record, Rest
 
@@ -39,7 +40,7 @@ class Sales:
     async def push(self, order: Order, layout: Layout) -> str | RefusedError:
         """The numbers of its sales."""
         try:
-            parts = _parts(order, layout)
+            parts = parts_of(order, list(layout.warehouses))
             products = await self._products(sorted({line.sku for line in order.lines}))
             return ", ".join(
                 [await self._sale(order, place, lines, products, layout) for place, lines in parts.items()]
@@ -50,7 +51,7 @@ class Sales:
     async def find(self, order: Order, layout: Layout) -> str | None:
         """The same, where all of them are there and were confirmed, or cancelled since."""
         numbers = []
-        for place in _parts(order, layout):
+        for place in parts_of(order, list(layout.warehouses)):
             found = [one for one in await self._of(order, place) if one["state"] in {*_LIVE, "cancelled"}]
             if not found:
                 return None
@@ -189,22 +190,3 @@ class Sales:
             await self._rest.write("sale.line", int(line.partition(",")[2]), {"moves_ignored": [["add", ended]]})
         await self._rest.act("sale.sale", sale["id"], "process")
         return all(one["state"] == "cancelled" for one in moves)
-
-
-def _parts(order: Order, layout: Layout) -> dict[str, list[OrderLine]]:
-    """By the warehouse that they ship from; what is nowhere yet goes with the rest. Raises RefusedError."""
-    places = list(dict.fromkeys(line.location for line in order.lines if line.location is not None))
-    strange = [place for place in places if place not in layout.warehouses]
-    if strange:
-        raise RefusedError(f"no warehouse of Tryton is {', '.join(strange)}")
-    default = places[0] if places else next(iter(layout.warehouses))
-    parts: dict[str, dict[str, int]] = {}
-    for line in order.lines:
-        part = parts.setdefault(line.location or default, {})
-        part[line.sku] = part.get(line.sku, 0) + line.quantity
-    return {place: [OrderLine(sku, count, place) for sku, count in part.items()] for place, part in parts.items()}
-
-
-def escaped(text: str) -> str:
-    """For a pattern: as it is written."""
-    return text.replace("\\", "\\\\").replace("%", r"\%").replace("_", r"\_")

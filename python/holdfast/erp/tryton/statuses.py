@@ -8,12 +8,14 @@ far, so that an earlier reading of it is replaced and never added to.
 from collections.abc import AsyncIterator
 from typing import Any
 
+from holdfast.erp.amounts import begun, whole
 from holdfast.erp.interface import Fact, OrderStatus
 from holdfast.erp.moments import Moments
+from holdfast.erp.parts import escaped
 from holdfast.erp.tryton.layout import Layout
-from holdfast.erp.tryton.orders import PREFIX, escaped, key_of
+from holdfast.erp.tryton.orders import PREFIX, key_of
 from holdfast.erp.tryton.rest import Record, Rest, changed_since, moment
-from holdfast.erp.tryton.stock import Changes, begun, stamp_of, whole
+from holdfast.erp.tryton.stock import Changes, stamp_of
 
 _TOGETHER = 50
 _SALE = ("state", "number", "description", "write_date", "create_date", "lines.product", "lines.quantity", "lines.id")

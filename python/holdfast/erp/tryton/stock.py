@@ -4,11 +4,11 @@ In: Tryton's moves and quantities. Out: facts of levels and supply. Always: a le
 open moves take out of it; both are read until no move changed in between, so that they are of one moment.
 """
 
-import math
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from holdfast.erp.amounts import begun, whole
 from holdfast.erp.interface import Counted, ErpDownError, Fact, Inventory, Pulled
 from holdfast.erp.moments import Moments
 from holdfast.erp.tryton.layout import Layout
@@ -227,13 +227,3 @@ def _line_of(move: Record) -> str:
     """What a move is of: the line of a purchase, however often it is split; else itself."""
     origin = move["origin"] or ""
     return origin if origin.startswith("purchase.line,") else f"stock.move,{move['id']}"
-
-
-def whole(quantity: float) -> int:
-    """Units that can be sold: holdfast counts whole units, and a part of one is none."""
-    return math.floor(round(quantity, 6))
-
-
-def begun(quantity: float) -> int:
-    """Units that are owed: a part of one takes one."""
-    return math.ceil(round(quantity, 6))

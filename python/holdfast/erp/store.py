@@ -24,7 +24,8 @@ State = Literal["waiting", "unclear", "exported", "acknowledged", "parked", "can
 Wish = Literal["export", "cancel"]
 
 _BUSY_MS = 5_000
-_SCHEMA = """
+_DUE = "(state IN ('waiting', 'unclear') OR (wish = 'cancel' AND state IN ('exported', 'acknowledged')))"
+_SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS position (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS entry (
   key TEXT PRIMARY KEY, body TEXT NOT NULL, wish TEXT NOT NULL, state TEXT NOT NULL, tries INTEGER NOT NULL DEFAULT 0,
@@ -32,6 +33,7 @@ CREATE TABLE IF NOT EXISTS entry (
   number INTEGER NOT NULL, changed_ms INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX IF NOT EXISTS entry_by_number ON entry (state, wish, number);
+CREATE INDEX IF NOT EXISTS entry_due ON entry (number) WHERE {_DUE};
 CREATE TABLE IF NOT EXISTS stated (
   location TEXT, sku TEXT, body TEXT, PRIMARY KEY (location, sku)
 ) STRICT, WITHOUT ROWID;
@@ -41,7 +43,6 @@ CREATE TABLE IF NOT EXISTS document (
 CREATE TABLE IF NOT EXISTS outbox (number INTEGER PRIMARY KEY, body BLOB NOT NULL, written INTEGER NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS outbox_key (key TEXT, number INTEGER NOT NULL, PRIMARY KEY (key)) STRICT, WITHOUT ROWID;
 """
-_DUE = "(state IN ('waiting', 'unclear') OR (wish = 'cancel' AND state IN ('exported', 'acknowledged')))"
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -86,6 +87,7 @@ class Store:
         """Raises StoreInUseError, FileNotFoundError."""
         self.directory = directory
         self._lock = -1
+        self._by_due = "" if reads else "INDEXED BY entry_due"  # one of before has no such index until it is opened
         file = directory / "store.sqlite3"
         if reads:
             if not file.exists():
@@ -166,7 +168,7 @@ class Store:
         skipped = list(under_way)
         marks = ",".join("?" * len(skipped))
         return self._entries(
-            f"WHERE {_DUE} AND due_ms <= ? AND key NOT IN ({marks}) ORDER BY number LIMIT ?",
+            f"{self._by_due} WHERE {_DUE} AND due_ms <= ? AND key NOT IN ({marks}) ORDER BY number LIMIT ?",
             (now_ms(), *skipped, most),
         )
 
@@ -228,7 +230,7 @@ class Store:
 
     def waiting(self) -> int:
         """How many are not in the ERP yet."""
-        return int(self._db.execute(f"SELECT count(*) FROM entry WHERE {_DUE}").fetchone()[0])  # noqa: S608
+        return int(self._db.execute(f"SELECT count(*) FROM entry {self._by_due} WHERE {_DUE}").fetchone()[0])  # noqa: S608
 
     def oldest_waiting_ms(self) -> int | None:
         """For how long the oldest one that is not in the ERP has not changed."""

@@ -25,7 +25,8 @@ from holdfast.client import Client
 from holdfast.client.errors import ClientError, OversoldError
 from holdfast.woo.stores import Files, Pacing, Store, rendered
 from tests.support.erp import Served, ordered, serving
-from tests.support.tryton import NAME, People, TrytonServer, tryton
+from tests.support.tryton import People, TrytonServer, tryton
+from tests.support.tryton_databases import NAME
 from tests.support.woo_store.model import Model
 from tests.support.woo_store.server import KEY, StoreServer, opened
 

@@ -25,7 +25,8 @@ from holdfast.erp.store import directory_of, opened
 from tests.support import fast_ledger
 from tests.support.erp import Served, ordered, serving
 from tests.support.fast_ledger import FastLedger
-from tests.support.tryton import NAME, People, TrytonServer, tryton
+from tests.support.tryton import People, TrytonServer, tryton
+from tests.support.tryton_databases import NAME
 
 SKUS = fast_ledger.SKUS
 AT_ONCE = 32

@@ -19,7 +19,8 @@ from holdfast.erp.moments import written
 from holdfast.woo.stores import Files, Store, rendered
 from tests.erp.test_csv_folder import levels, name_of, put
 from tests.support.erp import Served, ordered, serving
-from tests.support.tryton import NAME, People, TrytonServer, needs_tryton, tryton
+from tests.support.tryton import People, TrytonServer, needs_tryton, tryton
+from tests.support.tryton_databases import NAME
 from tests.support.woo_store.model import Model
 from tests.support.woo_store.server import KEY, StoreServer, opened
 

@@ -1,18 +1,15 @@
-"""A real Tryton server on SQLite, with a company, two warehouses and products.
+"""A real Tryton server, with a company, two warehouses and products.
 
 In: a directory. Out: its address, an application key, and calls by which a test acts as people in the ERP do. Always:
-the server is a process that the test ends; the database is made once for each version of the modules, in the virtual
-environment, and copied for each use.
+the server is a process that the test ends; the database (tryton_databases.py) is made once for each version of the
+modules, in the virtual environment, and copied for each use.
 """
 
 import asyncio
-import contextlib
 import fcntl
 import hashlib
 import json
 import os
-import shutil
-import sqlite3
 import subprocess
 import sys
 import time
@@ -30,12 +27,13 @@ from holdfast.erp.interface import ErpError
 from holdfast.erp.tryton.rest import Record, Rest
 from holdfast.settings import ErpSettings
 from tests.support.ports import free_port
+from tests.support.tryton_databases import NAME, ON, Database, copied, database_in, given_up, missing, working
 
 MODULES = ("sale", "purchase", "stock")
-NAME = "shop"
 SETUP = Path(__file__).with_name("tryton_setup.py")
 _PACKAGES = ("trytond", *(f"trytond.modules.{one}" for one in MODULES))
 MISSING = [_PACKAGES[0]] if find_spec("trytond") is None else [one for one in _PACKAGES if find_spec(one) is None]
+MISSING += missing()
 needs_tryton = pytest.mark.skipif(bool(MISSING), reason=f"not installed: {', '.join(MISSING)} ")
 
 
@@ -46,6 +44,7 @@ class TrytonServer:
     url: str
     known: dict[str, Any]
     directory: Path
+    database: Database
     _child: "subprocess.Popen[bytes] | None" = None
 
     def start(self) -> None:
@@ -83,8 +82,7 @@ class TrytonServer:
 
     def by_sql(self, statement: str) -> list[Any]:
         """What its database holds."""
-        with contextlib.closing(sqlite3.connect(self.directory / f"{NAME}.sqlite")) as database:
-            return database.execute(statement).fetchall()
+        return self.database.by_sql(statement)
 
     def settings(self, **more: Any) -> ErpSettings:
         """Of a connection to it."""
@@ -233,30 +231,36 @@ class People:
 def tryton(directory: Path) -> Iterator[TrytonServer]:
     """Started on a copy of the database, and ended."""
     directory.mkdir(parents=True, exist_ok=True)
-    known = json.loads(_copied(directory))
+    filled = _filled()
+    place = copied(filled, directory)
+    database = database_in(place)
+    database.begin()
     port = free_port()
-    _configured(directory, port)
-    server = TrytonServer(f"http://127.0.0.1:{port}", known, directory)
+    _configured(directory, port, database, place)
+    known = json.loads((filled / "known.json").read_text())
+    server = TrytonServer(f"http://127.0.0.1:{port}", known, directory, database)
     server.start()
     try:
         asyncio.run(server.ready())
         yield server
     finally:
         server.kill()
+        database.end()
+        given_up(directory, place)
 
 
-def _configured(directory: Path, port: int) -> Path:
+def _configured(directory: Path, port: int, database: Database, place: Path) -> Path:
     conf = directory / "trytond.conf"
     conf.write_text(
-        f"[database]\nuri = sqlite://\npath = {directory}\n[web]\nlisten = 127.0.0.1:{port}\n[queue]\nworker = false\n"
+        f"[database]\nuri = {database.uri}\npath = {place}\n[web]\nlisten = 127.0.0.1:{port}\n[queue]\nworker = false\n"
     )
     return conf
 
 
-def _copied(directory: Path) -> str:
-    """A copy of the database that was made for these versions; the setup's JSON."""
+def _filled() -> Path:
+    """The database that was made for these versions, and the setup's JSON beside it."""
     versions = "-".join(metadata.version(f"trytond{name}") for name in ("", *(f"_{one}" for one in MODULES)))
-    kept = Path(sys.prefix) / f".tryton-{versions}"
+    kept = Path(sys.prefix) / f".tryton-{versions}{'' if ON == 'sqlite' else f'-{ON}'}"
     filled = kept / hashlib.sha256(SETUP.read_bytes()).hexdigest()[:12]
     filled.mkdir(parents=True, exist_ok=True)
     with (kept / "lock").open("w") as lock:
@@ -264,21 +268,32 @@ def _copied(directory: Path) -> str:
         if not (kept / "activated").exists():
             _activate(kept)
         if not (filled / "known.json").exists():
-            shutil.copy(kept / f"{NAME}.sqlite", filled / f"{NAME}.sqlite")
-            command = [sys.executable, "-W", "ignore", str(SETUP), str(_configured(filled, 0)), NAME]
-            made = subprocess.run(command, check=True, capture_output=True, text=True)
+            with working(filled, kept) as (database, place):
+                conf = _configured(filled, 0, database, place)
+                command = [sys.executable, "-W", "ignore", str(SETUP), str(conf), NAME]
+                made = subprocess.run(command, check=True, capture_output=True, text=True)
             (filled / "known.json").write_text(made.stdout)
-    shutil.copy(filled / f"{NAME}.sqlite", directory / f"{NAME}.sqlite")
-    return (filled / "known.json").read_text()
+    return filled
 
 
 def _activate(kept: Path) -> None:
     """Takes half a minute of a processor core."""
-    (kept / f"{NAME}.sqlite").write_bytes(b"")
-    conf = _configured(kept, 0)
     (kept / "password").write_text("not-used\n")
     environment = os.environ | {"TRYTONPASSFILE": str(kept / "password")}
     admin = str(Path(sys.executable).with_name("trytond-admin"))
-    update = [admin, "-c", str(conf), "-d", NAME, "-u", *MODULES, "--activate-dependencies", "--email", "a@b.example"]
-    subprocess.run(update, env=environment, check=True, capture_output=True)
+    with working(kept) as (database, place):
+        conf = _configured(kept, 0, database, place)
+        update = [
+            admin,
+            "-c",
+            str(conf),
+            "-d",
+            NAME,
+            "-u",
+            *MODULES,
+            "--activate-dependencies",
+            "--email",
+            "a@b.example",
+        ]
+        subprocess.run(update, env=environment, check=True, capture_output=True)
     (kept / "activated").touch()

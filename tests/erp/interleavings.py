@@ -41,7 +41,7 @@ def shape_of(seed: int, basis: Basis, steps: tuple[int, int]) -> Shape:
 
 
 async def each(name: str, count: int, first: int, run: Callable[[int], Awaitable[None]]) -> bool:
-    """One after the other; whether all were right. The first that is wrong is told, of the others the seed."""
+    """One after the other; whether all were right. Of the first wrong one the history is printed, else the seed."""
     began, said = time.monotonic(), 0.0
     wrong: list[int] = []
     for number in range(count):
@@ -65,7 +65,7 @@ async def each(name: str, count: int, first: int, run: Callable[[int], Awaitable
 
 @asynccontextmanager
 async def world_of(seed: int, shape: Shape, sku: str) -> AsyncIterator[World]:
-    """One whose ERP is asked over HTTP, and so has a clock of its own."""
+    """One whose ERP is asked over HTTP, and so has another clock."""
     with TemporaryDirectory(dir=FAST) as directory, opened(Path(directory)) as store:
         yield World(seed, shape, store, sku=sku, began_ms=int(time.time() * 1000))
 

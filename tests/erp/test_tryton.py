@@ -1,6 +1,9 @@
 """A real Tryton beside a real gateway: its levels, its supply, orders as its sales, and what becomes of them there."""
 
 import asyncio
+import shutil
+import sys
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -9,6 +12,11 @@ import pytest
 
 from holdfast.client import Client
 from holdfast.erp.connector import Connector
+from holdfast.erp.moments import written
+from holdfast.erp.store import directory_of
+from holdfast.settings import ErpSettings
+from holdfast.tasks import cancel_and_wait
+from tests.erp.test_csv_folder import name_of, put
 from tests.support.erp import Served, connected, eventually, export, ordered, read_events, sellable
 from tests.support.tryton import MISSING, People, TrytonServer, needs_tryton, tryton
 
@@ -246,3 +254,124 @@ async def test_orders_are_in_it_once_each_though_it_is_killed_while_they_come(
         await connector.turn()
         assert connector.faults == {}
         assert await sellable(client, "T-J") == 38
+
+
+async def test_paris_goes_to_files_and_back_with_orders_open_and_no_dip(
+    served: Served, erp: TrytonServer, tmp_path: Path
+) -> None:
+    """The last one: it gives the connection a new store."""
+    depot = ErpSettings(kind="csv", directory=str(tmp_path))
+    async with Client(served.url) as client, People(erp) as people:
+        shop = Sampled(client, "T-K", 20)
+        async with trading(served, erp) as (connector, _, _):
+            await people.count("T-K", 20, erp.known["storage"])
+            await connector.turn()
+            for key, units in (("h-0", 1), ("h-1", 2), ("h-2", 3)):
+                await shop.order(key, units)
+            await exported(connector, "h-0", "h-1", "h-2")
+            await people.ship("h-0")
+            for _ in range(2):
+                await connector.turn()
+            await shop.order("h-3", 1)  # it never gets there
+            await shop.stays()
+        await handed_over(served, "depot")
+        await shop.stays()
+        async with connected(served, "depot", depot) as connector:
+            await read_events(connector, lambda store: store.entry("h-3") is not None)
+            assert connector.store.entry("h-0") is None, "it has left"
+            await export(connector, lambda store: store.waiting() == 0, 30)
+            await stated_by_depot(connector, tmp_path, 1, ("h-1", "h-2", "h-3"), (19, 6), shop)
+            await shop.order("h-4", 2)
+            await read_events(connector, lambda store: store.entry("h-4") is not None)
+            await export(connector, lambda store: store.waiting() == 0, 30)
+            await stated_by_depot(connector, tmp_path, 3, ("h-4",), (19, 8), shop)
+            put(tmp_path, name_of("depot", "shipments", 5), "ref,order_ref,sku,quantity,as_of\nS-1,h-1,T-K,2," + now())
+            await stated_by_depot(connector, tmp_path, 6, (), (17, 6), shop)
+            assert (await client.reservation("h-1")).state == "fulfilled"
+        rows = [row for file in sorted((tmp_path / "out").glob("*.csv")) for row in file.read_text().splitlines()]
+        assert sorted(row.split(",")[1] for row in rows if row.startswith("new,h-")) == ["h-1", "h-2", "h-3", "h-4"]
+        await handed_over(served, "tryton")
+        for shipment in await people.shipments("h-1"):  # people bring Tryton to what is true
+            await people.rest.act("stock.shipment.out", shipment["id"], "cancel")
+        await people.count("T-K", 17, erp.known["storage"])
+        shutil.rmtree(directory_of(served.data, "tryton"))
+        async with trading(served, erp) as (connector, _, _):
+            await exported(connector, "h-2", "h-3", "h-4")
+            for _ in range(2):
+                await connector.turn()
+                await shop.stays()
+            assert connector.faults == {}
+            assert connector.store.entry("h-1") is None
+        assert await shop.ends() > 10
+    found = "SELECT description, count(*) FROM sale_sale WHERE description LIKE 'holdfast:h-%' "
+    assert erp.by_sql(found + "GROUP BY description ORDER BY description") == [
+        (f"holdfast:h-{at}@paris", 1) for at in range(5)
+    ]
+
+
+class Sampled:
+    """What can be sold of a SKU, asked all the time: never another figure than what was there less what was ordered."""
+
+    def __init__(self, client: Client, sku: str, there: int) -> None:
+        self._client, self._sku, self._wanted = client, sku, there
+        self._samples = 0
+        self._sampling: asyncio.Task[None] | None = None
+
+    async def order(self, key: str, units: int) -> None:
+        await self._pause()
+        self._wanted -= units
+        await ordered(self._client, key, (self._sku, units), order_ref=key)
+        self._sampling = asyncio.create_task(self._sample())
+
+    async def _sample(self) -> None:
+        while True:
+            assert await sellable(self._client, self._sku) == self._wanted
+            self._samples += 1
+            await asyncio.sleep(0.005)
+
+    async def _pause(self) -> None:
+        if self._sampling is not None:
+            assert not self._sampling.done(), self._sampling.result()
+            await cancel_and_wait(self._sampling)
+
+    async def stays(self) -> None:
+        """As it was all the time until now."""
+        before = self._samples
+        sampling = self._sampling
+        assert sampling is not None
+        await eventually(lambda: self._samples > before + 1 or sampling.done(), seconds=60)
+        assert not sampling.done(), sampling.result()
+
+    async def ends(self) -> int:
+        """How often it was asked."""
+        await self._pause()
+        return self._samples
+
+
+def now() -> str:
+    return written(int(time.time() * 1000))
+
+
+async def handed_over(served: Served, to: str) -> None:
+    command = [sys.executable, "-m", "holdfast", "handover", "paris", "--to", to, "--yes", "--gateway", served.url]
+    child = await asyncio.create_subprocess_exec(*command, stdout=-1, stderr=-1)
+    _, err = await child.communicate()
+    assert child.returncode == 0, err.decode()
+
+
+async def stated_by_depot(
+    connector: Connector, folder: Path, number: int, keys: tuple[str, ...], there: tuple[int, int], shop: Sampled
+) -> None:
+    """The files of the new owner: what it has first, then the level that counts it."""
+    if keys:
+        rows = "".join(f"{key},T-K,paris,{now()}\n" for key in keys)
+        put(folder, name_of("depot", "acks", number), "reservation,sku,location,as_of\n" + rows)
+        number += 1
+        await connector.turn()
+        await shop.stays()
+    level = f"sku,location,on_hand,allocated,basis,as_of\nT-K,paris,{there[0]},{there[1]},gross,{now()}\n"
+    put(folder, name_of("depot", "levels", number), level)
+    await connector.turn()
+    assert connector.faults == {}
+    assert list((folder / "rejected").iterdir()) == []
+    await shop.stays()

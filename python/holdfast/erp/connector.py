@@ -172,11 +172,13 @@ class Connector:
         async for statuses, position in self._erp.statuses(self.store.position("statuses")):
             known: list[OrderStatus] = [one for one in statuses if self.store.entry(one.key) is not None]
             fresh = Versions(self.store, [fact for one in known for fact in one.facts])
-            await self.feed.send([*fresh.facts, *_acknowledged_again(known, fresh.facts)])
+            taken = await self.feed.send([*fresh.facts, *_acknowledged_again(known, fresh.facts)])
+            refused = {at for at, _ in taken.rejected}
+            unknown = {fresh.facts[at].get("reservation") for at in refused if at < len(fresh.facts)}
             with self.store.together():
-                fresh.note()
+                fresh.note(refused)
                 for one in known:
-                    if one.counted:
+                    if one.counted and one.key not in unknown:
                         self.store.acknowledge(one.key, one.document)
                 if position is not None:
                     self.store.set_position("statuses", position)

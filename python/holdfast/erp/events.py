@@ -2,16 +2,19 @@
 
 In: a connection to NATS whose user may view streams, a store. Out: entries of the queue. Always: the place in OUT moves
 in the transaction of the orders that were read; an event that is read twice changes nothing; where events are missing
-(a `gap`, a stream that was cut or made again), the gateway's own list of orders fills the hole.
+(a `gap`, a stream that was cut or made again), the gateway's own list of orders fills the hole. Of events from before a
+connection began only orders that are open still count: others are done, maybe in the ERP that was there before.
 """
 
 import asyncio
 import base64
+from collections.abc import Sequence
 
 import msgspec
 import structlog
 
 from holdfast.client import Client
+from holdfast.client.errors import NotFoundError
 from holdfast.contracts.answers import Reservation
 from holdfast.erp.interface import Order, OrderLine
 from holdfast.erp.store import Store
@@ -22,6 +25,9 @@ from holdfast.nats.streams import stream_state
 log = structlog.get_logger(__name__)
 
 POSITION = "out"
+_BEGAN = "out-began"
+_COMMITTED = ("committed",)
+_OPEN = ("in_erp", *_COMMITTED)
 _ENDED = frozenset({"cancelled", "released", "expired"})
 _TOGETHER = 128
 _WAITING_MAX = 1_000_000
@@ -32,6 +38,7 @@ _MESSAGE_NOT_FOUND = 10037
 class _Event(msgspec.Struct):
     kind: str
     at: str = ""
+    sequence: int = 0
     reservation: Reservation | None = None
 
 
@@ -81,9 +88,11 @@ class OrderReader:
         stored = self._store.position(POSITION)
         place = int(stored) if stored is not None else -1
         if place < max(0, state.first_sequence - 1) or place > state.last_sequence:
-            await self._fill()
+            await self._fill(_OPEN if stored is None else _COMMITTED)
             place = max(0, state.first_sequence - 1)
-            self._store.set_position(POSITION, str(place))
+            with self._store.together():
+                self._store.set_position(_BEGAN, str(state.last_sequence))
+                self._store.set_position(POSITION, str(place))
         end = min(state.last_sequence, place + _TOGETHER)
         bodies = await asyncio.gather(*(self._message(number) for number in range(place + 1, end + 1)))
         events = [
@@ -92,7 +101,9 @@ class OrderReader:
             if body is not None
         ]
         if any(event.kind == "gap" for _, event in events):
-            await self._fill()
+            await self._fill(_COMMITTED)
+        began = int(self._store.position(_BEGAN) or 0)
+        events = [(number, event) for number, event in events if number > began or await self._is_open(event)]
         with self._store.together():
             for number, event in events:
                 self._take(number, event)
@@ -122,13 +133,26 @@ class OrderReader:
         elif event.kind in _ENDED:
             self._store.cancel(reservation.id)
 
+    async def _is_open(self, event: _Event) -> bool:
+        """Whether an order of before is one still."""
+        reservation = event.reservation
+        if event.kind != "confirmed" or reservation is None or not self._wants(reservation.channel):
+            return True
+        if self._store.entry(reservation.id) is not None:
+            return True
+        try:
+            found = await self._client.reservation(reservation.id, min_sequence=event.sequence)
+        except NotFoundError:
+            return False
+        return found.state in _OPEN
+
     def _wants(self, channel: str) -> bool:
         return not self._channels or channel in self._channels
 
-    async def _fill(self) -> None:
-        """Orders that the gateway lists as not in any ERP's levels yet; and those of ours that ended."""
+    async def _fill(self, states: Sequence[str]) -> None:
+        """Orders that the gateway lists in these states; and those of ours that ended."""
         found: list[Reservation] = [
-            one async for one in self._client.reservations(state="committed") if self._wants(one.channel)
+            one for state in states async for one in self._client.reservations(state=state) if self._wants(one.channel)
         ]
         log.info("erp-orders-listed", stream=self._stream, orders=len(found))
         ended = [one.id async for one in self._client.reservations(state="cancelled")]

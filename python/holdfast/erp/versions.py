@@ -6,7 +6,7 @@ document that names nothing, and never named anything, is not stated.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
 import msgspec
 
@@ -24,7 +24,7 @@ class Versions:
     def __init__(self, store: Store, read: Sequence[Fact]) -> None:
         self.facts: list[Fact] = []
         self._store = store
-        self._stated: list[tuple[str, str, int]] = []
+        self._stated: list[tuple[int, str, str, int]] = []
         for fact in read:
             if "version" in fact or ("ref" not in fact and fact["kind"] not in _DATED):
                 self.facts.append(fact)
@@ -38,9 +38,10 @@ class Versions:
                 continue
             version = before[1] + 1 if before is not None else 1
             self.facts.append(fact if fact["kind"] in _DATED else fact | {"version": version})
-            self._stated.append((key, digest, version))
+            self._stated.append((len(self.facts) - 1, key, digest, version))
 
-    def note(self) -> None:
-        """They were taken."""
-        for key, digest, version in self._stated:
-            self._store.set_document(key, digest, version)
+    def note(self, refused: Container[int] = ()) -> None:
+        """They were taken, but for those at these places: these are stated again when they are read again."""
+        for at, key, digest, version in self._stated:
+            if at not in refused:
+                self._store.set_document(key, digest, version)

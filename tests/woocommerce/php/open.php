@@ -38,5 +38,6 @@ $pages  = array(
 	'block'   => $blocks ? $made->ID : $page( 'Block checkout', '<!-- wp:woocommerce/checkout --><div class="wp-block-woocommerce-checkout alignwide wc-block-checkout is-loading"></div><!-- /wp:woocommerce/checkout -->' ),
 );
 update_option( 'woocommerce_checkout_page_id', $pages['classic'] );
+delete_transient( '_wc_activation_redirect' ); // else the first page of wp-admin is the setup wizard's
 flush_rewrite_rules();
 return $pages;

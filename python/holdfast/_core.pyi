@@ -97,7 +97,7 @@ class Engine:
         """
         The pending message is stored at `sequence`. Raises `GapError`, `PendingError`.
         """
-    def decide(self, /, now_ms: "int", lead_ms: "int", commands: "Sequence[tuple[str, str, bytes, tuple[str, ...] | None, str | None] | tuple[str, str, bytes, tuple[str, ...] | None, str | None, str | None]]", incoming: "Sequence[tuple[int, str, bytes] | tuple[int, str, bytes, bool]]") -> "Decision":
+    def decide(self, /, now_ms: "int", lead_ms: "int", commands: "Sequence[tuple[str, str, bytes, tuple[str, ...] | None, str | None] | tuple[str, str, bytes, tuple[str, ...] | None, str | None, str | None] | tuple[str, str, bytes, tuple[str, ...] | None, str | None, str | None, str | None]]", incoming: "Sequence[tuple[int, str, bytes] | tuple[int, str, bytes, bool]]") -> "Decision":
         """
         Decides incoming facts, then commands, until the batch is full; changes the state ahead of LOG. Raises `PendingError`.
         An incoming message is `(IN sequence, subject, payload)`, and perhaps whether a gateway sealed it; without that, yes.
@@ -316,10 +316,10 @@ def split_batch(body: bytes) -> list[tuple[str, bytes]]:
     `(id, PUT body)` for each request of a POST /v1/reservations:batch. Raises `RequestError`.
     """
 
-def split_facts(body: bytes, limit: SupportsIndex, by: str | None = None, key: str | None = None, facts_max: SupportsIndex = ...) -> tuple[str, list[bytes]]:
+def split_facts(body: bytes, limit: SupportsIndex, by: str | None = None, key: str | None = None, facts_max: SupportsIndex = ..., trace: str | None = None) -> tuple[str, list[bytes]]:
     """
     The source, and the IN messages of at most `limit` bytes, of a POST /v1/facts or /v1/policies; `by` is the API key,
-    `key` the idempotency key. Raises `RequestError`, also for more than `facts_max` facts.
+    `key` the idempotency key, `trace` the request's. Raises `RequestError`, also for more than `facts_max` facts.
     """
 
 def well_formed(message: bytes) -> tuple[int, list[tuple[int, str]]]:

@@ -11,17 +11,23 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 from typing import Any
+
+from aiohttp import web
 
 from holdfast.gateway.key_store import KeyStore
 from holdfast.gateway.keyring import Operation
 from tests.support.browser import Page, browsing, installed
 from tests.support.gateway import ask
+from tests.support.receiver import Receiver, receiving
 from tests.support.served import cart, level, serving
 from tests.support.shown_shop import HOT, Gateway, Shoppers, ago, furnish
+from tests.support.small_disk import fill, small_disk
 
 PATIENCE_S = 60.0
 AGAIN_S = 6.0
@@ -31,11 +37,12 @@ MAY_BE_S = 2
 class Drill:
     """One gateway, and what can go wrong with it. `slow`: a key that may ask once a second."""
 
-    def __init__(self, api: Gateway, shoppers: Shoppers, slow: Gateway, key: str) -> None:
+    def __init__(self, api: Gateway, shoppers: Shoppers, slow: Gateway, key: str, around: "Around") -> None:
         self.api = api
         self.shoppers = shoppers
         self._slow = slow
         self._key = key
+        self._around = around
 
     @property
     def incidents(self) -> list[tuple[str, Callable[[], Awaitable[None]]]]:
@@ -47,6 +54,9 @@ class Drill:
             ("Shoppers ask in vain", self.hot_sku_sells_out),
             ("A client is throttled", self.client_asks_too_often),
             ("took the lead from", self.leader_is_killed),
+            ("The erp acme does not work: acme_levels", self.erp_stops),
+            ("The webhook shop is not called any more", self.endpoint_ends),
+            *([("The disk is nearly full", self.disk_fills)] if self._around.is_small else []),
         ]
 
     async def stock_is_wrong(self) -> None:
@@ -88,6 +98,76 @@ class Drill:
             leader = answer.json if answer.status == 200 else {}
         os.kill(leader["pid"], signal.SIGKILL)
 
+    async def erp_stops(self) -> None:
+        """A file that it wrote is missing, so the ones after it wait."""
+        arriving = self._around.folder / "in" / "acme_levels_20260101T000000Z_2.csv"
+        await asyncio.to_thread(arriving.write_text, "sku,location,on_hand,basis\nMUG-RED,lyon-dc,5,net\n")
+        os.utime(arriving, (1, 1))
+
+    async def endpoint_ends(self) -> None:
+        """It answers 410: it wants nothing any more. Something must happen for it to be called."""
+        self._around.gone = True
+        number = 0
+        while not self._around.answered_gone and number < 200:
+            number += 1
+            await self.api("PUT", f"/v1/reservations/hook-{number}", cart(("PLATE-27", 1)))
+            await asyncio.sleep(0.1)
+
+    async def disk_fills(self) -> None:
+        """Something else writes to it."""
+        await asyncio.to_thread(fill, self._around.store)
+
+
+@dataclass
+class Around:
+    """What the gateway talks to: the folder of an ERP, an endpoint of webhooks; and its disk, a small one or not."""
+
+    store: Path
+    folder: Path
+    is_small: bool
+    gone: bool = False
+    answered_gone: bool = False
+    config: Path = Path()
+
+    async def answer(self, _request: web.BaseRequest, _event: dict[str, Any]) -> web.StreamResponse:
+        self.answered_gone |= self.gone
+        return web.Response(status=410 if self.gone else 204)
+
+
+@asynccontextmanager
+async def around(directory: Path) -> AsyncIterator[Around]:
+    """All of it, below a directory in which the gateway's store will be."""
+    store = directory / "store"
+    folder = directory / "folder"
+    for one in (store, folder):
+        one.mkdir(mode=0o700)
+    with small_disk(store) as is_small:
+        made = Around(store, folder, is_small)
+        secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+        async with receiving(Receiver((secret,), made.answer)) as receiver:
+            (directory / "shop.secrets").write_text(secret)
+            (directory / "shop.secrets").chmod(0o600)
+            made.config = directory / "holdfast.toml"
+            made.config.write_text(CONFIG.format(port=receiver.port, folder=folder))
+            yield made
+
+
+CONFIG = """
+[publisher]
+enabled = true
+
+[webhook.shop]
+url = "http://127.0.0.1:{port}/hook"
+secrets = "shop.secrets"
+allow = "127.0.0.0/8"
+
+[erp.acme]
+kind = "csv"
+directory = "{folder}"
+every_ms = 500
+orders = false
+"""
+
 
 async def type_key(page: Page, key: str) -> None:
     """Into the form."""
@@ -122,12 +202,13 @@ async def main(pictures: Path) -> None:
     """By hand."""
     program = installed()
     assert program is not None, "Chromium is not installed"
-    with tempfile.TemporaryDirectory() as name:
-        store = Path(name) / "store"
-        store.mkdir(mode=0o700)
+    async with contextlib.AsyncExitStack() as stack:
+        name = stack.enter_context(tempfile.TemporaryDirectory())
+        place = await stack.enter_async_context(around(Path(name)))
+        store = place.store
         _, key = KeyStore(store).add("all", list(Operation))
         _, slow = KeyStore(store).add("slow", [Operation.READ], rate_per_s=1)
-        with serving(Path(name), "--workers", "2", auth="on") as served:
+        with serving(Path(name), "--workers", "2", "--config", str(place.config), auth="on") as served:
             api = Gateway(served.port, key)
             await furnish(api)
             async with browsing(program) as page:
@@ -136,7 +217,7 @@ async def main(pictures: Path) -> None:
                 await type_key(page, key)
                 await page.until("document.querySelector('#pill').innerText.includes('2 processes')", PATIENCE_S)
                 await asyncio.sleep(5)
-                took = await run(page, Drill(api, Shoppers(api), Gateway(served.port, slow), key), pictures)
+                took = await run(page, Drill(api, Shoppers(api), Gateway(served.port, slow), key, place), pictures)
     for words, seconds in took.items():
         print(f"{seconds:6.1f} s  {words}")
 

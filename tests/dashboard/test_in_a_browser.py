@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from holdfast.gateway.keyring import KeyStore, Operation
-from tests.dashboard.drill import PATIENCE_S, Drill, run, type_key
+from tests.dashboard.drill import PATIENCE_S, Around, Drill, around, run, type_key
 from tests.support.browser import Page, browsing, installed
 from tests.support.served import serving
 from tests.support.shown_shop import Gateway, Shoppers, furnish, short
@@ -91,8 +91,12 @@ async def sent_again(page: Page) -> None:
 
 
 async def test_every_view_opens_and_each_incident_is_named(tmp_path: Path) -> None:
-    store = tmp_path / "store"
-    store.mkdir(mode=0o700)
+    async with around(tmp_path) as place:
+        await looked_at(tmp_path, place)
+
+
+async def looked_at(tmp_path: Path, place: Around) -> None:
+    store = place.store
     rights: dict[str, list[Operation]] = {
         "orders": [Operation.ORDER],
         "reader": [Operation.READ],
@@ -103,7 +107,7 @@ async def test_every_view_opens_and_each_incident_is_named(tmp_path: Path) -> No
     keys["slow"] = KeyStore(store).add("slow", [Operation.READ], rate_per_s=1)[1]
     program = installed()
     assert program is not None
-    with serving(tmp_path, "--workers", "2", auth="on") as served:
+    with serving(tmp_path, "--workers", "2", "--config", str(place.config), auth="on") as served:
         api = Gateway(served.port, keys["shop"])
         await furnish(api)
         await short(api)
@@ -115,5 +119,5 @@ async def test_every_view_opens_and_each_incident_is_named(tmp_path: Path) -> No
             await every_view(page)
             await sent_again(page)
             await view(page, "#/now", "Sellable answers")
-            await run(page, Drill(api, shoppers, Gateway(served.port, keys["slow"]), keys["screen"]))
+            await run(page, Drill(api, shoppers, Gateway(served.port, keys["slow"]), keys["screen"], place))
             assert page.hosts <= {f"127.0.0.1:{served.port}", ""}

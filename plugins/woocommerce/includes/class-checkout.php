@@ -219,6 +219,7 @@ final class Checkout {
 		switch ( $outcome->case ) {
 			case Outcome::HELD:
 				$this->writer->holdfast_rules( array() === $outcome->not_held );
+				$mark->note_trace( $this->reserver->trace() );
 				$mark->write( Order_Mark::HELD, $outcome->id, $outcome->not_held );
 				return;
 			case Outcome::NOTHING:

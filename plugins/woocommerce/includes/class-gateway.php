@@ -40,6 +40,13 @@ final class Gateway {
 	private $connection = null;
 
 	/**
+	 * The trace that calls belong to, as the header `traceparent` has it; nothing until the first call.
+	 *
+	 * @var string
+	 */
+	private $parent = '';
+
+	/**
 	 * Constructor.
 	 *
 	 * @param Settings $settings Address and key.
@@ -93,7 +100,7 @@ final class Gateway {
 			$this->connection = curl_init(); // phpcs:ignore WordPress.WP.AlternativeFunctions -- see the first lines.
 		}
 		$text    = null === $body ? '' : wp_json_encode( (object) $body, JSON_UNESCAPED_SLASHES );
-		$headers = array( 'Accept: application/json', 'Expect:' );
+		$headers = array( 'Accept: application/json', 'Expect:', 'traceparent: ' . $this->parent() );
 		if ( '' !== $text ) {
 			$headers[] = 'Content-Type: application/json';
 		}
@@ -134,6 +141,42 @@ final class Gateway {
 		}
 		return new Answer( (int) curl_getinfo( $this->connection, CURLINFO_RESPONSE_CODE ), $received );
 		// phpcs:enable
+	}
+
+	/** The id of the trace that calls belong to: that of the shopper's request where it names one, else a new one. */
+	public function trace() {
+		return substr( $this->parent(), 3, 32 );
+	}
+
+	/**
+	 * Calls belong to the trace of an order from now on; to the one of before where it has none.
+	 *
+	 * @param string $trace Its id, or nothing.
+	 */
+	public function follow( $trace ) {
+		if ( preg_match( '/^(?!0{32})[0-9a-f]{32}$/D', $trace ) && $trace !== $this->trace() ) {
+			$this->parent = self::parent_of( $trace );
+		}
+	}
+
+	/** The header of this request's calls. */
+	private function parent() {
+		if ( '' === $this->parent ) {
+			$given        = isset( $_SERVER['HTTP_TRACEPARENT'] ) ? sanitize_text_field( wp_unslash( $_SERVER['HTTP_TRACEPARENT'] ) ) : '';
+			$is_one       = preg_match( '/^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/D', $given );
+			$this->parent = $is_one ? $given : self::parent_of( bin2hex( random_bytes( 16 ) ) );
+		}
+		return $this->parent;
+	}
+
+	/**
+	 * The header for a trace whose spans nobody here records.
+	 *
+	 * @param string $trace Its id.
+	 * @return string
+	 */
+	private static function parent_of( $trace ) {
+		return '00-' . $trace . '-' . bin2hex( random_bytes( 8 ) ) . '-00';
 	}
 
 	/**

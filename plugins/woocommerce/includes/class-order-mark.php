@@ -24,6 +24,8 @@ final class Order_Mark {
 	const ABANDONED = '_holdfast_abandoned';
 	/** Lines that holdfast does not know: SKU or name. */
 	const NOT_HELD = '_holdfast_not_held';
+	/** The id of the trace of the checkout that asked for the units. */
+	const TRACE = '_holdfast_trace';
 
 	/**
 	 * The order.
@@ -49,6 +51,20 @@ final class Order_Mark {
 	/** One of the four states, or nothing. */
 	public function state() {
 		return (string) $this->order->get_meta( self::STATE );
+	}
+
+	/** The trace of the checkout, or nothing. */
+	public function trace() {
+		return (string) $this->order->get_meta( self::TRACE );
+	}
+
+	/**
+	 * Notes the trace of the checkout; it is stored with what is written next.
+	 *
+	 * @param string $trace Its id.
+	 */
+	public function note_trace( $trace ) {
+		$this->put( self::TRACE, $trace );
 	}
 
 	/** Whether the order was taken while the gateway did not answer. */
@@ -109,7 +125,7 @@ final class Order_Mark {
 
 	/** Takes the mark off: the order holds nothing. */
 	public function clear() {
-		foreach ( array( self::RESERVATION, self::STATE, self::NOT_HELD, self::OVERSOLD ) as $key ) {
+		foreach ( array( self::RESERVATION, self::STATE, self::NOT_HELD, self::OVERSOLD, self::TRACE ) as $key ) {
 			$this->order->delete_meta_data( $key );
 		}
 		$this->save();

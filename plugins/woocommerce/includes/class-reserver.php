@@ -104,6 +104,11 @@ final class Reserver {
 		return new Outcome( Outcome::UNDECIDED, $id, array( $answer->summary() ), array(), $answer->unknown() );
 	}
 
+	/** The id of the trace that the requests of this checkout belong to. */
+	public function trace() {
+		return $this->gateway->trace();
+	}
+
 	/**
 	 * The body of the request: the same order asks with the same bytes, so that a repeat changes nothing.
 	 *

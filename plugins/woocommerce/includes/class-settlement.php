@@ -156,6 +156,7 @@ final class Settlement {
 		}
 		$deadline = new Deadline( $budget_ms );
 		$patient  = $budget_ms >= Gateway::PATIENT_MS;
+		$this->gateway->follow( $mark->trace() );
 		return Order_Mark::CONFIRMED === $wanted
 			? $this->confirm( $order, $mark, $deadline, $patient )
 			: $this->release( $order, $mark, $deadline, $patient );

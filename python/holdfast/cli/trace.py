@@ -1,14 +1,16 @@
 """`holdfast trace`: the life of one order, across the systems that know of it, with times.
 
-In: an order's reference or a reservation's id; a gateway, or the data directory on which it and ERPs run.
+In: an order's reference, a reservation's id, or the id of a trace; a gateway, or the data directory of one, on which
+connections to ERPs run.
 Out: what happened, the oldest first: published events, the reservation as it is now, the order's place in each queue.
 Always: it only reads; a system that cannot be asked is named, not passed over.
 """
 
 import asyncio
 import contextlib
+import re
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -26,6 +28,7 @@ from holdfast.contracts.events import RESERVATION_KINDS, ReservationEvent
 from holdfast.erp.store import directory_of, opened
 
 _CHARS_MAX = 128
+_TRACE = re.compile(r"[0-9a-f]{32}")
 _RESERVATIONS_MAX = 100
 
 
@@ -37,10 +40,11 @@ class Step(msgspec.Struct, frozen=True):
     what: str
     reservation: str
     detail: str
+    trace: str = ""
 
 
 def trace(
-    order: Annotated[str, Parameter(help="The order's reference, or the id of its reservation.")],
+    order: Annotated[str, Parameter(help="The order's reference, its reservation's id, or its trace's.")],
     /,
     *,
     gateway: Gateway = None,
@@ -52,6 +56,7 @@ def trace(
 
     Events come from what a publisher wrote and OUT still has. With --data, the gateway is the one that runs there, and
     what its connections to ERPs have of the order is shown, too. The key needs the operations `read` and `events`.
+    The id of a trace (32 hexadecimal digits, in the shop's `traceparent` and in the ERP's document) finds its orders.
 
     ```
     holdfast trace A-1001
@@ -81,22 +86,36 @@ async def _asked(url: str, token: str | None, order: str) -> tuple[list[Reservat
     """What the gateway knows: reservations, steps, and which part could not be had."""
     async with Client(url, token) as client:
         found = [one async for one in client.reservations(order_ref=order)][:_RESERVATIONS_MAX]
-        if not found:
-            with contextlib.suppress(NotFoundError):
-                found = [await client.reservation(order)]
-        steps = [_now(one) for one in found]
+        if not found and _TRACE.fullmatch(order) is None:
+            found = await _known(client, {order})
         try:
-            ids = {one.id for one in found} or {order}
-            listening = client.events(kinds=RESERVATION_KINDS, after="0", follow=False)
-            async with contextlib.aclosing(listening):
-                steps += [
-                    _happened(event)
-                    async for event in listening
-                    if isinstance(event, ReservationEvent) and event.reservation.id in ids
-                ]
+            if not found and _TRACE.fullmatch(order) is not None:
+                named = {event.reservation.id async for event in _events(client) if event.trace == order}
+                found = await _known(client, set(sorted(named)[:_RESERVATIONS_MAX]))
+            else:
+                named = {one.id for one in found} or {order}
+            steps = [_happened(event) async for event in _events(client) if event.reservation.id in named]
         except ProblemError as error:
-            return found, steps, [f"No events: {error}"]
-    return found, steps, []
+            return found, [_now(one) for one in found], [f"No events: {error}"]
+    return found, [*steps, *(_now(one) for one in found)], []
+
+
+async def _known(client: Client, names: set[str]) -> list[Reservation]:
+    """Those that are not forgotten yet."""
+    found = []
+    for name in sorted(names):
+        with contextlib.suppress(NotFoundError):
+            found.append(await client.reservation(name))
+    return found
+
+
+async def _events(client: Client) -> AsyncIterator[ReservationEvent]:
+    """All that OUT still has of reservations. Raises ProblemError."""
+    listening = client.events(kinds=RESERVATION_KINDS, after="0", follow=False)
+    async with contextlib.aclosing(listening):
+        async for event in listening:
+            if isinstance(event, ReservationEvent):
+                yield event
 
 
 def _happened(event: ReservationEvent) -> Step:
@@ -108,7 +127,9 @@ def _happened(event: ReservationEvent) -> Step:
         said.append(f"order {one.order_ref}")
     if event.unsourced:
         said.append(f"{event.unsourced} units beyond any stock")
-    return Step(_text(event.at), "holdfast", event.kind, one.id, ", ".join(said))
+    trace = event.trace if isinstance(event.trace, str) else ""
+    said += [f"trace {trace}"] if trace else []
+    return Step(_text(event.at), "holdfast", event.kind, one.id, ", ".join(said), trace)
 
 
 def _now(one: Reservation) -> Step:
@@ -123,7 +144,7 @@ def _queued(data: Path, keys: set[str]) -> Iterator[Step]:
     for place in sorted((data / "erp").glob("*")):
         try:
             with opened(directory_of(data, place.name), reads=True) as store:
-                rows = [row for key in sorted(keys) for row in store.traced(key)]
+                rows = list({row["key"]: row for key in sorted(keys) for row in store.traced(key)}.values())
         except (OSError, sqlite3.Error) as error:
             yield Step("", f"erp {place.name}", "cannot be read", "", str(error))
             continue
@@ -132,7 +153,8 @@ def _queued(data: Path, keys: set[str]) -> Iterator[Step]:
             said = [f"wanted: {row['wish']}", f"{row['tries']} tries"]
             said += [f"document {row['document']}"] if row["document"] else []
             said += [row["why"]] if row["why"] else []
-            yield Step(at, f"erp {place.name}", row["state"], row["key"], ", ".join(said))
+            said += [f"trace {row['trace']}"] if row["trace"] else []
+            yield Step(at, f"erp {place.name}", row["state"], row["key"], ", ".join(said), row["trace"])
 
 
 def _text(moment: datetime) -> str:

@@ -25,6 +25,7 @@ from holdfast.client.errors import (
     unreadable,
 )
 from holdfast.contracts.problems import decode_problem
+from holdfast.traces import CURRENT, TRACEPARENT, header_of
 
 SEQUENCE = "Holdfast-Sequence"
 IDEMPOTENCY_KEY = "Idempotency-Key"
@@ -104,7 +105,9 @@ class Transport:
         Raises the exception of the problem that it ends in, or UnreachableError.
         """
         retry = self._retry
-        headers = {IDEMPOTENCY_KEY: key} if key is not None else None
+        headers = {IDEMPOTENCY_KEY: key} if key is not None else {}
+        if parent := header_of(CURRENT.get()):
+            headers[TRACEPARENT] = parent
         loop = asyncio.get_running_loop()
         deadline = loop.time() + retry.total_s
         wait_s = retry.first_wait_s

@@ -43,7 +43,8 @@ EventId = Annotated[
 
 class ReservationEvent(Answer, frozen=True, kw_only=True):
     """Something happened to a reservation. `before`: its state before, null where it is new; `unsourced`: units beyond
-    any stock and supply.
+    any stock and supply. `trace`: of the request or fact that did it, where it named one; `span`: where that is
+    recorded.
     """
 
     id: EventId
@@ -52,6 +53,8 @@ class ReservationEvent(Answer, frozen=True, kw_only=True):
     index: Count
     at: Time
     channel: str
+    trace: str | UnsetType = UNSET
+    span: str | UnsetType = UNSET
     before: State | None
     unsourced: Count
     reservation: Reservation

@@ -4,6 +4,8 @@ In: nothing. Out: the shape. Always: nothing in it is counted for it alone; each
 /v1/state.
 """
 
+from typing import Literal
+
 from holdfast.contracts.answers import Count, PeerState
 from holdfast.contracts.fields import Answer, Time
 
@@ -32,6 +34,26 @@ class GatewayFigures(Answer, frozen=True, kw_only=True):
     facts_rejected: Count
 
 
+class SystemFigures(Answer, frozen=True, kw_only=True):
+    """A system that a process beside this one talks to, like `erp acme`. `resting`: until a person resumes it;
+    `stopped`: that process does not run. `waiting`, `parked`: messages for it.
+    """
+
+    name: str
+    state: Literal["working", "failing", "resting", "stopped"]
+    why: str
+    waiting: Count
+    parked: Count
+
+
+class DiskFigures(Answer, frozen=True, kw_only=True):
+    """The disk of the data directory. `wanted_bytes`: what must stay free."""
+
+    free_bytes: Count
+    bytes: Count
+    wanted_bytes: Count
+
+
 class Overview(Answer, frozen=True, kw_only=True):
     """One process, in one answer that needs no log: what it counted since it began, `uptime_s` ago.
 
@@ -39,6 +61,7 @@ class Overview(Answer, frozen=True, kw_only=True):
     `events`: whether GET /v1/events has a stream to read, some seconds ago; null: not known.
     `refusals` are by problem; `figures` those of the node in /metrics, without `holdfast_node_` and `_total`, times in
     milliseconds where the name says so; `tallies` its figures by state, kind or reason; `alarms` are by name.
+    `disk`: null until it was measured.
     """
 
     version: str
@@ -64,3 +87,5 @@ class Overview(Answer, frozen=True, kw_only=True):
     gateway: GatewayFigures
     figures: dict[str, float]
     tallies: dict[str, dict[str, float]]
+    systems: list[SystemFigures]
+    disk: DiskFigures | None

@@ -37,6 +37,7 @@ class AuditEntry(Answer, frozen=True, kw_only=True):
     location: str | None
     by: str | None
     source: str | None
+    trace: str | None = None
     before: dict[str, Any] | None
     before_known: bool
     after: dict[str, Any]
@@ -101,6 +102,7 @@ class RefusalEntry(Answer, frozen=True, kw_only=True):
     channel: str | None
     by: str | None
     reason: str
+    trace: str | None
     lines: list[RefusedLine]
     more_lines: int
 
@@ -126,6 +128,7 @@ class DeadLetter(Answer, frozen=True, kw_only=True):
     in_sequence: int
     index: int
     corrects: int | None
+    trace: str | None
     raw: str
     raw_cut: bool
 

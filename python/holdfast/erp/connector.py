@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import structlog
 
 from holdfast.client.errors import ClientError
@@ -28,7 +29,7 @@ from holdfast.erp.interface import (
     Taken,
     UnusableError,
 )
-from holdfast.erp.store import StatedLevel, Store, now_ms
+from holdfast.erp.store import Entry, StatedLevel, Store, now_ms
 from holdfast.erp.versions import Versions
 from holdfast.errors import LogError
 from holdfast.nats_server.store import write_private
@@ -170,7 +171,9 @@ class Connector:
 
     async def _pull_statuses(self) -> None:
         async for statuses, position in self._erp.statuses(self.store.position("statuses")):
-            known: list[OrderStatus] = [one for one in statuses if self.store.entry(one.key) is not None]
+            known: list[OrderStatus] = [
+                _traced(one, entry) for one in statuses if (entry := self.store.entry(one.key)) is not None
+            ]
             fresh = Versions(self.store, [fact for one in known for fact in one.facts])
             taken = await self.feed.send([*fresh.facts, *_acknowledged_again(known, fresh.facts)])
             refused = {at for at, _ in taken.rejected}
@@ -200,6 +203,14 @@ def _acknowledged_again(statuses: Sequence[OrderStatus], fresh: Sequence[Fact]) 
     changed = {fact.get("reservation") for fact in fresh if fact["kind"] != "order.ack"}
     acks = [fact for one in statuses for fact in one.facts if fact["kind"] == "order.ack"]
     return [fact for fact in acks if fact.get("reservation") in changed]
+
+
+def _traced(status: OrderStatus, entry: Entry) -> OrderStatus:
+    """What an ERP says of an order belongs to the trace of the checkout that made it."""
+    if not entry.order.trace:
+        return status
+    facts = tuple(fact | {"trace": entry.order.trace} for fact in status.facts)
+    return msgspec.structs.replace(status, facts=facts)
 
 
 def _levels_in(facts: Sequence[Fact], taken: Taken) -> list[StatedLevel]:

@@ -39,10 +39,12 @@ class _Event(msgspec.Struct):
     kind: str
     at: str = ""
     sequence: int = 0
+    trace: str = ""
+    span: str = ""
     reservation: Reservation | None = None
 
 
-def order_of(reservation: Reservation, at: str) -> Order:
+def order_of(reservation: Reservation, at: str, trace: str = "") -> Order:
     """What goes to an ERP: the units that have not left, each where it leaves from."""
     lines: list[OrderLine] = []
     for line in reservation.lines:
@@ -55,7 +57,8 @@ def order_of(reservation: Reservation, at: str) -> Order:
             lines.append(OrderLine(line.sku, line.unsourced))
         elif is_kit and isinstance(line.components, list):
             lines += [OrderLine(one.sku, one.unsourced, kit=line.sku) for one in line.components if one.unsourced]
-    return Order(reservation.id, reservation.id, reservation.channel, reservation.order_ref, at, tuple(lines))
+    names = (reservation.id, reservation.id, reservation.channel, reservation.order_ref)
+    return Order(*names, at, tuple(lines), trace)
 
 
 class OrderReader:
@@ -129,7 +132,7 @@ class OrderReader:
         if reservation is None or not self._wants(reservation.channel):
             return
         if event.kind == "confirmed":
-            self._store.add(order_of(reservation, event.at), number)
+            self._store.add(order_of(reservation, event.at, "-".join(filter(None, (event.trace, event.span)))), number)
         elif event.kind in _ENDED:
             self._store.cancel(reservation.id)
 

@@ -6,7 +6,8 @@ refuses stands in nobody's way; while the ERP is down nothing is counted against
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import structlog
 
@@ -14,7 +15,9 @@ from holdfast.erp.breaker import Breaker, wait_ms
 from holdfast.erp.interface import Description, Erp, ErpDownError, RefusedError, UnusableError
 from holdfast.erp.store import Entry, Store
 from holdfast.settings import ErpSettings
+from holdfast.spans import spans
 from holdfast.tasks import cancel_and_wait
+from holdfast.traces import id_of
 
 log = structlog.get_logger(__name__)
 
@@ -96,7 +99,8 @@ class Exporter:
         keys = [one.order.key for one in entries]
         with self._store.together():
             self._store.set_state(keys, "unclear")
-        found = await self._erp.push([one.order for one in entries])
+        with _recorded(entries):
+            found = await self._erp.push([one.order for one in entries])
         with self._store.together():
             for entry, document in zip(entries, found, strict=True):
                 if isinstance(document, RefusedError):
@@ -136,7 +140,28 @@ class Exporter:
         settings, key = self._settings, entry.order.key
         if why.final or entry.tries + 1 >= settings.tries_max:
             self._store.set_state([key], "parked", why=str(why))
-            log.error("alarm", alarm="erp-order-parked", order=entry.order.order_ref or key, why=str(why))
+            log.error(
+                "alarm",
+                alarm="erp-order-parked",
+                order=entry.order.order_ref or key,
+                why=str(why),
+                trace=id_of(entry.order.trace) or None,
+            )
             return
         wait = wait_ms(entry.tries, settings.retry_first_ms, settings.retry_wait_ms_max)
         self._store.put_off(key, wait, str(why), counts=True)
+
+
+@contextmanager
+def _recorded(entries: Sequence[Entry]) -> Iterator[None]:
+    """How long the ERP takes, for each order whose checkout is recorded."""
+    recording = spans()
+    began = [] if recording is None else [recording.begin("erp", one.order.trace) for one in entries]
+    fault = "it did not answer"
+    try:
+        yield
+        fault = ""
+    finally:
+        for span in began:
+            if span is not None:
+                span.end(fault=fault)

@@ -68,7 +68,10 @@ class OrderLine(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Order(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A confirmed order. `key` is its name for ever: the ERP stores it, and is asked for it before anything is made."""
+    """A confirmed order. `key` is its name for ever: the ERP stores it, and is asked for it before anything is made.
+
+    `trace`: of the request that confirmed it, where it named one; it stands in the ERP's document.
+    """
 
     key: str
     reservation: str
@@ -76,6 +79,7 @@ class Order(msgspec.Struct, frozen=True, omit_defaults=True):
     order_ref: str | None
     at: str
     lines: tuple[OrderLine, ...]
+    trace: str = ""
 
     @property
     def named(self) -> dict[str, str]:

@@ -36,6 +36,7 @@ from holdfast.nats_server.accounts import inbox_of
 from holdfast.nats_server.store import write_private
 from holdfast.nats_server.users import users_of
 from holdfast.settings import ErpSettings, LogSettings
+from holdfast.systems import System, end, say
 from holdfast.tasks import cancel_and_wait
 
 STATUS_FILE = "status.json"
@@ -130,18 +131,28 @@ async def connection_of(name: str, settings: ErpSettings, place: Place, log: Log
 async def run(name: str, settings: ErpSettings, place: Place, log: LogSettings) -> None:
     """Until it is cancelled, with its status in a file once a second."""
     async with connection_of(name, settings, place, log) as connector:
-        reporting = asyncio.create_task(_report(connector, directory_of(place.data, name) / STATUS_FILE))
+        reporting = asyncio.create_task(_report(connector, place.data, name))
         try:
             await connector.run()
         finally:
             await cancel_and_wait(reporting)
+            end(place.data, f"erp-{name}")
 
 
-async def _report(connector: Connector, file: Path) -> None:
+async def _report(connector: Connector, data: Path, name: str) -> None:
+    file = directory_of(data, name) / STATUS_FILE
     while True:
+        say(data, f"erp-{name}", [system_of(connector, name)])
         with contextlib.suppress(OSError):
             write_private(file, msgspec.json.encode(status_of(connector)).decode())
         await asyncio.sleep(_STATUS_S)
+
+
+def system_of(connector: Connector, name: str) -> System:
+    """What the gateways show of it."""
+    parked, waiting = connector.store.counts_of("parked"), connector.store.waiting()
+    faults = [connector.breaker.why] if connector.breaker.is_open else list(connector.faults.values())
+    return System(f"erp {name}", "failing" if faults else "working", next(iter(faults), ""), waiting, parked)
 
 
 def status_of(connector: Connector) -> dict[str, Any]:

@@ -124,9 +124,11 @@ class Store:
         self._db.execute("COMMIT")
 
     def traced(self, key: str) -> list[dict[str, Any]]:
-        """The queue's entry of an order, with the time of its last change; none where it never came here."""
-        names = ("key", "wish", "state", "tries", "why", "document", "changed_ms")
-        rows = self._db.execute(f"SELECT {', '.join(names)} FROM entry WHERE key = ?", (key,))  # noqa: S608
+        """The queue's entries of an order or a trace, with the time of their last change."""
+        names = ("key", "wish", "state", "tries", "why", "document", "changed_ms", "trace")
+        columns = f"{', '.join(names[:-1])}, substr(coalesce(body ->> 'trace', ''), 1, 32)"
+        found = f"SELECT {columns} FROM entry WHERE key = ?1 OR substr(body ->> 'trace', 1, 32) = ?1"  # noqa: S608
+        rows = self._db.execute(found, (key,))
         return [dict(zip(names, row, strict=True)) for row in rows]
 
     # ---- positions
@@ -227,6 +229,10 @@ class Store:
         """How many orders are in each state; `oldest_ms` is the age of the oldest that waits."""
         found = dict(self._db.execute("SELECT state, count(*) FROM entry GROUP BY state").fetchall())
         return {str(state): int(count) for state, count in found.items()}
+
+    def counts_of(self, state: State) -> int:
+        """How many orders are in one state."""
+        return int(self._db.execute("SELECT count(*) FROM entry WHERE state = ?", (state,)).fetchone()[0])
 
     def waiting(self) -> int:
         """How many are not in the ERP yet."""

@@ -21,6 +21,7 @@ from holdfast.gateway.turns import Turns
 from holdfast.protocol.core import Request
 from holdfast.protocol.errors import Unavailable
 from holdfast.settings import GatewaySettings
+from holdfast.traces import CURRENT
 
 BEYOND_RATE = (
     "The key's rate counts each reservation, and this one was beyond it: nothing was done. Send it again later."
@@ -90,6 +91,8 @@ class Batches:
 
 
 def _request(reservation: str, body: bytes, name: str | None, key: Key) -> Request:
+    if trace := CURRENT.get():
+        return "put", reservation, body, key.channels, key.id, name, trace
     if name is None:
         return "put", reservation, body, key.channels, key.id
     return "put", reservation, body, key.channels, key.id, name

@@ -8,6 +8,8 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable
 
+from holdfast.gateway.beside import Beside
+
 BUCKETS_S = (0.000_5, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5)
 UNROUTED = "unrouted"
 _PROBLEM = b'{"type":"urn:holdfast:problem:'
@@ -46,6 +48,7 @@ class Counters:
         self.refusals: Counter[str] = Counter()
         self.facts_accepted = 0
         self.facts_rejected = 0
+        self.beside = Beside()
 
     def refused(self, body: bytes) -> None:
         """Count a problem by its name, with which every rendered problem begins."""

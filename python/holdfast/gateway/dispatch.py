@@ -13,6 +13,7 @@ from typing import TypeAlias
 
 import structlog
 from aiohttp import web
+from multidict import istr
 from structlog.contextvars import bind_contextvars, unbind_contextvars
 
 from holdfast._core import RequestError
@@ -28,13 +29,15 @@ from holdfast.gateway.queries import MIN_SEQUENCE, min_sequence
 from holdfast.gateway.refusals import Refusal, effective_problem, overloaded, rate_limited
 from holdfast.gateway.replies import Reply
 from holdfast.gateway.router import Route, Router
-from holdfast.gateway.traces import TRACEPARENT, trace_id
 from holdfast.protocol.errors import Unavailable
 from holdfast.settings import GatewaySettings
+from holdfast.spans import Span, spans
+from holdfast.traces import CURRENT, TRACEPARENT, carried, id_of
 
 Reach: TypeAlias = Callable[[int], Awaitable[None]]
 
 UNDER_WAY = "Too many requests are under way."
+_TRACEPARENT = istr(TRACEPARENT)
 LATE = "This process is late with its work: checkouts go first, calls of this rank are refused."
 
 log = structlog.get_logger()
@@ -66,6 +69,7 @@ class Dispatcher:
         self._answered_sequence = 0
         self._in_flight_max = in_flight_max(settings)
         self._strain = strain
+        self._spans = spans()
 
     def answered_sequence(self) -> int:
         """The highest LOG sequence that any client was answered."""
@@ -81,9 +85,13 @@ class Dispatcher:
         counters = self._counters
         counters.in_flight += 1
         name, route = UNROUTED, None
-        trace = trace_id(request.headers[TRACEPARENT]) if TRACEPARENT in request.headers else ""
+        trace = carried(request.headers[_TRACEPARENT]) if _TRACEPARENT in request.headers else ""
+        span = self._spans.request(trace) if self._spans is not None else None
+        if span is not None:
+            trace = span.trace
         if trace:
-            bind_contextvars(trace=trace)
+            CURRENT.set(trace)
+            bind_contextvars(trace=id_of(trace))
         try:
             route, parameter, query = self._resolve(request.method, request.raw_path)
             name = route.name
@@ -97,9 +105,10 @@ class Dispatcher:
         finally:
             counters.in_flight -= 1
             if trace:
+                CURRENT.set("")
                 unbind_contextvars("trace")
         if trace and reply.is_refusal:
-            reply.name_trace(trace)
+            reply.name_trace(id_of(trace))
         if route is not None and route.deprecation is not None:
             reply.add_headers(route.deprecation.lines())
         if self.draining:
@@ -107,6 +116,8 @@ class Dispatcher:
         counters.routes[name].add(reply.status, perf_counter() - started)
         if reply.status >= 400:
             counters.refused(reply.body)
+        if span is not None and route is not None and route.operation is not None:
+            _end(span, request.method, route.path, reply.status)
         return reply
 
     async def _answer(self, request: web.BaseRequest, route: Route, parameter: str, query: str) -> Reply:
@@ -212,6 +223,15 @@ class Dispatcher:
         reply = Reply(status, body, self._answered_sequence, close=True)
         reply.is_refusal = True
         return reply
+
+
+def _end(span: Span, method: str, path: str, status: int) -> None:
+    names: dict[str, str | int] = {
+        "http.request.method": method,
+        "http.route": path,
+        "http.response.status_code": status,
+    }
+    span.end(f"{method} {path}", f"answered {status}" if status >= 500 else "", names)
 
 
 NOBODY = Key(None, frozenset(), ())

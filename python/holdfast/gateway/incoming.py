@@ -21,6 +21,7 @@ from holdfast.gateway.refusals import Refusal, invalid
 from holdfast.gateway.router import CommandHandler
 from holdfast.protocol.facts_outcome import FactsOutcome, combined
 from holdfast.settings import GatewaySettings
+from holdfast.traces import CURRENT
 
 _QUERY = frozenset({"wait", "dry_run"})
 POLICY_SOURCE = "policy"
@@ -46,7 +47,9 @@ def receive(node: Node, settings: GatewaySettings, counters: Counters, family: F
         dry_run = asked.get("dry_run", "false")
         if dry_run not in {"true", "false"}:
             raise invalid("dry_run", "must be true or false")
-        source, messages = split_facts(body, message_bytes_max, key.id, name, settings.facts_body_max)
+        source, messages = split_facts(
+            body, message_bytes_max, key.id, name, settings.facts_body_max, CURRENT.get() or None
+        )
         if (source == POLICY_SOURCE) != (family == "policy"):
             raise invalid("source", "is missing" if source == POLICY_SOURCE else "is unknown")
         check_rights(source, messages, key, policies=family == "policy" or Operation.POLICIES in key.operations)

@@ -96,11 +96,38 @@ TOKEN_KEYS_AGE = Figure(
     "Time since the provider's keys were read; 0 where no tokens are taken.",
     alert="above 1 hour: `tokens.keys` cannot be read, and a new key of the provider is not known",
 )
+SYSTEM_WORKING = Figure(
+    "holdfast_system_working",
+    "gauge",
+    "1 while a system that a process beside this gateway talks to is reached, else 0: `erp NAME`, `shop NAME`, "
+    "`webhook NAME`.",
+    ("system",),
+    "is 0",
+)
+SYSTEM_WAITING = Figure(
+    "holdfast_system_waiting", "gauge", "Messages that wait for a system: orders, events, figures.", ("system",)
+)
+SYSTEM_PARKED = Figure(
+    "holdfast_system_parked",
+    "gauge",
+    "Messages that a system does not take, which wait for a person.",
+    ("system",),
+    "above 0",
+)
+DISK_FREE = Figure("holdfast_disk_free_bytes", "gauge", "What is free on the disk of the data directory.")
+DISK_WANTED = Figure(
+    "holdfast_disk_wanted_bytes",
+    "gauge",
+    "What must stay free there.",
+    alert="above holdfast_disk_free_bytes",
+)
+BESIDE = (SYSTEM_WORKING, SYSTEM_WAITING, SYSTEM_PARKED, DISK_FREE, DISK_WANTED)
 GATEWAY: tuple[Figure, ...] = (
     *(BUILD, REQUESTS, DURATIONS, REFUSALS, IN_FLIGHT, CONNECTIONS),
     *(CONNECTIONS_REFUSED, SHED, AT_BOUNDS, BOUNDS, LATE, FAULTS, FACTS_ACCEPTED, FACTS_REJECTED),
     *(EVENT_STREAMS, EVENTS_SENT, EVENT_STREAMS_ENDED),
     *(TOKENS_REFUSED, TOKEN_KEYS, TOKEN_KEYS_AGE),
+    *BESIDE,
 )
 
 ALARMS = Figure(

@@ -71,6 +71,23 @@ class _GatewayCollector(Collector):
         yield durations
 
 
+class _BesideCollector(Collector):
+    """Systems that other processes talk to, and the disk."""
+
+    def __init__(self, counters: Counters) -> None:
+        self._beside = counters.beside
+
+    def collect(self) -> Iterator[Metric]:
+        beside = self._beside
+        systems = beside.systems
+        yield _by_label(catalogue.SYSTEM_WORKING, {one.name: int(one.state == "working") for one in systems})
+        yield _by_label(catalogue.SYSTEM_WAITING, {one.name: one.waiting for one in systems})
+        yield _by_label(catalogue.SYSTEM_PARKED, {one.name: one.parked for one in systems})
+        if beside.disk_free_bytes is not None:
+            yield _plain(catalogue.DISK_FREE, beside.disk_free_bytes)
+            yield _plain(catalogue.DISK_WANTED, beside.disk_wanted_bytes)
+
+
 class _StreamsCollector(Collector):
     """Event streams; a process that serves none has zeros."""
 
@@ -159,6 +176,7 @@ class Metrics:
         collectors = (
             _GatewayCollector(counters, version, strain),
             _NodeCollector(node),
+            _BesideCollector(counters),
             _StreamsCollector(streams),
             _TokensCollector(tokens),
         )

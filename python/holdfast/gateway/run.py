@@ -85,10 +85,13 @@ async def work(assignment: Assignment, pipe: ControlPipe) -> str:
         pipe.send(Listening(serving.own_url, serving.keys))
         ends = [asyncio.create_task(stop.wait()), asyncio.create_task(serving.node.halted())]
         note = serving.node.cluster.freshness.note_silent
+        counted, bounds = serving.gateway.counters.beside, assignment.settings.retention
+        counted.disk_wanted_bytes = bounds.free_bytes_min
         silence = asyncio.create_task(watch_silence(note, Path(assignment.directory)))
+        around = asyncio.create_task(counted.watch(Path(assignment.directory)))
         beside = [asyncio.create_task(_report_ready(serving)), asyncio.create_task(_receive(serving.node, pipe))]
         done, _ = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-        for task in (*ends, beside[0], silence):
+        for task in (*ends, beside[0], silence, around):
             task.cancel()
         why = next((str(task.result()) for task in done if task is not ends[0]), "")
         log.info("stopping", why=why or "requested")

@@ -16,6 +16,7 @@ from holdfast.errors import LogError
 from holdfast.gateway.keyring import KeyringError
 from holdfast.gateway.run import work
 from holdfast.logs import configure_logs
+from holdfast.spans import record, stop
 from holdfast.supervisor.child import COULD_NOT_RUN, DONE, assigned
 from holdfast.supervisor.control_pipe import Assignment, ControlPipe, Failed
 
@@ -31,11 +32,14 @@ def main() -> int:
 
 async def _life(assignment: Assignment, pipe: ControlPipe) -> int:
     try:
+        record(assignment.settings.traces, assignment.node)
         why = await work(assignment, pipe)
     except LogError as fault:
         why = f"the log cannot be used: {fault}"
     except (OSError, ValueError, KeyringError) as fault:
         why = str(fault)
+    finally:
+        await stop()
     if why:
         pipe.send(Failed(why))
     with contextlib.suppress(OSError):

@@ -236,7 +236,7 @@ def refused(looker: Looker, needs: Needs) -> Answered:
 
 
 def _refusal(one: dict[str, Any]) -> dict[str, Any]:
-    found = {name: one.get(name) for name in ("verb", "reservation", "channel", "by", "reason", "sequence")}
+    found = {name: one.get(name) for name in ("verb", "reservation", "channel", "by", "reason", "sequence", "trace")}
     return {"at": time_of(one["at_ms"]), **found, "lines": one["lines"], "more_lines": one.get("more_lines", 0)}
 
 

@@ -19,6 +19,7 @@ from holdfast.hindsight.batches import RULES, Batch, batch_of, position_of
 from holdfast.hindsight.other_rules import About, about
 from holdfast.recovery.past import Past
 from holdfast.storage.chain import Position, advance
+from holdfast.traces import id_of, is_trace
 
 CHANGES_MAX = 100_000
 KNOWN_MAX = 300_000
@@ -88,6 +89,7 @@ class Change:
             "location": fact.get("location"),
             "by": fact.get("by"),
             "source": fact.get("from", fact.get("source")),
+            "trace": id_of(fact["trace"]) if is_trace(fact.get("trace", "")) else fact.get("trace"),
             "before": before,
             "before_known": self.known,
             "after": _stated(fact),

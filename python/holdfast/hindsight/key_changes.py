@@ -77,6 +77,7 @@ def _change(at: datetime, before: dict[str, Any] | None, after: dict[str, Any]) 
         "location": None,
         "by": None,
         "source": None,
+        "trace": None,
         "before": before,
         "before_known": True,
         "after": after,

@@ -14,6 +14,7 @@ import re
 import time
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
 
 import structlog
 from nats.aio.msg import Msg
@@ -25,9 +26,11 @@ from holdfast.nats.streams import Names
 from holdfast.protocol.log_types import DeadLetter, Refusal
 from holdfast.settings import LogSettings
 from holdfast.tasks import cancel_and_wait
+from holdfast.traces import trace_of_rejected
 
 log = structlog.get_logger(__name__)
 
+TRACE = "Holdfast-Trace"
 _REASON_CHARS_MAX = 1_000
 _REASONS_COUNTED_MAX = 64
 _REASON_NAME = re.compile(r"[a-z][a-z-]{0,63}")
@@ -62,7 +65,8 @@ class DeadLetters:
         if len(letters) > room:
             self.lost_total += len(letters) - room
             log.error("dead-letters-lost", count=len(letters) - room, first_in_sequence=letters[room].in_sequence)
-        numbered = dict(zip(self._numbers, letters[:room], strict=False))
+        traced = [replace(one, message=b"", trace=trace_of_rejected(one.message, one.raw)) for one in letters[:room]]
+        numbered = dict(zip(self._numbers, traced, strict=False))
         self._waiting |= numbered
         self._empty.clear()
         self._last_answer_s = time.monotonic()
@@ -104,6 +108,8 @@ class DeadLetters:
                 "Holdfast-In-Sequence": str(letter.in_sequence),
                 "Holdfast-Index": str(letter.index),
             }
+            if letter.trace:
+                headers[TRACE] = letter.trace
             subject = self._names.dead_subject(letter.subject)
             try:
                 await self._connection.publish(subject, letter.raw, f"{self._inbox}.{number}", headers)

@@ -20,6 +20,7 @@ import msgspec
 from holdfast.errors import ApiError, LogError
 from holdfast.nats.appender import Stored, get_message, is_duplicate, parse_reply
 from holdfast.nats.connection import Connection
+from holdfast.nats.dead_letters import TRACE
 from holdfast.nats.streams import Names
 from holdfast.settings import LogSettings
 
@@ -50,6 +51,7 @@ class Letter:
     index: int
     raw: bytes
     corrects: int = 0
+    trace: str = ""
 
     @property
     def source(self) -> str:
@@ -68,6 +70,7 @@ def document_of(letter: Letter) -> dict[str, Any]:
         "in_sequence": letter.in_sequence,
         "index": letter.index,
         "corrects": letter.corrects or None,
+        "trace": letter.trace or None,
         "raw": letter.raw.decode(errors="backslashreplace"),
     }
 
@@ -135,6 +138,8 @@ class DeadStore:
             "Holdfast-Index": str(old.index),
             _CORRECTS: str(sequence),
         }
+        if old.trace:
+            headers[TRACE] = old.trace
         _body([(old, raw)], atomic=False)
         self._of_message = None
         return await self._publish(self.names.dead, self.names.dead_subject(old.subject), raw, headers)
@@ -266,6 +271,7 @@ def _letter(sequence: int, headers: dict[str, str], raw: bytes, at: str) -> Lett
         int(headers.get("Holdfast-Index", str(_WHOLE))),
         raw,
         int(headers.get(_CORRECTS, "0")),
+        headers.get(TRACE, ""),
     )
 
 

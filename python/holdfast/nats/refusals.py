@@ -17,9 +17,10 @@ import orjson
 from holdfast.errors import UnreachableError
 from holdfast.nats.connection import Connection
 from holdfast.nats.streams import Names
-from holdfast.protocol.core import Request
+from holdfast.protocol.core import Request, trace_in
 from holdfast.settings import LogSettings
 from holdfast.tasks import cancel_and_wait
+from holdfast.traces import id_of
 
 REFUSED = 409
 _EVERY_S = 0.25
@@ -56,6 +57,8 @@ def refusal_of(at_ms: int, sequence: int, request: Request, answer: bytes) -> di
         "reason": str(problem.get("type", "")).removeprefix(_PROBLEM),
         "lines": [{name: line.get(name) for name in _OF_A_LINE} for line in lines[:_LINES_MAX]],
     }
+    if trace := trace_in(request):
+        found["trace"] = id_of(trace)
     if len(lines) > _LINES_MAX:
         found["more_lines"] = len(lines) - _LINES_MAX
     if isinstance(asked, dict) and asked.get("lines"):

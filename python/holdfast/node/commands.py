@@ -7,6 +7,7 @@ waits for is skipped.
 """
 
 import asyncio
+import time
 from collections.abc import Sequence
 from typing import TypeAlias
 
@@ -15,11 +16,12 @@ from holdfast.node.reads import Answer
 from holdfast.node.report import Counters
 from holdfast.peers.cluster import ClusterMember
 from holdfast.protocol import messages as e
-from holdfast.protocol.core import Request
+from holdfast.protocol.core import Request, trace_in
 from holdfast.protocol.errors import Unavailable
 from holdfast.protocol.forwarding import Group
 from holdfast.protocol.machine import Protocol
 from holdfast.settings import NodeSettings
+from holdfast.spans import Spans, spans
 
 CommandOutcome: TypeAlias = Answer | Unavailable
 
@@ -59,6 +61,8 @@ class Commands:
         self._refusals = refusals
         self._counted = counted
         self._settings = settings
+        self._spans = spans()
+        self._sent_ns = 0
 
     def submit(self, request: Request, loop: asyncio.AbstractEventLoop) -> asyncio.Future[Answer]:
         """Hand over one. Raises Unavailable, or the future does."""
@@ -96,9 +100,16 @@ class Commands:
     def _deadline_ms(self, loop: asyncio.AbstractEventLoop) -> int:
         return int(loop.time() * 1000) + self._settings.command_deadline_ms
 
+    def appending(self) -> None:
+        """A batch goes to LOG now."""
+        if self._spans is not None:
+            self._sent_ns = time.time_ns()
+
     def answer(self, effect: e.Answer) -> None:
         """Each waiter once; one whose client has disconnected is skipped."""
         sequence = effect.sequence
+        if self._spans is not None:
+            self._record(self._spans, effect)
         for command, (status, body) in zip(effect.commands, effect.answers, strict=True):
             waiter = command.waiter
             if not waiter.done():
@@ -106,6 +117,16 @@ class Commands:
             if status == REFUSED:
                 self._refusals.note(sequence, command.request, body)
         self._counted.answered += len(effect.commands)
+
+    def _record(self, recording: Spans, effect: e.Answer) -> None:
+        """How long LOG took, for each command of the batch whose request is recorded."""
+        for command in effect.commands:
+            if (trace := trace_in(command.request)) and self._sent_ns:
+                span = recording.begin("append", trace, since_ns=self._sent_ns)
+                if span is not None:
+                    span.end(
+                        attributes={"holdfast.sequence": effect.sequence, "holdfast.commands": len(effect.commands)}
+                    )
 
     def reject(self, effect: e.Reject) -> None:
         """No answer, but what is known."""

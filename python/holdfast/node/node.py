@@ -10,6 +10,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextvars import copy_context
 from pathlib import Path
 from typing import Any, Generic, Literal, cast
 
@@ -40,6 +41,7 @@ from holdfast.protocol.facts_outcome import FactsOutcome
 from holdfast.protocol.machine import Protocol
 from holdfast.settings import Settings
 from holdfast.tasks import cancel_and_wait
+from holdfast.traces import CURRENT
 
 log = structlog.get_logger(__name__)
 
@@ -98,6 +100,7 @@ class Node(Generic[CoreT]):
         self._tasks: set[asyncio.Task[None]] = set()
         self._ticker: asyncio.TimerHandle | None = None
         self._turn_scheduled = False
+        self._nobody = copy_context()  # a turn is for all that gathered, and belongs to no single request
         self._halted: asyncio.Future[str] | None = None
         self._performers = self._make_performers()
 
@@ -108,7 +111,7 @@ class Node(Generic[CoreT]):
             e.Committed: self._committed,
             e.Keep: self.journal_writer.keep,
             e.Received: lambda effect: self.cluster.receipts.record(effect.receipts, effect.sequence),
-            e.Append: lambda effect: self._appender.send(effect.append_id, effect.message, effect.expected),
+            e.Append: self._append,
             e.PublishDead: lambda effect: self._dead.put(effect.letters),
             e.FetchIn: self._feeds.incoming.fetch,
             e.ReadMessage: lambda effect: self._spawn(self._read_back(effect.sequence)),
@@ -199,7 +202,9 @@ class Node(Generic[CoreT]):
         Unavailable, or the future does.
         """
         request: Request = (verb, reservation, body, channels, by)
-        if key is not None:
+        if trace := CURRENT.get():
+            request = (verb, reservation, body, channels, by, key, trace)
+        elif key is not None:
             request = (verb, reservation, body, channels, by, key)
         future = self._commands.submit(request, self._loop)
         self._wake()
@@ -303,7 +308,7 @@ class Node(Generic[CoreT]):
     def _wake(self) -> None:
         if not self._turn_scheduled and self._protocol.wants_turn:
             self._turn_scheduled = True
-            self._loop.call_soon(self._turn)
+            self._loop.call_soon(self._turn, context=self._nobody)
 
     def _turn(self) -> None:
         self._turn_scheduled = False
@@ -330,6 +335,10 @@ class Node(Generic[CoreT]):
             self._drive(e.AppendRefused(reply.append_id, reply.refusal, reply.detail))
 
     # ---- carrying out effects
+
+    def _append(self, effect: e.Append) -> None:
+        self._commands.appending()
+        self._appender.send(effect.append_id, effect.message, effect.expected)
 
     def _committed(self, effect: e.Committed) -> None:
         self.counted.batches += 1

@@ -9,6 +9,7 @@ reflects (or `forward_apply_wait_ms` later).
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextvars import copy_context
 from pathlib import Path
 
 import msgspec
@@ -25,6 +26,7 @@ from holdfast.protocol.errors import Unavailable
 from holdfast.protocol.forwarding import CommandAnswer, Outgoing, Question, answers_to, refusal, unanswered
 from holdfast.protocol.messages import Command, Outcome, Problem
 from holdfast.settings import NodeSettings
+from holdfast.spans import Span, spans
 from holdfast.tasks import cancel_and_wait
 
 log = structlog.get_logger(__name__)
@@ -64,6 +66,9 @@ class Forwarder:
         self._asked_locally: dict[int, Question] = {}
         self._held: list[tuple[int, int, Sequence[Command], _Answers]] = []
         self._scheduled = False
+        self._nobody = copy_context()  # what is sent together belongs to no single request
+        self._spans = spans()
+        self._recorded: dict[int, list[Span]] = {}  # by the question's number
         self._tasks: set[asyncio.Task[None]] = set()
         self.forwarded_total = 0
         self.local_total = 0
@@ -127,7 +132,7 @@ class Forwarder:
     def _schedule(self) -> None:
         if not self._scheduled and self._outgoing.sendable:
             self._scheduled = True
-            asyncio.get_running_loop().call_soon(self._send)
+            asyncio.get_running_loop().call_soon(self._send, context=self._nobody)
 
     def _send(self) -> None:
         self._scheduled = False
@@ -154,7 +159,16 @@ class Forwarder:
 
     def _message(self, question: Question) -> bytes:
         asked = [ForwardedCommand(*command.request) for command in question.commands]
+        if self._spans is not None:
+            for at, one in enumerate(asked):
+                if (span := self._spans.begin("forward", one.trace or "")) is not None:
+                    asked[at] = msgspec.structs.replace(one, trace=span.trace)
+                    self._recorded.setdefault(question.number, []).append(span)
         return encode(Commands(question.left_ms, asked, question.asked_ms, self._boot, question.number))
+
+    def _end_spans(self, question: Question) -> None:
+        for span in self._recorded.pop(question.number, ()):
+            span.end(attributes={"holdfast.commands": len(question.commands)})
 
     async def _forward(self, subject: str, question: Question) -> None:
         commands, deadline_s = question.commands, question.deadline_ms / 1000
@@ -174,6 +188,7 @@ class Forwarder:
         else:
             self._answered(question, answers)
         finally:
+            self._end_spans(question)
             self._outgoing.ended()
             self._schedule()
 
@@ -189,6 +204,7 @@ class Forwarder:
             self._local_unanswered(number, str(fault))
             return
         del self._asked_locally[number]
+        self._end_spans(question)
         self._outgoing.ended()
         self.local_total += len(question.commands)
         self._answered(question, answers)
@@ -201,6 +217,7 @@ class Forwarder:
 
     def _local_unanswered(self, number: int, why: str) -> None:
         question = self._asked_locally.pop(number)
+        self._end_spans(question)
         log.warning("forward-unanswered", subject="", commands=len(question.commands), why=why)
         self._outgoing.ended()
         self._unanswered(question.commands, received=True)

@@ -22,7 +22,7 @@ STILL_WAITING = "still-waiting"
 
 
 class ForwardedCommand(msgspec.Struct, frozen=True, array_like=True):
-    """A command, field by field as in `Request`; the idempotency key may be missing at the end."""
+    """A command, field by field as in `Request`; the idempotency key and the trace may be missing at the end."""
 
     verb: str
     reservation: str
@@ -30,11 +30,14 @@ class ForwardedCommand(msgspec.Struct, frozen=True, array_like=True):
     channels: tuple[str, ...] | None
     by: str | None
     key: str | None = None
+    trace: str | None = None
 
     @property
     def request(self) -> Request:
         """As the core takes it."""
         plain = (self.verb, self.reservation, self.body, self.channels, self.by)
+        if self.trace is not None:
+            return (*plain, self.key, self.trace)
         return plain if self.key is None else (*plain, self.key)
 
 

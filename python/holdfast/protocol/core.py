@@ -8,10 +8,19 @@ no undo: an engine whose pending batch turns out foreign is thrown away.
 from collections.abc import Sequence
 from typing import Protocol, TypeAlias
 
-# (verb, reservation id, body, channels that the key may see, key id), and the idempotency key where there is one
+# (verb, reservation id, body, channels that the key may see, key id), then the idempotency key where there is one,
+# and then the trace where the request has one
 _Plain: TypeAlias = tuple[str, str, bytes, tuple[str, ...] | None, str | None]
 _Keyed: TypeAlias = tuple[str, str, bytes, tuple[str, ...] | None, str | None, str | None]
-Request: TypeAlias = _Plain | _Keyed
+_Traced: TypeAlias = tuple[str, str, bytes, tuple[str, ...] | None, str | None, str | None, str | None]
+Request: TypeAlias = _Plain | _Keyed | _Traced
+
+
+def trace_in(request: Request) -> str:
+    """The trace of its request; "" for none."""
+    return (request[6] or "") if len(request) == 7 else ""
+
+
 # (IN sequence, subject, payload)
 Incoming: TypeAlias = tuple[int, str, bytes]
 # (IN sequence, accepted, [(index, reason)], report)

@@ -389,6 +389,9 @@ class Leader:
 
 def _send_dead(decision: Decision, taken: list[Incoming], effects: list[Effect]) -> None:
     if decision.dead:
-        subjects = {sequence: subject for sequence, subject, _ in taken}
-        letters = [DeadLetter(at, index, why, raw, subjects.get(at, "")) for at, index, why, raw in decision.dead]
+        messages = {message[0]: message for message in taken}
+        letters = []
+        for at, index, why, raw in decision.dead:
+            _, subject, message = messages.get(at, (at, "", b""))
+            letters.append(DeadLetter(at, index, why, raw, subject, message))
         effects.append(e.PublishDead(letters))

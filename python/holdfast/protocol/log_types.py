@@ -20,13 +20,18 @@ class Refusal(Enum):
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """One refused fact (`index` in its message), or a whole message (`index` -1)."""
+    """One refused fact (`index` in its message), or a whole message (`index` -1).
+
+    `message`: what IN had; `trace`: once that was looked for.
+    """
 
     in_sequence: int
     index: int
     reason: str
     raw: bytes
     subject: str
+    message: bytes = b""
+    trace: str = ""
 
 
 @dataclass(frozen=True, slots=True)

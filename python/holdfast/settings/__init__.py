@@ -20,6 +20,7 @@ from holdfast.settings.reconcile import ReconcileSettings
 from holdfast.settings.rules import RuleSettings
 from holdfast.settings.storage import JournalSettings, RetentionSettings, SnapshotSettings
 from holdfast.settings.tokens import TokenSettings
+from holdfast.settings.traces import TraceSettings
 from holdfast.settings.webhook import WebhookSettings
 from holdfast.settings.woo import WooSettings
 
@@ -40,6 +41,7 @@ __all__ = [
     "SnapshotSettings",
     "SupervisorSettings",
     "TokenSettings",
+    "TraceSettings",
     "WebhookSettings",
     "WooSettings",
 ]
@@ -62,6 +64,7 @@ class Settings:
     reconcile: ReconcileSettings = field(default_factory=ReconcileSettings)
     degraded: DegradedSettings = field(default_factory=DegradedSettings)
     tokens: TokenSettings = field(default_factory=TokenSettings)
+    traces: TraceSettings = field(default_factory=TraceSettings)
     rules: RuleSettings = field(default_factory=RuleSettings)
     erp: dict[str, ErpSettings] = field(default_factory=dict)
     webhook: dict[str, WebhookSettings] = field(default_factory=dict)

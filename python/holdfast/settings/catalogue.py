@@ -26,6 +26,7 @@ from holdfast.settings import (
     SnapshotSettings,
     SupervisorSettings,
     TokenSettings,
+    TraceSettings,
     WebhookSettings,
     WooSettings,
 )
@@ -46,6 +47,7 @@ SECTIONS: dict[str, type] = {
         ReconcileSettings,
         DegradedSettings,
         TokenSettings,
+        TraceSettings,
         RetentionSettings,
         SupervisorSettings,
         RuleSettings,

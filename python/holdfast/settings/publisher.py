@@ -45,7 +45,7 @@ class PublisherSettings:
         "Figures whose crossing, down or up, is as urgent as coming to zero, and an event, with commas: `5,1`. The "
         "same for all publishers of a scope.",
         unset="none",
-        pattern=r"[0-9]{1,9}(\s*,\s*[0-9]{1,9}){0,7}",
+        pattern=r"[0-9]{1,9}( *, *[0-9]{1,9}){0,7}",
         form="up to eight whole numbers with commas between them",
     )
     lag_ms: int = public(

@@ -15,6 +15,8 @@ from typing import Any, NoReturn, TypeAlias
 
 from holdfast.logs import configure_logs
 from holdfast.settings import SupervisorSettings
+from holdfast.spans import SpansError, record
+from holdfast.spans import stop as stop_spans
 from holdfast.supervisor.control_pipe import Assignment, ControlPipe, Failed, ParentGoneError, inherited
 from holdfast.tasks import cancel_and_wait
 
@@ -58,7 +60,7 @@ async def live(assignment: Assignment, pipe: ControlPipe, begin: Callable[[Assig
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     await pipe.open()
-    why = assignment.disagreement()
+    why = assignment.disagreement() or _recorded(assignment)
     if not why:
         work, expected = begin(assignment)
         tasks = [
@@ -77,6 +79,16 @@ async def live(assignment: Assignment, pipe: ControlPipe, begin: Callable[[Assig
         pipe.send(Failed(why))
     with contextlib.suppress(OSError):
         await pipe.close()
+    await stop_spans()
     # A thread may still be reading or restoring, and would be waited for: what it had is nowhere but here.
     sys.stderr.flush()
     os._exit(COULD_NOT_RUN if why else DONE)
+
+
+def _recorded(assignment: Assignment) -> str:
+    """Have spans recorded where the settings say so; why that is not possible."""
+    try:
+        record(assignment.settings.traces, assignment.node)
+    except SpansError as fault:
+        return str(fault)
+    return ""

@@ -23,7 +23,9 @@ from holdfast.events.feed import Feed
 from holdfast.events.places import Gap, Place, gap_as_json, gap_between, place_in, place_of
 from holdfast.nats.outlets import is_wanted, token
 from holdfast.settings import WebhookSettings
+from holdfast.systems import State, System
 from holdfast.tasks import cancel_and_wait
+from holdfast.traces import id_of
 from holdfast.webhooks.messages import Item, SecretsError, item_of
 from holdfast.webhooks.places import EndpointState, HookStream, Parked
 from holdfast.webhooks.sender import EndpointGoneError, NotTakenError, Sender
@@ -114,6 +116,13 @@ class Endpoint:
             self._saved_s = time.monotonic()
             self._state.parked = self._parked
             self._at = await self._stream.save(self.name, self._state, self._at)
+
+    def system(self) -> System:
+        """What the gateways show of it."""
+        state = self._state
+        word: State = "resting" if state.halted else "failing" if state.failures or state.why else "working"
+        why = state.halted or state.why
+        return System(f"webhook {self.name}", word, why, sum(map(len, self._queues.values())), self._parked)
 
     async def release(self) -> None:
         """Another process may go on at once."""
@@ -346,7 +355,11 @@ class Endpoint:
         self._state.parked_total += 1
         self._changed = True
         self._stuck.add(item.key)
-        log.error("webhook-parked", webhook=self.name, identity=identity, about=item.key, why=why)
+        log.error("webhook-parked", webhook=self.name, identity=identity, about=item.key, why=why, **_traced(item))
+
+
+def _traced(item: Item) -> dict[str, str]:
+    return {"trace": id_of(item.trace)} if item.trace else {}
 
 
 def _names(text: str) -> list[str]:

@@ -66,6 +66,7 @@ class Item(NamedTuple):
     place: Place
     key: str
     body: bytes
+    trace: str = ""
 
 
 def item_of(payload: bytes) -> Item:
@@ -78,7 +79,8 @@ def item_of(payload: bytes) -> Item:
     else:
         key = str(event["kind"])
     body = {"type": event["kind"], "timestamp": event.get("at"), "data": orjson.Fragment(payload)}
-    return Item(place_in(payload), key, orjson.dumps(body))
+    trace = "-".join(filter(None, (event.get("trace"), event.get("span"))))
+    return Item(place_in(payload), key, orjson.dumps(body), trace)
 
 
 def identity_of(scope: str, place: Place) -> str:

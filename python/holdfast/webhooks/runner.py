@@ -19,6 +19,7 @@ from holdfast.events.feed import Feed
 from holdfast.nats.connection import Connection
 from holdfast.nats.connection import Endpoint as NatsEndpoint
 from holdfast.settings import Settings, WebhookSettings
+from holdfast.systems import end, say
 from holdfast.tasks import cancel_and_wait
 from holdfast.webhooks.endpoint import Endpoint
 from holdfast.webhooks.places import HookStream
@@ -27,6 +28,8 @@ from holdfast.webhooks.sender import Sender
 log = structlog.get_logger(__name__)
 
 LOCK_FILE = "webhooks.lock"
+PROCESS = "webhooks"
+_REPORT_S = 1.0
 
 
 class WebhooksInUseError(LogError):
@@ -79,10 +82,19 @@ async def run(
             if not endpoints:
                 raise ValueError("; ".join(faults))
             tasks = [asyncio.create_task(one.run()) for one in endpoints]
+            reporting = asyncio.create_task(_report(directory, endpoints))
             try:
                 done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
                 for task in done:
                     task.result()
             finally:
-                await cancel_and_wait(*tasks)
+                await cancel_and_wait(reporting, *tasks)
+                end(directory, PROCESS)
                 await asyncio.gather(*(one.release() for one in endpoints))
+
+
+async def _report(directory: Path, endpoints: list[Endpoint]) -> None:
+    """What the gateways show of them, once a second."""
+    while True:
+        await asyncio.to_thread(say, directory, PROCESS, [one.system() for one in endpoints])
+        await asyncio.sleep(_REPORT_S)

@@ -15,8 +15,10 @@ import aiohttp
 from yarl import URL
 
 from holdfast.settings import WebhookSettings
+from holdfast.spans import spans
+from holdfast.traces import TRACEPARENT, header_of
 from holdfast.webhooks.addresses import CheckedResolver, networks_of
-from holdfast.webhooks.messages import Item, Secrets, headers_of, identity_of
+from holdfast.webhooks.messages import Item, Secrets, SecretsError, headers_of, identity_of
 
 GONE = 410
 _RETRY_AFTER_S_MAX = 86_400
@@ -40,7 +42,7 @@ class Sender:
     def __init__(self, scope: str, name: str, settings: WebhookSettings) -> None:
         if not settings.url or not settings.secrets:
             raise ValueError(f"[webhook.{name}] needs `url` and `secrets`")
-        self._scope = scope
+        self._scope, self._name = scope, name
         self._settings = settings
         self._url = URL(settings.url)
         self._secrets = Secrets(Path(settings.secrets))
@@ -69,11 +71,29 @@ class Sender:
 
     async def send(self, item: Item) -> None:
         """Raises NotTakenError, EndpointGoneError; SecretsError where nothing can be signed."""
+        recording = spans()
+        span = recording.begin("webhook", item.trace) if recording is not None and item.trace else None
+        if span is None:
+            await self._send(item, item.trace)
+            return
+        fault = "it was cut short"
+        try:
+            await self._send(item, span.trace)
+            fault = ""
+        except (NotTakenError, EndpointGoneError, SecretsError) as failure:
+            fault = str(failure)
+            raise
+        finally:
+            span.end(f"webhook {self._name}", fault)
+
+    async def _send(self, item: Item, trace: str) -> None:
         assert self._session is not None, "Invariant: used within `async with`"
         signers = await asyncio.to_thread(self._secrets.load)
         try:
             self._check_literal()
             headers = headers_of(identity_of(self._scope, item.place), item.body, signers)
+            if parent := header_of(trace):
+                headers[TRACEPARENT] = parent
             async with self._session.post(
                 self._url, data=item.body, headers=headers, allow_redirects=False
             ) as response:

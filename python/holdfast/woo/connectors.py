@@ -21,16 +21,20 @@ from holdfast.metrics_port import serve_figures
 from holdfast.nats.connection import Connection, Endpoint
 from holdfast.settings import Settings
 from holdfast.supervisor.record import gateway_of
+from holdfast.systems import System, end, say
 from holdfast.tasks import cancel_and_wait
 from holdfast.woo.connector import EXPECTED, Connector
 from holdfast.woo.lease import Lease, OvertakenError
 from holdfast.woo.metrics import StoreFigures
 from holdfast.woo.outlets import WooStreams, ensure
+from holdfast.woo.report import StoreReport
 from holdfast.woo.stores import Files, Store, names_in
 
 log = structlog.get_logger(__name__)
 
 _LOOK_S = 2.0
+PROCESS = "woo"
+_BY_CHOICE = ("no delivery_url", "no secret")
 _GATEWAY_POLL_S = 0.5
 
 
@@ -71,8 +75,10 @@ class Connectors:
             await self._connection.listen(f"hf.{self._scope}.woo.do.*", self._on_asked)
             while True:
                 await self._look()
+                await asyncio.to_thread(say, self._directory, PROCESS, self._systems())
                 await asyncio.sleep(_LOOK_S)
         finally:
+            end(self._directory, PROCESS)
             await cancel_and_wait(*(one.task for one in self._running.values()))
             stop_serving()
             await self._connection.close()
@@ -160,8 +166,27 @@ class Connectors:
         with contextlib.suppress(LogError):
             await self._connection.publish(message.reply, msgspec.json.encode(answer))
 
+    def _systems(self) -> list[System]:
+        """What the gateways show of each store that is to run here."""
+        found = []
+        for name, running in self._running.items():
+            connector = self.connectors.get(name)
+            if connector is not None:
+                found.append(system_of(connector.reported()))
+            elif not running.task.done():  # not paused
+                found.append(System(f"shop {name}", "failing", "it is not connected: see the line store-not-connected"))
+        return found
+
     def _figures(self) -> dict[str, Any]:
         return {name: connector.reported() for name, connector in self.connectors.items()}
+
+
+def system_of(report: StoreReport) -> System:
+    """A shop whose webhooks do not come still has its orders read; a person should know all the same."""
+    wrong = [f"webhook {one}" for one in report.webhooks_wrong if not one.startswith(_BY_CHOICE)]
+    late = report.errors[-1:] if report.state == "waiting" else []
+    why = "; ".join(late or wrong) or ("the shop or the gateway does not answer" if report.state == "waiting" else "")
+    return System(f"shop {report.store}", "failing" if why else "working", why, report.push_waiting)
 
 
 def _changed(file: Path) -> float:

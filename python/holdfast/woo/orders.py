@@ -20,6 +20,7 @@ from holdfast.client import Client, ProblemError
 from holdfast.client.errors import InvalidError, NotFoundError, OversoldError, ReservationClosedError
 from holdfast.contracts.answers import FactsAnswer, Reservation
 from holdfast.settings import WooSettings
+from holdfast.traces import following
 from holdfast.woo.known_skus import KnownSkus
 from holdfast.woo.orderbook import OrderBook
 from holdfast.woo.shop_orders import ShopOrders
@@ -208,7 +209,8 @@ class Orders:
         if role is Role.NONE:
             return await self._let_end(snapshot.reservation)
         try:
-            confirmed = await self.client.confirm(snapshot.reservation, str(snapshot.order))
+            with following(snapshot.trace):
+                confirmed = await self.client.confirm(snapshot.reservation, str(snapshot.order))
         except (NotFoundError, ReservationClosedError):
             return await self._look(snapshot.reservation)
         except OversoldError:

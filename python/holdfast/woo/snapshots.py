@@ -13,7 +13,10 @@ from typing import Any
 
 import msgspec
 
+from holdfast.traces import is_trace
+
 RESERVATION, STATE, FALLBACK_OPEN = "_holdfast_reservation", "_holdfast_state", "fallback-open"
+TRACE = "_holdfast_trace"
 """What the plugin writes on an order (plugins/woocommerce/)."""
 _RESTOCKED = ("_restock_refunded_items", "_holdfast_restocked")
 """Units of a line that went back to stock with refunds: by WooCommerce itself, or noted by the plugin in its place."""
@@ -94,6 +97,9 @@ class Snapshot:
     whole_mark: bytes = field(default=b"", compare=False)
     """The mark of what the shop said, where some of it was left out."""
 
+    trace: str = field(default="", compare=False)
+    """Of the checkout that asked for the units."""
+
     @property
     def mark(self) -> bytes:
         """What of it matters: equal for equal content, whatever the moment."""
@@ -137,7 +143,7 @@ def essence_of(body: bytes) -> bytes:
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         number = number_of(body)
         return msgspec.json.encode({"id": number} if number else {})
-    payload.meta_data = [one for one in payload.meta_data if one.key in {RESERVATION, STATE}]
+    payload.meta_data = [one for one in payload.meta_data if one.key in {RESERVATION, STATE, TRACE}]
     payload.refunds = [0] if payload.refunds else []
     for item in payload.line_items:
         item.meta_data = [one for one in item.meta_data if one.key in _RESTOCKED]
@@ -177,7 +183,7 @@ def _snapshot(payload: _Payload) -> Snapshot:
     if payload.id <= 0 or not payload.status:
         raise ValueError("an order has a number above 0 and a status")
     modified_s = _seconds(payload.date_modified_gmt) or _seconds(payload.date_created_gmt)
-    reservation = _found(payload.meta_data, RESERVATION)
+    reservation, trace = (_found(payload.meta_data, key) for key in (RESERVATION, TRACE))
     return Snapshot(
         order=payload.id,
         modified_s=modified_s,
@@ -191,6 +197,7 @@ def _snapshot(payload: _Payload) -> Snapshot:
         fallback=_found(payload.meta_data, STATE) == FALLBACK_OPEN,
         completed_s=_seconds(payload.date_completed_gmt) or None,
         refunded=bool(payload.refunds),
+        trace=trace if isinstance(trace, str) and is_trace(trace) else "",
     )
 
 

@@ -87,6 +87,8 @@ def stated(
         "version": version,
         "as_of": _time(min(snapshot.modified_s, now_s)),
     }
+    if snapshot.trace:
+        common["trace"] = snapshot.trace
     open_lines = _owed(named, role, reserved)
     facts = _demands(snapshot, store, known, open_lines, common)
     returned: frozenset[int] = frozenset()

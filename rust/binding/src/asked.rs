@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use pyo3::pybacked::{PyBackedBytes, PyBackedStr};
 use pyo3::types::PyTuple;
 
-/// `(verb, reservation id, body, channels that the key may see, key id)`, and perhaps the idempotency key after them.
+/// `(verb, reservation id, body, channels that the key may see, key id)`, and perhaps after them the idempotency key, and then the trace.
 pub(crate) struct Asked {
     verb: PyBackedStr,
     id: PyBackedStr,
@@ -16,18 +16,23 @@ pub(crate) struct Asked {
     channels: Option<Vec<String>>,
     by: Option<PyBackedStr>,
     key: Option<PyBackedStr>,
+    trace: Option<PyBackedStr>,
 }
 
 impl<'py> FromPyObject<'_, 'py> for Asked {
     type Error = PyErr;
 
     fn extract(asked: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
-        let (key, (verb, id, body, channels, by)) = match asked.cast::<PyTuple>()?.len() {
+        let (verb, id, body, channels, by, key, trace) = match asked.cast::<PyTuple>()?.len() {
+            7 => asked.extract()?,
             6 => {
                 let (verb, id, body, channels, by, key) = asked.extract()?;
-                (key, (verb, id, body, channels, by))
+                (verb, id, body, channels, by, key, None)
             }
-            _ => (None, asked.extract()?),
+            _ => {
+                let (verb, id, body, channels, by) = asked.extract()?;
+                (verb, id, body, channels, by, None, None)
+            }
         };
         Ok(Self {
             verb,
@@ -36,6 +41,7 @@ impl<'py> FromPyObject<'_, 'py> for Asked {
             channels,
             by,
             key,
+            trace,
         })
     }
 }
@@ -50,6 +56,7 @@ pub(crate) fn command(asked: &Asked) -> PyResult<Command<'_>> {
         channels: asked.channels.as_deref(),
         by: asked.by.as_deref(),
         key: asked.key.as_deref(),
+        trace: asked.trace.as_deref(),
     })
 }
 

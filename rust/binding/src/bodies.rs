@@ -24,9 +24,9 @@ pub(crate) fn split_batch<'py>(py: Python<'py>, body: &[u8]) -> PyResult<Vec<(St
 }
 
 /// The source, and the IN messages of at most `limit` bytes, of a POST /v1/facts or /v1/policies; `by` is the API key,
-/// `key` the idempotency key. Raises `RequestError`, also for more than `facts_max` facts.
+/// `key` the idempotency key, `trace` the request's. Raises `RequestError`, also for more than `facts_max` facts.
 #[pyfunction]
-#[pyo3(signature = (body, limit, by = None, key = None, facts_max = FACTS_MAX))]
+#[pyo3(signature = (body, limit, by = None, key = None, facts_max = FACTS_MAX, trace = None))]
 pub(crate) fn split_facts<'py>(
     py: Python<'py>,
     body: &[u8],
@@ -34,8 +34,9 @@ pub(crate) fn split_facts<'py>(
     by: Option<&str>,
     key: Option<&str>,
     facts_max: usize,
+    trace: Option<&str>,
 ) -> PyResult<(String, Vec<Bound<'py, PyBytes>>)> {
-    let messages = commands::split_facts(body, limit, facts_max, by, key);
+    let messages = commands::split_facts(body, limit, facts_max, by, key, trace);
     let (source, messages) = messages.map_err(|error| request_error(py, &error))?;
     Ok((
         source,

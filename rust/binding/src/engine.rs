@@ -134,7 +134,7 @@ impl Engine {
 
     /// Decides incoming facts, then commands, until the batch is full; changes the state ahead of LOG. Raises `PendingError`.
     /// An incoming message is `(IN sequence, subject, payload)`, and perhaps whether a gateway sealed it; without that, yes.
-    #[pyo3(signature = (now_ms: "int", lead_ms: "int", commands: "Sequence[tuple[str, str, bytes, tuple[str, ...] | None, str | None] | tuple[str, str, bytes, tuple[str, ...] | None, str | None, str | None]]", incoming: "Sequence[tuple[int, str, bytes] | tuple[int, str, bytes, bool]]") -> "Decision")]
+    #[pyo3(signature = (now_ms: "int", lead_ms: "int", commands: "Sequence[tuple[str, str, bytes, tuple[str, ...] | None, str | None] | tuple[str, str, bytes, tuple[str, ...] | None, str | None, str | None] | tuple[str, str, bytes, tuple[str, ...] | None, str | None, str | None, str | None]]", incoming: "Sequence[tuple[int, str, bytes] | tuple[int, str, bytes, bool]]") -> "Decision")]
     fn decide(&self, now_ms: i64, lead_ms: i64, commands: Vec<Asked>, incoming: Vec<Arrived>) -> PyResult<Decision> {
         let asked = commands.iter().map(command).collect::<PyResult<Vec<_>>>()?;
         let arrived: Vec<_> = incoming.iter().map(Arrived::as_incoming).collect();

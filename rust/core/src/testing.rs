@@ -10,10 +10,9 @@ use serde_json::{Value, json};
 use crate::availability::pool::SaleContext;
 use crate::availability::sellable::sellable;
 use crate::engine::{Decision, Engine, Incoming};
-use crate::state::State;
 use crate::state::ids::{ChannelId, LocationId, SkuId, Slot};
-use crate::state::policies::QuotaKind;
 use crate::state::reservations::{Portion, StockNode};
+use crate::state::{State, policies::QuotaKind};
 use crate::verbs::{Command, Verb};
 use crate::wire::facts::time::write_day;
 
@@ -54,6 +53,7 @@ pub(crate) struct World {
     lead_ms: i64,
     /// The ERP's running number.
     as_of: i64,
+    pub(crate) trace: Option<&'static str>,
 }
 
 impl World {
@@ -84,6 +84,7 @@ impl World {
             now_ms: NOW_MS,
             lead_ms: 0,
             as_of: 0,
+            trace: None,
         }
     }
 
@@ -254,6 +255,7 @@ impl World {
             channels,
             by: None,
             key: None,
+            trace: self.trace,
         };
         let mut decision = self.decide(&[command], &[]);
         let (status, body) = decision.answers.remove(0);

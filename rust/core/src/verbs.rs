@@ -58,6 +58,8 @@ pub struct Command<'a> {
     pub by: Option<&'a str>,
     /// The idempotency key; `engine/keyed.rs` gives the form of one for a part of a request.
     pub key: Option<&'a str>,
+    /// The trace of the request, for LOG; it decides nothing.
+    pub trace: Option<&'a str>,
 }
 
 /// A command's body, read before its turn so that what it names can be fetched meanwhile.

@@ -209,7 +209,7 @@ fn facts_under_a_key_are_taken_once_and_their_rejections_told_again() {
         level("S", "nowhere", 1, 1)
     );
     let message = |body: &str, by, key| {
-        let (_, messages) = split_facts(body.as_bytes(), 4_096, 10_000, Some(by), key).unwrap();
+        let (_, messages) = split_facts(body.as_bytes(), 4_096, 10_000, Some(by), key, None).unwrap();
         assert_eq!(messages.len(), 1);
         String::from_utf8(messages[0].clone()).unwrap()
     };
@@ -253,8 +253,8 @@ fn facts_under_a_key_are_taken_once_and_their_rejections_told_again() {
 fn facts_in_several_messages_are_one_request() {
     let facts: Vec<String> = (0..20).map(|n| level("S", "A", 100, 10 + n)).collect();
     let body = format!(r#"{{"source":"acme","facts":[{}]}}"#, facts.join(","));
-    let (_, plain) = split_facts(body.as_bytes(), 600, 10_000, Some("a"), None).unwrap();
-    let (_, named) = split_facts(body.as_bytes(), 600, 10_000, Some("a"), Some("k")).unwrap();
+    let (_, plain) = split_facts(body.as_bytes(), 600, 10_000, Some("a"), None, None).unwrap();
+    let (_, named) = split_facts(body.as_bytes(), 600, 10_000, Some("a"), Some("k"), None).unwrap();
     assert!(named.len() >= plain.len() && named.iter().all(|message| message.len() <= 600));
     let mut node = stocked("{}");
     let all = |node: &mut Node, messages: &[Vec<u8>]| -> Vec<usize> {
@@ -266,7 +266,7 @@ fn facts_in_several_messages_are_one_request() {
     let first = all(&mut node, &named);
     assert_eq!(first.iter().sum::<usize>(), 20);
     assert_eq!(all(&mut node, &named), first);
-    let (_, other) = split_facts(format!("{body} ").as_bytes(), 600, 10_000, Some("a"), Some("k")).unwrap();
+    let (_, other) = split_facts(format!("{body} ").as_bytes(), 600, 10_000, Some("a"), Some("k"), None).unwrap();
     assert_eq!(all(&mut node, &other).iter().sum::<usize>(), 0, "another body");
     assert_eq!(total(&node, "answered_requests") as usize, named.len() + 1);
 }
@@ -325,6 +325,7 @@ proptest! {
         for (steps, waited_ms) in groups {
             let commands: Vec<Command<'static>> = steps.iter().map(|&(key, by, verb, id, body)| Command {
                 key: key.map(|key| KEYS[key]),
+                trace: None,
                 by: Some(["a", "b"][by]),
                 ..command(VERBS[verb], IDS[id], body_of(VERBS[verb], body))
             }).collect();

@@ -75,6 +75,7 @@ pub fn play_story(story: &[u8]) {
                 channels: None,
                 by: None,
                 key: None,
+                trace: None,
             }),
         }
         let incoming: Vec<Incoming<'_>> = incoming

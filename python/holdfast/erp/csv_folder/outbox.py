@@ -15,10 +15,11 @@ import msgspec
 from holdfast.erp.csv_folder.inbox import write_whole
 from holdfast.erp.interface import Order
 from holdfast.erp.store import Store
+from holdfast.traces import id_of
 
 COLUMNS = (
     *("op", "key", "order_ref", "channel", "reservation", "confirmed_at"),
-    *("line", "sku", "quantity", "location", "due", "kit"),
+    *("line", "sku", "quantity", "location", "due", "kit", "trace"),
 )
 
 
@@ -73,9 +74,9 @@ def _text(op: str, orders: Sequence[Order]) -> str:
     for order in orders:
         head = (op, order.key, order.order_ref or "", order.channel, order.reservation, order.at)
         if op == "cancel":
-            rows.writerow((*head, *[""] * 6))
+            rows.writerow((*head, *[""] * 6, id_of(order.trace)))
             continue
         for number, line in enumerate(order.lines, start=1):
             place = (line.location or "", line.due or "", line.kit or "")
-            rows.writerow((*head, number, line.sku, line.quantity, *place))
+            rows.writerow((*head, number, line.sku, line.quantity, *place, id_of(order.trace)))
     return out.getvalue()

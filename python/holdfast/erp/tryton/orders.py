@@ -13,6 +13,7 @@ from holdfast.erp.interface import Order, OrderLine, RefusedError, UnusableError
 from holdfast.erp.parts import escaped, parts_of
 from holdfast.erp.tryton.layout import Layout
 from holdfast.erp.tryton.rest import Record, Rest
+from holdfast.traces import id_of
 
 PREFIX = "holdfast:"
 _SALE = ("state", "number", "description", "shipment_state")
@@ -135,6 +136,8 @@ class Sales:
             "shipment_method": "order",
             "lines": [["create", rows]],
         }
+        if order.trace:
+            values["comment"] = f"trace {id_of(order.trace)}"
         await self._rest.create("sale.sale", values)
 
     async def _known_head(self) -> Record:

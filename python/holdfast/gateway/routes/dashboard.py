@@ -13,7 +13,7 @@ from time import monotonic, time
 import msgspec
 
 from holdfast.contracts.answers import PeerState
-from holdfast.contracts.overview import CallFigures, GatewayFigures, Overview
+from holdfast.contracts.overview import CallFigures, DiskFigures, GatewayFigures, Overview, SystemFigures
 from holdfast.gateway import static_files
 from holdfast.gateway.counters import BUCKETS_S, Counters
 from holdfast.gateway.keyring import Key, Operation
@@ -121,6 +121,8 @@ def _overview(
             gateway=_gateway(counters),
             figures=figures,
             tallies={name: dict(numbers) for name, numbers in node.tallies().items()},
+            systems=_systems(counters),
+            disk=_disk(counters),
         )
         return Reply(200, encode(answer), sequence(), close=True)
 
@@ -148,6 +150,20 @@ def _calls(counters: Counters) -> dict[str, CallFigures]:
         for name, one in counters.routes.items()
         if any(one.classes)
     }
+
+
+def _systems(counters: Counters) -> list[SystemFigures]:
+    return [
+        SystemFigures(name=one.name, state=one.state, why=one.why, waiting=one.waiting, parked=one.parked)
+        for one in counters.beside.systems
+    ]
+
+
+def _disk(counters: Counters) -> DiskFigures | None:
+    seen = counters.beside
+    if seen.disk_free_bytes is None or seen.disk_bytes is None:
+        return None
+    return DiskFigures(free_bytes=seen.disk_free_bytes, bytes=seen.disk_bytes, wanted_bytes=seen.disk_wanted_bytes)
 
 
 def _gateway(counters: Counters) -> GatewayFigures:

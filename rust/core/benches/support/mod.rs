@@ -164,6 +164,7 @@ impl Request {
             body: &self.body,
             channels: None,
             key: None,
+            trace: None,
             by: Some("k1"),
         }
     }

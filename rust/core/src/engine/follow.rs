@@ -71,7 +71,7 @@ impl Engine {
                 let statement = read.as_ref().map_err(|error| unreadable(error.to_string()))?;
                 apply::statement(&mut self.state, statement);
                 if let Some(publication) = &mut self.publication {
-                    publication.note(&mut self.state, Some(&statement.fact));
+                    publication.note(&mut self.state, Some(statement));
                 }
             }
             // While what changed is still in the processor's caches.

@@ -66,13 +66,12 @@ pub(super) fn body<'m>(state: &State, now_ms: i64, sender: Sender<'m>, messages:
     }
     let mut ahead = Foreseen::new(state, now_ms, sender.source);
     let mut documents = Documents::default();
-    let facts = messages.iter().flat_map(|message| {
-        let by = message.by.as_deref();
-        message.facts.iter().map(move |raw| (raw.get(), by))
-    });
-    for (at, (raw, by)) in facts.enumerate() {
+    let facts = messages
+        .iter()
+        .flat_map(|message| message.facts.iter().map(move |raw| (raw.get(), message)));
+    for (at, (raw, around)) in facts.enumerate() {
         ahead.at = at;
-        match one(&mut ahead, &mut documents, &judged.good, sender, raw, by) {
+        match one(&mut ahead, &mut documents, &judged.good, sender, raw, around) {
             Ok(statement) => judged.good.push((at, statement)),
             Err(reason) => judged.rejected.push((at as i64, reason)),
         }
@@ -95,9 +94,13 @@ fn one<'m>(
     before: &[(usize, Statement<'m>)],
     sender: Sender<'m>,
     raw: &'m str,
-    by: Option<&'m str>,
+    around: &'m InMessage<'m>,
 ) -> Result<Statement<'m>, String> {
-    let statement = parse_statement(raw, Some(sender.source), by).map_err(|error| error.to_string())?;
+    let read = parse_statement(raw, Some(sender.source), around.by.as_deref());
+    let mut statement = read.map_err(|error| error.to_string())?;
+    if statement.trace.is_none() {
+        statement.trace = around.trace.as_deref().map(Text::Borrowed);
+    }
     if sender.policies_only && !statement.fact.is_policy() {
         return Err("not-a-policy".to_owned());
     }

@@ -17,8 +17,8 @@ use crate::state::State;
 use crate::state::ids::{ChannelId, SkuId};
 use crate::state::reservations::{Reservation, ReservationState};
 use crate::state::watch::{Touched, unsourced_of};
-use crate::wire::facts::Fact;
 use crate::wire::facts::time::write_time;
+use crate::wire::facts::{Fact, Statement};
 use crate::wire::json::{write_int, write_string, write_uint};
 
 /// Something that happened at one sequence of LOG.
@@ -134,9 +134,20 @@ fn kind_of(fact: Option<&Fact<'_>>, touched: Touched, now: &Reservation) -> &'st
     }
 }
 
+/// A trace as a request carries it, and the span that is recorded of it where there is one (docs/log.md, "A batch").
+fn parts_of(trace: &str) -> (&str, Option<&str>) {
+    let digits = |part: &str, count| part.len() == count && part.bytes().all(|byte| byte.is_ascii_hexdigit());
+    match trace.split_once('-') {
+        Some((id, span)) if digits(id, 32) && digits(span, 16) => (id, Some(span)),
+        _ => (trace, None),
+    }
+}
+
 impl Publication {
     /// The events of one statement, or of what time does at the beginning of a batch.
-    pub(super) fn note(&mut self, state: &mut State, fact: Option<&Fact<'_>>) {
+    pub(super) fn note(&mut self, state: &mut State, statement: Option<&Statement<'_>>) {
+        let fact = statement.map(|statement| &statement.fact);
+        let trace = statement.and_then(|statement| statement.trace.as_deref());
         for touched in state.take_touched() {
             let Some(now) = state.reservations.get_taken(touched.slot) else {
                 continue;
@@ -147,6 +158,12 @@ impl Publication {
             }
             let channel = state.catalogue.channel_name(now.channel).to_owned();
             self.event(state, kind, channel, |out| {
+                if let Some((id, span)) = trace.map(parts_of) {
+                    text_field(out, "trace", Some(id));
+                    if span.is_some() {
+                        text_field(out, "span", span);
+                    }
+                }
                 text_field(out, "before", touched.before.map(ReservationState::name));
                 field(out, "unsourced");
                 write_int(out, unsourced_of(now));

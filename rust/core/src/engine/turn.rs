@@ -32,7 +32,7 @@ pub(super) fn command(
 pub(super) fn carry_out(state: &mut State, command: &Command<'_>, body: &Body<'_>, writer: &mut BatchWriter) -> Answer {
     let Decided { fact, reply } = verbs::decide(state, command, body);
     if let Some(fact) = fact
-        && !record_bounded(state, command.by, fact, writer)
+        && !record_bounded(state, command, fact, writer)
     {
         return problem(Problem::TooLarge, None);
     }
@@ -49,15 +49,15 @@ pub(super) fn carry_out(state: &mut State, command: &Command<'_>, body: &Body<'_
 
 /// Applies a fact of the leader's own and writes it to the batch.
 pub(super) fn record(state: &mut State, by: Option<&str>, fact: Fact<'_>, writer: &mut BatchWriter) {
-    let statement = statement(by, fact);
+    let statement = statement(by, None, fact);
     apply::statement(state, &statement);
     writer.push(&statement);
 }
 
 /// The same for a fact that a client may have made too large for a batch; false: it is, and nothing was done.
 #[inline]
-fn record_bounded(state: &mut State, by: Option<&str>, fact: Fact<'_>, writer: &mut BatchWriter) -> bool {
-    let statement = statement(by, fact);
+fn record_bounded(state: &mut State, command: &Command<'_>, fact: Fact<'_>, writer: &mut BatchWriter) -> bool {
+    let statement = statement(command.by, command.trace, fact);
     let (bytes, count) = (writer.bytes(), writer.count());
     if writer.push(&statement) > COMMAND_FACT_BYTES_MAX {
         writer.rewind(bytes, count);
@@ -67,11 +67,11 @@ fn record_bounded(state: &mut State, by: Option<&str>, fact: Fact<'_>, writer: &
     true
 }
 
-fn statement<'a>(by: Option<&'a str>, fact: Fact<'a>) -> Statement<'a> {
+fn statement<'a>(by: Option<&'a str>, trace: Option<&'a str>, fact: Fact<'a>) -> Statement<'a> {
     Statement {
         source: Text::Borrowed(""),
         by: by.map(Text::Borrowed),
-        trace: None,
+        trace: trace.map(Text::Borrowed),
         fact,
     }
 }

@@ -82,7 +82,13 @@ pub(crate) fn steps(most: usize) -> impl Strategy<Value = Vec<Step>> {
 
 /// A world with the channels and the kit of these histories, after some steps.
 pub(crate) fn lived(steps: &[Step]) -> World {
+    lived_under(None, steps)
+}
+
+/// The same, with a trace for each command.
+pub(crate) fn lived_under(trace: Option<&'static str>, steps: &[Step]) -> World {
     let mut world = World::new();
+    world.trace = trace;
     world.channel("web", json!({"supply_horizon_days": 10}));
     world.channel("shop", json!({"locations": ["A"]}));
     world.channel("market", json!({"draws_shared": false}));

@@ -103,6 +103,7 @@ pub(crate) fn command<'a>(verb: Verb, id: &'a str, body: &'a str) -> Command<'a>
         channels: None,
         by: None,
         key: None,
+        trace: None,
     }
 }
 
@@ -111,6 +112,7 @@ pub(crate) fn under<'a>(key: &'a str, by: &'a str, verb: Verb, id: &'a str, body
     Command {
         by: Some(by),
         key: Some(key),
+        trace: None,
         ..command(verb, id, body)
     }
 }

@@ -131,6 +131,8 @@ export class Figures {
       keptBytes: Math.max(0, ...all.map((one) => Object.values(one.tallies.kept_bytes ?? {}).reduce((sum, part) => sum + part, 0))),
       keptBudget: Math.max(0, ...all.map((one) => one.figures.kept_budget_bytes ?? 0)),
       keptLeftS: Math.min(...all.map((one) => one.figures.kept_left_seconds ?? Infinity)),
+      systems: systemsOf(all),
+      disk: tightest(all),
       refusals: this.rates((one) => one.refusals),
       alarms: this.alarms(),
       tallies: first?.tallies ?? {},
@@ -165,6 +167,21 @@ export class Figures {
   series(name) {
     return this.history.map((point) => [point.now, point[name]]);
   }
+}
+
+/** Systems that processes beside the gateways talk to, each once; those that do not work first. */
+function systemsOf(all) {
+  const found = new Map();
+  for (const one of all.flatMap((overview) => overview.systems ?? [])) {
+    if ((found.get(one.name)?.state ?? "working") === "working") found.set(one.name, one);
+  }
+  return [...found.values()].sort((a, b) => (a.state === "working") - (b.state === "working") || a.name.localeCompare(b.name));
+}
+
+/** The disk with the least room. */
+function tightest(all) {
+  const room = (disk) => disk.free_bytes - disk.wanted_bytes;
+  return all.map((one) => one.disk).reduce((best, disk) => (disk && (!best || room(disk) < room(best)) ? disk : best), null);
 }
 
 /** The newest sample, and the one about `window` seconds before it. */

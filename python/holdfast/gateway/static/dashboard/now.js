@@ -156,6 +156,7 @@ function queues(scope) {
     ["Writes decided a second", scope.decided],
   ].map(([name, value]) => ({ name, value: number(value) }));
   rows.push({ name: "Batch under way has waited for the log", value: duration(scope.appendMs) });
+  if (scope.disk) rows.push({ name: "Free on the disk", value: `${bytes(scope.disk.free_bytes)} of ${bytes(scope.disk.bytes)}` });
   if (kept) rows.push({ name: "Kept on the disk", value: budget ? `${bytes(kept)} of ${bytes(budget)}` : bytes(kept) });
   return section("What waits", table("Queues", [["Queue", ({ name }) => name], ["Now", ({ value }) => value, "n"]], rows, { quiet: true }));
 }

@@ -10,7 +10,7 @@ export function sources(root, { shared }) {
   root.append(holder);
   shared.watch(() => {
     const { feeds, feedsProblem, scope } = shared;
-    put(holder, feedsProblem ? h("p", { class: "problem" }, feedsProblem.message) : all(feeds), scope ? taken(scope) : null);
+    put(holder, feedsProblem ? h("p", { class: "problem" }, feedsProblem.message) : all(feeds), scope ? systems(scope) : null, scope ? taken(scope) : null);
   });
 }
 
@@ -31,6 +31,27 @@ function all(feeds) {
       { quiet: true, empty: "No source has reported anything yet. docs/facts.md says what an ERP can report." },
     ),
     feeds.length >= 200 ? h("p", { class: "hint" }, "The first 200 sources.") : null,
+  );
+}
+
+const STATES = { working: "good", failing: "bad", resting: "bad", stopped: "bad" };
+
+function systems(scope) {
+  return section(
+    "Systems",
+    table(
+      "Systems that processes beside the gateways talk to, those that do not work first",
+      [
+        ["System", ({ name }) => name],
+        ["", ({ state }) => h("span", { class: `badge badge-${STATES[state] ?? "bad"}` }, state)],
+        ["Wait", ({ waiting }) => number(waiting), "n"],
+        ["Parked", ({ parked }) => number(parked), "n"],
+        ["Why", ({ why }) => why || "–"],
+      ],
+      scope.systems,
+      { quiet: true, empty: "None: no ERP, shop or webhook is connected from this directory." },
+    ),
+    h("p", { class: "hint" }, "holdfast erp status, holdfast webhooks list and holdfast woo status say more, and resume what rests or is parked."),
   );
 }
 

@@ -3,7 +3,7 @@
 // In: the scope's figures, the sources with their policies, how many orders are in deficit. Out: findings, each with a
 // level, a sentence, and where its explanation is. Always: a finding says what is seen, and nothing that is guessed.
 
-import { duration, latency, number, to } from "./dom.js";
+import { bytes, duration, latency, number, to } from "./dom.js";
 
 const SLOW_S = 0.1;
 const BACKLOG = 1_000;
@@ -18,6 +18,8 @@ export function findings(scope, { feeds = [], deficits = null, unreachable = nul
   log(scope, say);
   leadership(scope, tookOver, now, say);
   load(scope, say);
+  room(scope, say);
+  systems(scope, say);
   stale(feeds, say);
   stock(scope, deficits, say);
   const order = { bad: 0, warn: 1 };
@@ -71,6 +73,21 @@ function load(scope, say) {
   }
   for (const alarm of scope.alarms.filter((one) => one.lately)) {
     say("warn", `The alarm ${alarm.name} was raised ${alarm.lately > 1 ? `${number(alarm.lately)} times ` : ""}in the last minutes.`);
+  }
+}
+
+function room({ disk }, say) {
+  if (!disk || disk.free_bytes >= disk.wanted_bytes) return;
+  say("bad", `The disk is nearly full: ${bytes(disk.free_bytes)} of ${bytes(disk.bytes)} are free, and ${bytes(disk.wanted_bytes)} must be.`, "#/now?on=what-waits", "What waits");
+}
+
+const DOES = { failing: "does not work", resting: "is not called any more until somebody resumes it", stopped: "is not served" };
+
+function systems(scope, say) {
+  for (const { name, state, why, waiting, parked } of scope.systems) {
+    const left = waiting ? ` ${number(waiting)} messages wait for it.` : "";
+    if (state !== "working") say("bad", `The ${name} ${DOES[state] ?? state}: ${why || "no reason is given"}.${left}`, "#/sources?on=systems", "Systems");
+    else if (parked) say("warn", `The ${name} does not take ${number(parked)} of its messages: they are parked until somebody looks.`, "#/sources?on=systems", "Systems");
   }
 }
 

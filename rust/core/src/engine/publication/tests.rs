@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::Engine;
 use crate::engine::{Change, Event};
 use crate::testing::World;
-use crate::testing::history::{lived, steps};
+use crate::testing::history::{lived, lived_under, steps};
 
 fn events_of(world: &mut World) -> Vec<Value> {
     let bodies = world.follower.take_events();
@@ -75,6 +75,34 @@ fn an_event_shows_the_reservation_as_an_answer_does_and_what_it_was() {
     assert_eq!(event["before"], "held");
     assert_eq!(event["reservation"]["order_ref"], "o1");
     assert_eq!(event["reservation"]["sequence"], sequence);
+}
+
+const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+
+#[test]
+fn an_event_names_the_trace_of_the_request_that_did_it() {
+    let mut world = World::new();
+    world.level("S", "A", 5);
+    world.trace = Some("4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7");
+    world.hold("r", "web", &[("S", 2)]);
+    world.trace = Some(TRACE);
+    world.confirm("r", "o1");
+    world.trace = None;
+    world.cancel("r");
+    let named: Vec<_> = events_of(&mut world)
+        .into_iter()
+        .filter(|event| event["kind"] != "availability")
+        .map(|event| (event["trace"].clone(), event["span"].clone()))
+        .collect();
+    let id = json!(TRACE);
+    assert_eq!(
+        named,
+        [
+            (id.clone(), json!("00f067aa0ba902b7")),
+            (id, Value::Null),
+            (Value::Null, Value::Null)
+        ]
+    );
 }
 
 #[test]
@@ -228,6 +256,18 @@ fn published_after(messages: &[Vec<u8>], begins: usize) -> Vec<Event> {
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_trace_changes_nothing_but_what_is_said_of_it(steps in steps(40)) {
+        let (mut plain, mut traced) = (lived(&steps), lived_under(Some(TRACE), &steps));
+        prop_assert_eq!(plain.engine.digest(), traced.engine.digest());
+        let said = format!(",\"trace\":\"{TRACE}\"");
+        let shown = |world: &World| -> Vec<String> {
+            let events = published_after(&world.messages, 0);
+            events.into_iter().map(|event| String::from_utf8(event.body).unwrap().replace(&said, "")).collect()
+        };
+        prop_assert_eq!(shown(&plain), shown(&traced));
+    }
 
     #[test]
     fn events_follow_from_the_log_alone(steps in steps(40), begins in 0usize..60) {

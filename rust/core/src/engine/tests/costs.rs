@@ -79,6 +79,7 @@ impl Large {
             channels: None,
             by: None,
             key: None,
+            trace: None,
         };
         self.batch(&[command], &[])
     }

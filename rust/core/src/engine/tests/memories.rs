@@ -63,6 +63,7 @@ fn released(world: &mut World, by: &str, key: &str) -> u16 {
         channels: None,
         by: Some(by),
         key: Some(key),
+        trace: None,
     };
     world.decide(&[command], &[]).answers.remove(0).0
 }

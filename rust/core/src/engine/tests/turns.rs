@@ -47,6 +47,7 @@ fn put<'a>(id: &'a str, body: &'a [u8]) -> Command<'a> {
         channels: None,
         by: None,
         key: None,
+        trace: None,
     }
 }
 

@@ -167,6 +167,7 @@ impl Process {
                 body: body.as_bytes(),
                 channels: None,
                 by: None,
+                trace: None,
                 key: match verb {
                     Verb::Extend => Some(id),
                     Verb::Cancel => Some(part),

@@ -43,6 +43,9 @@ pub struct InMessage<'a> {
     /// The key that brought it; a gateway says so.
     #[serde(default, deserialize_with = "opt::<_, Name>")]
     pub by: Option<Text<'a>>,
+    /// Of the request that brought it, for the facts that name none.
+    #[serde(default, deserialize_with = "opt::<_, Name>")]
+    pub trace: Option<Text<'a>>,
     /// Under which idempotency key it was sent, if under one; a gateway says so.
     #[serde(default, deserialize_with = "opt::<_, Object<InKey>>")]
     pub(crate) idempotency: Option<InKey>,
@@ -163,6 +166,7 @@ pub fn split_facts(
     facts_max: usize,
     by: Option<&str>,
     key: Option<&str>,
+    trace: Option<&str>,
 ) -> Result<(String, Vec<Vec<u8>>), RequestError> {
     let text = utf8(body)?;
     let FactsBody { source, atomic, facts } = parse_located(text)?;
@@ -186,7 +190,7 @@ pub fn split_facts(
     }
     let asked = key.map(|key| Asked::whole(by, key, hash(&[b"facts", body])));
     let room = if asked.is_some() { KEY_BYTES } else { 0 };
-    let head = head(source.as_deref(), by, atomic);
+    let head = head(source.as_deref(), by, trace, atomic);
     let most = if atomic { ATOMIC_FACTS_MAX } else { PART_FACTS_MAX };
     let mut messages = pack(&head, &facts, most, limit_bytes.saturating_sub(room))?;
     if atomic && messages.len() > 1 {
@@ -235,9 +239,9 @@ fn check_source(source: &str) -> Result<(), RequestError> {
     Ok(())
 }
 
-fn head(source: Option<&str>, by: Option<&str>, atomic: bool) -> Vec<u8> {
+fn head(source: Option<&str>, by: Option<&str>, trace: Option<&str>, atomic: bool) -> Vec<u8> {
     let mut head = b"{".to_vec();
-    for (key, value) in [("\"source\":", source), ("\"by\":", by)] {
+    for (key, value) in [("\"source\":", source), ("\"by\":", by), ("\"trace\":", trace)] {
         if let Some(value) = value {
             head.extend_from_slice(key.as_bytes());
             json::write_string(&mut head, value);

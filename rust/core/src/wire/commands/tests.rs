@@ -36,7 +36,7 @@ fn call(name: &str, body: &[u8]) -> Result<(), RequestError> {
         "validate" => parse_validate(body).map(drop),
         "availabilities" => parse_availabilities(body).map(drop),
         "batch" => split_batch(body).map(drop),
-        "facts" => split_facts(body, 10_000, 10_000, Some("k1"), None).map(drop),
+        "facts" => split_facts(body, 10_000, 10_000, Some("k1"), None, None).map(drop),
         other => panic!("no such call: {other}"),
     }
 }
@@ -151,7 +151,7 @@ fn a_batch_becomes_put_bodies_without_ids() {
 fn facts_are_packed_in_order_into_messages_below_the_limit() {
     let facts: Vec<String> = (0..50).map(|number| format!("{{\"number\": {number}}}")).collect();
     let body = format!("{{\"source\":\"acme\",\"facts\":[{}]}}", facts.join(" , "));
-    let (source, messages) = split_facts(body.as_bytes(), 100, 10_000, Some("k1"), None).unwrap();
+    let (source, messages) = split_facts(body.as_bytes(), 100, 10_000, Some("k1"), None, None).unwrap();
     assert_eq!(source, "acme");
     let mut read = Vec::new();
     for message in &messages {
@@ -170,19 +170,22 @@ fn facts_are_packed_in_order_into_messages_below_the_limit() {
 #[test]
 fn a_fact_that_fits_no_message_is_too_large() {
     let body = format!("{{\"facts\":[1,\"{}\"]}}", "x".repeat(100));
-    let error = split_facts(body.as_bytes(), 100, 10_000, None, None).unwrap_err();
+    let error = split_facts(body.as_bytes(), 100, 10_000, None, None, None).unwrap_err();
     assert_eq!(error.problem, Problem::TooLarge);
     assert!(error.detail.contains("facts[1]"));
     let exact = body.len() - "1,".len();
     assert_eq!(
-        split_facts(body.as_bytes(), exact, 10_000, None, None).unwrap().1.len(),
+        split_facts(body.as_bytes(), exact, 10_000, None, None, None)
+            .unwrap()
+            .1
+            .len(),
         2
     );
 }
 
 #[test]
 fn policies_name_no_source() {
-    let (source, messages) = split_facts(br#"{"facts":[{}]}"#, 100, 10_000, None, None).unwrap();
+    let (source, messages) = split_facts(br#"{"facts":[{}]}"#, 100, 10_000, None, None, None).unwrap();
     assert_eq!(
         (source.as_str(), messages),
         (POLICY_SOURCE, vec![br#"{"facts":[{}]}"#.to_vec()])

@@ -16,6 +16,7 @@ use crate::wire::json::scan::{Scan, once};
 struct Around<'a> {
     source: Option<Text<'a>>,
     by: Option<Text<'a>>,
+    trace: Option<Text<'a>>,
 }
 
 impl<'a> Around<'a> {
@@ -25,6 +26,8 @@ impl<'a> Around<'a> {
             once(&mut self.by, name(scan))
         } else if scan.is("\"source\":") {
             once(&mut self.source, name(scan))
+        } else if scan.is("\"trace\":") {
+            once(&mut self.trace, name(scan))
         } else {
             None
         }
@@ -56,11 +59,11 @@ pub(crate) fn next_logged<'a>(scan: &mut Scan<'a>) -> Option<Statement<'a>> {
         "stock.level" => level(scan, &mut around).map(Fact::StockLevel),
         _ => None,
     }?;
-    let Around { source, by } = around;
+    let Around { source, by, trace } = around;
     Some(Statement {
         source: source.unwrap_or_default(),
         by,
-        trace: None,
+        trace,
         fact,
     })
 }

@@ -79,6 +79,7 @@ fn commands_give_few_names_to_channels_and_leave_room_for_declared_ones() {
             channels: None,
             by: None,
             key: None,
+            trace: None,
         };
         let decision = engine.decide(NOW_MS, 0, &[command], &[]).unwrap();
         if decision.message.is_some() {

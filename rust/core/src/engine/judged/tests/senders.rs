@@ -92,6 +92,22 @@ fn only_a_gateway_says_who_it_was() {
 }
 
 #[test]
+fn facts_belong_to_the_trace_of_their_request_unless_they_name_one() {
+    let mut talk = Talk::new("{}");
+    let level = |as_of| json!({"kind": "stock.level", "sku": "S", "location": "A", "on_hand": 1, "basis": "net", "as_of": as_of});
+    let mut own = level(2);
+    own["trace"] = json!("its-own");
+    let message = json!({"trace": "of-the-request", "facts": [level(1), own, level(3)]});
+    let (_, batch) = talk.arrives("hf.main.in.erp.acme", &message, true);
+    let traces: Vec<_> = batch
+        .split("\"trace\":\"")
+        .skip(1)
+        .map(|rest| rest.split('"').next().unwrap())
+        .collect();
+    assert_eq!(traces, ["of-the-request", "its-own", "of-the-request"]);
+}
+
+#[test]
 fn a_source_cannot_use_up_the_idempotency_keys_of_others() {
     let mut talk = Talk::new("{}");
     let key = json!({"root": "0".repeat(32), "key": "0".repeat(32), "request": "1".repeat(32)});

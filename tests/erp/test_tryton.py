@@ -19,6 +19,7 @@ from holdfast.tasks import cancel_and_wait
 from tests.erp.test_csv_folder import name_of, put
 from tests.support.erp import Served, connected, eventually, export, ordered, read_events, sellable
 from tests.support.tryton import MISSING, People, TrytonServer, needs_tryton, tryton
+from tests.support.tryton_databases import NAME, ON
 
 pytestmark = [needs_tryton, pytest.mark.timeout(600)]  # at its first use a database is made
 
@@ -256,10 +257,31 @@ async def test_orders_are_in_it_once_each_though_it_is_killed_while_they_come(
         assert await sellable(client, "T-J") == 38
 
 
+@pytest.mark.skipif(ON != "postgresql", reason="SQLite has one writer at a time; TRYTON_ON=postgresql tries it")
+async def test_a_transaction_that_is_seen_late_is_not_passed_by(served: Served, erp: TrytonServer) -> None:
+    import psycopg
+
+    async with trading(served, erp) as (connector, client, people):
+        await people.count("T-L", 5, erp.known["storage"])
+        await connector.turn()
+        with psycopg.connect(f"{erp.database.uri}{NAME}") as late:
+            changed = late.execute(
+                "UPDATE stock_move SET quantity = 2, internal_quantity = 2, write_date = CURRENT_TIMESTAMP "
+                "WHERE product = %s AND state = 'done'",
+                (erp.known["products"]["T-L"],),
+            )
+            assert changed.rowcount == 1
+            for quantity in (7, 8):
+                await people.count("T-M", quantity, erp.known["storage"])
+                await connector.turn()
+                assert [await sellable(client, sku) for sku in ("T-L", "T-M")] == [5, quantity]
+        await connector.turn()
+        assert await sellable(client, "T-L") == 2
+
+
 async def test_paris_goes_to_files_and_back_with_orders_open_and_no_dip(
     served: Served, erp: TrytonServer, tmp_path: Path
 ) -> None:
-    """The last one: it gives the connection a new store."""
     depot = ErpSettings(kind="csv", directory=str(tmp_path))
     async with Client(served.url) as client, People(erp) as people:
         shop = Sampled(client, "T-K", 20)

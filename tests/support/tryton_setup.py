@@ -24,7 +24,10 @@ def main() -> None:
     Pool.start()
     pool = Pool(name)
     pool.init()
-    with Transaction().start(name, 1, context={"_skip_warnings": True}) as transaction:
+    with Transaction().start(name, 0, readonly=True):
+        [admin] = pool.get("res.user").search([("login", "=", "admin")])
+        person = admin.id  # another one on each database
+    with Transaction().start(name, person, context={"_skip_warnings": True}) as transaction:
         currencies, parties, companies = (
             pool.get("currency.currency"),
             pool.get("party.party"),
@@ -37,26 +40,26 @@ def main() -> None:
         company = companies(party=party, currency=currency)
         company.save()
         users = pool.get("res.user")
-        admin = users(1)
+        admin = users(person)
         admin.companies = [company]
         admin.company = company
         admin.save()
         transaction.commit()
     with Transaction().start(
-        name, 1, context={"company": company.id}, _lock_tables=["sale_configuration"]
+        name, person, context={"company": company.id}, _lock_tables=["sale_configuration"]
     ) as transaction:
         settings = pool.get("sale.configuration")(1)
         settings.sale_invoice_method = "manual"
         settings.sale_shipment_method = "order"
         settings.save()
         transaction.commit()
-    with Transaction().start(name, 1, context={"company": company.id}) as transaction:
-        known = fill(pool, company.id, currency.id)
+    with Transaction().start(name, person, context={"company": company.id}) as transaction:
+        known = fill(pool, company.id, currency.id, person)
         transaction.commit()
     print(json.dumps(known))
 
 
-def fill(pool: Pool, company: int, currency: int) -> dict[str, object]:
+def fill(pool: Pool, company: int, currency: int, person: int) -> dict[str, object]:
     parties, locations, uoms = pool.get("party.party"), pool.get("stock.location"), pool.get("product.uom")
     (unit,) = uoms.search([("symbol", "=", "u")])
     customer = parties(name="Customers of the shop", addresses=[{}])
@@ -84,7 +87,7 @@ def fill(pool: Pool, company: int, currency: int) -> dict[str, object]:
     shelf.save()
     products = products_of(pool, unit)
     applications = pool.get("res.user.application")
-    application = applications(user=1, application="rest", state="validated")
+    application = applications(user=person, application="rest", state="validated")
     application.save()
     return {
         "key": application.key,

@@ -43,7 +43,6 @@ class FastLedger(Adapter):
     def __init__(self, settings: ErpSettings, moments: Moments) -> None:
         self._file, self._moments = Path(settings.url), moments
         self._down = Path(f"{settings.url}.down")
-        self._stated = False
 
     def _asked(self) -> None:
         if self._down.exists():
@@ -61,11 +60,10 @@ class FastLedger(Adapter):
         return Description(product="Fast ledger", locations=("paris",), orders_together=_TOGETHER)
 
     async def levels(self, _: str | None) -> AsyncIterator[Pulled]:
-        if not self._stated:
-            as_of = self._moments.now()
-            level = {"kind": "stock.level", "location": "paris", "on_hand": EACH, "basis": "gross", "as_of": as_of}
-            yield Pulled([level | {"sku": sku} for sku in SKUS])
-            self._stated = True
+        """At each turn: a place that is declared after the first one refuses that."""
+        as_of = self._moments.now()
+        level = {"kind": "stock.level", "location": "paris", "on_hand": EACH, "basis": "gross", "as_of": as_of}
+        yield Pulled([level | {"sku": sku} for sku in SKUS])
 
     async def push(self, orders: Sequence[Order]) -> list[str | RefusedError]:
         answers: list[str | RefusedError] = []

@@ -2,10 +2,11 @@
 
     python -m benchmarks.spans [--requests 200] [--check]
 
-In: the script of requests of benchmarks/python_path.py, under valgrind's callgrind, with a collector that takes what
-comes. Out: instructions for each reservation, and what the default, one in 100, adds to them. Always: the work of the
-thread that exports is counted with the rest; a busy machine changes nothing. What the log and the client cost is not
-in these figures, so the share of a real reservation is smaller. Exit status 1 with --check when one in 100 costs 5 %.
+In: the script of requests of benchmarks/python_path.py, under valgrind's callgrind, with a collector in another process
+that takes what comes. Out: instructions for each reservation, and what the default, one in 100, adds to them. Always:
+the work of the thread that exports is counted with the rest; a busy machine changes nothing. What the log and the
+client cost is not in these figures, so the share of a real reservation is smaller. Exit status 1 with --check when one
+in 100 costs 5 %.
 """
 
 import argparse
@@ -15,6 +16,7 @@ import re
 import subprocess
 import sys
 import tempfile
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import uvloop
@@ -32,12 +34,19 @@ SHARE = 100
 MOST_PERCENT = 5.0
 
 
-async def play(mode: str, requests: int) -> None:
+async def collect() -> None:
+    """A collector, until the process is ended; its address goes to stdout."""
     async with collecting(Collector()) as collector:
+        print(collector.endpoint, flush=True)
+        await asyncio.Event().wait()
+
+
+async def play(mode: str, requests: int, endpoint: str) -> None:
+    async with AsyncExitStack() as stack:
         if mode != "off":
             one_in = 1 if mode == "sampled" else 1_000_000
-            chosen = TraceSettings(endpoint=collector.endpoint, one_in=one_in, per_s_max=100_000, export_ms=100)
-            record(chosen, "n1")
+            record(TraceSettings(endpoint=endpoint, one_in=one_in, per_s_max=100_000), "n1")
+            stack.push_async_callback(stop)
         async with listening(Node(engine=stocked())) as (_, port):
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
 
@@ -60,10 +69,9 @@ async def play(mode: str, requests: int) -> None:
                 await asyncio.to_thread(made.flush)
             counting("off")
             writer.close()
-        await stop()
 
 
-def count(mode: str, requests: int) -> float:
+def count(mode: str, requests: int, endpoint: str) -> float:
     """Instructions of one reservation."""
     with tempfile.TemporaryDirectory() as name:
         out = Path(name) / "out"
@@ -76,7 +84,12 @@ def count(mode: str, requests: int) -> float:
             "benchmarks.spans",
         ]
         settings = {**os.environ, "CALLGRIND": "1", "PYTHONHASHSEED": "0"}
-        subprocess.run([*line, "--play", mode, "--requests", str(requests)], check=True, cwd=ROOT, env=settings)
+        subprocess.run(
+            [*line, "--play", mode, "--requests", str(requests), "--endpoint", endpoint],
+            check=True,
+            cwd=ROOT,
+            env=settings,
+        )
         totals = re.findall(r"^(?:totals|summary): (\d+)", out.read_text(), re.MULTILINE)
         return max(int(total) for total in totals) / requests
 
@@ -85,12 +98,21 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--requests", type=int, default=200)
     parser.add_argument("--check", action="store_true")
-    parser.add_argument("--play", choices=["off", "on", "sampled"], help=argparse.SUPPRESS)
+    parser.add_argument("--play", choices=["off", "on", "sampled", "collect"], help=argparse.SUPPRESS)
+    parser.add_argument("--endpoint", default="", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.play:
-        uvloop.run(play(options.play, options.requests))
+        asked = play(options.play, options.requests, options.endpoint) if options.play != "collect" else collect()
+        uvloop.run(asked)
         return 0
-    found = {mode: count(mode, options.requests) for mode in ("off", "on", "sampled")}
+    line = [sys.executable, "-m", "benchmarks.spans", "--play", "collect"]
+    with subprocess.Popen(line, cwd=ROOT, stdout=subprocess.PIPE, text=True) as collector:
+        assert collector.stdout is not None
+        endpoint = collector.stdout.readline().strip()
+        try:
+            found = {mode: count(mode, options.requests, endpoint) for mode in ("off", "on", "sampled")}
+        finally:
+            collector.terminate()
     for mode, instructions in found.items():
         print(f"{mode:8} {instructions:12,.0f} instructions a reservation")
     at_default = found["on"] + (found["sampled"] - found["on"]) / SHARE

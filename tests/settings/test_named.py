@@ -47,7 +47,7 @@ def test_without_a_table_there_is_none(tmp_path: Path) -> None:
         ),
         (
             "[erp.acme]\nkind = 'sap'\n",
-            "holdfast.toml:2: erp.acme.kind cannot be 'sap': it is `csv`, `tryton` or `python`",
+            "holdfast.toml:2: erp.acme.kind cannot be 'sap': it is `csv`, `tryton`, `odoo`, `erpnext` or `python`",
         ),
         ("[erp]\nkind = 'csv'\n", "holdfast.toml:2: erp.kind is in no table: write it below [erp.NAME]"),
         ("[erp.'a b']\nkind = 'csv'\n", "holdfast.toml:1: [erp.a b] needs a name of 1 to 48 letters, digits, - and _"),

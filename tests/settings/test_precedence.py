@@ -1,5 +1,6 @@
 """Which value is in force: an option over a variable, a variable over the file, the file over the default."""
 
+import json
 import string
 from dataclasses import fields
 from pathlib import Path
@@ -61,7 +62,7 @@ def as_toml(values: dict[str, Value]) -> str:
         for key, value in values.items():
             part, name = key.split(".")
             if part == section:
-                lines.append(f"{name} = {repr(value) if isinstance(value, str) else written(value)}")
+                lines.append(f"{name} = {json.dumps(value) if isinstance(value, str) else written(value)}")
     return "\n".join(lines)
 
 

@@ -40,7 +40,7 @@ class TokenSettings:
         "",
         "The provider's public keys (a JWK set): an `https` address, `http` on loopback, or a file that others may not "
         "change.",
-        pattern=rf"https://{_HOST}/\S*|http://{_LOOPBACK}/\S*|/\S+",
+        pattern=rf"https://{_HOST}/[!-~]*|http://{_LOOPBACK}/[!-~]*|/[^\x00-\x20\x7f-\xa0]+",
         form="an https address, or the absolute path of a file",
         unset="none",
     )

@@ -18,7 +18,7 @@ class TraceSettings:
         "",
         "Address of a collector that takes OTLP over HTTP, like `http://127.0.0.1:4318/v1/traces`. Needs the package "
         "`holdfast-inventory[traces]`.",
-        pattern=r"https?://[^\s/]+\S*",
+        pattern=r"https?://[!-.0-~][!-~]*",
         form="an http or https address",
         unset="no spans are recorded",
     )

@@ -16,6 +16,41 @@ True when the extension was compiled without optimisation: its figures mean noth
 """
 
 @final
+class Carts:
+    """
+    Some of its carts, which go into one batch of LOG; and what became of them, once they were decided.
+    """
+    def __len__(self, /) -> int: ...
+    def refused(self, /) -> "list[tuple[tuple[str, str, bytes, None, str | None], bytes]]":
+        """
+        What the state refused of what was decided: the command each, and its answer. Once.
+        """
+
+@final
+class CartsBody:
+    """
+    The body of a POST /v1/reservations:batch. Raises `RequestError`.
+    """
+    def __len__(self, /) -> int: ...
+    def __new__(cls, /, body: bytes) -> CartsBody: ...
+    def end_of(self, /, start: SupportsIndex, carts_max: SupportsIndex, bytes_max: SupportsIndex) -> int:
+        """
+        Where a part ends that begins at `start` and has at most so many carts and (beyond the first) bytes of bodies.
+        """
+    def part(self, /, start: "int", end: "int", channels: "tuple[str, ...] | None", by: "str | None") -> "Carts":
+        """
+        The carts from `start` to `end`, as somebody asks for them.
+        """
+    def requests(self, /, start: "int", end: "int") -> "list[tuple[str, bytes]]":
+        """
+        `(id, PUT body)` of each cart from `start` to `end`.
+        """
+    def results(self, /, start: "int", answers: "Sequence[tuple[int, bytes]]") -> "bytes":
+        """
+        The results of the carts from `start` on, one for each answer, as members of a JSON list.
+        """
+
+@final
 class Decision:
     """
     What one call of `Engine.decide` came to.
@@ -97,7 +132,7 @@ class Engine:
         """
         The pending message is stored at `sequence`. Raises `GapError`, `PendingError`.
         """
-    def decide(self, /, now_ms: "int", lead_ms: "int", commands: "Sequence[tuple[str, str, bytes, tuple[str, ...] | None, str | None] | tuple[str, str, bytes, tuple[str, ...] | None, str | None, str | None] | tuple[str, str, bytes, tuple[str, ...] | None, str | None, str | None, str | None]]", incoming: "Sequence[tuple[int, str, bytes] | tuple[int, str, bytes, bool]]") -> "Decision":
+    def decide(self, /, now_ms: "int", lead_ms: "int", requests: "Sequence[tuple[str, str, bytes, tuple[str, ...] | None, str | None] | tuple[str, str, bytes, tuple[str, ...] | None, str | None, str | None] | tuple[str, str, bytes, tuple[str, ...] | None, str | None, str | None, str | None] | Carts]", incoming: "Sequence[tuple[int, str, bytes] | tuple[int, str, bytes, bool]]") -> "Decision":
         """
         Decides incoming facts, then commands, until the batch is full; changes the state ahead of LOG. Raises `PendingError`.
         An incoming message is `(IN sequence, subject, payload)`, and perhaps whether a gateway sealed it; without that, yes.
@@ -311,11 +346,6 @@ def first_beyond(messages: "Sequence[bytes]", policies: "bool", locations: "froz
     `location` or `locations`. `locations`: those that its facts may be about; None: all.
     """
 
-def split_batch(body: bytes) -> list[tuple[str, bytes]]:
-    """
-    `(id, PUT body)` for each request of a POST /v1/reservations:batch. Raises `RequestError`.
-    """
-
 def split_facts(body: bytes, limit: SupportsIndex, by: str | None = None, key: str | None = None, facts_max: SupportsIndex = ..., trace: str | None = None) -> tuple[str, list[bytes]]:
     """
     The source, and the IN messages of at most `limit` bytes, of a POST /v1/facts or /v1/policies; `by` is the API key,
@@ -362,5 +392,5 @@ class ScopeKeyError(LogError):
     Batches are signed with a key that is not known here.
     """
 
-__all__ = ['Decision', 'Engine', 'GapError', 'HoldfastError', 'LogError', 'PendingError', 'Publication', 'RequestError', 'ScopeKeyError', 'ScopeKeys', 'SnapshotError', 'build_profile', 'debug_build', 'first_beyond', 'split_batch', 'split_facts', 'well_formed']
+__all__ = ['Carts', 'CartsBody', 'Decision', 'Engine', 'GapError', 'HoldfastError', 'LogError', 'PendingError', 'Publication', 'RequestError', 'ScopeKeyError', 'ScopeKeys', 'SnapshotError', 'build_profile', 'debug_build', 'first_beyond', 'split_facts', 'well_formed']
 

@@ -8,13 +8,13 @@ import pytest
 
 from holdfast import _core
 from holdfast._core import (
+    CartsBody,
     Engine,
     GapError,
     HoldfastError,
     LogError,
     PendingError,
     RequestError,
-    split_batch,
     split_facts,
     well_formed,
 )
@@ -121,7 +121,7 @@ def test_a_refused_body_arrives_as_its_problem() -> None:
     assert status == 422
     assert json.loads(body)["errors"][0]["path"] == "facts"
     with pytest.raises(RequestError):
-        split_batch(b"[]")
+        CartsBody(b"[]")
 
 
 def test_bodies_are_taken_apart_without_a_change_to_the_facts() -> None:

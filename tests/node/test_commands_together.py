@@ -3,12 +3,15 @@
 import asyncio
 from dataclasses import replace
 
+import orjson
+
+from holdfast._core import CartsBody
 from holdfast.nats_server.server import EmbeddedServer
 from holdfast.node.commands import CommandOutcome
 from holdfast.protocol.core import Request
 from holdfast.protocol.errors import Unavailable
 from holdfast.settings import NodeSettings, Settings
-from tests.support.servers import leading, put, put_body, stocked, together
+from tests.support.servers import leading, put, put_body, stocked, together, until
 
 
 def carts(count: int, name: str = "c", sku: str = "S1") -> list[Request]:
@@ -56,3 +59,22 @@ async def test_a_client_that_is_gone_stops_nothing(server: EmbeddedServer) -> No
         gone.cancel()
         assert (await put(node, "next", ("S1", 1)))[0] == 201
         assert statuses(await node.submit_many(carts(5))) == [200] * 5
+
+
+async def test_carts_of_one_request_are_one_command_of_a_process_that_leads(server: EmbeddedServer) -> None:
+    asked = [
+        {"id": f"c{at}", "channel": "web", "ttl_ms": 600_000, "lines": [{"sku": "S1", "quantity": 1}]}
+        for at in range(4)
+    ]
+    body = CartsBody(orjson.dumps({"requests": asked}))
+    async with together(server.endpoint) as (leader, follower):
+        await stocked(leader, on_hand=3)
+        before = leader.counters()["commands_answered_total"]
+        answered = leader.submit_together(body.part(0, 4, None, "key-1"))
+        assert answered is not None
+        status, results, sequence = await answered
+        assert (status, sequence) == (200, leader.state()["sequence"])
+        assert [one["status"] for one in orjson.loads(b"[%b]" % results)] == [201, 201, 201, 409]
+        assert leader.counters()["commands_answered_total"] == before + 4
+        await until(lambda: leader.counters()["refusals_kept_total"] == 1, 30)
+        assert follower.submit_together(body.part(0, 4, None, None)) is None, "one by one, to the one that leads"

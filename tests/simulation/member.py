@@ -161,7 +161,7 @@ class Member:
                 self._unanswered(question.number, received=False)
                 continue
             world.met["question"] += 1
-            asked = [ForwardedCommand(*command.request) for command in question.commands]
+            asked = [ForwardedCommand(*command.single) for command in question.commands]
             message = Commands(question.left_ms, asked, question.asked_ms, process.boot, question.number)
             world.network.ask(leader, Sent(process, process.life, message, world.now_ms))
             wait_ms = max(1, question.deadline_ms - process.mono_ms)

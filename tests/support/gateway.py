@@ -17,7 +17,7 @@ from holdfast.gateway.app import Gateway
 from holdfast.gateway.event_streams import EventStreams
 from holdfast.gateway.gate import Gate, LoopbackGate
 from holdfast.gateway.ports import Answer, Channels, Deliveries, Family, ReadCall
-from holdfast.protocol.core import Request
+from holdfast.protocol.core import Request, Together
 from holdfast.protocol.errors import Unavailable
 from holdfast.protocol.facts_outcome import FactsOutcome
 from holdfast.settings import GatewaySettings
@@ -59,6 +59,10 @@ class StubNode:
         waiter: asyncio.Future[Answer] = loop.create_future()
         loop.call_later(self.delay_s, self._resolve, waiter, command)
         return waiter
+
+    def submit_together(self, carts: Together) -> asyncio.Future[Answer] | None:  # noqa: ARG002
+        """Ask one by one."""
+        return None
 
     def submit_many(self, requests: Sequence[Request]) -> asyncio.Future[list[Answer | Unavailable]]:
         waiting = [self.submit(*request) for request in requests]

@@ -1,17 +1,17 @@
 """Many reservations in one request: POST /v1/reservations:batch.
 
 In: a body of up to 500 PUT bodies. Out: one result each, in their order.
-Always: they are handed to the node a step at a time, each step in one turn of the loop, so that a step shares as few
-batches as it fits into and later ones see earlier ones; between the steps it is the next key's turn, so that single
-reservations wait for a step, not for all batches. The outcome of one does not affect another. Each counts in the key's
-rate, and those beyond it are answered 429. Under an idempotency key each is a part of one request.
+Always: they are handed to the node a step at a time; a process that leads decides a step as one thing, so later ones
+see earlier ones, and single reservations wait for a step, not for all batches: between them it is the next key's turn.
+The outcome of one does not affect another. Each counts in the key's rate, and those beyond it are answered 429. Under
+an idempotency key each is a part of one request, remembered by itself.
 """
 
+from collections.abc import Sequence
+from itertools import repeat
 from typing import TypeAlias
 
-import orjson
-
-from holdfast._core import split_batch
+from holdfast._core import CartsBody
 from holdfast.contracts.problems import render_problem
 from holdfast.gateway.idempotency import CONFLICT, part_of
 from holdfast.gateway.keyring import Key, Operation
@@ -28,9 +28,9 @@ BEYOND_RATE = (
 )
 
 
-Asked: TypeAlias = tuple[str, bytes, str | None]
-"""(reservation id, PUT body, what names it under an idempotency key)."""
 Outcome: TypeAlias = Answer | Unavailable
+Step: TypeAlias = tuple[bytes, int]
+"""The members of `results` as JSON, and the LOG sequence that they reflect."""
 
 
 class Batches:
@@ -39,6 +39,7 @@ class Batches:
     def __init__(self, node: Node, settings: GatewaySettings) -> None:
         self._node = node
         self._step = settings.batch_step_max
+        self._step_bytes = settings.batch_step_bytes_max
         self._turns = Turns(settings.batches_at_once_max, settings.batches_waiting_per_key_max, settings.retry_after_s)
 
     async def answer(self, body: bytes, key: Key, idempotency_key: str | None = None) -> Answer:
@@ -47,41 +48,62 @@ class Batches:
         Raises Refusal when the idempotency key was used for another request, or too many batches of the key wait; then
         none of them is done.
         """
-        requests = split_batch(body)
+        carts = CartsBody(body)
         # The request was counted as one already; the rest of its items count each.
         quota = key.quota(Operation.RESERVE)
-        admitted = len(requests) if quota is None else 1 + quota.admit(len(requests) - 1)
-        names = [None] * len(requests) if idempotency_key is None else part_of(idempotency_key, body, len(requests))
-        asked = [(reservation, request, name) for (reservation, request), name in zip(requests, names, strict=True)]
-        outcomes = await self._do(asked[:admitted], key)
-        failures = [outcome for outcome in outcomes if isinstance(outcome, Unavailable)]
-        if len(failures) == admitted:
-            raise failures[0]
-        later = Refusal("rate-limited", BEYOND_RATE)
-        answers = [*map(self._shown, outcomes), *[(later.status, later.body, 0)] * (len(requests) - admitted)]
-        results = [
-            b'{"id":%b,"status":%d,"%b":%b}'
-            % (orjson.dumps(reservation), status, b"reservation" if status < 400 else b"problem", answer)
-            for (reservation, _), (status, answer, _) in zip(requests, answers, strict=True)
-        ]
-        return 200, b'{"results":[' + b",".join(results) + b"]}", max(sequence for _, _, sequence in answers)
+        admitted = len(carts) if quota is None else 1 + quota.admit(len(carts) - 1)
+        names = [] if idempotency_key is None else part_of(idempotency_key, body, len(carts))
+        steps = await self._do(carts, admitted, names, key)
+        if admitted < len(carts):
+            later = Refusal("rate-limited", BEYOND_RATE)
+            steps.append((carts.results(admitted, [(later.status, later.body)] * (len(carts) - admitted)), 0))
+        results = b",".join(members for members, _ in steps)
+        return 200, b'{"results":[%b]}' % results, max(sequence for _, sequence in steps)
 
-    async def _do(self, asked: list[Asked], key: Key) -> list[Outcome]:
-        """In steps; once a whole step found nobody to decide it, what is left is not tried."""
-        outcomes: list[Outcome] = []
-        for start in range(0, len(asked), self._step):
+    async def _do(self, carts: CartsBody, admitted: int, names: list[str], key: Key) -> list[Step]:
+        """In steps; once a whole step found nobody to decide it, what is left is not tried. Raises Unavailable."""
+        steps: list[Step] = []
+        start = 0
+        while start < admitted:
+            end = carts.end_of(start, min(self._step, admitted - start), self._step_bytes)
             async with self._turns.turn(key.id):
-                step = await self._node.submit_many([_request(*one, key) for one in asked[start : start + self._step]])
-            for outcome in step:
-                if isinstance(outcome, tuple) and outcome[0] == 409 and outcome[1].startswith(CONFLICT):
-                    raise Refusal("idempotency-conflict")
-                outcomes.append(outcome)
-            last = outcomes[-1]
-            if isinstance(last, Unavailable) and all(isinstance(outcome, Unavailable) for outcome in step):
-                left = Unavailable(last.problem, "not-done", last.retry_after_s)
-                outcomes += [left] * (len(asked) - len(outcomes))
+                step, fault = await self._one(carts, start, end, names[start:end], key)
+            if fault is not None and not steps:
+                raise fault
+            steps.append(step)
+            if fault is not None and end < admitted:
+                left = Unavailable(fault.problem, "not-done", fault.retry_after_s)
+                steps.append(self._told(carts, end, [left] * (admitted - end)))
                 break
-        return outcomes
+            start = end
+        return steps
+
+    async def _one(
+        self, carts: CartsBody, start: int, end: int, names: list[str], key: Key
+    ) -> tuple[Step, Unavailable | None]:
+        """One step; and, where nobody decided any of it, why."""
+        # Under a key each answer is remembered, which may take much of a batch; a trace is each cart's: one by one.
+        trace = CURRENT.get()
+        alone = bool(names or trace)
+        together = None if alone else self._node.submit_together(carts.part(start, end, key.channels, key.id))
+        if together is not None:
+            try:
+                _, results, sequence = await together
+            except Unavailable as fault:
+                return self._told(carts, start, [fault] * (end - start)), fault
+            return (results, sequence), None
+        requests = carts.requests(start, end)
+        asked = [_request(*one, name, trace, key) for one, name in zip(requests, names or repeat(None), strict=False)]
+        outcomes = await self._node.submit_many(asked)
+        if any(isinstance(one, tuple) and one[0] == 409 and one[1].startswith(CONFLICT) for one in outcomes):
+            raise Refusal("idempotency-conflict")
+        failures = [outcome for outcome in outcomes if isinstance(outcome, Unavailable)]
+        return self._told(carts, start, outcomes), failures[0] if len(failures) == len(outcomes) else None
+
+    def _told(self, carts: CartsBody, start: int, outcomes: Sequence[Outcome]) -> Step:
+        answers = [self._shown(outcome) for outcome in outcomes]
+        results = carts.results(start, [(status, answer) for status, answer, _ in answers])
+        return results, max(sequence for _, _, sequence in answers)
 
     def _shown(self, outcome: Outcome) -> Answer:
         if not isinstance(outcome, Unavailable):
@@ -90,8 +112,8 @@ class Batches:
         return *render_problem(problem, outcome=outcome.outcome), 0
 
 
-def _request(reservation: str, body: bytes, name: str | None, key: Key) -> Request:
-    if trace := CURRENT.get():
+def _request(reservation: str, body: bytes, name: str | None, trace: str, key: Key) -> Request:
+    if trace:
         return "put", reservation, body, key.channels, key.id, name, trace
     if name is None:
         return "put", reservation, body, key.channels, key.id

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, Protocol, TypeAlias
 
 from holdfast._core import Engine
-from holdfast.protocol.core import Request
+from holdfast.protocol.core import Request, Together
 from holdfast.protocol.errors import Unavailable
 from holdfast.protocol.facts_outcome import FactsOutcome
 
@@ -41,6 +41,9 @@ class Node(Protocol):
 
     def submit_many(self, requests: Sequence[Request]) -> asyncio.Future[list[Answer | Unavailable]]:
         """Do several, in their order; each has its own outcome, and the future itself never fails."""
+
+    def submit_together(self, carts: Together) -> asyncio.Future[Answer] | None:
+        """Do carts in one batch, answered in one piece, the members of their `results`; None: ask by `submit_many`."""
 
     async def read(self, call: ReadCall, *, degradable: bool = True) -> Answer:
         """The read `call`, now or after the batch under way is stored.

@@ -16,7 +16,7 @@ from holdfast.node.reads import Answer
 from holdfast.node.report import Counters
 from holdfast.peers.cluster import ClusterMember
 from holdfast.protocol import messages as e
-from holdfast.protocol.core import Request, trace_in
+from holdfast.protocol.core import Request, Together, trace_in
 from holdfast.protocol.errors import Unavailable
 from holdfast.protocol.forwarding import Group
 from holdfast.protocol.machine import Protocol
@@ -73,6 +73,12 @@ class Commands:
             self._cluster.take(command, refused)
         return future
 
+    def submit_together(self, carts: Together, loop: asyncio.AbstractEventLoop) -> asyncio.Future[Answer] | None:
+        """Hand over what is decided in one batch; None: this process cannot decide it now, or has no room."""
+        future: asyncio.Future[Answer] = loop.create_future()
+        refused = self._protocol.submit(e.Command(carts, future, self._deadline_ms(loop)))
+        return None if refused is not None else future
+
     def submit_many(
         self, requests: Sequence[Request], loop: asyncio.AbstractEventLoop
     ) -> asyncio.Future[list[CommandOutcome]]:
@@ -110,13 +116,17 @@ class Commands:
         sequence = effect.sequence
         if self._spans is not None:
             self._record(self._spans, effect)
+        self._counted.answered += len(effect.commands)
         for command, (status, body) in zip(effect.commands, effect.answers, strict=True):
-            waiter = command.waiter
+            waiter, request = command.waiter, command.request
             if not waiter.done():
                 waiter.set_result((status, body, sequence))
-            if status == REFUSED:
-                self._refusals.note(sequence, command.request, body)
-        self._counted.answered += len(effect.commands)
+            if not isinstance(request, tuple):
+                self._counted.answered += len(request) - 1
+                for one, answer in request.refused():
+                    self._refusals.note(sequence, one, answer)
+            elif status == REFUSED:
+                self._refusals.note(sequence, request, body)
 
     def _record(self, recording: Spans, effect: e.Answer) -> None:
         """How long LOG took, for each command of the batch whose request is recorded."""

@@ -35,7 +35,7 @@ from holdfast.node.report import Counters, not_ready, state_of
 from holdfast.peers.cluster import ClusterMember
 from holdfast.peers.membership_io import MembershipIo
 from holdfast.protocol import messages as e
-from holdfast.protocol.core import Request
+from holdfast.protocol.core import Request, Together
 from holdfast.protocol.errors import Unavailable
 from holdfast.protocol.facts_outcome import FactsOutcome
 from holdfast.protocol.machine import Protocol
@@ -213,6 +213,12 @@ class Node(Generic[CoreT]):
     def submit_many(self, requests: Sequence[Request]) -> asyncio.Future[list[CommandOutcome]]:
         """Have several decided, in their order, as `submit` does; the outcomes have no exception but Unavailable."""
         future = self._commands.submit_many(requests, self._loop)
+        self._wake()
+        return future
+
+    def submit_together(self, carts: Together) -> asyncio.Future[Answer] | None:
+        """Have carts decided in one batch; answered with the members of their `results`. None: not here, not now."""
+        future = self._commands.submit_together(carts, self._loop)
         self._wake()
         return future
 

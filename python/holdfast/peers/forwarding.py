@@ -158,7 +158,7 @@ class Forwarder:
             task.add_done_callback(self._tasks.discard)
 
     def _message(self, question: Question) -> bytes:
-        asked = [ForwardedCommand(*command.request) for command in question.commands]
+        asked = [ForwardedCommand(*command.single) for command in question.commands]
         if self._spans is not None:
             for at, one in enumerate(asked):
                 if (span := self._spans.begin("forward", one.trace or "")) is not None:

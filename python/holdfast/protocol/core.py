@@ -6,7 +6,7 @@ no undo: an engine whose pending batch turns out foreign is thrown away.
 """
 
 from collections.abc import Sequence
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 # (verb, reservation id, body, channels that the key may see, key id), then the idempotency key where there is one,
 # and then the trace where the request has one
@@ -16,9 +16,19 @@ _Traced: TypeAlias = tuple[str, str, bytes, tuple[str, ...] | None, str | None, 
 Request: TypeAlias = _Plain | _Keyed | _Traced
 
 
-def trace_in(request: Request) -> str:
+class Together(Protocol):
+    """Several commands that the core decides in one batch, and answers in one piece: carts of one request."""
+
+    def __len__(self) -> int:
+        """How many."""
+
+    def refused(self) -> Sequence[tuple[Request, bytes]]:
+        """Once they were decided: those that the state refused, each with its answer."""
+
+
+def trace_in(request: Request | Together) -> str:
     """The trace of its request; "" for none."""
-    return (request[6] or "") if len(request) == 7 else ""
+    return (request[6] or "") if isinstance(request, tuple) and len(request) == 7 else ""
 
 
 # (IN sequence, subject, payload)
@@ -97,8 +107,8 @@ class Core(Protocol):
     def lead_batch(self, node: str, now_ms: int, rules: bytes = b"{}") -> bytes:
         """A lead batch on the present state; changes nothing."""
 
-    def decide(self, now_ms: int, lead_ms: int, commands: list[Request], incoming: list[Incoming]) -> Decision:
-        """Decide a group, speculatively."""
+    def decide(self, now_ms: int, lead_ms: int, requests: list[Any], incoming: list[Incoming], /) -> Decision:
+        """Decide a group, speculatively. `requests`: each a Request, or a Together that this core made."""
 
     def commit(self, sequence: int) -> None:
         """The pending batch is stored at `sequence`."""

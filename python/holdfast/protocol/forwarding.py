@@ -153,7 +153,7 @@ def answers_to(size: int, problem: str, outcome: str, answers: Sequence[CommandA
 
 
 def _size(command: Command) -> int:
-    _, reservation, body, channels, by, *rest = command.request
+    _, reservation, body, channels, by, *rest = command.single
     key = rest[0] if rest else None
     named = sum(map(len, channels)) if channels is not None else 0
     return 4 * (len(reservation) + named + len(by or "") + len(key or "")) + len(body) + 64

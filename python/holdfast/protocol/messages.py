@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, TypeAlias
 
-from holdfast.protocol.core import Core, Incoming, Receipt, Request
+from holdfast.protocol.core import Core, Incoming, Receipt, Request, Together
 from holdfast.protocol.log_types import DeadLetter, Refusal
 from holdfast.protocol.membership import *  # noqa: F403 - this module names the whole vocabulary
 from holdfast.protocol.membership import MembershipEffect, MembershipEvent
@@ -43,11 +43,17 @@ class Outcome(Enum):
 
 @dataclass(slots=True)
 class Command:
-    """One request to the state machine, and its waiter."""
+    """One request to the state machine, or several together, and its waiter."""
 
-    request: Request
+    request: Request | Together
     waiter: Any
     deadline_ms: int
+
+    @property
+    def single(self) -> Request:
+        """The request of one that is alone: only such a one goes to another process."""
+        assert isinstance(self.request, tuple), "Invariant: what is together is decided where it came"
+        return self.request
 
 
 # ---- events

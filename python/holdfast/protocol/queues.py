@@ -8,7 +8,7 @@ decides commands before IN messages, and these get every other decide to themsel
 from collections import deque
 from itertools import islice
 
-from holdfast.protocol.core import Incoming, Request
+from holdfast.protocol.core import Incoming, Request, Together
 from holdfast.protocol.messages import Command, FetchIn
 from holdfast.settings import NodeSettings
 
@@ -68,7 +68,7 @@ class Queues:
         self._fetching = True
         return FetchIn(self._fetched_upto, messages_max, bytes_max)
 
-    def group(self) -> tuple[list[Request], list[Incoming]]:
+    def group(self) -> tuple[list[Request | Together], list[Incoming]]:
         """The group for the next decide."""
         requests = [command.request for command in islice(self.commands, self._settings.decide_commands_max)]
         incoming = list(islice(self._incoming, self._settings.decide_incoming_max))

@@ -156,6 +156,7 @@ class GatewaySettings:
     )
     batches_at_once_max: int = 2
     batch_step_max: int = 100
+    batch_step_bytes_max: int = 256 * KIB
     batches_waiting_per_key_max: int = public(
         64,
         "Bodies of `reservations:batch` of one key that wait for their turn in a worker. Beyond it: 503 `overloaded`.",

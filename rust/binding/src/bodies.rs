@@ -13,16 +13,6 @@ use crate::errors::request_error;
 /// Facts of a body where the caller gives no bound.
 const FACTS_MAX: usize = 20_000;
 
-/// `(id, PUT body)` for each request of a POST /v1/reservations:batch. Raises `RequestError`.
-#[pyfunction]
-pub(crate) fn split_batch<'py>(py: Python<'py>, body: &[u8]) -> PyResult<Vec<(String, Bound<'py, PyBytes>)>> {
-    let requests = commands::split_batch(body).map_err(|error| request_error(py, &error))?;
-    Ok(requests
-        .into_iter()
-        .map(|(id, put)| (id, PyBytes::new(py, put.as_bytes())))
-        .collect())
-}
-
 /// The source, and the IN messages of at most `limit` bytes, of a POST /v1/facts or /v1/policies; `by` is the API key,
 /// `key` the idempotency key, `trace` the request's. Raises `RequestError`, also for more than `facts_max` facts.
 #[pyfunction]

@@ -10,15 +10,12 @@ use pyo3::prelude::*;
 use pyo3::pybacked::{PyBackedBytes, PyBackedStr};
 use pyo3::types::PyBytes;
 
-use crate::asked::{Arrived, Asked, command};
+use crate::asked::{Arrived, Asked, as_asked, commands};
 use crate::decision::Decision;
 use crate::errors::{log_error, snapshot_error};
-use crate::paced::Paced;
+use crate::paced::{BUFFER_BYTES, Paced};
 use crate::plain::{Answered, answer, hex};
 use crate::scope_keys::ScopeKeys;
-
-/// Blocks of a snapshot are larger; this is for the bytes between them.
-const FILE_BUFFER_BYTES: usize = 64 * 1024;
 
 /// The state machine of one scope. `owner_key`: a secret under which owners are hashed; `scope_keys`: what batches are signed
 /// with. Neither is part of the state.
@@ -134,12 +131,14 @@ impl Engine {
 
     /// Decides incoming facts, then commands, until the batch is full; changes the state ahead of LOG. Raises `PendingError`.
     /// An incoming message is `(IN sequence, subject, payload)`, and perhaps whether a gateway sealed it; without that, yes.
-    #[pyo3(signature = (now_ms: "int", lead_ms: "int", commands: "Sequence[tuple[str, str, bytes, tuple[str, ...] | None, str | None] | tuple[str, str, bytes, tuple[str, ...] | None, str | None, str | None] | tuple[str, str, bytes, tuple[str, ...] | None, str | None, str | None, str | None]]", incoming: "Sequence[tuple[int, str, bytes] | tuple[int, str, bytes, bool]]") -> "Decision")]
-    fn decide(&self, now_ms: i64, lead_ms: i64, commands: Vec<Asked>, incoming: Vec<Arrived>) -> PyResult<Decision> {
-        let asked = commands.iter().map(command).collect::<PyResult<Vec<_>>>()?;
+    #[pyo3(signature = (now_ms: "int", lead_ms: "int", requests: "Sequence[tuple[str, str, bytes, tuple[str, ...] | None, str | None] | tuple[str, str, bytes, tuple[str, ...] | None, str | None, str | None] | tuple[str, str, bytes, tuple[str, ...] | None, str | None, str | None, str | None] | Carts]", incoming: "Sequence[tuple[int, str, bytes] | tuple[int, str, bytes, bool]]") -> "Decision")]
+    fn decide(&self, now_ms: i64, lead_ms: i64, requests: Vec<Asked>, incoming: Vec<Arrived>) -> PyResult<Decision> {
+        let (asked, joined) = commands(&requests)?;
         let arrived: Vec<_> = incoming.iter().map(Arrived::as_incoming).collect();
-        let decided = self.core().decide(now_ms, lead_ms, &asked, &arrived);
-        decided.map(Decision::new).map_err(log_error)
+        let decided = self.core().decide_together(now_ms, lead_ms, &asked, &joined, &arrived);
+        decided
+            .map(|each| Decision::new(as_asked(&requests, each)))
+            .map_err(log_error)
     }
 
     /// What would become of IN messages of one body now: `(accepted, [(index, reason)], report)`. Changes nothing.
@@ -233,7 +232,7 @@ impl Engine {
         let scope_keys = scope_keys.map(|keys| keys.core());
         let owner_key = owner_key.filter(|secret| !secret.is_empty()).map(engine::owner_key);
         let restored = py.detach(|| {
-            let mut file = BufReader::with_capacity(FILE_BUFFER_BYTES, File::open(path)?);
+            let mut file = BufReader::with_capacity(BUFFER_BYTES, File::open(path)?);
             Core::restore(scope, owner_key, &mut file)
         });
         Ok(Self {

@@ -5,6 +5,7 @@ use pyo3::prelude::*;
 
 mod asked;
 mod bodies;
+mod carts;
 mod decision;
 mod engine;
 mod errors;
@@ -21,7 +22,9 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 #[pymodule(gil_used = true)]
 mod _core {
     #[pymodule_export]
-    use crate::bodies::{first_beyond, split_batch, split_facts, well_formed};
+    use crate::bodies::{first_beyond, split_facts, well_formed};
+    #[pymodule_export]
+    use crate::carts::{Carts, CartsBody};
     #[pymodule_export]
     use crate::decision::Decision;
     #[pymodule_export]

@@ -5,7 +5,8 @@ use std::io::{BufWriter, Result, Write};
 
 /// Bytes written to the disk at a time.
 const PART_BYTES: usize = 2 << 20;
-const BUFFER_BYTES: usize = 64 * 1024;
+/// Blocks of a snapshot are larger; this is for the bytes between them.
+pub(crate) const BUFFER_BYTES: usize = 64 * 1024;
 
 #[derive(Debug)]
 pub(crate) struct Paced {

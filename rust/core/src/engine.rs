@@ -184,6 +184,19 @@ impl Engine {
         commands: &[Command<'_>],
         incoming: &[Incoming<'_>],
     ) -> Result<Decision, EngineError> {
+        self.decide_together(now_ms, lead_ms, commands, &[], incoming)
+    }
+
+    /// The same, where `joined` says of each command whether it goes into the same batch as the one before it; where it
+    /// ends, none does. The caller bounds what is joined: what finds no room in a message of LOG is refused.
+    pub fn decide_together(
+        &mut self,
+        now_ms: i64,
+        lead_ms: i64,
+        commands: &[Command<'_>],
+        joined: &[bool],
+        incoming: &[Incoming<'_>],
+    ) -> Result<Decision, EngineError> {
         if self.pending.is_some() {
             return Err(EngineError::Pending);
         }
@@ -194,7 +207,7 @@ impl Engine {
         if std::mem::take(&mut self.has_drifted) {
             self.heal(&mut writer);
         }
-        self.carry_out(commands, &mut writer, &mut decision);
+        self.carry_out(commands, joined, &mut writer, &mut decision);
         let in_upto = self.take_incoming(incoming, commands.is_empty(), &mut writer, &mut decision);
         self.state.settle_digest();
         if changed || !writer.is_empty() || in_upto > self.state.position.in_upto {

@@ -4,7 +4,7 @@
 //! Always: the fact is applied before the answer is rendered, so the answer agrees with what LOG records.
 
 use super::keyed;
-use super::work::COMMAND_FACT_BYTES_MAX;
+use super::work::{BATCH_ROOM_BYTES, COMMAND_FACT_BYTES_MAX};
 use crate::apply;
 use crate::reads::render::{self, Answer, problem};
 use crate::state::State;
@@ -59,7 +59,7 @@ pub(super) fn record(state: &mut State, by: Option<&str>, fact: Fact<'_>, writer
 fn record_bounded(state: &mut State, command: &Command<'_>, fact: Fact<'_>, writer: &mut BatchWriter) -> bool {
     let statement = statement(command.by, command.trace, fact);
     let (bytes, count) = (writer.bytes(), writer.count());
-    if writer.push(&statement) > COMMAND_FACT_BYTES_MAX {
+    if writer.push(&statement) > COMMAND_FACT_BYTES_MAX || writer.bytes() > BATCH_ROOM_BYTES {
         writer.rewind(bytes, count);
         return false;
     }

@@ -68,19 +68,28 @@ pub(super) fn is_full(writer: &BatchWriter) -> bool {
 }
 
 impl Engine {
-    /// Decides commands in their order, until the batch is full.
-    pub(super) fn carry_out(&mut self, commands: &[Command<'_>], writer: &mut BatchWriter, decision: &mut Decision) {
+    /// Decides commands in their order, until the batch is full; those that are joined to the one before go into it all the
+    /// same.
+    pub(super) fn carry_out(
+        &mut self,
+        commands: &[Command<'_>],
+        joined: &[bool],
+        writer: &mut BatchWriter,
+        decision: &mut Decision,
+    ) {
         decision.answers.reserve(commands.len());
         let mut bodies = Vec::with_capacity(commands.len().min(prefetch::TEXTS_MAX));
+        let ends = |at: usize, writer: &BatchWriter| is_full(writer) && !joined.get(at).is_some_and(|&is| is);
         for group in commands.chunks(prefetch::TEXTS_MAX) {
-            if is_full(writer) {
+            let first = decision.answers.len();
+            if ends(first, writer) {
                 break;
             }
             bodies.clear();
             bodies.extend(group.iter().map(|command| Body::of(command, self.owner_key.as_ref())));
             prefetch::look_for(&self.state, group, &bodies);
             for (command, body) in group.iter().zip(&bodies) {
-                if is_full(writer) {
+                if ends(decision.answers.len(), writer) {
                     break;
                 }
                 let (state, key) = (&mut self.state, self.owner_key.as_ref());
@@ -88,6 +97,9 @@ impl Engine {
             }
             // While what changed is still in the processor's caches.
             self.state.settle_digest();
+            if decision.answers.len() < first + group.len() {
+                break;
+            }
         }
         decision.commands_taken = decision.answers.len();
     }

@@ -25,7 +25,7 @@ pub use incoming::{
     ATOMIC_FACTS_MAX, InMessage, MESSAGE_BYTES_MAX, MESSAGE_FACTS_MAX, POLICY_SOURCE, parse_in_message, split_facts,
 };
 pub use rights::{Lack, Rights, first_beyond};
-pub use split::split_batch;
+pub use split::{join_results, split_batch};
 
 /// One line of a PUT, in the unit it names.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]

@@ -1,4 +1,4 @@
-//! Taking a batch of reservations apart into PUT bodies.
+//! Taking a batch of reservations apart into PUT bodies, and joining the answers.
 
 use std::borrow::Cow;
 
@@ -63,4 +63,31 @@ fn split_request(index: usize, members: &[(String, &RawValue)]) -> Result<(Strin
     let id = id.ok_or_else(|| FieldError::new(format!("requests[{index}].id"), "is missing"))?;
     let rest = String::from_utf8(rest).map_err(|_| FieldError::new("", "must be UTF-8"))?;
     Ok((id.into_owned(), rest))
+}
+
+/// What a result has beside its id and its answer takes no more.
+const RESULT_BYTES: usize = 48;
+
+/// The members of `results`: `{"id":...,"status":...,"reservation":{...}}` each, of ids, statuses and answers.
+pub fn join_results<'a>(each: impl Iterator<Item = (&'a str, u16, &'a [u8])>) -> Vec<u8> {
+    let mut out = Vec::new();
+    for (id, status, answer) in each {
+        if !out.is_empty() {
+            out.push(b',');
+        }
+        out.reserve(RESULT_BYTES + id.len() + answer.len());
+        out.extend_from_slice(b"{\"id\":");
+        json::write_string(&mut out, id);
+        out.extend_from_slice(b",\"status\":");
+        json::write_uint(&mut out, status.into());
+        let what: &[u8] = if status < 400 {
+            b",\"reservation\":"
+        } else {
+            b",\"problem\":"
+        };
+        out.extend_from_slice(what);
+        out.extend_from_slice(answer);
+        out.push(b'}');
+    }
+    out
 }

@@ -14,7 +14,6 @@ is shipped. With two cores the gateway, the nats-server, the publisher, the impo
 
 import argparse
 import asyncio
-import base64
 import json
 import subprocess
 import sys
@@ -32,7 +31,7 @@ from benchmarks.load import SKUS
 from benchmarks.serving import ROOT, call, free_port, process, wait_until_ready
 from holdfast import _core
 from holdfast.nats.connection import Connection
-from holdfast.nats.outlets import Outlets
+from holdfast.nats.outlets import Outlets, last_of
 from holdfast.nats.stream_reader import StreamReader
 from holdfast.recovery.verify import endpoint_at
 from holdfast.settings import Settings
@@ -66,23 +65,20 @@ def states(port: int, skus: int, round_of: int) -> float:
 
 
 def shoppers(port: int, rate: float, seconds: float) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "benchmarks.steady", str(port), str(rate), str(seconds)]
+    run = f"shoppers-{time.monotonic_ns()}"
+    command = [sys.executable, "-m", "benchmarks.offered", str(port), str(seconds), run, str(rate), "0"]
     return subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT)
 
 
 def result_of(child: subprocess.Popen[bytes]) -> dict[str, Any]:
-    found: dict[str, Any] = orjson.loads(child.communicate(timeout=120)[0])
+    found: dict[str, Any] = orjson.loads(child.communicate(timeout=120)[0])["checkouts"]
     return found
 
 
 async def figure(connection: Connection, number: int) -> int | None:
-    """The newest one of a SKU on the channel web."""
-    subject = OUTLETS.figure("web", f"SKU-{number:05}")
-    try:
-        answer = await connection.api(f"STREAM.MSG.GET.{OUTLETS.available}", {"last_by_subj": subject})
-    except Exception:  # noqa: BLE001 - it is not there yet
-        return None
-    return int(orjson.loads(base64.b64decode(answer["message"]["data"]))["published"])
+    """The newest one of a SKU on the channel web; None: there is none yet."""
+    found = await last_of(connection, OUTLETS.available, OUTLETS.figure("web", f"SKU-{number:05}"))
+    return None if found is None else int(orjson.loads(found[1])["published"])
 
 
 async def until_published(connection: Connection, skus: int, round_of: int) -> None:
@@ -199,8 +195,9 @@ def shown(found: dict[str, Any]) -> None:
     print(f"first import: facts {found['first_facts_s']:.1f} s, every figure {found['first_figures_s']:.1f} s")
     print(f"an import of all levels: facts {found['facts_s']:.1f} s, every figure {found['figures_s']:.1f} s")
     for name, one in (("calm", calm), ("beside the import", beside)):
-        others = f"; not answered 201: {one['others']}" if one["others"] else ""
-        print(f"checkout {name}: p50 {one['p50_ms']:.1f} ms, p99 {one['p99_ms']:.1f} ms of {one['asked']:,}{others}")
+        print(
+            f"checkout {name}: p50 {one['p50_ms']} ms, p99 {one['p99_ms']} ms of {one['offered']:,}: {one['answered']}"
+        )
     print("memory: " + ", ".join(f"{name} {mib:,} MiB" for name, mib in sorted(found["memory_mib"].items())))
     print(f"figures that differ from POST /v1/availability: {len(found['differ'])}")
 

@@ -5,10 +5,12 @@
 In: a gateway on loopback with the stock of benchmarks/serving.py; rates. Out: one JSON object for each class of calls:
 how many were answered how, latencies in ms. Always: a latency counts from when a request was due, so a server that
 stalls is not measured by the few that it let through; what finds no connection waits in its turn, and beyond
-`WAITING_MAX` is left out and counted. CHECKOUTS are reservations of two lines; READS are 200 figures at once (rank 3).
+`WAITING_MAX` is left out and counted; SIGTERM ends it early. CHECKOUTS are reservations of two lines; READS are 200
+figures at once (rank 3).
 """
 
 import asyncio
+import signal
 import sys
 import time
 from collections import Counter, deque
@@ -87,7 +89,7 @@ class Calls:
 
     def __init__(self, port: int, rate: float, connections: int) -> None:
         self._port = port
-        self._rate = rate
+        self.rate = rate
         self._connections = connections
         self._free: list[Caller] = []
         self._waiting: deque[float] = deque()
@@ -96,6 +98,7 @@ class Calls:
         self.times_ms: list[float] = []
         self._opening: set[asyncio.Task[Any]] = set()
         self.make: Callable[[int], bytes] = lambda _: b""
+        self.stopped = False
 
     def note(self, reason: str, due_s: float) -> None:
         self.answered[reason] += 1
@@ -134,16 +137,16 @@ class Calls:
 
     async def run(self, seconds: float) -> dict[str, Any]:
         """At the rate, for so long; then what is under way is waited for."""
-        for _ in range(self._connections if self._rate else 0):
+        for _ in range(self._connections):
             self._open()
         await asyncio.sleep(0.5)
         began = time.perf_counter()
         offered = 0
-        while (now := time.perf_counter()) < began + seconds:
-            due = int((now - began) * self._rate)
+        while (now := time.perf_counter()) < began + seconds and not self.stopped:
+            due = int((now - began) * self.rate)
             while offered < due:
                 offered += 1
-                due_s = began + offered / self._rate
+                due_s = began + offered / self.rate
                 if self._free:
                     self._ask(self._free.pop(), due_s)
                 elif len(self._waiting) < WAITING_MAX:
@@ -194,15 +197,16 @@ def _request(content: bytes) -> bytes:
 
 async def offer(port: int, seconds: float, run: str, checkouts: float, reads: float) -> dict[str, Any]:
     """Both classes beside each other."""
-    found = await asyncio.gather(
-        Checkouts(port, checkouts, run).run(seconds) if checkouts else _nothing(),
-        Reads(port, reads).run(seconds) if reads else _nothing(),
-    )
-    return {"checkouts": found[0], "reads": found[1]}
+    calls: dict[str, Calls] = {"checkouts": Checkouts(port, checkouts, run), "reads": Reads(port, reads)}
+    asked = {name: one for name, one in calls.items() if one.rate}
 
+    def stop() -> None:
+        for one in asked.values():
+            one.stopped = True
 
-async def _nothing() -> dict[str, Any]:
-    return {}
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop)
+    found = await asyncio.gather(*(one.run(seconds) for one in asked.values()))
+    return {name: {} for name in calls} | dict(zip(asked, found, strict=True))
 
 
 if __name__ == "__main__":

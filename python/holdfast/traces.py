@@ -40,6 +40,11 @@ def is_trace(text: str) -> bool:
     return _CARRIED.fullmatch(text) is not None
 
 
+def joined(trace: str | None, span: str | None) -> str:
+    """As it is carried on, of an event's two members; "" where it has none."""
+    return "-".join(filter(None, (trace, span)))
+
+
 def id_of(trace: str) -> str:
     """What people look for."""
     return trace[:ID_DIGITS]

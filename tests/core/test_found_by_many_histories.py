@@ -12,14 +12,6 @@ import pytest
 from tests.support.oracle.beside import Beside
 
 
-@pytest.fixture(params=["oracle", "core"])
-def story(request: pytest.FixtureRequest) -> Beside:
-    told = Beside(core=request.param == "core")
-    told.locations("lyon", "paris")
-    told.channel("web")
-    return told
-
-
 def test_what_a_net_level_says_is_allocated_makes_no_other_level(story: Beside) -> None:
     """docs/facts.md: it counts for nothing, so the same level with another one is a repeat, and no contradiction."""
     level = {"sku": "A", "location": "paris", "on_hand": 8, "basis": "net", "as_of": 6}

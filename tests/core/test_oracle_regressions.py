@@ -7,17 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from tests.support.oracle.beside import Beside
-
-
-@pytest.fixture(params=["oracle", "core"])
-def story(request: pytest.FixtureRequest) -> Beside:
-    told = Beside(core=request.param == "core")
-    told.locations("lyon", "paris")
-    told.channel("web")
-    return told
 
 
 def put(story: Beside, *lines: dict[str, Any], name: str = "r", **fields: Any) -> Any:

@@ -8,7 +8,6 @@ Always: it only reads; a system that cannot be asked is named, not passed over.
 
 import asyncio
 import contextlib
-import re
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
@@ -26,9 +25,9 @@ from holdfast.client.errors import NotFoundError, ProblemError
 from holdfast.contracts.answers import Reservation
 from holdfast.contracts.events import RESERVATION_KINDS, ReservationEvent
 from holdfast.erp.store import directory_of, opened
+from holdfast.traces import id_of, is_trace
 
 _CHARS_MAX = 128
-_TRACE = re.compile(r"[0-9a-f]{32}")
 _RESERVATIONS_MAX = 100
 
 
@@ -86,10 +85,11 @@ async def _asked(url: str, token: str | None, order: str) -> tuple[list[Reservat
     """What the gateway knows: reservations, steps, and which part could not be had."""
     async with Client(url, token) as client:
         found = [one async for one in client.reservations(order_ref=order)][:_RESERVATIONS_MAX]
-        if not found and _TRACE.fullmatch(order) is None:
+        is_id = is_trace(order) and order == id_of(order)
+        if not found and not is_id:
             found = await _known(client, {order})
         try:
-            if not found and _TRACE.fullmatch(order) is not None:
+            if not found and is_id:
                 named = {event.reservation.id async for event in _events(client) if event.trace == order}
                 found = await _known(client, set(sorted(named)[:_RESERVATIONS_MAX]))
             else:

@@ -21,6 +21,7 @@ from holdfast.erp.store import Store
 from holdfast.errors import ApiError, LogError
 from holdfast.nats.connection import Connection
 from holdfast.nats.streams import stream_state
+from holdfast.traces import joined
 
 log = structlog.get_logger(__name__)
 
@@ -132,7 +133,7 @@ class OrderReader:
         if reservation is None or not self._wants(reservation.channel):
             return
         if event.kind == "confirmed":
-            self._store.add(order_of(reservation, event.at, "-".join(filter(None, (event.trace, event.span)))), number)
+            self._store.add(order_of(reservation, event.at, joined(event.trace, event.span)), number)
         elif event.kind in _ENDED:
             self._store.cancel(reservation.id)
 

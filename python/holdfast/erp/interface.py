@@ -10,6 +10,8 @@ from typing import Any, Literal, NamedTuple, Protocol
 
 import msgspec
 
+from holdfast.erp.amounts import whole
+
 Fact = dict[str, Any]
 
 EXPERIMENTAL = "experimental: it was never run on a real one (docs/erp.md says what was not proven)"
@@ -260,6 +262,19 @@ class Adapter:
     async def news(self) -> None:
         """Only asking tells."""
         await asyncio.Event().wait()
+
+
+def level_of(one: Counted) -> Fact:
+    """It as a gross level: parts of units are not there, and what is owed is in it."""
+    return {
+        "kind": "stock.level",
+        "sku": one.sku,
+        "location": one.location,
+        "on_hand": whole(one.on_hand),
+        "allocated": int(one.allocated or 0),
+        "basis": "gross",
+        "as_of": one.as_of,
+    }
 
 
 def counted_in(level: Fact) -> Counted:

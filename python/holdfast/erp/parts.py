@@ -4,9 +4,15 @@ In: an order, the places that there are. Out: lines by place. Always: each SKU i
 nowhere yet goes with the rest.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeAlias, TypeVar
 
 from holdfast.erp.interface import Order, OrderLine, RefusedError, UnusableError
+
+Product = TypeVar("Product")
+Pushed: TypeAlias = str | RefusedError
+Products: TypeAlias = Callable[[list[str]], Awaitable[dict[str, Product]]]
+Push: TypeAlias = Callable[[str, list[OrderLine], dict[str, Product]], Awaitable[str]]
 
 
 def parts_of(order: Order, places: Sequence[str]) -> dict[str, list[OrderLine]]:
@@ -21,6 +27,16 @@ def parts_of(order: Order, places: Sequence[str]) -> dict[str, list[OrderLine]]:
         part = parts.setdefault(line.location or default, {})
         part[line.sku] = part.get(line.sku, 0) + line.quantity
     return {place: [OrderLine(sku, count, place) for sku, count in part.items()] for place, part in parts.items()}
+
+
+async def pushed(order: Order, places: Sequence[str], products: Products[Product], push: Push[Product]) -> Pushed:
+    """The numbers of its documents: each part by `push`, of the ERP's products, which `products` looks up by SKU."""
+    try:
+        parts = parts_of(order, places)
+        known = await products(sorted({line.sku for line in order.lines}))
+        return ", ".join([await push(place, lines, known) for place, lines in parts.items()])
+    except RefusedError as refused:
+        return refused
 
 
 def escaped(text: str) -> str:

@@ -18,7 +18,7 @@ from holdfast.gateway.keyring import Key, Operation
 from holdfast.gateway.ports import Answer, Node
 from holdfast.gateway.refusals import Refusal, effective_problem
 from holdfast.gateway.turns import Turns
-from holdfast.protocol.core import Request
+from holdfast.protocol.core import request_of
 from holdfast.protocol.errors import Unavailable
 from holdfast.settings import GatewaySettings
 from holdfast.traces import CURRENT
@@ -93,7 +93,10 @@ class Batches:
                 return self._told(carts, start, [fault] * (end - start)), fault
             return (results, sequence), None
         requests = carts.requests(start, end)
-        asked = [_request(*one, name, trace, key) for one, name in zip(requests, names or repeat(None), strict=False)]
+        asked = [
+            request_of("put", *one, key.channels, key.id, name, trace)
+            for one, name in zip(requests, names or repeat(None), strict=False)
+        ]
         outcomes = await self._node.submit_many(asked)
         if any(isinstance(one, tuple) and one[0] == 409 and one[1].startswith(CONFLICT) for one in outcomes):
             raise Refusal("idempotency-conflict")
@@ -110,11 +113,3 @@ class Batches:
             return outcome
         problem = effective_problem(outcome.problem, log_unwritable=self._node.log_unwritable())
         return *render_problem(problem, outcome=outcome.outcome), 0
-
-
-def _request(reservation: str, body: bytes, name: str | None, trace: str, key: Key) -> Request:
-    if trace:
-        return "put", reservation, body, key.channels, key.id, name, trace
-    if name is None:
-        return "put", reservation, body, key.channels, key.id
-    return "put", reservation, body, key.channels, key.id, name

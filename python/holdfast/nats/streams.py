@@ -136,7 +136,7 @@ def configurations(names: Names, settings: LogSettings) -> list[dict[str, Any]]:
             "deny_delete": True,
             "allow_direct": False,
             # A source that floods fills its own part. Without the second, what is older would be dropped for the new.
-            "max_msgs_per_subject": _messages_of_one_source(settings),
+            "max_msgs_per_subject": messages_of_one_source(settings),
             "discard_new_per_subject": True,
         },
         common
@@ -173,8 +173,8 @@ def configurations(names: Names, settings: LogSettings) -> list[dict[str, Any]]:
     ]
 
 
-def _messages_of_one_source(settings: LogSettings) -> int:
-    """In IN, so few that the largest ones fill half of it: the rest is for the other sources, however small IN is."""
+def messages_of_one_source(settings: LogSettings) -> int:
+    """So few in IN that the largest ones fill half of it: the rest is for the other sources, however small IN is."""
     half = settings.in_bytes_max // 2 // settings.in_message_bytes_max
     return min(settings.in_messages_per_source_max, max(1, half))
 

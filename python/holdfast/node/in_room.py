@@ -14,7 +14,7 @@ import structlog
 
 from holdfast.errors import LogError
 from holdfast.nats.connection import Connection
-from holdfast.nats.streams import Names, has_quota
+from holdfast.nats.streams import Names, has_quota, messages_of_one_source
 from holdfast.settings import LogSettings
 
 log = structlog.get_logger(__name__)
@@ -56,7 +56,7 @@ class InRoom:
             return
         found = await self._connection.api(f"STREAM.INFO.{self._stream}")
         config, state = found["config"], found["state"]
-        quota = config["max_msgs_per_subject"] if has_quota(config) else self._settings.in_messages_per_source_max
+        quota = config["max_msgs_per_subject"] if has_quota(config) else messages_of_one_source(self._settings)
         if state["messages"] * 2 < quota and state["bytes"] * 2 < config["max_bytes"]:
             self._seen.appendleft((0.0, upto))
             return

@@ -35,7 +35,7 @@ from holdfast.node.report import Counters, not_ready, state_of
 from holdfast.peers.cluster import ClusterMember
 from holdfast.peers.membership_io import MembershipIo
 from holdfast.protocol import messages as e
-from holdfast.protocol.core import Request, Together
+from holdfast.protocol.core import Request, Together, request_of
 from holdfast.protocol.errors import Unavailable
 from holdfast.protocol.facts_outcome import FactsOutcome
 from holdfast.protocol.machine import Protocol
@@ -201,11 +201,7 @@ class Node(Generic[CoreT]):
         `key`: the idempotency key, or what names one part of a request under it (gateway/idempotency.py). Raises
         Unavailable, or the future does.
         """
-        request: Request = (verb, reservation, body, channels, by)
-        if trace := CURRENT.get():
-            request = (verb, reservation, body, channels, by, key, trace)
-        elif key is not None:
-            request = (verb, reservation, body, channels, by, key)
+        request = request_of(verb, reservation, body, channels, by, key, CURRENT.get())
         future = self._commands.submit(request, self._loop)
         self._wake()
         return future

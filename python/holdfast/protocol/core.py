@@ -26,6 +26,23 @@ class Together(Protocol):
         """Once they were decided: those that the state refused, each with its answer."""
 
 
+def request_of(
+    verb: str,
+    reservation: str,
+    body: bytes,
+    channels: tuple[str, ...] | None,
+    by: str | None,
+    key: str | None = None,
+    trace: str = "",
+) -> Request:
+    """The shortest form that has it all."""
+    if trace:
+        return verb, reservation, body, channels, by, key, trace
+    if key is not None:
+        return verb, reservation, body, channels, by, key
+    return verb, reservation, body, channels, by
+
+
 def trace_in(request: Request | Together) -> str:
     """The trace of its request; "" for none."""
     return (request[6] or "") if isinstance(request, tuple) and len(request) == 7 else ""

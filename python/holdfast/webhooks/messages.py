@@ -14,6 +14,7 @@ from standardwebhooks import Webhook
 
 from holdfast.events.places import Place, place_in
 from holdfast.guarded import SECRET, OpenToOthersError, require_guarded
+from holdfast.traces import joined
 
 PREFIX = "whsec_"
 SECRET_BYTES_MIN, SECRET_BYTES_MAX = 24, 64
@@ -79,7 +80,7 @@ def item_of(payload: bytes) -> Item:
     else:
         key = str(event["kind"])
     body = {"type": event["kind"], "timestamp": event.get("at"), "data": orjson.Fragment(payload)}
-    trace = "-".join(filter(None, (event.get("trace"), event.get("span"))))
+    trace = joined(event.get("trace"), event.get("span"))
     return Item(place_in(payload), key, orjson.dumps(body), trace)
 
 

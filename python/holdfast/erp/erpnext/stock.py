@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Sequence
 
 from holdfast.erp.amounts import begun, whole
 from holdfast.erp.erpnext.calls import Calls, Changes, Filters, Record
-from holdfast.erp.interface import Counted, ErpDownError, Fact, Inventory, Pulled, UnusableError
+from holdfast.erp.interface import Counted, ErpDownError, Fact, Inventory, Pulled, UnusableError, level_of
 from holdfast.erp.moments import Moments
 
 _BIN = (
@@ -66,7 +66,7 @@ class Stock:
         skus = {one["item_code"] for one in changed}
         wanted = sorted(skus if position is None else skus | self._changed_before)
         for start in range(0, len(wanted), _TOGETHER):
-            yield Pulled([_level(one) for one in await self._counted(wanted[start : start + _TOGETHER], places)])
+            yield Pulled([level_of(one) for one in await self._counted(wanted[start : start + _TOGETHER], places)])
         self._read_all, self._changed_before = True, skus
         yield Pulled([], position=following)
 
@@ -128,18 +128,6 @@ class Stock:
                 ]
         self._supply_read = True
         yield Pulled(facts, position=following)
-
-
-def _level(one: Counted) -> Fact:
-    return {
-        "kind": "stock.level",
-        "sku": one.sku,
-        "location": one.location,
-        "on_hand": whole(one.on_hand),
-        "allocated": int(one.allocated or 0),
-        "basis": "gross",
-        "as_of": one.as_of,
-    }
 
 
 def _supply(order: Record, row: Record, places: Places, as_of: str) -> Fact:

@@ -6,13 +6,14 @@ made, and made as a quotation, which reserves nothing: of two of one key the old
 """
 
 import asyncio
+from functools import partial
 from typing import Any
 
 from holdfast.erp.interface import Order, OrderLine, RefusedError, UnusableError
 from holdfast.erp.odoo.calls import Calls, Record
 from holdfast.erp.odoo.layout import Layout
 from holdfast.erp.odoo.stock import OPEN
-from holdfast.erp.parts import escaped, parts_of
+from holdfast.erp.parts import escaped, parts_of, pushed
 
 PREFIX = "holdfast:"
 _SALE = ("state", "name", "origin")
@@ -32,14 +33,7 @@ class Sales:
 
     async def push(self, order: Order, layout: Layout) -> str | RefusedError:
         """The numbers of its sales."""
-        try:
-            parts = parts_of(order, list(layout.warehouses))
-            products = await self._products(sorted({line.sku for line in order.lines}))
-            return ", ".join(
-                [await self._sale(order, place, lines, products, layout) for place, lines in parts.items()]
-            )
-        except RefusedError as refused:
-            return refused
+        return await pushed(order, list(layout.warehouses), self._products, partial(self._sale, order, layout))
 
     async def find(self, order: Order, layout: Layout) -> str | None:
         """The same, where all of them are there and were confirmed, or cancelled since."""
@@ -66,7 +60,7 @@ class Sales:
         return ", ".join(str(one["name"]) for one in sales) or "nothing"
 
     async def _sale(
-        self, order: Order, place: str, lines: list[OrderLine], products: dict[str, int], layout: Layout
+        self, order: Order, layout: Layout, place: str, lines: list[OrderLine], products: dict[str, int]
     ) -> str:
         found = await self._of(order.key, place)
         if not found:

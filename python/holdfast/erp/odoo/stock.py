@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from holdfast.erp.amounts import begun, whole
-from holdfast.erp.interface import Counted, ErpDownError, Fact, Inventory, Pulled
+from holdfast.erp.interface import Counted, ErpDownError, Fact, Inventory, Pulled, level_of
 from holdfast.erp.moments import Moments
 from holdfast.erp.odoo.calls import Calls, Record
 from holdfast.erp.odoo.layout import Layout
@@ -66,7 +66,7 @@ class Stock:
         products = await self.products(layout, None if position is None else sorted(changed | self._changed_before))
         for start in range(0, len(products), PRODUCTS):
             some = dict(list(products.items())[start : start + PRODUCTS])
-            yield Pulled([_level(one) for one in await self._counted(some, layout)])
+            yield Pulled([level_of(one) for one in await self._counted(some, layout)])
         self._read_all, self._changed_before = True, changed
         yield Pulled([], position=following)
 
@@ -144,18 +144,6 @@ class Stock:
         """Without the purchase where that module is not installed."""
         known = await self._calls.call("stock.move", "fields_get", allfields=["purchase_line_id"], attributes=["type"])
         return _INCOMING if known else _INCOMING[:-1]
-
-
-def _level(one: Counted) -> Fact:
-    return {
-        "kind": "stock.level",
-        "sku": one.sku,
-        "location": one.location,
-        "on_hand": whole(one.on_hand),
-        "allocated": int(one.allocated or 0),
-        "basis": "gross",
-        "as_of": one.as_of,
-    }
 
 
 def _comes_in(move: Record, layout: Layout) -> bool:

@@ -7,10 +7,11 @@ and by its repetition, the older one is confirmed and the other cancelled.
 """
 
 import asyncio
+from functools import partial
 from typing import Any
 
 from holdfast.erp.interface import Order, OrderLine, RefusedError, UnusableError
-from holdfast.erp.parts import escaped, parts_of
+from holdfast.erp.parts import escaped, parts_of, pushed
 from holdfast.erp.tryton.layout import Layout
 from holdfast.erp.tryton.rest import Record, Rest
 from holdfast.traces import id_of
@@ -40,14 +41,7 @@ class Sales:
 
     async def push(self, order: Order, layout: Layout) -> str | RefusedError:
         """The numbers of its sales."""
-        try:
-            parts = parts_of(order, list(layout.warehouses))
-            products = await self._products(sorted({line.sku for line in order.lines}))
-            return ", ".join(
-                [await self._sale(order, place, lines, products, layout) for place, lines in parts.items()]
-            )
-        except RefusedError as refused:
-            return refused
+        return await pushed(order, list(layout.warehouses), self._products, partial(self._sale, order, layout))
 
     async def find(self, order: Order, layout: Layout) -> str | None:
         """The same, where all of them are there and were confirmed, or cancelled since."""
@@ -77,7 +71,7 @@ class Sales:
     # ---- making
 
     async def _sale(
-        self, order: Order, place: str, lines: list[OrderLine], products: dict[str, Record], layout: Layout
+        self, order: Order, layout: Layout, place: str, lines: list[OrderLine], products: dict[str, Record]
     ) -> str:
         found = await self._of(order, place)
         if not found:

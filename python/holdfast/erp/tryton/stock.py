@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from holdfast.erp.amounts import begun, whole
-from holdfast.erp.interface import Counted, ErpDownError, Fact, Inventory, Pulled
+from holdfast.erp.interface import Counted, ErpDownError, Fact, Inventory, Pulled, level_of
 from holdfast.erp.moments import Moments
 from holdfast.erp.tryton.layout import Layout
 from holdfast.erp.tryton.rest import Record, Rest, changed_since, moment
@@ -106,18 +106,7 @@ class Stock:
         return found
 
     async def _levels_of(self, products: dict[int, str], layout: Layout) -> list[Fact]:
-        return [
-            {
-                "kind": "stock.level",
-                "sku": one.sku,
-                "location": one.location,
-                "on_hand": whole(one.on_hand),
-                "allocated": int(one.allocated or 0),
-                "basis": "gross",
-                "as_of": one.as_of,
-            }
-            for one in await self._counted(products, layout)
-        ]
+        return [level_of(one) for one in await self._counted(products, layout)]
 
     async def _counted(self, products: dict[int, str], layout: Layout) -> list[Counted]:
         for _ in range(_READINGS_MAX):

@@ -68,7 +68,12 @@ class Faults:
             process.connect(connected=True)
         world.server.wake()
         world.later(world.random.randint(0, 3_000), world.server.put_back)
-        world.later(world.random.randint(0, 3_000), world.server.fill_in)
+        world.later(world.random.randint(0, 3_000), self._fill_in)
+
+    def _fill_in(self) -> None:
+        """An operator looks again: what a leader had fetched before IN lost it may reach LOG only now."""
+        self.world.server.fill_in()
+        self.world.later(1_000, self._fill_in)
 
     def _later(self, name: str) -> None:
         delay_ms = 1 + int(self.world.random.expovariate(1 / self.world.plan.faults[name]))

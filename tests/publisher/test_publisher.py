@@ -178,7 +178,7 @@ async def test_figures_are_written_one_by_one_where_the_stream_takes_no_batches(
     """As a version before this one made it."""
     async with trading(tmp_path) as (node, connection, endpoint):
         _, available = OUTLETS.configurations(SETTINGS.publisher, SETTINGS.log)
-        await connection.api(f"STREAM.CREATE.{OUTLETS.available}", available | {"allow_atomic": False})
+        await connection.api(f"STREAM.CREATE.{OUTLETS.available}", available | {"persist_mode": "default"})
         await shop(node, 5)
         await published(publisher_of(tmp_path, endpoint))
         await assert_published(connection)
@@ -188,7 +188,9 @@ async def test_figures_are_written_one_by_one_where_the_stream_takes_no_batches(
 async def test_messages_are_written_together_or_not_at_all(tmp_path: Path, number: int) -> None:
     async with trading(tmp_path) as (_, connection, _):
         stream = OUTLETS.available
-        await connection.api(f"STREAM.CREATE.{stream}", OUTLETS.configurations(SETTINGS.publisher, SETTINGS.log)[1])
+        available = OUTLETS.configurations(SETTINGS.publisher, SETTINGS.log)[1]
+        del available["persist_mode"]
+        await connection.api(f"STREAM.CREATE.{stream}", available | {"allow_atomic": True})
 
         def written(expected: int, wrong: int | None = None) -> list[Message]:
             return [

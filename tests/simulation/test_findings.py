@@ -21,7 +21,7 @@ SEEDS = {
     3077: "the simulator's: a question published again ended the first (tests/peers/test_rubbish.py)",
     103983: "LOG lost its tail, a late batch took the place, and the leader went on after it (test_protocol_rules.py)",
     18237: "the simulator's: a snapshot damaged in its format number is one of a newer version (node/bootstrap.py)",
-    700692: "the simulator's: its operator looked at IN once, before LOG had what a leader had fetched of it (faults.py)",
+    700692: "the simulator's: its operator looked at IN once, before LOG had all that was fetched of it (faults.py)",
     13616: "of two with a lease, the idle one refused from an old state for ever (test_protocol_lease.py)",
 }
 

@@ -1,12 +1,14 @@
 """The streams that the publisher writes: OUT and AVAILABLE.
 
 Role: make them, name their subjects, read where they end; for the publisher, and for what reads them. In: a scope and
-settings. Out: streams, subjects, positions. Always: file storage; OUT drops the oldest, AVAILABLE holds the last
+settings. Out: streams, subjects, positions. Always: file storage, and a loss
+with the server is made good from LOG; OUT drops the oldest, AVAILABLE holds the last
 message of each subject and never drops one for another; a subject has one token for whatever a channel or SKU is
 called.
 """
 
 import base64
+from enum import Enum
 from typing import Any
 from urllib.parse import quote
 
@@ -16,17 +18,26 @@ import structlog
 from holdfast.errors import ApiError, StreamMismatchError
 from holdfast.nats.appender import get_message
 from holdfast.nats.connection import Connection
-from holdfast.nats.streams import stream_state
+from holdfast.nats.streams import stream_state, written_later
 from holdfast.settings import LogSettings, PublisherSettings
 
 log = structlog.get_logger(__name__)
 
 _MS_IN_NS = 1_000_000
+_SHORTEST_WINDOW_MS = 100  # that a nats-server takes
 STREAM_NOT_FOUND = 10059
 MESSAGE_NOT_FOUND = 10037
 GAP_INDEX = 1 << 30
 """The index of a gap: behind every event of its batch."""
 _MUST_AGREE = ("subjects", "storage", "retention", "discard", "max_msgs_per_subject")
+
+
+class Way(Enum):
+    """How a stream takes many messages at once."""
+
+    CHAINED = "each behind the one before it; the server answers the last one"
+    TOGETHER = "all of them or none (`allow_atomic`)"
+    ONE_BY_ONE = "an answer for each"
 
 
 class Outlets:
@@ -62,8 +73,11 @@ class Outlets:
             "deny_delete": True,
             "deny_purge": False,
             "allow_direct": False,
-            "allow_atomic": True,
+            # Ids link a message to the one before it. As a memory of what came before they would cost 100 bytes each.
+            "duplicate_window": _SHORTEST_WINDOW_MS * _MS_IN_NS,
         }
+        # What a server loses with its life is derived from LOG again.
+        common |= written_later(log_settings) or {"allow_atomic": True}
         return [
             common
             | {
@@ -98,12 +112,12 @@ def is_wanted(subject: str, channels: frozenset[str] | None, kinds: frozenset[st
 
 async def ensure(
     connection: Connection, outlets: Outlets, settings: PublisherSettings, logs: LogSettings
-) -> frozenset[str]:
-    """Make what is missing, check what is there, and say which of the streams store many messages as one.
+) -> dict[str, Way]:
+    """Make what is missing, check what is there, and say how each of the streams is written.
 
     Raises StreamMismatchError, ApiError, UnreachableError.
     """
-    together = set()
+    ways = {}
     for wanted in outlets.configurations(settings, logs):
         name = wanted["name"]
         try:
@@ -123,13 +137,18 @@ async def ensure(
                 f"stream {name} exists and is not what a publisher writes: {'; '.join(wrong)}. "
                 "Change it with `nats stream edit`, or delete it: it is made again from LOG."
             )
-        if found.get("allow_atomic"):
-            together.add(name)
-        else:
+        ways[name] = _way(found)
+        if ways[name] is Way.ONE_BY_ONE:
             log.warning(
                 "written-one-by-one", stream=name, help=f"`nats stream edit {name} --allow-batch` makes it faster"
             )
-    return frozenset(together)
+    return ways
+
+
+def _way(configuration: dict[str, Any]) -> Way:
+    if configuration.get("persist_mode") == "async":
+        return Way.CHAINED
+    return Way.TOGETHER if configuration.get("allow_atomic") else Way.ONE_BY_ONE
 
 
 class Tail(msgspec.Struct):

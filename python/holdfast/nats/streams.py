@@ -159,18 +159,30 @@ def configurations(names: Names, settings: LogSettings) -> list[dict[str, Any]]:
             "deny_delete": False,
             "allow_direct": False,
         },
-        common
-        | {
-            "name": names.refused,
-            "subjects": [names.refused_subject],
-            "discard": "old",
-            "max_bytes": settings.refused_bytes_max,
-            "max_msg_size": settings.dead_message_bytes_max,
-            "max_age": settings.refused_age_ms_max * _MS_IN_NS,
-            "deny_delete": False,
-            "allow_direct": False,
-        },
+        common | _refusals(names, settings),
     ]
+
+
+def _refusals(names: Names, settings: LogSettings) -> dict[str, Any]:
+    return {
+        "name": names.refused,
+        "subjects": [names.refused_subject],
+        "discard": "old",
+        "max_bytes": settings.refused_bytes_max,
+        "max_msg_size": settings.dead_message_bytes_max,
+        "max_age": settings.refused_age_ms_max * _MS_IN_NS,
+        "deny_delete": False,
+        "allow_direct": False,
+    } | written_later(settings)
+
+
+def written_later(settings: LogSettings) -> dict[str, Any]:
+    """For a stream that is no source of truth: one server writes it to its disk a moment after it has answered.
+
+    An fsync for each message would take the disk from LOG. Several servers have copies in its place: there NATS takes
+    no such stream.
+    """
+    return {"persist_mode": "async"} if settings.replicas == 1 else {}
 
 
 def messages_of_one_source(settings: LogSettings) -> int:
@@ -216,7 +228,9 @@ def contradictions(wanted: dict[str, Any], found: dict[str, Any]) -> list[str]:
         and not (name == "compression" and found.get(name) in {None, "", "none"})
     ]
     wrong += [
-        f"{name} is {found[name]!r}, must be off" for name, off in _MUST_BE_OFF.items() if found.get(name) not in off
+        f"{name} is {found[name]!r}, must be off"
+        for name, off in _MUST_BE_OFF.items()
+        if found.get(name) not in (*off, wanted.get(name))
     ]
     if has_quota(found) != bool(found.get("discard_new_per_subject")) or (
         has_quota(found) and "max_msgs_per_subject" not in wanted

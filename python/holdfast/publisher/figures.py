@@ -6,18 +6,28 @@ a while overwrites nothing that is newer than what it knows; what was not stored
 """
 
 import contextlib
+import uuid
 from array import array
 from collections import defaultdict
+from itertools import count
 
 import msgspec
 import structlog
 
 from holdfast._core import Engine, Publication
 from holdfast.nats.connection import Connection
-from holdfast.nats.outlets import Outlets, last_of
+from holdfast.nats.outlets import Outlets, Way, last_of
 from holdfast.nats.stream_reader import StreamReader
 from holdfast.nats.streams import stream_state
-from holdfast.publisher.writing import EXPECTED_OF_SUBJECT, TOGETHER_MAX, Message, write, write_together
+from holdfast.publisher.writing import (
+    EXPECTED_OF_SUBJECT,
+    ID,
+    TOGETHER_MAX,
+    Message,
+    write,
+    write_chained,
+    write_together,
+)
 from holdfast.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -66,8 +76,7 @@ class FigureWriter:
         core: Engine,
         publication: Publication,
         settings: Settings,
-        *,
-        together: bool,
+        way: Way,
     ) -> None:
         self._connection = connection
         self._outlets = outlets
@@ -75,7 +84,10 @@ class FigureWriter:
         self._publication = publication
         self._settings = settings
         self._places = Places()
-        self._together = together  # whether the stream stores many messages as one
+        self._way = way
+        writer = uuid.uuid4().hex
+        self._ids = (f"{writer}:{n}" for n in count())
+        self.end = 0  # where AVAILABLE ends, as far as is known
         self.loaded = False
         self.written_total = 0
         self.behind_total = 0
@@ -84,6 +96,7 @@ class FigureWriter:
         """Read what is published. `rebuild`: write every figure again, whatever it is. Raises LogError."""
         self.loaded = True
         state = await stream_state(self._connection, self._outlets.available)
+        self.end = state.last_sequence
         if not state.messages:
             return
         reader = StreamReader(
@@ -127,16 +140,23 @@ class FigureWriter:
         await self._write([message])
 
     async def _write(self, messages: list[Message]) -> list[int | None]:
-        """All as one, and where that is refused, a window at a time: one that does not fit must not stop the others."""
+        """All at once, and where that is refused, a window at a time: what does not fit must not stop the others."""
         settings = self._settings.publisher
         stream, timeout_ms = self._outlets.available, settings.ack_timeout_ms
-        if len(messages) > 1 and self._together:
+        stored: list[int | None] | None = None
+        if len(messages) > 1 and self._way is Way.CHAINED:
+            # Nobody has written since, so each subject is as it was: the end says more than they do.
+            chain = [one._replace(headers={ID: next(self._ids)}) for one in messages]
+            if await write_chained(self._connection, stream, chain, self.end, timeout_ms):
+                stored = list(range(self.end + 1, self.end + 1 + len(messages)))
+        elif len(messages) > 1 and self._way is Way.TOGETHER:
             together = await write_together(self._connection, stream, messages, timeout_ms)
-            if together is not None:
-                return list(together)
-        stored: list[int | None] = []
-        for at in range(0, len(messages), settings.window):
-            stored += await write(self._connection, stream, messages[at : at + settings.window], timeout_ms)
+            stored = None if together is None else list(together)
+        if stored is None:
+            stored = []
+            for at in range(0, len(messages), settings.window):
+                stored += await write(self._connection, stream, messages[at : at + settings.window], timeout_ms)
+        self.end = max(self.end, *(one or 0 for one in stored))
         return stored
 
     async def flush(self) -> int:

@@ -18,10 +18,10 @@ import msgspec
 import structlog
 
 from holdfast._core import Engine, Publication
-from holdfast.errors import LogError, StreamMismatchError
+from holdfast.errors import LogError, StreamMismatchError, UnreachableError
 from holdfast.metrics_port import serve_figures
 from holdfast.nats.connection import Connection, Endpoint
-from holdfast.nats.outlets import GAP_INDEX, Checkpoint, Outlets, Tail, checkpoint_of, ensure, tail_of
+from holdfast.nats.outlets import GAP_INDEX, Checkpoint, Outlets, Tail, Way, checkpoint_of, ensure, tail_of
 from holdfast.nats.stream_reader import Entry, StreamReader
 from holdfast.nats.streams import Names, StreamState, ensure_streams, stream_state
 from holdfast.node.bootstrap import Bootstrap
@@ -30,7 +30,16 @@ from holdfast.protocol.messages import Alarm
 from holdfast.publisher.figures import FigureWriter
 from holdfast.publisher.lags import Lags
 from holdfast.publisher.metrics import Counts, PublisherFigures
-from holdfast.publisher.writing import EXPECTED_LAST, EXPECTED_OF_SUBJECT, TOGETHER_MAX, Message, write, write_together
+from holdfast.publisher.writing import (
+    EXPECTED_LAST,
+    EXPECTED_OF_SUBJECT,
+    ID,
+    TOGETHER_MAX,
+    Message,
+    write,
+    write_chained,
+    write_together,
+)
 from holdfast.secret_files import scope_macs
 from holdfast.settings import Settings
 from holdfast.tasks import cancel_and_wait
@@ -73,6 +82,13 @@ class _Gap:
         return Event(self.upto, GAP_INDEX, "gap", "_", body)
 
 
+def _check_end(stream: str, known: int, found: int) -> None:
+    if found < known:
+        raise StreamMismatchError(
+            f"{stream} ended at {known}, and ends at {found} now: the next publisher to start publishes the rest again"
+        )
+
+
 class Publisher:
     """Publishes until it is cancelled."""
 
@@ -109,7 +125,8 @@ class Publisher:
         self._thresholds = sorted({int(one) for one in settings.publisher.thresholds.split(",") if one.strip()})
         self._lags = Lags(settings.publisher)
         self._window = settings.publisher.window
-        self._together: frozenset[str] = frozenset()  # streams that store many messages as one
+        self._reconnected = False
+        self._way = Way.ONE_BY_ONE  # how OUT is written
         self.counts = Counts()
 
     @property
@@ -125,16 +142,18 @@ class Publisher:
     async def run(self, upto_end: Callable[[], bool] = lambda: False) -> None:
         """Until `upto_end()` and everything that LOG holds is published. Raises LogError, SnapshotError."""
         await self._connection.open()
+        self._connection.watch(self._on_connection)
         stop_serving = serve_figures(self._settings.publisher.metrics_port, PublisherFigures(self.counts))
         try:
             await ensure_streams(self._connection, self.names, self._settings.log, create=False)
-            self._together = await ensure(self._connection, self.outlets, self._settings.publisher, self._settings.log)
+            ways = await ensure(self._connection, self.outlets, self._settings.publisher, self._settings.log)
+            self._way = ways[self.outlets.out]
             await self._lags.listen(self._connection, self.outlets)
             core = await self._start()
             publication = await self._follow_up(core)
             await self._set_thresholds(publication)
-            together = self.outlets.available in self._together
-            figures = FigureWriter(self._connection, self.outlets, core, publication, self._settings, together=together)
+            way = ways[self.outlets.available]
+            figures = FigureWriter(self._connection, self.outlets, core, publication, self._settings, way)
             log.info("publishing", sequence=core.sequence, published=self._published, out_sequence=self._out_end)
             await self._go_on(core, publication, figures, upto_end)
         finally:
@@ -177,6 +196,9 @@ class Publisher:
         at, checkpoint = found
         self._checkpoint = (at, checkpoint)
         lost = tail.out_sequence < checkpoint.out_sequence
+        if lost and tail.sequence:
+            log.warning("out-lost-its-newest", ended=checkpoint.out_sequence, ends=tail.out_sequence)
+            return None  # each comes again in the place that it had
         first = tail.sequence + 1
         if checkpoint.sequence > tail.sequence:
             self._published = (checkpoint.sequence, _ALL)
@@ -229,6 +251,8 @@ class Publisher:
                     entries, taking = taking.result(), None
                     await asyncio.to_thread(core.apply_many, entries[0].sequence, [one.payload for one in entries])
                     self._take_events(publication)
+                if self._reconnected:
+                    await self._look_whether_messages_were_lost(figures)
                 await self._write_events()
                 self._count(core, reader, figures)
                 if (time.monotonic() - flushed_s) * 1000 >= settings.flush_ms:
@@ -243,13 +267,26 @@ class Publisher:
                         self.counts.lags_ms = self._lags.now()
                         publication.lags(self.counts.lags_ms, settings.lag_ms, time.time_ns() // 1_000_000)
                     await figures.flush()
-                    await self._write_checkpoint(core)
+                    await self._write_checkpoint(core, figures)
                 if upto_end() and figures.loaded and reader.at_end and not self._pending and not publication.waiting:
-                    await self._write_checkpoint(core, at_once=True)
+                    await self._write_checkpoint(core, figures, at_once=True)
                     return
         finally:
             await cancel_and_wait(taking)
             await reader.close()
+
+    def _on_connection(self, connected: bool, _why: str) -> None:
+        self._reconnected |= connected
+
+    async def _look_whether_messages_were_lost(self, figures: FigureWriter) -> None:
+        """A server that was killed may not have written yet what it had taken. Raises StreamMismatchError."""
+        try:
+            for stream, end in ((self.outlets.out, self._out_end), (self.outlets.available, figures.end)):
+                _check_end(stream, end, (await stream_state(self._connection, stream)).last_sequence)
+        except UnreachableError as fault:
+            log.warning("not-looked-yet", why=str(fault))
+        else:
+            self._reconnected = False
 
     def _count(self, core: Engine, reader: StreamReader, figures: FigureWriter) -> None:
         counts = self.counts
@@ -264,17 +301,13 @@ class Publisher:
         """Write what is pending; where OUT has gone on without us, go on behind it, after a while."""
         settings = self._settings.publisher
         while self._pending:
-            calm = self._window >= settings.window and self.outlets.out in self._together
+            calm = self._window >= settings.window
             window = self._pending[: TOGETHER_MAX if calm else self._window]
             messages = [
-                Message(
-                    self.outlets.event(one.kind, one.channel),
-                    one.body,
-                    {"Nats-Msg-Id": f"{one.sequence}:{one.number}", EXPECTED_LAST: str(self._out_end + n)},
-                )
-                for n, one in enumerate(window)
+                Message(self.outlets.event(one.kind, one.channel), one.body, {ID: f"{one.sequence}:{one.number}"})
+                for one in window
             ]
-            stored = await self._write(messages, together=calm)
+            stored = await self._write(messages, self._way if calm else Way.ONE_BY_ONE)
             done = 0
             for n, sequence in enumerate(stored):
                 if sequence != self._out_end + n + 1:
@@ -291,15 +324,20 @@ class Publisher:
                 self._window = 1
                 await self._wait_for_place()
 
-    async def _write(self, messages: list[Message], *, together: bool) -> list[int | None]:
-        """Events. The first one's expectation holds for all that are written together."""
-        timeout_ms = self._settings.publisher.ack_timeout_ms
-        if not together or len(messages) == 1:
-            return await write(self._connection, self.outlets.out, messages, timeout_ms)
-        for one in messages[1:]:
-            del one.headers[EXPECTED_LAST]
-        stored = await write_together(self._connection, self.outlets.out, messages, timeout_ms)
-        return list(stored) if stored is not None else [None] * len(messages)
+    async def _write(self, messages: list[Message], way: Way) -> list[int | None]:
+        """Events, behind the end of OUT."""
+        out, end, timeout_ms = self.outlets.out, self._out_end, self._settings.publisher.ack_timeout_ms
+        behind = range(end + 1, end + 1 + len(messages))
+        if way is Way.CHAINED:
+            known = await write_chained(self._connection, out, messages, end, timeout_ms)
+            return list(behind) if known else [None] * len(messages)
+        for n, one in enumerate(messages):
+            if way is Way.ONE_BY_ONE or n == 0:  # the first one's expectation holds for all that are written together
+                one.headers[EXPECTED_LAST] = str(end + n)
+        if way is Way.ONE_BY_ONE or len(messages) == 1:
+            return await write(self._connection, out, messages, timeout_ms)
+        together = await write_together(self._connection, out, messages, timeout_ms)
+        return [None] * len(messages) if together is None else list(together)
 
     async def _wait_for_place(self) -> None:
         """Something else is where our next event should be, or nobody answered: look until OUT stands still."""
@@ -314,6 +352,7 @@ class Publisher:
                 log.warning("out-unreadable", why=str(fault))
                 await asyncio.sleep(settings.retry_ms / 1000)
                 continue
+            _check_end(self.outlets.out, end, tail.out_sequence)
             if tail.out_sequence != end:
                 # Another publisher is at work, or was just now.
                 since_s, end, patience_s = time.monotonic(), tail.out_sequence, settings.takeover_ms / 1000
@@ -324,7 +363,7 @@ class Publisher:
                 return
             await asyncio.sleep(settings.retry_ms / 1000)
 
-    async def _write_checkpoint(self, core: Engine, *, at_once: bool = False) -> None:
+    async def _write_checkpoint(self, core: Engine, figures: FigureWriter, *, at_once: bool = False) -> None:
         """Everything up to here is published. Another publisher's checkpoint is never put back."""
         known = self._checkpoint[1]
         due = at_once or time.monotonic() - self._checkpointed_s >= self._settings.publisher.checkpoint_ms / 1000
@@ -332,6 +371,7 @@ class Publisher:
             return
         self._checkpointed_s = time.monotonic()
         await self._put_checkpoint(msgspec.structs.replace(known, sequence=core.sequence, out_sequence=self._out_end))
+        figures.end = max(figures.end, self._checkpoint[0])
 
     async def _put_checkpoint(self, checkpoint: Checkpoint) -> bool:
         at = self._checkpoint[0]

@@ -1,4 +1,4 @@
-"""Fenced writes, many under way at once, or many as one.
+"""Fenced writes, many under way at once, or many with one answer.
 
 Role: publish messages in order and say which of them are stored. In: subjects, bytes, and what each message expects.
 Out: the sequence of each that is stored. Always: a message is stored only where its
@@ -17,9 +17,11 @@ from holdfast.nats.appender import Stored, parse_reply
 from holdfast.nats.connection import Connection
 
 EXPECTED_LAST = "Nats-Expected-Last-Sequence"
+EXPECTED_LAST_ID = "Nats-Expected-Last-Msg-Id"
 EXPECTED_OF_SUBJECT = "Nats-Expected-Last-Subject-Sequence"
+ID = "Nats-Msg-Id"
 TOGETHER_MAX = 1_000
-"""Messages that a nats-server stores as one (atomic batch publishing)."""
+"""Messages with one answer; a nats-server takes no more as one (atomic batch publishing)."""
 
 
 class Message(NamedTuple):
@@ -44,6 +46,30 @@ async def write(connection: Connection, stream: str, messages: Sequence[Message]
         return reply.sequence if isinstance(reply, Stored) else None
 
     return list(await asyncio.gather(*(one(message) for message in messages)))
+
+
+async def write_chained(
+    connection: Connection, stream: str, messages: Sequence[Message], end: int, timeout_ms: int
+) -> bool:
+    """Whether all are known to be stored, directly behind `end`, in this order; where not, perhaps some are.
+
+    Each has an id (`ID`), that no other message of the stream has but the same one of another publisher, and nothing
+    else is in its headers. The first one expects `end`, each other one the id of the one before it: where one is not
+    stored, those behind it are not, so the answer to the last tells of all.
+    """
+    expected = {EXPECTED_LAST: str(end)}
+    *first, last = messages
+    try:
+        for message in first:
+            await connection.publish(message.subject, message.body, headers=message.headers | expected)
+            expected = {EXPECTED_LAST_ID: message.headers[ID]}
+        headers = last.headers | expected | {"Nats-Expected-Stream": stream}
+        answer = await connection.request(last.subject, last.body, timeout_ms, headers)
+    except UnreachableError:
+        return False
+    status = answer.headers.get("Status") if answer.headers else None
+    reply = parse_reply(stream, 0, answer.data, status)
+    return isinstance(reply, Stored) and reply.sequence == end + len(messages)
 
 
 async def write_together(

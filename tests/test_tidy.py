@@ -112,7 +112,7 @@ BELOW: dict[str, set[str]] = {
         *{"metrics_port", "_core"},
     },
     "woo": {
-        *{"client", "contracts", "supervisor", "nats", "protocol"},
+        *{"master", "client", "contracts", "supervisor", "nats", "protocol"},
         *{"errors", "guarded", "metrics_port", "settings", "systems", "tasks", "traces"},
     },
     "gateway": {

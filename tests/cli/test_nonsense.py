@@ -74,7 +74,7 @@ COMPLETE: dict[str, list[str]] = {
     "woo backfill": ["shop", "--data", "USED"],
     "api diff": ["FILE", "FILE"],
     "reconcile": ["--data", "USED"],
-    **{f"master {name}": ["--data", "USED"] for name in ("lint", "show", "apply")},
+    **{f"master {name}": ["--data", "USED"] for name in ("lint", "show", "maps", "history", "apply")},
     "dlq list": ["--data", "USED"],
     "dlq show": ["7", "--data", "USED"],
     "dlq edit": ["7", "--file", "FILE", "--data", "USED"],

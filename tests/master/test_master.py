@@ -1,5 +1,6 @@
 """Master data: what would go wrong later is found now, and connections use its names and units exactly."""
 
+import asyncio
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +16,7 @@ from holdfast.contracts.listings import LocationEntry
 from holdfast.erp.interface import Adapter, Order, OrderLine, RefusedError
 from holdfast.erp.renamed import Renamed
 from holdfast.master.gtin import LENGTHS, check_digit, fault_of
-from holdfast.master.lint import lint
+from holdfast.master.lint import Connections, lint
 from holdfast.master.tables import Named, read_master
 from tests.erp.test_csv_folder import levels, name_of, put, settings_of
 from tests.support.erp import Served, connected, export, ordered, read_events, sellable, serving
@@ -26,6 +27,9 @@ GOOD = {
     "items.pim.csv": "sku,barcodes,kit,tax_class\nMUG,4006381333931,,full\nSET,,MUG=1;LID=2,\n",
     "names.acme.csv": "sku,name,factor\nMUG,T-100,12\nLID,T-200,\n",
 }
+
+
+CONNECTIONS = Connections({"acme"}, {"shop": ["parcel-lost"]})
 
 
 def written(directory: Path, **changes: str) -> Path:
@@ -40,7 +44,7 @@ def written(directory: Path, **changes: str) -> Path:
 
 
 def found_in(directory: Path, places: tuple[LocationEntry, ...] = ()) -> list[str]:
-    return [one.what for one in lint(read_master(directory), {"acme"}, places)]
+    return [one.what for one in lint(read_master(directory), CONNECTIONS, places)]
 
 
 def test_good_tables_have_no_findings_and_each_value_its_writer(tmp_path: Path) -> None:
@@ -73,6 +77,19 @@ def test_good_tables_have_no_findings_and_each_value_its_writer(tmp_path: Path) 
         ({"names__acme__csv": "+LID,T-100,1\n"}, "T-100 is named already"),
         ({"names__acme__csv": "+SET,T-3,half\n"}, "'half' is no number above 0"),
         ({"names__wms__csv": "sku,name\nMUG,M\n"}, "no connection is called wms"),
+        ({"statuses__wms__csv": "of,status,means\nupdate,X,short\n"}, "no connection is called wms"),
+        ({"statuses__acme__csv": "of,status,means\nupdate,X,gone\n"}, "'gone' is not cancelled, refused, short"),
+        ({"statuses__acme__csv": "of,status,means\npick,X,short\n"}, "'pick' is not order, update, supply, transfer"),
+        (
+            {"statuses__acme__csv": "of,status,means\nupdate,X,short\nupdate,X,refused\n"},
+            "update X is there already, in statuses.acme.csv:2",
+        ),
+        ({"statuses__acme__csv": "of,status,means\norder,X,open\n"}, "acme is an ERP"),
+        ({"statuses__shop__csv": "of,status,means\nsupply,X,open\n"}, "shop is a shop, which states no supply"),
+        ({"statuses__shop__csv": "of,status,means\norder,x,open\n"}, "[statuses] parcel-lost: statuses.shop.csv owns"),
+        ({"returns__acme__csv": "condition,means\nB,broken\n"}, "'broken' is not sellable, damaged, quality_control"),
+        ({"returns__shop__csv": "condition,means\nB,damaged\n"}, "shop is a shop, which states no condition"),
+        ({"returns__acme__csv": "condition\nB\n"}, "its first line names columns once each"),
         ({"master__toml": "x = 1\n"}, "x is not `version`"),
         ({"other__csv": "a\n"}, "not a file of master data"),
     ],
@@ -160,6 +177,11 @@ async def test_a_connection_uses_the_names_in_and_out(served: Served, tmp_path: 
         assert parked.why == "5 of MUG is no whole number of T-100, which is 12 of them"
 
 
+async def stated(url: str, source: str, fact: dict[str, Any]) -> None:
+    async with Client(url) as client:
+        assert (await client.facts(source, [fact])).rejected == []
+
+
 def test_items_are_applied_once_a_version_and_listed(served: Served, capfd: pytest.CaptureFixture[str]) -> None:
     def verb(*words: str) -> tuple[int, str]:
         status = run(["master", *words, "--data", str(served.data)])
@@ -180,6 +202,13 @@ def test_items_are_applied_once_a_version_and_listed(served: Served, capfd: pyte
     head.write_text(head.read_text().replace("version = 3", "version = 4"))
     status, said = verb("apply", "--json")
     assert json.loads(said)["changed"] == {"LID": {"aliases": [[], ["96385074"]]}}
+    assert "something else wrote" not in verb("lint")[1]
+    other = {"kind": "item", "sku": "MUG", "base_unit": "piece", "status": "discontinued"}
+    asyncio.run(stated(served.url, "pim", other))
+    status, said = verb("lint")
+    assert "status of MUG is owned by erp, which says 'active'; something else wrote 'discontinued'" in said
+    assert json.loads(verb("apply", "--json")[1])["changed"]["MUG"]["status"] == ["discontinued", "active"]
+    assert "something else wrote" not in verb("lint")[1]
     status, said = verb("show", "MUG")
     assert status == 0
     assert "4006381333931" in said

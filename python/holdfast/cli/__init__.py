@@ -68,7 +68,7 @@ VERBS = {
     "dlq": ("holdfast.cli.dlq:app", "Rejected facts: see why, correct them, send them again, remove them."),
     "erp": ("holdfast.cli.erp:app", "Connections to ERPs: run one, see how it goes, give parked orders back."),
     "api": ("holdfast.cli.api:app", "Name what changed between two versions of the HTTP contract, and what breaks."),
-    "master": ("holdfast.cli.master:app", "Master data: check it, show an item, have holdfast know it."),
+    "master": ("holdfast.cli.master:app", "Master data: check it, show it, have holdfast know it."),
     "reconcile": (
         "holdfast.cli.reconcile:reconcile",
         "Compare ERPs, shops and holdfast; say what differs, and why; put it right.",

@@ -1,7 +1,7 @@
-"""`holdfast master`: what a SKU is, and what each connection calls it.
+"""`holdfast master`: what a SKU is, what each connection calls it, and what its statuses mean.
 
-In: DIR/master. Out: findings, items, what was applied; exit status 1 where something is wrong. Always: files are only
-read; `apply` sends items to the gateway on DIR, and nothing where something is wrong.
+In: DIR/master. Out: findings, items, maps, what was applied and used; exit status 1 where something is wrong. Always:
+tables are only read; `apply` sends items to the gateway on DIR, and nothing where something is wrong.
 """
 
 from pathlib import Path
@@ -27,15 +27,19 @@ from holdfast.cli.place import HERE, Place
 from holdfast.client import Client
 from holdfast.contracts.listings import LocationEntry
 from holdfast.master import FOLDER
-from holdfast.master.applying import Applied, VersionError, history
+from holdfast.master.applying import Applied, applied_before, differing, digest_of
 from holdfast.master.applying import apply as apply_to
+from holdfast.master.lint import Connections, overwritten
 from holdfast.master.lint import lint as look_at
-from holdfast.master.tables import Finding, Master, read_master
+from holdfast.master.rows import Finding
+from holdfast.master.tables import Master, read_master
+from holdfast.master.used import VersionError
+from holdfast.master.used import history as read_history
 from holdfast.settings.resolve import Resolved
 from holdfast.supervisor.record import gateway_of
-from holdfast.woo.stores import names_in
+from holdfast.woo.stores import Files, StoreError, names_in
 
-app = App(name="master", help="Master data: check it, show an item, have holdfast know it.")
+app = App(name="master", help="Master data: check it, show it, have holdfast know it.")
 
 
 @app.command
@@ -87,7 +91,7 @@ def show(
                     {"sku": one.sku, "values": one.values, "writers": one.writers, "names": names[one.sku]}
                     for one in shown
                 ],
-                "applied": history(directory / FOLDER),
+                "applied": read_history(directory / FOLDER),
             }
         )
         return DONE
@@ -97,6 +101,63 @@ def show(
             table.add_row(one.sku, part, _text(value), one.writers.get(part, "default"))
         for connection, name in names[one.sku].items():
             table.add_row(one.sku, f"name in {connection}", name, f"names.{connection}.csv")
+    print_whole(table)
+    return DONE
+
+
+@app.command
+def maps(
+    connection: Annotated[str | None, Parameter(help="Only of this connection; without it all.")] = None,
+    /,
+    *,
+    place: Place = HERE,
+    json: Json = False,
+) -> int:
+    """Show what each connection calls the states of things, and what that is here.
+
+    ```
+    holdfast master maps acme --data DIR
+    ```
+    """
+    directory, _ = _directory(place)
+    master = _read(directory)
+    found = {name: one for name, one in master.maps.items() if connection in {None, name}}
+    if connection is not None and not found:
+        raise CouldNotRunError(
+            f"{directory / FOLDER} has no map of {connection!r}", "`holdfast master maps` lists all."
+        )
+    if json:
+        write_json({"version": master.version, "maps": {name: one.entries() for name, one in found.items()}})
+        return DONE
+    table = Table("connection", "entry", "means", "where")
+    for name, one in found.items():
+        for entry, means in one.entries().items():
+            table.add_row(name, entry, means, one.lines[entry])
+    print_whole(table)
+    return DONE
+
+
+@app.command
+def history(*, place: Place = HERE, json: Json = False) -> int:
+    """List what each version changed, the oldest first: items that were applied, tables that connections use.
+
+    ```
+    holdfast master history --data DIR
+    ```
+    """
+    directory, _ = _directory(place)
+    with could_not_run():
+        found = read_history(directory / FOLDER)
+    if json:
+        write_json(found)
+        return DONE
+    table = Table("at", "version", "by", "what", "from", "to")
+    for one in found:
+        by = one.get("connection", "apply")
+        for what, change in one["changed"].items():
+            rows = change.items() if isinstance(change, dict) else [("", change)]
+            for part, (before, after) in rows:
+                table.add_row(one["at"], str(one["version"]), by, f"{what} {part}".strip(), _text(before), _text(after))
     print_whole(table)
     return DONE
 
@@ -156,15 +217,28 @@ def _read(directory: Path) -> Master:
 
 def _findings(directory: Path, loaded: Resolved, master: Master, key: str | None) -> list[Finding]:
     running = gateway_of(directory)
+    was_applied = applied_before(directory / FOLDER) == (master.version, digest_of(master))
 
-    async def places() -> list[LocationEntry]:
+    async def asked() -> tuple[list[LocationEntry], list[Finding]]:
         assert running is not None, "Invariant: looked at below"
         async with Client(running.url, key_of(key)) as client:
-            return [one async for one in client.locations()]
+            places = [one async for one in client.locations()]
+            others = list(overwritten(master, await differing(master, client))) if was_applied else []
+            return places, others
 
     with could_not_run():
-        found = uvloop.run(places()) if running is not None else []
-    return look_at(master, {*loaded.settings.erp, *names_in(directory)}, found)
+        places, others = uvloop.run(asked()) if running is not None else ([], [])
+    return [*look_at(master, _connections(directory, loaded), places), *others]
+
+
+def _connections(directory: Path, loaded: Resolved) -> Connections:
+    stores: dict[str, list[str]] = {}
+    for name in names_in(directory):
+        try:
+            stores[name] = list(Files(directory, name).load_own().statuses)
+        except StoreError:  # `holdfast woo` says what is wrong with it
+            stores[name] = []
+    return Connections(set(loaded.settings.erp), stores)
 
 
 def _names(master: Master, sku: str) -> dict[str, str]:
@@ -179,4 +253,6 @@ def _names(master: Master, sku: str) -> dict[str, str]:
 def _text(value: Any) -> str:
     if isinstance(value, dict):
         return "; ".join(f"{name}={number}" for name, number in value.items())
-    return "; ".join(value) if isinstance(value, list) else str(value)
+    if isinstance(value, list):
+        return "; ".join(_text(one) for one in value)
+    return "" if value is None else str(value)

@@ -108,7 +108,7 @@ def _store(files: Files, given: dict[str, Any]) -> Store:
     """The settings as they will be. Raises StoreError."""
     before: dict[str, Any] = {"channel": "web"}
     if files.settings.exists():
-        before = msgspec.to_builtins(files.load())
+        before = msgspec.to_builtins(files.load_own())
     elif "url" not in given:
         raise StoreError(f"there is no store {files.name!r}: give --url and --rest-key to make it")
     address = given.get("delivery_url", "")

@@ -55,7 +55,7 @@ def _attention(one: StoreReport) -> list[str]:
     if one.deliveries_lost:
         found.append(f"{one.deliveries_lost:,} deliveries were dropped unread; their orders are read from the shop")
     found += [
-        f"the status {status!r} is in no table: {count:,} orders count as owed (`[statuses]` in its file)"
+        f"the status {status!r} is in no table: {count:,} orders count as owed (master data: statuses.{one.store}.csv)"
         for status, count in one.unknown_statuses.items()
     ]
     if one.orders.get("nameless_lines"):

@@ -30,7 +30,9 @@ from holdfast.erp.renamed import Renamed
 from holdfast.erp.store import Store, directory_of, now_ms
 from holdfast.erp.tryton.adapter import Tryton
 from holdfast.master import FOLDER
-from holdfast.master.tables import read_master
+from holdfast.master.maps import Maps
+from holdfast.master.tables import Master, read_master
+from holdfast.master.used import VersionError, note_used
 from holdfast.nats.connection import Connection, Endpoint
 from holdfast.nats_server.accounts import inbox_of
 from holdfast.nats_server.store import write_private
@@ -68,20 +70,26 @@ def adapter_of(name: str, settings: ErpSettings, store: Store) -> Erp:
 
 
 def adapter_with(name: str, settings: ErpSettings, store: Store, moments: Moments) -> Erp:
-    """The same, with another clock than the connection's; with holdfast's names where there is a table of names."""
-    erp = _adapter(name, settings, store, moments)
-    master = read_master(store.directory.parent.parent / FOLDER)
-    names = master.names.get(name)
-    wrong = [one for one in master.wrong if one.where.startswith(f"names.{name}.csv")]
-    if wrong:
-        raise UnusableError(wrong[0].where, wrong[0].what)
-    return Renamed(erp, names) if names else erp
-
-
-def _adapter(name: str, settings: ErpSettings, store: Store, moments: Moments) -> Erp:
-    source = settings.source or name
+    """The same, with another clock than the connection's; with holdfast's names where there are tables of them."""
+    master = tables_of(name, store.directory.parent.parent)
+    names, maps = master.names.get(name, []), master.maps.get(name, Maps())
     if settings.kind == "csv":
-        return CsvFolder(source, settings, store)
+        erp: Erp = CsvFolder(settings.source or name, settings, store, maps)
+        maps = Maps()  # a cell is translated before it is judged
+    else:
+        erp = _adapter(settings, moments)
+    return Renamed(erp, names, maps) if names or maps else erp
+
+
+def tables_of(name: str, data: Path) -> Master:
+    """The tables of a connection. Raises UnusableError where they are wrong."""
+    master = read_master(data / FOLDER, only=name)
+    if master.wrong:
+        raise UnusableError(master.wrong[0].where, master.wrong[0].what)
+    return master
+
+
+def _adapter(settings: ErpSettings, moments: Moments) -> Erp:
     if settings.kind == "tryton":
         return Tryton(settings, moments)
     if settings.kind == "odoo":
@@ -114,6 +122,10 @@ async def connection_of(name: str, settings: ErpSettings, place: Place, log: Log
     store = Store(directory_of(place.data, name))
     async with contextlib.AsyncExitStack() as stack:
         stack.callback(store.close)
+        try:
+            note_used(place.data / FOLDER, name, tables_of(name, place.data))
+        except VersionError as fault:
+            raise UnusableError("master.toml", str(fault)) from fault
         erp = adapter_of(name, settings, store)
         await erp.open()
         stack.push_async_callback(erp.close)

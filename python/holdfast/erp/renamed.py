@@ -1,8 +1,8 @@
-"""An ERP with its own names and units.
+"""An ERP with its own names, units and statuses.
 
-In: an adapter, the names of its connection (DIR/master/names.NAME.csv). Out: the same adapter with holdfast's SKUs and
-base units. Always: a quantity is converted exactly; an order that is no whole number of the ERP's units is refused; a
-name that is not in the table stays as it is.
+In: an adapter, the names and maps of its connection (DIR/master). Out: the same adapter with holdfast's SKUs, base
+units, statuses and conditions. Always: a quantity is converted exactly; an order that is no whole number of the ERP's
+units is refused; a name or status that is not in the tables stays as it is.
 """
 
 from collections.abc import AsyncIterator, Iterable, Sequence
@@ -22,6 +22,7 @@ from holdfast.erp.interface import (
     Pulled,
     RefusedError,
 )
+from holdfast.master.maps import Maps
 from holdfast.master.tables import Named
 
 _QUANTITIES = ("on_hand", "allocated", "quantity")
@@ -30,8 +31,9 @@ _QUANTITIES = ("on_hand", "allocated", "quantity")
 class Renamed:
     """See Erp."""
 
-    def __init__(self, erp: Erp, names: Iterable[Named]) -> None:
+    def __init__(self, erp: Erp, names: Iterable[Named], maps: Maps | None = None) -> None:
         self._erp = erp
+        self._maps = maps if maps is not None else Maps()
         self._ours = {one.name: one for one in names}
         self._theirs = {one.sku: one for one in self._ours.values()}
 
@@ -51,10 +53,14 @@ class Renamed:
     # ---- in
 
     def fact(self, fact: Fact) -> Fact:
-        """With holdfast's names and units, its lines too."""
-        found = dict(fact)
+        """With holdfast's names, units and statuses, its lines too."""
+        found = self._named(self._maps.fact(fact))
         if isinstance(found.get("lines"), list):
-            found["lines"] = [self.fact(line) for line in found["lines"]]
+            found["lines"] = [self._named(line) for line in found["lines"]]
+        return found
+
+    def _named(self, fact: Fact) -> Fact:
+        found = dict(fact)
         one = self._ours.get(str(found.get("sku", "")))
         if one is None:
             return found

@@ -4,9 +4,8 @@ In: the tables, a gateway. Out: `item` facts for what differs, and a line of the
 with one content; a lower one, or the same with another content, is refused; what is not in the tables stays as it is.
 """
 
+import asyncio
 import hashlib
-import json
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,13 +14,14 @@ from holdfast.client import Client
 from holdfast.client.errors import InvalidError, NotFoundError
 from holdfast.contracts.listings import ItemRecord
 from holdfast.master.tables import Item, Master
+from holdfast.master.used import VersionError, history, note
 
 _TOGETHER = 1_000
-AUDIT = "applied.jsonl"
+_AT_ONCE = 16
 
 
-class VersionError(ValueError):
-    """A version that must not be applied; the text says why."""
+Changed = dict[str, tuple[Any, Any]]
+"""By field: from, to."""
 
 
 @dataclass(slots=True)
@@ -29,7 +29,7 @@ class Applied:
     """`changed` by SKU: field, from, to. `refused` by SKU: why the gateway did not take it."""
 
     version: int
-    changed: dict[str, dict[str, tuple[Any, Any]]] = field(default_factory=dict)
+    changed: dict[str, Changed] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
     same: int = 0
 
@@ -42,13 +42,10 @@ def digest_of(master: Master) -> str:
     return whole.hexdigest()
 
 
-def history(directory: Path) -> list[dict[str, Any]]:
-    """What was applied, the oldest first. Raises OSError."""
-    try:
-        lines = (directory / AUDIT).read_text(encoding="utf-8").splitlines()
-    except FileNotFoundError:
-        return []
-    return [json.loads(line) for line in lines if line]
+def applied_before(directory: Path) -> tuple[int, str] | None:
+    """The version that was applied last, and the digest of its files. Raises OSError."""
+    found = [one for one in history(directory) if "digest" in one]
+    return (int(found[-1]["version"]), str(found[-1]["digest"])) if found else None
 
 
 def fact_of(item: Item) -> dict[str, Any]:
@@ -72,34 +69,35 @@ def fact_of(item: Item) -> dict[str, Any]:
 
 async def apply(master: Master, directory: Path, client: Client, source: str) -> Applied:
     """Raises VersionError, ClientError, OSError."""
-    before = history(directory)
-    digest = digest_of(master)
-    if before and (before[-1]["version"], before[-1]["digest"]) != (master.version, digest):
-        last = int(before[-1]["version"])
-        if master.version <= last:
-            raise VersionError(f"version {last} was applied with another content: give this one a higher `version`")
+    before, digest = applied_before(directory), digest_of(master)
+    if before is not None and before != (master.version, digest) and master.version <= before[0]:
+        raise VersionError(f"version {before[0]} was applied with another content: give this one a higher `version`")
     found = Applied(master.version)
     facts = []
-    for item in master.items.values():
-        fact = fact_of(item)
-        changed = _changed(fact, await _known(client, item.sku))
+    for item, changed in zip(master.items.values(), await differing(master, client), strict=True):
         if changed:
-            facts.append(fact | {"trace": f"master-{master.version}"})
+            facts.append(fact_of(item) | {"trace": f"master-{master.version}"})
             found.changed[item.sku] = changed
         else:
             found.same += 1
     for at in range(0, len(facts), _TOGETHER):
         await _send(client, source, facts[at : at + _TOGETHER], found)
-    entry = {
-        "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "version": master.version,
-        "digest": digest,
-        "changed": found.changed,
-        "refused": found.refused,
-    }
-    with (directory / AUDIT).open("a", encoding="utf-8") as file:
-        file.write(json.dumps(entry) + "\n")
+    note(
+        directory,
+        {"version": master.version, "digest": digest, "changed": found.changed, "refused": found.refused},
+    )
     return found
+
+
+async def differing(master: Master, client: Client) -> list[Changed]:
+    """For each item, in their order: what the gateway has otherwise, from there and to here. Raises ClientError."""
+    ready = asyncio.Semaphore(_AT_ONCE)
+
+    async def one(item: Item) -> Changed:
+        async with ready:
+            return _changed(fact_of(item), await _known(client, item.sku))
+
+    return await asyncio.gather(*(one(item) for item in master.items.values()))
 
 
 async def _known(client: Client, sku: str) -> ItemRecord | None:
@@ -110,7 +108,7 @@ async def _known(client: Client, sku: str) -> ItemRecord | None:
     return record.item if record.sku == sku else None
 
 
-def _changed(fact: dict[str, Any], known: ItemRecord | None) -> dict[str, tuple[Any, Any]]:
+def _changed(fact: dict[str, Any], known: ItemRecord | None) -> Changed:
     wanted = {name: value for name, value in fact.items() if name not in {"kind", "sku"}}
     wanted |= {"kit": fact.get("kit", []), "tax_class": fact.get("tax_class")}
     if known is None:

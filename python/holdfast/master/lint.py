@@ -1,18 +1,33 @@
 """What of master data would go wrong later.
 
-In: the tables, the connections that there are, the locations of a gateway. Out: findings, each with its place. Always:
-pure; everything is looked at, whatever the rest came to.
+In: the tables, the connections that there are, what a gateway has. Out: findings, each with its place. Always: pure;
+everything is looked at, whatever the rest came to.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 from holdfast.contracts.listings import LocationEntry
 from holdfast.master.gtin import fault_of
-from holdfast.master.tables import Finding, Item, Master
+from holdfast.master.maps import ORDER
+from holdfast.master.rows import Finding
+from holdfast.master.tables import Item, Master
 
 
-def lint(master: Master, connections: Collection[str], places: Sequence[LocationEntry] = ()) -> list[Finding]:
-    """All findings. `connections`: names of the settings' tables and of the stores."""
+@dataclass(frozen=True, slots=True)
+class Connections:
+    """Those that there are: `erps` of the settings, `stores` with the statuses that their own files give."""
+
+    erps: Collection[str] = ()
+    stores: Mapping[str, Collection[str]] = field(default_factory=dict)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.erps or name in self.stores
+
+
+def lint(master: Master, connections: Connections, places: Sequence[LocationEntry] = ()) -> list[Finding]:
+    """All findings."""
     return [
         *master.wrong,
         *_unversioned(master),
@@ -21,6 +36,7 @@ def lint(master: Master, connections: Collection[str], places: Sequence[Location
         *_units(master),
         *_kits(master),
         *_names(master, connections),
+        *_maps(master, connections),
         *_places(places),
     ]
 
@@ -86,7 +102,7 @@ def _contains(master: Master, sku: str, wanted: str, seen: set[str]) -> bool:
     return False
 
 
-def _names(master: Master, connections: Collection[str]) -> Iterator[Finding]:
+def _names(master: Master, connections: Connections) -> Iterator[Finding]:
     for connection, names in master.names.items():
         file = f"names.{connection}.csv"
         if connection not in connections:
@@ -100,6 +116,35 @@ def _names(master: Master, connections: Collection[str]) -> Iterator[Finding]:
                 yield Finding(
                     where, f"{one.sku} has two names there, {called[one.sku]} and {one.name}: orders go out by one"
                 )
+
+
+def _maps(master: Master, connections: Connections) -> Iterator[Finding]:
+    """Maps of no connection, entries that it never meets, and what a store's own file says besides."""
+    for name, maps in master.maps.items():
+        if name not in connections:
+            yield Finding(f"statuses.{name}.csv", f"no connection is called {name}")
+            continue
+        for of, statuses in maps.statuses.items():
+            where = maps.lines[f"statuses {of} {next(iter(statuses))}"]
+            if of == ORDER and name not in connections.stores:
+                yield Finding(where, f"{name} is an ERP: what its orders are, it states itself; `order` is of a shop")
+            elif of != ORDER and name not in connections.erps:
+                yield Finding(where, f"{name} is a shop, which states no {of}; `order` is what its statuses are of")
+        if maps.returns and name not in connections.erps:
+            yield Finding(f"returns.{name}.csv", f"{name} is a shop, which states no condition of what came back")
+        if maps.statuses.get(ORDER):
+            for status in connections.stores.get(name, ()):
+                why = f"statuses.{name}.csv owns the statuses of {name}; what stands here does not count"
+                yield Finding(f"woo/{name}.toml", f"[statuses] {status}: {why}")
+
+
+def overwritten(master: Master, differing: Sequence[Mapping[str, tuple[Any, Any]]]) -> Iterator[Finding]:
+    """Of items that were applied: values that the gateway has from somebody else."""
+    for item, changed in zip(master.items.values(), differing, strict=True):
+        for part, (there, here) in changed.items():
+            owner = item.writers.get(part) or "the master data"
+            why = f"{part} of {item.sku} is owned by {owner}, which says {here!r}; something else wrote {there!r}"
+            yield Finding("gateway", f"{why}: `holdfast master apply` puts it right")
 
 
 def _places(places: Sequence[LocationEntry]) -> Iterator[Finding]:

@@ -1,33 +1,26 @@
 """The files of DIR/master.
 
-In: master.toml, items.WRITER.csv, names.CONNECTION.csv. Out: items, each value with its writer; the names of each
-connection; what cannot be read, by file and line. Always: a field has one owner, and what another writes of it is
-listed and does not count; a blank cell says nothing.
+In: master.toml, items.WRITER.csv, names.CONNECTION.csv, statuses.CONNECTION.csv, returns.CONNECTION.csv. Out: items,
+each value with its writer; the names and maps of each connection; what cannot be read, by file and line. Always: a
+field has one owner, and what another writes of it is listed and does not count; a blank cell says nothing.
 """
 
-import csv
-import io
 import re
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from holdfast.guarded import OpenToOthersError, require_guarded
+from holdfast.master.maps import Maps, read_returns, read_statuses
+from holdfast.master.rows import Finding, rows_of
 
 FIELDS = ("base_unit", "aliases", "barcodes", "units", "kit", "tax_class", "status", "sell_multiple")
 _ITEMS = re.compile(r"items\.([A-Za-z0-9_-]{1,48})\.csv")
-_NAMES = re.compile(r"names\.([A-Za-z0-9_-]{1,48})\.csv")
+_TABLES = re.compile(r"(names|statuses|returns)\.([A-Za-z0-9_-]{1,64})\.csv")
 _NAME_COLUMNS = ("sku", "name", "factor")
 _BYTES_MAX = 64 * 1024 * 1024
 _STATUSES = ("active", "discontinued")
-
-
-class Finding(NamedTuple):
-    """Something that is wrong. `where`: the file, and the line where there is one."""
-
-    where: str
-    what: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,41 +44,52 @@ class Item:
 
 @dataclass(slots=True)
 class Master:
-    """All of it. `names` by connection; `wrong` is what could not be read or does not count."""
+    """All of it. `names` and `maps` by connection; `wrong` is what could not be read or does not count."""
 
     version: int = 0
     owners: dict[str, str] = field(default_factory=dict)
     items: dict[str, Item] = field(default_factory=dict)
     names: dict[str, list[Named]] = field(default_factory=dict)
+    maps: dict[str, Maps] = field(default_factory=dict)
     lines: dict[tuple[str, str], str] = field(default_factory=dict)
     """Where each (connection, name) is."""
     wrong: list[Finding] = field(default_factory=list)
     files: dict[str, bytes] = field(default_factory=dict)
 
 
-def read_master(directory: Path) -> Master:
-    """All files of the folder; one that is not there is empty. Raises OSError."""
+def read_master(directory: Path, *, only: str | None = None) -> Master:
+    """All files of the folder, or `only` the tables of one connection; what is not there is empty. Raises OSError."""
     found = Master()
     if not directory.is_dir():
         return found
     for file in sorted(directory.iterdir(), key=lambda one: (one.name != "master.toml", one.name)):
         if file.name.startswith(".") or file.suffix not in {".csv", ".toml"}:
             continue
+        table, items = _TABLES.fullmatch(file.name), _ITEMS.fullmatch(file.name)
+        if only is not None and file.name != "master.toml" and (table is None or table[2] != only):
+            continue
         content = _content(found, file)
         if content is None:
             continue
         if file.name == "master.toml":
             _read_head(found, content)
-        elif (named := _ITEMS.fullmatch(file.name)) is not None:
-            _read_items(found, file.name, named[1], content)
-        elif (named := _NAMES.fullmatch(file.name)) is not None:
-            _read_names(found, file.name, named[1], content)
+        elif items is not None:
+            _read_items(found, file.name, items[1], content)
+        elif table is not None:
+            _read_table(found, file.name, table[1], table[2], content)
         else:
-            found.wrong.append(
-                Finding(file.name, "not a file of master data: master.toml, items.WRITER.csv, names.CONNECTION.csv")
-            )
+            names = "master.toml, items.WRITER.csv, and names, statuses and returns, as names.CONNECTION.csv"
+            found.wrong.append(Finding(file.name, f"not a file of master data: {names}"))
     _give_to_owners(found)
     return found
+
+
+def _read_table(found: Master, name: str, kind: str, connection: str, text: str) -> None:
+    if kind == "names":
+        _read_names(found, name, connection, text)
+    else:
+        read = read_statuses if kind == "statuses" else read_returns
+        found.wrong += read(found.maps.setdefault(connection, Maps()), name, text)
 
 
 def _content(found: Master, file: Path) -> str | None:
@@ -121,32 +125,9 @@ def _read_head(found: Master, text: str) -> None:
             found.wrong.append(Finding("master.toml", f"{name} is not `version`, a number above 0, or `owners`"))
 
 
-def _rows(found: Master, name: str, text: str, columns: tuple[str, ...]) -> list[tuple[str, dict[str, str]]]:
-    """Each row with its place; a file with a wrong header has none."""
-    rows = list(csv.reader(io.StringIO(text), strict=True)) if text.strip() else []
-    header = [cell.strip().lower() for cell in rows[0]] if rows else []
-    unknown = [cell for cell in header if cell not in columns]
-    if not header or unknown or "sku" not in header or len(set(header)) < len(header):
-        found.wrong.append(Finding(name, f"its first line names columns once each, out of {', '.join(columns)}"))
-        return []
-    placed = []
-    for line, cells in enumerate(rows[1:], start=2):
-        if not any(cell.strip() for cell in cells):
-            continue
-        row = {column: cell.strip() for column, cell in zip(header, cells, strict=False)}
-        if len(cells) > len(header) or not row.get("sku"):
-            found.wrong.append(Finding(f"{name}:{line}", "it has too many cells, or no SKU"))
-            continue
-        placed.append((f"{name}:{line}", row))
-    return placed
-
-
 def _read_items(found: Master, name: str, writer: str, text: str) -> None:
-    try:
-        rows = _rows(found, name, text, ("sku", *FIELDS))
-    except csv.Error as fault:
-        found.wrong.append(Finding(name, str(fault)))
-        return
+    rows, wrong = rows_of(name, text, ("sku", *FIELDS), ("sku",))
+    found.wrong += wrong
     for where, row in rows:
         item = found.items.setdefault(row["sku"], Item(row["sku"], where))
         for part in FIELDS:
@@ -203,11 +184,8 @@ def _pairs(cell: str) -> tuple[dict[str, int], str]:
 
 def _read_names(found: Master, name: str, connection: str, text: str) -> None:
     names = found.names.setdefault(connection, [])
-    try:
-        rows = _rows(found, name, text, _NAME_COLUMNS)
-    except csv.Error as fault:
-        found.wrong.append(Finding(name, str(fault)))
-        return
+    rows, wrong = rows_of(name, text, _NAME_COLUMNS, ("sku",))
+    found.wrong += wrong
     for where, row in rows:
         factor = row.get("factor", "") or "1"
         theirs = row.get("name", "") or row["sku"]

@@ -104,7 +104,8 @@ class Connectors:
         for name in names_in(self._directory)[: self._settings.woo.stores_max]:
             if not self._only or name in self._only:
                 files = Files(self._directory, name)
-                marks[name] = tuple(_changed(file) for file in (files.settings, files.rest, files.key))
+                read = (files.settings, files.rest, files.key, files.statuses)
+                marks[name] = tuple(_changed(file) for file in read)
         return marks
 
     async def _connect(self, name: str) -> None:
@@ -116,6 +117,7 @@ class Connectors:
                 if store.paused:
                     log.info("store-paused", store=name)
                     return
+                await asyncio.to_thread(files.note_used)
                 await self._once(name, files, store)
             except OvertakenError as other:
                 log.info("store-elsewhere", store=name, why=str(other))

@@ -2,7 +2,7 @@
 
 Role: DIR/woo/STORE.toml (what to connect and how), STORE.rest (the shop's REST key), STORE.key (the gateway's API key),
 STORE.secrets (of the webhooks, the newest first). In: a data directory. Out: stores. Always: files with secrets are for
-their owner alone; a name that is no setting is an error, never ignored.
+their owner alone; a name that is no setting is an error, never ignored; a map of DIR/master owns a store's statuses.
 """
 
 import os
@@ -16,6 +16,10 @@ import msgspec
 from msgspec import Meta
 
 from holdfast.guarded import SECRET, require_guarded
+from holdfast.master import FOLDER as MASTER
+from holdfast.master.maps import ORDER
+from holdfast.master.tables import Master, read_master
+from holdfast.master.used import note_used
 
 FOLDER = "woo"
 STORE = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -119,9 +123,37 @@ class Files:
         self.rest = self.folder / f"{name}.rest"
         self.key = self.folder / f"{name}.key"
         self.secrets = self.folder / f"{name}.secrets"
+        self.master = directory / MASTER
+        self.statuses = self.master / f"statuses.{name}.csv"
 
     def load(self) -> Store:
-        """The settings. Raises StoreError."""
+        """The settings, with the statuses of the master data where it has a map of them. Raises StoreError."""
+        store, maps = self.load_own(), self._tables().maps.get(self.name)
+        statuses = {} if maps is None else maps.statuses.get(ORDER, {})
+        if not statuses:
+            return store
+        roles = {status.removeprefix("wc-"): Role(means) for status, means in statuses.items()}
+        return msgspec.structs.replace(store, statuses=roles)
+
+    def note_used(self) -> None:
+        """The store is connected with these statuses. Raises StoreError, OSError."""
+        try:
+            note_used(self.master, self.name, self._tables())
+        except ValueError as fault:
+            raise StoreError(f"{self.master / 'master.toml'}: {fault}") from fault
+
+    def _tables(self) -> Master:
+        """Raises StoreError."""
+        try:
+            found = read_master(self.master, only=self.name)
+        except OSError as fault:
+            raise StoreError(f"{self.master} cannot be read: {fault}") from fault
+        if found.wrong:
+            raise StoreError(f"{self.master / found.wrong[0].where}: {found.wrong[0].what}")
+        return found
+
+    def load_own(self) -> Store:
+        """The settings as its own file has them. Raises StoreError."""
         try:
             content = tomllib.loads(_text(self.settings, secret=False))
         except FileNotFoundError:

@@ -21,6 +21,7 @@ from holdfast.erp.interface import (
     UnusableError,
 )
 from holdfast.erp.store import Store
+from holdfast.master.maps import Maps
 from holdfast.settings import ErpSettings
 
 _TOGETHER = 500
@@ -31,9 +32,9 @@ _FOLDERS = ("in", "processed", "rejected", "reports", "out")
 class CsvFolder(Adapter):
     """One folder, one source."""
 
-    def __init__(self, source: str, settings: ErpSettings, store: Store) -> None:
+    def __init__(self, source: str, settings: ErpSettings, store: Store, maps: Maps | None = None) -> None:
         self.directory = Path(settings.directory)
-        self.inbox = Inbox(self.directory, source, settings, store)
+        self.inbox = Inbox(self.directory, source, settings, store, maps)
         self.outbox = Outbox(self.directory, source, store)
 
     async def describe(self) -> Description:

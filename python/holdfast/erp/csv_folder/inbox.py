@@ -10,17 +10,19 @@ import hashlib
 import os
 import stat
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from functools import partial
 from pathlib import Path
 
 import msgspec
 
 from holdfast.adapters.csv_import import looks_rewritten
+from holdfast.adapters.csv_kinds import Kind
 from holdfast.adapters.csv_table import BadCell, Table, read_table
-from holdfast.erp.csv_folder.names import ALL_KINDS, FileName, Manifest, manifest_of, parsed
+from holdfast.erp.csv_folder.names import ALL_KINDS, FileName, Manifest, manifest_of, parsed, translated
 from holdfast.erp.interface import Counted, Fact, Pulled, Taken, UnusableError, counted_in
 from holdfast.erp.store import Store
+from holdfast.master.maps import Maps
 from holdfast.settings import ErpSettings
 
 BYTES_MAX = 256 * 1024 * 1024
@@ -32,12 +34,15 @@ _COMPARED_MAX = 500
 class Inbox:
     """The folders of one source."""
 
-    def __init__(self, directory: Path, source: str, settings: ErpSettings, store: Store) -> None:
+    def __init__(
+        self, directory: Path, source: str, settings: ErpSettings, store: Store, maps: Maps | None = None
+    ) -> None:
         self.arriving, self.processed = directory / "in", directory / "processed"
         self.rejected, self.reports = directory / "rejected", directory / "reports"
         self._source = source
         self._settings = settings
         self._store = store
+        self._kinds = ALL_KINDS if maps is None else translated(maps)
 
     async def read(self, position: str | None) -> AsyncIterator[Pulled]:
         """The next files, as far as they are there without a gap. Raises UnusableError."""
@@ -95,7 +100,7 @@ class Inbox:
             elif self._settings.manifest == "required":
                 return None
             content = content_of(path)
-            table = _table(file, content)
+            table = _table(file, content, self._kinds)
             differs = manifest.differs(content, table.count) if manifest is not None else ""
             if differs:
                 raise UnusableError(file.name, differs)
@@ -156,7 +161,7 @@ class Inbox:
         for number in sorted(files)[-_COMPARED_MAX:]:
             file, path = files[number]
             with contextlib.suppress(UnusableError, FileNotFoundError):
-                table = _table(file, content_of(path))
+                table = _table(file, content_of(path), self._kinds)
                 if table.bad:
                     continue
                 found = {(fact["sku"], fact["location"]): counted_in(fact) for fact in table.facts}
@@ -212,13 +217,13 @@ class Inbox:
         write_whole(self.reports, f"{name}.json", msgspec.json.format(msgspec.json.encode(report)) + b"\n")
 
 
-def _table(file: FileName, content: bytes) -> Table:
+def _table(file: FileName, content: bytes, kinds: Mapping[str, Kind]) -> Table:
     """Raises UnusableError."""
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as fault:
         raise UnusableError(file.name, f"byte {fault.start} is not UTF-8") from fault
-    table = read_table(text, ALL_KINDS[file.kind], file.as_of)
+    table = read_table(text, kinds[file.kind], file.as_of)
     for fact, row in zip(table.facts, table.rows, strict=True):
         if looks_rewritten(str(fact.get("sku", ""))):
             table.bad.append(BadCell(row, "sku", f"{fact['sku']} looks as if a spreadsheet had rewritten a number"))

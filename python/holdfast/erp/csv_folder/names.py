@@ -6,19 +6,36 @@ manifest is beside its file, with `.manifest.json` in the place of `.csv`.
 
 import hashlib
 import re
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import NamedTuple
+from functools import partial
+from typing import Any, NamedTuple
 
 import msgspec
 
 from holdfast.adapters.csv_documents import DOCUMENTS
 from holdfast.adapters.csv_kinds import KINDS, Kind
 from holdfast.erp.interface import UnusableError
+from holdfast.master.maps import Maps
 
 MANIFEST = ".manifest.json"
 ALL_KINDS: dict[str, Kind] = {name: kind for name, kind in (KINDS | DOCUMENTS).items() if not kind.policy}
 """What a source may state. Rules of sale are not among them: those who set them use `holdfast import`."""
 _NAME = re.compile(rf"(.{{1,64}})_({'|'.join(ALL_KINDS)})_(\d{{8}}T\d{{6}}Z)_(\d{{1,16}})\.csv", re.ASCII)
+
+
+def translated(maps: Maps) -> dict[str, Kind]:
+    """The kinds, with the ERP's own statuses and conditions in their cells."""
+    found = dict(ALL_KINDS)
+    for kind, of in (("updates", "update"), ("supply", "supply"), ("transfers", "transfer")):
+        found[kind] = _reading(found[kind], "status", partial(maps.status, of))
+    found["returns"] = _reading(found["returns"], "condition", maps.condition)
+    return found
+
+
+def _reading(kind: Kind, column: str, parse: Callable[[str], Any]) -> Kind:
+    return replace(kind, columns=kind.columns | {column: parse})
 
 
 class FileName(NamedTuple):

@@ -14,7 +14,7 @@ import msgspec
 import pytest
 
 from holdfast.contracts.facts import Fact
-from holdfast.erp.interface import Erp, ErpDownError, ErpError, Order, OrderLine
+from holdfast.erp.interface import Erp, ErpDownError, ErpError, Order, OrderLine, RefusedError
 from holdfast.erp.made import adapter_of
 from holdfast.erp.store import Store
 from holdfast.settings import ErpSettings
@@ -179,6 +179,29 @@ async def test_an_order_that_is_there_is_not_made_again_and_is_found_by_its_key(
     assert await bench.erp.push([order]) == first
     assert await bench.erp.find(order) == first[0]
     assert await bench.documents("c-1") == 1
+
+
+async def test_what_is_refused_of_orders_that_go_together_leaves_the_others_alone(bench: Bench) -> None:
+    orders = [bench.order(f"g-{number}") for number in range(1, 5)]
+    orders[1] = msgspec.structs.replace(orders[1], lines=(OrderLine("NONE", 1, "paris"),))
+    places = (await bench.erp.describe()).locations
+    if places:
+        orders[2] = msgspec.structs.replace(orders[2], lines=(OrderLine("T-A", 1, "nowhere"),))
+    found = await bench.erp.push(orders)
+    refused = [isinstance(one, RefusedError) for one in found]
+    assert refused == ([False, True, True, False] if len(places) > 1 else [False] * 4), found
+    assert [await bench.documents(one.key) for one in orders] == [int(not one) for one in refused]
+
+
+@pytest.mark.parametrize("bench", ["tryton"], indirect=True)
+async def test_tryton_makes_the_others_where_it_refuses_one_of_those_that_go_together(bench: Bench) -> None:
+    orders = [bench.order(f"h-{number}") for number in range(1, 4)]
+    orders[1] = msgspec.structs.replace(orders[1], order_ref="two\nlines")
+    found = await bench.erp.push(orders)
+    assert [isinstance(one, RefusedError) for one in found] == [False, True, False], found
+    assert [await bench.documents(one.key) for one in orders] == [1, 0, 1]
+    assert await bench.erp.push([orders[0], orders[2]]) == [found[0], found[2]]
+    assert await bench.documents("h-1") == 1
 
 
 async def test_a_cancellation_may_come_twice_and_of_an_order_that_is_not_there(bench: Bench) -> None:

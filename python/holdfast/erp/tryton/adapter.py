@@ -27,6 +27,8 @@ from holdfast.erp.tryton.statuses import Statuses
 from holdfast.erp.tryton.stock import Stock
 from holdfast.settings import ErpSettings
 
+_TOGETHER = 20
+
 
 class Tryton(Adapter):
     """One database of one server."""
@@ -58,7 +60,9 @@ class Tryton(Adapter):
         self._rest.context = {"company": companies[0]["id"]}
         self._layout = await read_layout(self._rest, self._names)
         more = ("the key sees several companies; the first one is used",) if len(companies) > 1 else ()
-        return Description(product="Tryton", locations=tuple(self._layout.warehouses), remarks=more)
+        return Description(
+            product="Tryton", locations=tuple(self._layout.warehouses), orders_together=_TOGETHER, remarks=more
+        )
 
     async def _read_layout(self) -> Layout:
         self._layout = await read_layout(self._rest, self._names)
@@ -80,7 +84,7 @@ class Tryton(Adapter):
 
     async def push(self, orders: Sequence[Order]) -> list[str | RefusedError]:
         """As sales."""
-        return [await self._sales.push(order, self._known_layout()) for order in orders]
+        return await self._sales.push(orders, self._known_layout())
 
     async def find(self, order: Order) -> str | None:
         """Its sales."""

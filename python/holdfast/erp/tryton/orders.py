@@ -7,11 +7,11 @@ and by its repetition, the older one is confirmed and the other cancelled.
 """
 
 import asyncio
-from functools import partial
-from typing import Any
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
 
 from holdfast.erp.interface import Order, OrderLine, RefusedError, UnusableError
-from holdfast.erp.parts import escaped, parts_of, pushed
+from holdfast.erp.parts import escaped, parts_of
 from holdfast.erp.tryton.layout import Layout
 from holdfast.erp.tryton.rest import Record, Rest
 from holdfast.traces import id_of
@@ -30,6 +30,41 @@ def key_of(description: str) -> str:
     return description.removeprefix(PREFIX).rpartition("@")[0]
 
 
+class Part(NamedTuple):
+    """What of an order ships from one place: a sale."""
+
+    order: Order
+    place: str
+    lines: list[OrderLine]
+
+    @property
+    def name(self) -> str:
+        """What the sale bears."""
+        return f"{PREFIX}{self.order.key}@{self.place}"
+
+    def values(self, products: dict[str, Record], layout: Layout) -> Record:
+        """The sale, but for what all have alike."""
+        rows = [
+            {
+                "type": "line",
+                "product": products[line.sku]["id"],
+                "quantity": line.quantity,
+                "unit": products[line.sku]["default_uom"],
+                "unit_price": _PRICE,
+            }
+            for line in self.lines
+        ]
+        values: Record = {
+            "reference": self.order.order_ref or self.order.reservation,
+            "description": self.name,
+            "warehouse": layout.warehouses[self.place],
+            "invoice_method": "manual",
+            "shipment_method": "order",
+            "lines": [["create", rows]],
+        }
+        return values | ({"comment": f"trace {id_of(self.order.trace)}"} if self.order.trace else {})
+
+
 class Sales:
     """`customer`: the code of the party in whose name the shop sells."""
 
@@ -39,15 +74,46 @@ class Sales:
         self._head: Record | None = None
         self._making = asyncio.Lock()
 
-    async def push(self, order: Order, layout: Layout) -> str | RefusedError:
-        """The numbers of its sales."""
-        return await pushed(order, list(layout.warehouses), self._products, partial(self._sale, order, layout))
+    async def push(self, orders: Sequence[Order], layout: Layout) -> list[str | RefusedError]:
+        """The numbers of the sales of each, or why there are none: what is refused of one leaves the others alone."""
+        outcome: dict[str, str | RefusedError] = {}
+        parts: list[Part] = []
+        products = await self._products({line.sku for order in orders for line in order.lines})
+        for order in orders:
+            try:
+                parts += self._parts(order, layout, products)
+            except RefusedError as refused:
+                outcome[order.key] = refused
+        found = await self._of(parts)
+        await self._make([one for one in parts if not found[one.name]], products, layout, outcome)
+        found |= await self._of([one for one in parts if not found[one.name]])
+        for order in orders:
+            if order.key not in outcome:
+                own = [found[one.name] for one in parts if one.order is order]
+                outcome[order.key] = await self._numbers(own)
+        return [outcome[order.key] for order in orders]
+
+    @staticmethod
+    def _parts(order: Order, layout: Layout, products: dict[str, Record]) -> list[Part]:
+        """Raises RefusedError."""
+        missing = sorted({line.sku for line in order.lines if line.sku not in products})
+        parts = parts_of(order, list(layout.warehouses))
+        if missing:
+            raise RefusedError(f"Tryton has no product with the code {', '.join(missing)}")
+        return [Part(order, place, lines) for place, lines in parts.items()]
+
+    async def _numbers(self, sales: list[list[Record]]) -> str | RefusedError:
+        try:
+            return ", ".join([await self._brought_through(found) for found in sales])
+        except RefusedError as refused:
+            return refused
 
     async def find(self, order: Order, layout: Layout) -> str | None:
         """The same, where all of them are there and were confirmed, or cancelled since."""
         numbers = []
-        for place in parts_of(order, list(layout.warehouses)):
-            found = [one for one in await self._of(order, place) if one["state"] in {*_LIVE, "cancelled"}]
+        parts = [Part(order, place, lines) for place, lines in parts_of(order, list(layout.warehouses)).items()]
+        for sales in (await self._of(parts)).values():
+            found = [one for one in sales if one["state"] in {*_LIVE, "cancelled"}]
             if not found:
                 return None
             numbers.append(found[0]["number"] or f"sale {found[0]['id']}")
@@ -70,14 +136,8 @@ class Sales:
 
     # ---- making
 
-    async def _sale(
-        self, order: Order, layout: Layout, place: str, lines: list[OrderLine], products: dict[str, Record]
-    ) -> str:
-        found = await self._of(order, place)
-        if not found:
-            async with self._making:
-                await self._make(order, place, lines, products, layout)
-            found = await self._of(order, place)
+    async def _brought_through(self, found: list[Record]) -> str:
+        """The number of the sale, of all those that bear one name; the other drafts are cancelled."""
         sale = next((one for one in found if one["state"] in {*_LIVE, "cancelled"}), found[0])
         for other in found:
             if other is not sale and other["state"] in {"draft", "quotation"}:
@@ -91,48 +151,59 @@ class Sales:
             step = _STEPS.get(sale["state"])
             if step is None:
                 return sale
+            before = sale["state"]
             try:
-                await self._rest.act("sale.sale", sale["id"], step)
+                sale = await self._rest.act("sale.sale", sale["id"], step, _SALE)
             except RefusedError:
                 await asyncio.sleep(_QUEUED_WAIT_S)
-                if (await self._again(sale))["state"] == sale["state"]:
+                sale = await self._again(sale)
+                if sale["state"] == before:
                     raise
-            sale = await self._again(sale)
+                continue
+            if sale["state"] in {before, "confirmed"}:  # what its queue does comes behind the answer
+                sale = await self._again(sale)
         raise RefusedError(f"sale {sale['id']} stays {sale['state']}")
 
     async def _again(self, sale: Record) -> Record:
         return (await self._rest.search("sale.sale", [["id", "=", sale["id"]]], _SALE, size=1))[0]
 
-    async def _of(self, order: Order, place: str) -> list[Record]:
-        """Oldest first; those that somebody cancelled last."""
-        found = await self._rest.search("sale.sale", [["description", "=", f"{PREFIX}{order.key}@{place}"]], _SALE)
-        return sorted(found, key=lambda one: (one["state"] == "cancelled", one["id"]))
+    async def _of(self, parts: Sequence[Part]) -> dict[str, list[Record]]:
+        """The sales of each by its name: oldest first, those that somebody cancelled last."""
+        found: dict[str, list[Record]] = {one.name: [] for one in parts}
+        if found:
+            for sale in await self._rest.search("sale.sale", [["description", "in", list(found)]], _SALE):
+                found[sale["description"]].append(sale)
+        return {
+            name: sorted(sales, key=lambda one: (one["state"] == "cancelled", one["id"]))
+            for name, sales in found.items()
+        }
 
     async def _make(
-        self, order: Order, place: str, lines: list[OrderLine], products: dict[str, Record], layout: Layout
+        self,
+        parts: Sequence[Part],
+        products: dict[str, Record],
+        layout: Layout,
+        outcome: dict[str, str | RefusedError],
     ) -> None:
+        """Drafts of all; one by one where Tryton does not take them together, to find which it refuses."""
+        if not parts:
+            return
         head = await self._known_head()
-        rows = [
-            {
-                "type": "line",
-                "product": products[line.sku]["id"],
-                "quantity": line.quantity,
-                "unit": products[line.sku]["default_uom"],
-                "unit_price": _PRICE,
-            }
-            for line in lines
-        ]
-        values: dict[str, Any] = head | {
-            "reference": order.order_ref or order.reservation,
-            "description": f"{PREFIX}{order.key}@{place}",
-            "warehouse": layout.warehouses[place],
-            "invoice_method": "manual",
-            "shipment_method": "order",
-            "lines": [["create", rows]],
-        }
-        if order.trace:
-            values["comment"] = f"trace {id_of(order.trace)}"
-        await self._rest.create("sale.sale", values)
+        values = [head | one.values(products, layout) for one in parts]
+        async with self._making:
+            try:
+                await self._rest.create_all("sale.sale", values)
+            except RefusedError as refused:
+                if len(parts) == 1:
+                    outcome[parts[0].order.key] = refused
+                    return
+            else:
+                return
+            for one, value in zip(parts, values, strict=True):
+                try:
+                    await self._rest.create_all("sale.sale", [value])
+                except RefusedError as refused:
+                    outcome[one.order.key] = refused
 
     async def _known_head(self) -> Record:
         """What is alike in every sale."""
@@ -154,13 +225,10 @@ class Sales:
             }
         return self._head
 
-    async def _products(self, skus: list[str]) -> dict[str, Record]:
-        found = await self._rest.search("product.product", [["code", "in", skus]], ("code", "default_uom"))
-        products = {one["code"]: one for one in found}
-        missing = [sku for sku in skus if sku not in products]
-        if missing:
-            raise RefusedError(f"Tryton has no product with the code {', '.join(missing)}")
-        return products
+    async def _products(self, skus: Collection[str]) -> dict[str, Record]:
+        """By SKU, those that there are."""
+        found = await self._rest.search("product.product", [["code", "in", sorted(skus)]], ("code", "default_uom"))
+        return {one["code"]: one for one in found}
 
     # ---- cancelling
 

@@ -81,9 +81,16 @@ class Rest:
         """Change a record."""
         await self._call("PUT", f"{model}/{record}", values, query=[("f", "id")])
 
-    async def act(self, model: str, record: int, action: str) -> None:
-        """Press a button of a record."""
-        await self._call("POST", f"{model}/{record}/{action}", {}, query=[("f", "id")])
+    async def create_all(self, model: str, values: Sequence[Record]) -> None:
+        """Make records, all or none, in their order."""
+        await self._call("POST", f"{model}/create", {"vlist": list(values)})
+
+    async def act(self, model: str, record: int, action: str, fields: Sequence[str] = ("id",)) -> Record:
+        """Press a button of a record; what it is then."""
+        answer: Record = await self._call(
+            "POST", f"{model}/{record}/{action}", {}, query=[("f", name) for name in fields]
+        )
+        return answer
 
     async def _call(
         self,

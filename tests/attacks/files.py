@@ -6,9 +6,11 @@ In: an arena. Out: what was seen. Always: `holdfast` is started as a user would 
 import asyncio
 import os
 import re
+import socket
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,20 +21,29 @@ from tests.attacks.stage import stage
 from tests.support.ports import free_port
 from tests.support.servers import ROOT
 
+STARTED_S = 60.0
+
 
 def _started(store: Path, *options: str) -> tuple[int | None, str]:
-    """Exit status (None: it serves) and what it wrote."""
-    command = [sys.executable, "-m", "holdfast", "serve", "--data", str(store), "--port", str(free_port()), *options]
+    """Exit status (None: it serves) and what it wrote. A busy machine may be slow to refuse."""
+    port = free_port()
+    command = [sys.executable, "-m", "holdfast", "serve", "--data", str(store), "--port", str(port), *options]
+    until = time.monotonic() + STARTED_S
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=os.environ | {"PYTHONPATH": str(ROOT / "python")}
     ) as child:
-        try:
-            written, _ = child.communicate(timeout=8)
-        except subprocess.TimeoutExpired:
+        while child.poll() is None and not _listens(port) and time.monotonic() < until:
+            time.sleep(0.05)
+        served = child.poll() is None
+        if served:
             child.terminate()
-            written, _ = child.communicate(timeout=20)
-            return None, written.decode(errors="replace")
-        return child.returncode, written.decode(errors="replace")
+        written, _ = child.communicate(timeout=STARTED_S)
+        return None if served else child.returncode, written.decode(errors="replace")
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 @attack(

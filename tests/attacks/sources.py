@@ -4,11 +4,13 @@ In: an arena. Out: what was seen. Always: the attacker has an honest adapter's k
 """
 
 import asyncio
+import hashlib
 import subprocess
 import sys
 from typing import Any
 
 import orjson
+from nats.aio.client import Client
 
 from tests.attacks.attack import Arena, Seen, attack
 from tests.attacks.nats_boundary import ADAPTER_SUBJECT, try_request
@@ -124,29 +126,81 @@ async def another_name_in_by(arena: Arena) -> Seen:
 
 
 @attack(
-    done="a `Nats-Msg-Id` chosen like that of another source's next message",
-    right="ids are of their source: the other's message is taken",
+    done="the message ids and idempotency keys that others will use, taken first: a source's, a gateway's, a letter's",
+    right="nothing that is sent as docs/nats.md says, or by holdfast, is dropped, and none of it counts twice",
     on_cluster=True,
 )
 async def message_id_of_another(arena: Arena) -> Seen:
     async with stage(arena) as found:
-        place = {"kind": "location", "location": "shop", "type": "store"}
-        await found.facts(place, source="shop")
-        first, other = await found.client("erp"), await found.client("shop")
-        headers = {"Nats-Msg-Id": "order-4711"}
-        await first.publish(ADAPTER_SUBJECT, b'{"facts":[]}', headers=headers)
-        await first.flush()
-        body = orjson.dumps({"facts": [level("SHOP-1", 5, "shop")]})
-        await other.publish("hf.main.in.woo.shop", body, headers=headers)
-        await other.flush()
-        for _ in range(20):
-            await asyncio.sleep(0.1)
-            if await found.sellable("SHOP-1"):
-                break
-        taken = await found.sellable("SHOP-1") == 5
-        await first.close()
-        await other.close()
-        return Seen(taken, "the other's message was taken" if taken else "the other's message was dropped")
+        await found.facts({"kind": "location", "location": "shop", "type": "store"}, source="shop")
+        evil, honest = await found.client("erp"), await found.client("shop")
+        broke = [*await _source_beside(found, evil, honest), *await _gateway_beside(found, evil)]
+        broke += await _letter_beside(found, evil)
+        await evil.close()
+        await honest.close()
+        return Seen(not broke, "; ".join(broke) or "all were taken, once")
+
+
+async def _take(evil: Client, name: str, body: bytes = b'{"facts":[]}') -> None:
+    """What is sent under this id within two minutes is a duplicate for the stream."""
+    answer = await evil.request(ADAPTER_SUBJECT, body, headers={"Nats-Msg-Id": name}, timeout=5)
+    assert b'"seq"' in answer.data, answer.data
+
+
+async def _reaches(found: Stage, sku: str, units: int) -> bool:
+    for _ in range(50):
+        if await found.sellable(sku) == units:
+            return True
+        await asyncio.sleep(0.1)
+    return False
+
+
+async def _source_beside(found: Stage, evil: Client, honest: Client) -> list[str]:
+    """A source sends as docs/nats.md says: without a message id, its own key in the body, and once more."""
+    place = {"location": "shop", "sku": "SHOP-1"}
+    delta = {"kind": "stock.delta", **place, "quantity": 3, "reason": "found", "ref": "A", "as_of": 2}
+    facts = [level("SHOP-1", 5, "shop"), delta]
+    key = {"root": "47" * 16, "key": "47" * 16, "request": "11" * 16}
+    body = orjson.dumps({"idempotency": key, "facts": facts})
+    await _take(evil, "47" * 16, orjson.dumps({"idempotency": key, "facts": []}))
+    for _ in range(2):
+        await honest.request("hf.main.in.woo.shop", body, timeout=5)
+    if not await _reaches(found, "SHOP-1", 8):
+        return [f"a source: {await found.sellable('SHOP-1')} can be sold, not 8"]
+    return []
+
+
+async def _gateway_beside(found: Stage, evil: Client) -> list[str]:
+    """A gateway sends what came over HTTP, under keys that the attacker knows."""
+    for at in range(1, 6):
+        for name in (f"order-{at}", f"{at:032x}"):
+            await _take(evil, name)
+        body = {"source": "acme", "facts": [level("HTTP", at, as_of=at)]}
+        answer = await found.ask("POST", "/v1/facts", body, idempotency_key=f"order-{at}")
+        if answer.status != 202 or await found.sellable("HTTP") != at:
+            return [f"a gateway: {answer.status}, {await found.sellable('HTTP')} can be sold, not {at}"]
+    return []
+
+
+async def _letter_beside(found: Stage, evil: Client) -> list[str]:
+    """A letter that is sent again has an id that follows from the letter: the attacker knows it."""
+    late = level("LATE", 5, "late")
+    await found.facts(late, level("LATE-2", 1), source="shop")
+    letters: list[dict[str, Any]] = []
+    for _ in range(50):
+        letters = (await found.ask("GET", "/v1/dead-letters?reason=unknown-location")).json["items"]
+        if letters:
+            break
+        await asyncio.sleep(0.1)
+    [letter] = letters
+    await found.facts({"kind": "location", "location": "late", "type": "store"}, source="shop")
+    sent = b'{"facts":[' + letter["raw"].encode() + b'],"atomic":false}'
+    name = f"{letter['in_sequence']}:{letter['index']}:{hashlib.sha256(sent).hexdigest()[:32]}"
+    await _take(evil, f"letter:{name}")
+    answer = await found.ask("POST", f"/v1/dead-letters/{letter['letter']}/retry")
+    if answer.status != 200 or not await _reaches(found, "LATE", 5):
+        return [f"a letter: {answer.status}, {await found.sellable('LATE')} can be sold, not 5"]
+    return []
 
 
 @attack(

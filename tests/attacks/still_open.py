@@ -4,11 +4,7 @@ In: nothing. Out: names. Always: a name here is expected to break (`xfail`, stri
 the attack is held, until the name is removed.
 """
 
-STILL_OPEN: frozenset[str] = frozenset(
-    {
-        "message-id-of-another",
-    }
-)
+STILL_OPEN: frozenset[str] = frozenset()
 """In the short form, on the gateway's own nats-server."""
 
 STILL_OPEN_ON_CLUSTER: frozenset[str] = frozenset()

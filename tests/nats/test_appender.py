@@ -123,13 +123,43 @@ def test_anything_but_a_clean_success_is_a_refusal(payload: bytes, status: str |
     assert (reply.append_id, reply.refusal) == (3, refusal)
 
 
-async def test_in_stores_a_document_once_under_its_id(log: Log) -> None:
+async def test_in_has_what_is_published_once_each_time(log: Log) -> None:
     publisher = FactPublisher(log.connection, NAMES.incoming, LogSettings())
-    first = await publisher.publish("hf.main.in.erp.acme", b'{"facts":[]}', "delivery-1")
-    assert await publisher.publish("hf.main.in.erp.acme", b'{"facts":[]}', "delivery-1") == first == 1
-    assert await publisher.publish("hf.main.in.erp.acme", b'{"facts":[]}') == 2
+    for sequence in (1, 2):
+        assert await publisher.publish("hf.main.in.erp.acme", b'{"facts":[]}') == sequence
     with pytest.raises(InFullError):
         await publisher.publish("hf.main.in.erp.acme", b"x" * (513 * 1024))
+
+
+async def test_a_message_whose_id_another_sender_took_is_published_under_another_one(log: Log) -> None:
+    for name in ("guessed-1", "guessed-2"):
+        await log.connection.request("hf.main.in.erp.evil", b"x", 1_000, {"Nats-Msg-Id": name})
+    ids = iter(["guessed-1", "guessed-2", "free"])
+    publisher = FactPublisher(log.connection, NAMES.incoming, LogSettings(), new_id=ids.__next__)
+    assert await publisher.publish("hf.main.in.erp.acme", b'{"facts":[]}') == 3
+    assert await get_message(log.connection, NAMES.incoming, 3) == b'{"facts":[]}'
+
+
+async def test_a_message_whose_every_id_is_taken_is_no_success(log: Log) -> None:
+    await log.connection.request("hf.main.in.erp.evil", b"x", 1_000, {"Nats-Msg-Id": "guessed"})
+    settings = replace(LogSettings(), in_publish_deadline_ms=100)
+    publisher = FactPublisher(log.connection, NAMES.incoming, settings, new_id=lambda: "guessed")
+    with pytest.raises(UnreachableError, match="is taken"):
+        await publisher.publish("hf.main.in.erp.acme", b"{}")
+
+
+async def test_a_repeat_after_a_lost_acknowledgement_is_in_in_once(log: Log) -> None:
+    """The server stops answering while it stores; what is asked again under the same id is believed to be there."""
+    settings = replace(LogSettings(), request_timeout_ms=300)
+    publisher = FactPublisher(log.connection, NAMES.incoming, settings)
+    pid = log.server.pid
+    assert pid is not None
+    os.kill(pid, signal.SIGSTOP)
+    publishing = asyncio.create_task(publisher.publish("hf.main.in.erp.acme", b"{}"))
+    await asyncio.sleep(0.7)  # two requests lie in the server's socket
+    os.kill(pid, signal.SIGCONT)
+    assert await publishing == 1
+    assert (await stream_state(log.connection, NAMES.incoming)).last_sequence == 1
 
 
 async def test_in_says_when_there_is_no_answer(log: Log) -> None:

@@ -1,6 +1,7 @@
 """Dead letters in the hands of a person: nothing is lost, nothing counts twice, all-or-none stays that."""
 
 import asyncio
+import hashlib
 import itertools
 import json
 import random
@@ -14,7 +15,7 @@ from holdfast._core import Engine
 from holdfast.client import Client
 from holdfast.client.errors import InvalidError
 from holdfast.nats.connection import Connection
-from holdfast.nats.dead_store import DeadStore, LetterError, Wanted
+from holdfast.nats.dead_store import DeadStore, Letter, LetterError, Wanted
 from holdfast.nats.streams import Names
 from holdfast.nats_server.server import EmbeddedServer
 from holdfast.node.node import Node
@@ -93,32 +94,75 @@ async def test_whatever_was_rejected_is_as_if_it_had_come_later_however_often_it
             assert [await on_hand(node, sku) for sku in skus] == [7] * len(skus)
 
 
+async def rejected_delta(node: Node[Engine], outside: Connection) -> Letter:
+    """The letter of a delta that came before its location was declared."""
+    delta = {"kind": "stock.delta", "sku": "S1", "location": "later", "quantity": 3, "reason": "found"}
+    await node.facts("erp", "acme", [orjson.dumps({"facts": [delta | {"ref": "A1", "as_of": next(moments)}]})], "log")
+    await until(lambda: node.counters()["dead_letters_total"] == 1)
+    await declare(node, "later")
+    (number,) = await numbers(outside)
+    return await store_of(outside).letter(number)
+
+
+async def store_again(outside: Connection, letter: Letter) -> int:
+    """As if the program had been killed before it removed the letter."""
+    headers = {
+        "Holdfast-Reason": letter.reason,
+        "Holdfast-Subject": letter.subject,
+        "Holdfast-In-Sequence": str(letter.in_sequence),
+        "Holdfast-Index": str(letter.index),
+    }
+    await outside.request("hf.main.dlq.erp", letter.raw, 1_000, headers)
+    (again,) = await numbers(outside)
+    return again
+
+
+async def end_of_in(outside: Connection) -> int:
+    return int((await outside.api("STREAM.INFO.HF_main_IN"))["state"]["last_seq"])
+
+
+async def test_a_letter_whose_message_id_another_source_took_is_sent_all_the_same(
+    server: EmbeddedServer, outside: Connection
+) -> None:
+    async with leading(server.endpoint) as node:
+        await stocked(node)
+        letter = await rejected_delta(node, outside)
+        before = await on_hand(node, "S1")
+        # Who knows the fact and its place in IN can foresee what will be sent.
+        body = b'{"facts":[' + letter.raw + b'],"atomic":false}'
+        name = f"{letter.in_sequence}:{letter.index}:{hashlib.sha256(body).hexdigest()[:32]}"
+        headers = {"Nats-Msg-Id": f"letter:{name}", "Holdfast-Letter": name}
+        await outside.request("hf.main.in.erp.evil", b'{"facts":[]}', 1_000, headers)
+        taken_at = await end_of_in(outside)
+        answer = await outside.request(letter.subject, body, 1_000, headers)
+        assert orjson.loads(answer.data).get("duplicate"), "it is the id that a retry uses"
+        at, _ = await store_of(outside).retry(letter.sequence)
+        assert at == taken_at + 1
+        await taken(node, at)
+        assert (await on_hand(node, "S1"), await numbers(outside)) == (before + 3, [])
+
+
+async def test_a_letter_that_two_people_send_at_once_is_in_in_once(server: EmbeddedServer, outside: Connection) -> None:
+    async with leading(server.endpoint) as node:
+        await stocked(node)
+        letter = await rejected_delta(node, outside)
+        first, second = store_of(outside), store_of(outside)
+        await second._sent_before(letter.subject, letter.in_sequence)  # it looks before the first one sends
+        at, _ = await first.retry(letter.sequence)
+        assert (await second.retry(await store_again(outside, letter)))[0] == at
+        assert await end_of_in(outside) == at
+
+
 async def test_one_that_was_sent_and_not_removed_is_not_sent_twice(server: EmbeddedServer, outside: Connection) -> None:
     async with leading(server.endpoint) as node:
         await stocked(node)
-        delta = {"kind": "stock.delta", "sku": "S1", "location": "later", "quantity": 3, "reason": "found"}
-        body = orjson.dumps({"facts": [delta | {"ref": "A1", "as_of": next(moments)}]})
-        await node.facts("erp", "acme", [body], "log")
-        await until(lambda: node.counters()["dead_letters_total"] == 1)
-        await declare(node, "later")
-        (number,) = await numbers(outside)
-        letter = await store_of(outside).letter(number)
-        at, _ = await store_of(outside).retry(number)
-        # As if the program had been killed before it removed the letter.
-        headers = {
-            "Holdfast-Reason": letter.reason,
-            "Holdfast-Subject": letter.subject,
-            "Holdfast-In-Sequence": str(letter.in_sequence),
-            "Holdfast-Index": str(letter.index),
-        }
-        await outside.request("hf.main.dlq.erp", letter.raw, 1_000, headers)
-        (again,) = await numbers(outside)
-        assert again > number
+        letter = await rejected_delta(node, outside)
+        at, _ = await store_of(outside).retry(letter.sequence)
+        again = await store_again(outside, letter)
+        assert again > letter.sequence
         assert (await store_of(outside).retry(again))[0] == at
-        last = (await outside.api("STREAM.INFO.HF_main_IN"))["state"]["last_seq"]
-        assert last == at, "nothing more was sent"
+        assert await end_of_in(outside) == at, "nothing more was sent"
         assert await numbers(outside) == []
-        await store_of(outside).discard(letter)  # once more does no harm
 
 
 async def test_a_correction_stands_beside_its_original_and_both_go_together(

@@ -16,6 +16,7 @@ from email.parser import BytesHeaderParser
 from typing import Any
 
 import msgspec
+from nats.aio.msg import Msg
 
 from holdfast.errors import ApiError, LogError
 from holdfast.nats.appender import Stored, get_message, is_duplicate, parse_reply
@@ -158,8 +159,7 @@ class DeadStore:
         sent = await self._sent_before(asked.subject, asked.in_sequence)
         at = sent.get(name)
         if at is None:
-            headers = {"Nats-Msg-Id": f"letter:{name}", _LETTER: name}
-            at = await self._publish(self.names.incoming, asked.subject, body, headers)
+            at = await self._send(asked.subject, body, name)
             sent[name] = at
         for letter in together:
             await self.discard(letter)
@@ -250,14 +250,36 @@ class DeadStore:
 
     # ---- writing
 
+    async def _send(self, subject: str, body: bytes, name: str) -> int:
+        """To IN, once, though two people send the same letter at the same time.
+
+        The id says what is sent, so others can guess it, and all who send to IN share one memory of ids: what has the
+        id already is believed to be this letter only when it is.
+        """
+        headers, stream = {_LETTER: name}, self.names.incoming
+        answer = await self._ask(subject, body, headers | {"Nats-Msg-Id": f"letter:{name}"})
+        if is_duplicate(answer.data):
+            at = int(msgspec.json.decode(answer.data)["seq"])
+            found = await self._next(stream, at, subject)
+            if found is not None and found[0] == at and found[1].get(_LETTER) == name and found[2] == body:
+                return at
+            answer = await self._ask(subject, body, headers)
+        return self._stored(stream, answer)
+
     async def _publish(self, stream: str, subject: str, raw: bytes, headers: dict[str, str]) -> int:
-        answer = await self.connection.request(subject, raw, self.settings.api_timeout_ms, headers)
+        answer = await self._ask(subject, raw, headers)
+        if is_duplicate(answer.data):
+            return int(msgspec.json.decode(answer.data)["seq"])
+        return self._stored(stream, answer)
+
+    async def _ask(self, subject: str, raw: bytes, headers: dict[str, str]) -> Msg:
+        return await self.connection.request(subject, raw, self.settings.api_timeout_ms, headers)
+
+    def _stored(self, stream: str, answer: Msg) -> int:
         status = answer.headers.get("Status") if answer.headers else None
         reply = parse_reply(stream, 0, answer.data, status)
         if isinstance(reply, Stored):
             return reply.sequence
-        if is_duplicate(answer.data):
-            return int(msgspec.json.decode(answer.data)["seq"])
         raise LetterError(f"{stream} did not take it: {reply.detail}; the letter is still there")
 
 

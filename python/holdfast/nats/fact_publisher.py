@@ -1,13 +1,15 @@
 """Publishing to IN.
 
-Role: get a body of facts into the IN stream once. In: a subject and a payload, and an id that names the document, if
-the caller has one. Out: the sequence IN gave it. Always: a publish that got no answer is repeated under the same
-message id, so IN has it once; a refusal because IN is full is an error, never a drop.
+Role: get a body of facts into the IN stream once. In: a subject and a payload. Out: the sequence IN gave it. Always: a
+publish that got no answer is repeated under the same message id, so IN has it once; the id is random, and one that
+somebody else took is replaced, for all who send share one memory of ids; a refusal because IN is full is an error,
+never a drop.
 """
 
 import asyncio
+import secrets
 import time
-import uuid
+from collections.abc import Callable
 
 import msgspec
 
@@ -19,10 +21,20 @@ from holdfast.protocol.log_types import Refusal
 from holdfast.settings import LogSettings
 
 _REPEAT_MS = 100
+_ID_BYTES = 16
+
+
+def random_id() -> str:
+    """A message id that nobody can guess."""
+    return secrets.token_hex(_ID_BYTES)
 
 
 class InFullError(LogError):
     """IN refused the message and certainly has not stored it: no space left, or the message is too large."""
+
+
+class _TakenError(Exception):
+    """Another sender's message has the id: ours was dropped."""
 
 
 class _Ack(msgspec.Struct):
@@ -32,39 +44,60 @@ class _Ack(msgspec.Struct):
 class FactPublisher:
     """Publishes to one scope's IN."""
 
-    def __init__(self, connection: Connection, stream: str, settings: LogSettings, macs: Macs | None = None) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        stream: str,
+        settings: LogSettings,
+        macs: Macs | None = None,
+        new_id: Callable[[], str] = random_id,
+    ) -> None:
         self._macs = macs or Macs()
         self._connection = connection
         self._stream = stream
         self._settings = settings
+        self._new_id = new_id
 
-    async def publish(self, subject: str, payload: bytes, message_id: str | None = None) -> int:
+    async def publish(self, subject: str, payload: bytes) -> int:
         """Store one message; the sequence that IN gave it.
 
-        `message_id` names the document (never a hash of its body): the same id within the duplicate window is stored
-        once. Raises InFullError (not stored) or UnreachableError (not known).
+        Raises InFullError (not stored) or UnreachableError (not known).
         """
         payload = self._macs.sign_json("incoming", subject.encode(), payload)
-        headers = {"Nats-Msg-Id": message_id or uuid.uuid4().hex, "Nats-Expected-Stream": self._stream}
         deadline = time.monotonic() + self._settings.in_publish_deadline_ms / 1000
         while True:
-            why = await self._attempt(subject, payload, headers)
+            try:
+                return await self._once(subject, payload, deadline)
+            except _TakenError as taken:
+                if time.monotonic() >= deadline:
+                    raise UnreachableError(f"{subject}: {taken}") from taken
+
+    async def _once(self, subject: str, payload: bytes, deadline: float) -> int:
+        """Under one id until there is an answer."""
+        headers = {"Nats-Msg-Id": self._new_id(), "Nats-Expected-Stream": self._stream}
+        is_repeat = False
+        while True:
+            why = await self._attempt(subject, payload, headers, is_repeat=is_repeat)
             if isinstance(why, int):
                 return why
             if time.monotonic() >= deadline:
                 raise UnreachableError(f"{subject}: no acknowledgement from IN ({why})")
+            is_repeat = True
             await asyncio.sleep(_REPEAT_MS / 1000)
 
-    async def _attempt(self, subject: str, payload: bytes, headers: dict[str, str]) -> int | str:
+    async def _attempt(self, subject: str, payload: bytes, headers: dict[str, str], *, is_repeat: bool) -> int | str:
         try:
             answer = await self._connection.request(subject, payload, self._settings.request_timeout_ms, headers)
         except UnreachableError as fault:
             return str(fault)
         reply = parse_reply(self._stream, 0, answer.data, None)
         if isinstance(reply, Refused):
-            # A repeat of what is already there is acknowledged as a duplicate, with the sequence of the first.
             if is_duplicate(answer.data):
-                return msgspec.json.decode(answer.data, type=_Ack).seq
+                # Of a repeat the first is there. Nobody can know the id before that one is stored, so an id that
+                # is taken at the first attempt is another sender's.
+                if is_repeat:
+                    return msgspec.json.decode(answer.data, type=_Ack).seq
+                raise _TakenError(f"the message id {headers['Nats-Msg-Id']} is taken")
             if reply.refusal in {Refusal.FULL, Refusal.STRANGE}:
                 raise InFullError(f"{subject}: {reply.detail}")
             return reply.detail

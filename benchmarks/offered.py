@@ -5,8 +5,8 @@
 In: a gateway on loopback with the stock of benchmarks/serving.py; rates. Out: one JSON object for each class of calls:
 how many were answered how, latencies in ms. Always: a latency counts from when a request was due, so a server that
 stalls is not measured by the few that it let through; what finds no connection waits in its turn, and beyond
-`WAITING_MAX` is left out and counted; SIGTERM ends it early. CHECKOUTS are reservations of two lines; READS are 200
-figures at once (rank 3).
+`WAITING_MAX`, or at the end, is `not sent` and counted; SIGTERM ends it early. CHECKOUTS are reservations of two
+lines; READS are 200 figures at once (rank 3).
 """
 
 import asyncio
@@ -154,6 +154,8 @@ class Calls:
                 else:
                     self.answered["not sent"] += 1
             await asyncio.sleep(TICK_S)
+        self.answered["not sent"] += len(self._waiting)
+        self._waiting.clear()
         for _ in range(int(LEFT_S / 0.05)):
             if sum(self.answered.values()) >= offered:
                 break

@@ -1,11 +1,13 @@
 """Twice what a gateway can do, for minutes: checkouts go on, reports are refused with a reason, memory stays.
 
-    python -m benchmarks.overload [--minutes 2] [--times 2] [--workers 1] [--check]
+    python -m benchmarks.overload [--minutes 2] [--times 2] [--workers 1] [--unlimited] [--check]
 
-The capacity is measured first, of each kind of call by itself and closed loop (benchmarks/load.py): C checkouts, or R
-reads of 200 figures, a second. Calm is half of C as checkouts, open loop, alone. Then the same checkouts are offered
-with so many reads that both together are `--times` the capacity: half of C and 1.5 R make 2. Everything is on one
-machine, the load too, so the server has less than it had alone.
+The capacity is measured first, of each kind of call by itself, on a gateway that limits nothing: C checkouts (closed
+loop, benchmarks/load.py), or R reads of 200 figures, a second. Calm is half of C as checkouts, open loop, alone: they
+are well below what the gateway can do, for otherwise checkouts themselves had to be refused. Then the same checkouts
+are offered with so many reads that both together are `--times` the capacity: half of C and 1.5 R make 2. All is on
+one machine, the load too, so the server has less than it had alone. Reads that find no free connection are `not sent`:
+each of their connections has one under way, and refusals are held back (`gateway.refusal_hold_ms`).
 
 Out: success, p50 and p99 of the checkouts, calm and then; what became of the reads; memory of all processes, less what
 the carts themselves take (as measured in the calm part). Exit status 1 with --check where success falls below 99.9 %,
@@ -17,6 +19,8 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
@@ -28,6 +32,7 @@ from benchmarks.serving import ROOT, free_port, load, process, stock, wait_until
 CALM_S = 20.0
 SUCCESS_MIN, P99_TIMES_MAX, GROWTH_MAX = 0.999, 2.0, 0.10
 SAMPLE_S = 1.0
+UNLIMITED = ("--set", "gateway.late_ms=3600000", "--set", "gateway.requests_in_flight_max=1000000")
 
 
 class Memory:
@@ -76,24 +81,33 @@ def success(part: dict[str, Any]) -> float:
     return float(part["answered"].get("2xx", 0) / part["offered"])
 
 
-def measured(options: argparse.Namespace) -> dict[str, Any]:
+@contextmanager
+def gateway(options: argparse.Namespace, *more: str) -> Iterator[tuple[int, int]]:
+    """A gateway with stock: its port and the pid of its supervisor."""
     port = free_port()
     with tempfile.TemporaryDirectory(dir=options.directory) as name:
         log = Path(name) / "serve.log"
         serve = ["-m", "holdfast", "serve", "--data", f"{name}/data", "--port", str(port), "--auth", "off"]
-        with process(*serve, "--workers", str(options.workers), log=log) as child:
+        with process(*serve, "--workers", str(options.workers), *more, log=log) as child:
             wait_until_ready(port, "/readyz", child, log)
             stock(port)
-            checkouts = load(port, "PUT", "capacity", 64, 5.0)["rate"]
-            reads = closed_reads(port)
-            print(f"capacity: {checkouts:,.0f} checkouts/s, or {reads:,.0f} reads/s", flush=True)
-            before = resident(child.pid)
-            calm = offered(port, CALM_S, "calm", checkouts / 2, 0)
-            a_cart = max(0.0, (resident(child.pid) - before) / max(1, calm["checkouts"]["offered"]))
-            begin = resident(child.pid)
-            with Memory(child.pid) as memory:
-                more = (options.times - 0.5) * reads
-                busy = offered(port, options.minutes * 60, "busy", checkouts / 2, more)
+            yield port, child.pid
+
+
+def measured(options: argparse.Namespace) -> dict[str, Any]:
+    with gateway(options, *UNLIMITED) as (port, _):
+        checkouts = load(port, "PUT", "capacity", 64, 5.0)["rate"]
+        reads = closed_reads(port)
+    print(f"capacity: {checkouts:,.0f} checkouts/s, or {reads:,.0f} reads/s", flush=True)
+    with gateway(options, *(UNLIMITED if options.unlimited else ())) as (port, pid):
+        before = resident(pid)
+        calm = offered(port, CALM_S, "calm", checkouts / 2, 0)
+        a_cart = max(0.0, (resident(pid) - before) / max(1, calm["checkouts"]["offered"]))
+        begin = resident(pid)
+        more = (options.times - 0.5) * reads
+        print(f"offered from now on: {checkouts / 2:,.0f} checkouts/s and {more:,.0f} reads/s", flush=True)
+        with Memory(pid) as memory:
+            busy = offered(port, options.minutes * 60, "busy", checkouts / 2, more)
     carts = a_cart * busy["checkouts"]["offered"]
     grown = (max(memory.samples[-5:]) - begin - carts) / begin
     return {
@@ -125,7 +139,8 @@ def wrong(found: dict[str, Any]) -> list[str]:
         said.append(f"{success(busy):.2%} of the checkouts succeeded; {busy['answered']}")
     if busy["p99_ms"] is None or busy["p99_ms"] > P99_TIMES_MAX * calm["p99_ms"]:
         said.append(f"p99 of a checkout was {busy['p99_ms']} ms, calm {calm['p99_ms']} ms")
-    silent = {why: count for why, count in reads["answered"].items() if why not in {"2xx", "503 overloaded"}}
+    said_why = {"2xx", "503 overloaded", "not sent"}
+    silent = {why: count for why, count in reads["answered"].items() if why not in said_why}
     if silent:
         said.append(f"reads came to something else than an answer or a reason: {silent}")
     if found["grown"] > GROWTH_MAX:
@@ -139,6 +154,7 @@ def main() -> int:
     parser.add_argument("--times", type=float, default=2.0)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--directory")
+    parser.add_argument("--unlimited", action="store_true", help="as if nothing was limited, to compare")
     parser.add_argument("--check", action="store_true")
     options = parser.parse_args()
     found = measured(options)

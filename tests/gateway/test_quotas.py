@@ -12,7 +12,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.gateway.bounds import Strain
 from holdfast.gateway.gate import KeyGate
 from holdfast.gateway.keyring import Keyring, KeyringError, KeyStore, Operation
 from holdfast.gateway.paces import Pace, Quota, SharedPaces
@@ -160,24 +159,3 @@ async def test_under_load_many_figures_at_once_go_first_and_checkout_last() -> N
     assert 'holdfast_refused_at_bound_total{node="n1",queue="background"} 1.0' in text
     assert 'holdfast_refused_at_bound_total{node="n1",queue="checkout"} 0.0' in text
     assert 'holdfast_bound{node="n1",queue="background"} 10.0' in text
-
-
-async def test_a_process_that_is_late_refuses_background_calls_alone() -> None:
-    body = orjson.dumps({"channel": "web", "skus": ["A"]})
-    async with listening() as (gateway, port):
-        for _ in range(5):
-            gateway.strain.note(3_600.0)
-        refused = await ask(port, "POST", "/v1/availability", body)
-        assert refused.problem == "overloaded"
-        assert (await ask(port, "PUT", "/v1/reservations/a", PUT)).status == 201
-        await until(lambda: not gateway.strain.is_late())
-        assert gateway.counters.at_bounds["late"] == 1
-
-
-@given(st.lists(st.floats(0, 10), max_size=30))
-def test_one_pause_is_no_strain(pauses: list[float]) -> None:
-    strain = Strain(500)
-    for number, late_s in enumerate(pauses, start=1):
-        strain.note(late_s)
-        newest = pauses[max(0, number - 5) : number]
-        assert strain.is_late() == (len(newest) == 5 and min(newest) > 0.5)

@@ -14,7 +14,7 @@ from aiohttp import web
 
 import holdfast
 from holdfast.gateway import openapi
-from holdfast.gateway.bounds import Strain, bounds_of
+from holdfast.gateway.bounds import bounds_of
 from holdfast.gateway.counters import Counters
 from holdfast.gateway.dispatch import Dispatcher
 from holdfast.gateway.event_streams import EventStreams
@@ -22,6 +22,7 @@ from holdfast.gateway.gate import Gate
 from holdfast.gateway.looking_back import NoPast
 from holdfast.gateway.metrics import Metrics
 from holdfast.gateway.ports import Deliveries, Node, Past
+from holdfast.gateway.pressure import Pressure
 from holdfast.gateway.router import Route, Router
 from holdfast.gateway.routes import (
     availability,
@@ -96,9 +97,9 @@ class Gateway:
         self._streams = streams
         late = _Late()
         self.counters = Counters(())
-        self.strain = Strain(settings.late_ms)
+        self.pressure = Pressure(settings)
         self.counters.bounds = dict(bounds or bounds_of(settings, NodeSettings(), EventSettings()))
-        metrics = Metrics(self.counters, node, name, holdfast.__version__, streams, self.strain, tokens)
+        metrics = Metrics(self.counters, node, name, holdfast.__version__, streams, self.pressure, tokens)
         self.routes: tuple[Route, ...] = (
             *availability.routes(node, settings, look_back),
             *carts.routes(node, settings),
@@ -119,7 +120,7 @@ class Gateway:
         self.counters.know(route.name for route in self.routes)
         late.document = openapi.render_document(self.routes, holdfast.__version__)
         self.dispatcher = late.dispatcher = Dispatcher(
-            Router(self.routes), gate, self.counters, settings, node.reach, node.log_unwritable, self.strain
+            Router(self.routes), gate, self.counters, settings, node.reach, node.log_unwritable, self.pressure
         )
         self._probes = Dispatcher(
             Router(route for route in self.routes if route.name in PROBES),
@@ -145,7 +146,7 @@ class Gateway:
         address = await self.listen(host, port, shared=shared)
         self._beside = [
             asyncio.create_task(self._gate.run(), name="gate"),
-            asyncio.create_task(self.strain.run(), name="strain"),
+            asyncio.create_task(self.pressure.run(), name="pressure"),
         ]
         return address
 

@@ -1,14 +1,11 @@
 """What bounds the work under way, and in which order calls are refused when there is too much of it.
 
-In: the settings, how late the event loop is. Out: a bound for each rank, and all bounds by their names in /metrics.
+In: the settings. Out: a bound for each rank, and all bounds by their names in /metrics.
 Always: calls of rank 3 (reports, explanations, lists, many figures at once) are refused first, order flow (2) after
-them, a checkout (1) last; probes (0) never.
+them, a checkout (1) last; probes (0) never. pressure.py says when the process has too much to do before that.
 """
 
-import asyncio
-from collections import deque
 from collections.abc import Mapping
-from time import monotonic
 from typing import Final
 
 from holdfast.gateway.keyring import Operation
@@ -17,8 +14,7 @@ from holdfast.settings import EventSettings, GatewaySettings, NodeSettings
 
 CHECKOUT, ORDER_FLOW, BACKGROUND = 1, 2, 3
 QUEUE_OF_RANK: Final = ("probes", "checkout", "order-flow", "background")
-_LOOK_S = 0.2
-_LOOKS = 5
+LATE_OF_RANK: Final = ("", "", "late-order-flow", "late-background")
 
 
 def in_flight_max(settings: GatewaySettings) -> tuple[int, int, int, int]:
@@ -31,11 +27,12 @@ def in_flight_max(settings: GatewaySettings) -> tuple[int, int, int, int]:
 
 
 def bounds_of(gateway: GatewaySettings, node: NodeSettings, events: EventSettings) -> Mapping[str, float]:
-    """By the name of what is bounded; that of `late` is in seconds."""
+    """By the name of what is bounded; those of `late-…` are in seconds."""
     by_rank = in_flight_max(gateway)
     return {
         **{QUEUE_OF_RANK[rank]: by_rank[rank] for rank in (CHECKOUT, ORDER_FLOW, BACKGROUND)},
-        "late": gateway.late_ms / 1000,
+        **dict.fromkeys(LATE_OF_RANK[ORDER_FLOW:], gateway.late_ms / 1000),
+        "background-at-once": gateway.background_at_once_max,
         "requests-of-a-key": gateway.requests_per_key_max,
         "batches-of-a-key": gateway.batches_waiting_per_key_max,
         "bodies-bytes": gateway.bodies_bytes_max,
@@ -52,28 +49,3 @@ def queue_of_node(route: Route) -> str:
     if route.operation in {Operation.FACTS, Operation.POLICIES}:
         return "facts"
     return "commands" if route.operation in {Operation.RESERVE, Operation.ORDER} else "reads"
-
-
-class Strain:
-    """How late this process is with its work: what a timer of the event loop is late by, at the least, for a second."""
-
-    def __init__(self, late_ms: int) -> None:
-        self._bound_s = late_ms / 1000
-        self._found: deque[float] = deque([0.0] * _LOOKS, _LOOKS)
-        self.late_s = 0.0
-
-    def is_late(self) -> bool:
-        """Whether background calls have to wait."""
-        return self.late_s > self._bound_s
-
-    def note(self, late_s: float) -> None:
-        """One look at the clock. A single pause is no strain: all of the last looks count."""
-        self._found.append(max(0.0, late_s))
-        self.late_s = min(self._found)
-
-    async def run(self) -> None:
-        """Look at the clock, until cancelled."""
-        while True:
-            due = monotonic() + _LOOK_S
-            await asyncio.sleep(_LOOK_S)
-            self.note(monotonic() - due)

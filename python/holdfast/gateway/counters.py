@@ -39,6 +39,7 @@ class Counters:
         self.routes = {UNROUTED: RouteCounters()}
         self.know(routes)
         self.in_flight = 0
+        self.background_in_flight = 0  # of rank 3, without event streams
         self.connections = 0
         self.connections_refused = 0
         self.shed = 0

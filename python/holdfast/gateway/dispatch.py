@@ -19,16 +19,18 @@ from structlog.contextvars import bind_contextvars, unbind_contextvars
 from holdfast._core import RequestError
 from holdfast.contracts.problems import render_problem
 from holdfast.gateway.bodies import BodyReader
-from holdfast.gateway.bounds import BACKGROUND, QUEUE_OF_RANK, Strain, in_flight_max, queue_of_node
+from holdfast.gateway.bounds import BACKGROUND, queue_of_node
 from holdfast.gateway.counters import UNROUTED, Counters
 from holdfast.gateway.gate import Gate
 from holdfast.gateway.idempotency import HEADER, parse_key
 from holdfast.gateway.keyring import Key
 from holdfast.gateway.paces import Quota
+from holdfast.gateway.pressure import Pressure
 from holdfast.gateway.queries import MIN_SEQUENCE, min_sequence
 from holdfast.gateway.refusals import Refusal, effective_problem, overloaded, rate_limited
 from holdfast.gateway.replies import Reply
 from holdfast.gateway.router import Route, Router
+from holdfast.gateway.shedding import Shedding
 from holdfast.protocol.errors import Unavailable
 from holdfast.settings import GatewaySettings
 from holdfast.spans import Span, spans
@@ -36,9 +38,7 @@ from holdfast.traces import CURRENT, TRACEPARENT, carried, id_of
 
 Reach: TypeAlias = Callable[[int], Awaitable[None]]
 
-UNDER_WAY = "Too many requests are under way."
 _TRACEPARENT = istr(TRACEPARENT)
-LATE = "This process is late with its work: checkouts go first, calls of this rank are refused."
 
 log = structlog.get_logger()
 
@@ -54,7 +54,7 @@ class Dispatcher:
         settings: GatewaySettings,
         reach: Reach,
         log_unwritable: Callable[[], bool],
-        strain: Strain | None = None,
+        pressure: Pressure | None = None,
     ) -> None:
         self.draining = False
         self._resolve = router.resolve
@@ -67,8 +67,7 @@ class Dispatcher:
         self._reach = reach
         self._log_unwritable = log_unwritable
         self._answered_sequence = 0
-        self._in_flight_max = in_flight_max(settings)
-        self._strain = strain
+        self._shedding = Shedding(settings, counters, pressure or Pressure(settings))
         self._spans = spans()
 
     def answered_sequence(self) -> int:
@@ -121,12 +120,8 @@ class Dispatcher:
         return reply
 
     async def _answer(self, request: web.BaseRequest, route: Route, parameter: str, query: str) -> Reply:
-        if self._counters.in_flight > self._in_flight_max[route.rank]:
-            self._counters.shed += 1
-            raise overloaded(UNDER_WAY, retry_after_s=self._retry_after_s, queue=QUEUE_OF_RANK[route.rank])
-        if route.rank == BACKGROUND and self._strain is not None and self._strain.is_late():
-            self._counters.shed += 1
-            raise overloaded(LATE, retry_after_s=self._retry_after_s, queue="late")
+        if queue := self._shedding.queue_of(route):
+            return self._shedding.refusal(queue, self._answered_sequence)
         if route.operation is not None:
             admitted = self._admit(request)
             key = admitted if type(admitted) is Key else await admitted  # type: ignore[misc]
@@ -160,11 +155,14 @@ class Dispatcher:
                 retry_after_s=self._retry_after_s,
                 queue="requests-of-a-key",
             )
+        background = route.rank == BACKGROUND and route.streamed is None
+        self._counters.background_in_flight += background
         key.requests += 1
         try:
             return await self._handle(request, route, parameter, query, key)
         finally:
             key.requests -= 1
+            self._counters.background_in_flight -= background
 
     async def _handle(self, request: web.BaseRequest, route: Route, parameter: str, query: str, key: Key) -> Reply:
         body = b""

@@ -56,17 +56,28 @@ AT_BOUNDS = Figure(
     "holdfast_refused_at_bound",
     "counter",
     "Requests refused because a bound was reached, by what is bounded: requests under way by rank (`background` is "
-    "refused first, `checkout` last), those of one key, what waits for LOG, and so on. `late`: background "
-    "calls refused while the event loop was late.",
+    "refused first, `checkout` last), those of one key, what waits for LOG, and so on. `late-background`, "
+    "`late-order-flow`: refused because the process had more work than it can do.",
     ("queue",),
     "`checkout` or `commands` grows: carts are refused; any other grows for long",
 )
-BOUNDS = Figure("holdfast_bound", "gauge", "What is bounded, and its bound; that of `late` in seconds.", ("queue",))
+BOUNDS = Figure(
+    "holdfast_bound", "gauge", "What is bounded, and its bound; those of `late-...` in seconds.", ("queue",)
+)
 LATE = Figure(
     "holdfast_late_seconds",
     "gauge",
-    "What timers of the event loop are late by, at the least, for a second: how long everything waits.",
+    "How late timers of the event loop are, the middle one of five looks in 0.1 s: how long everything waits.",
     alert="above 0.25: this process has more work than it can do",
+)
+BUSY = Figure(
+    "holdfast_busy_ratio", "gauge", "Share of the time for which the event loop's thread ran or waited for a core."
+)
+LIMIT = Figure(
+    "holdfast_limit_per_second",
+    "gauge",
+    "Calls a second that are begun of a rank, because the process has too much work; `+Inf` while there is no limit.",
+    ("rank",),
 )
 FAULTS = Figure("holdfast_faults", "counter", "Requests answered 500: a fault in holdfast.", alert="grows")
 FACTS_ACCEPTED = Figure("holdfast_facts_accepted", "counter", "Facts accepted over HTTP by this process.")
@@ -124,7 +135,7 @@ DISK_WANTED = Figure(
 BESIDE = (SYSTEM_WORKING, SYSTEM_WAITING, SYSTEM_PARKED, DISK_FREE, DISK_WANTED)
 GATEWAY: tuple[Figure, ...] = (
     *(BUILD, REQUESTS, DURATIONS, REFUSALS, IN_FLIGHT, CONNECTIONS),
-    *(CONNECTIONS_REFUSED, SHED, AT_BOUNDS, BOUNDS, LATE, FAULTS, FACTS_ACCEPTED, FACTS_REJECTED),
+    *(CONNECTIONS_REFUSED, SHED, AT_BOUNDS, BOUNDS, LATE, BUSY, LIMIT, FAULTS, FACTS_ACCEPTED, FACTS_REJECTED),
     *(EVENT_STREAMS, EVENTS_SENT, EVENT_STREAMS_ENDED),
     *(TOKENS_REFUSED, TOKEN_KEYS, TOKEN_KEYS_AGE),
     *BESIDE,

@@ -13,19 +13,20 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from holdfast.gateway import metric_catalogue as catalogue
-from holdfast.gateway.bounds import Strain
+from holdfast.gateway.bounds import BACKGROUND, ORDER_FLOW, QUEUE_OF_RANK
 from holdfast.gateway.counters import BUCKETS_S, Counters
 from holdfast.gateway.event_streams import EventStreams
 from holdfast.gateway.metric_catalogue import Figure
 from holdfast.gateway.ports import Node
+from holdfast.gateway.pressure import Pressure
 
 if TYPE_CHECKING:
     from holdfast.gateway.tokens import Tokens
 
 
 class _GatewayCollector(Collector):
-    def __init__(self, counters: Counters, version: str, strain: Strain) -> None:
-        self._strain = strain
+    def __init__(self, counters: Counters, version: str, pressure: Pressure) -> None:
+        self._pressure = pressure
         self._counters = counters
         self._version = version
 
@@ -36,7 +37,14 @@ class _GatewayCollector(Collector):
         yield _by_label(catalogue.REFUSALS, counters.refusals)
         yield _by_label(catalogue.BOUNDS, counters.bounds)
         yield _by_label(catalogue.AT_BOUNDS, dict.fromkeys(counters.bounds, 0) | counters.at_bounds)
-        yield _plain(catalogue.LATE, self._strain.late_s)
+        pressure = self._pressure
+        yield _plain(catalogue.LATE, pressure.late_s)
+        yield _plain(catalogue.BUSY, pressure.busy)
+        limits = {
+            QUEUE_OF_RANK[ORDER_FLOW]: pressure.order_flow.rate,
+            QUEUE_OF_RANK[BACKGROUND]: pressure.background.rate,
+        }
+        yield _by_label(catalogue.LIMIT, limits)
         for figure, number in (
             (catalogue.IN_FLIGHT, counters.in_flight),
             (catalogue.CONNECTIONS, counters.connections),
@@ -169,12 +177,12 @@ class Metrics:
         name: str,
         version: str,
         streams: EventStreams | None,
-        strain: Strain,
+        pressure: Pressure,
         tokens: "Tokens | None" = None,
     ) -> None:
         self._registry = _Labelled(name)
         collectors = (
-            _GatewayCollector(counters, version, strain),
+            _GatewayCollector(counters, version, pressure),
             _NodeCollector(node),
             _BesideCollector(counters),
             _StreamsCollector(streams),

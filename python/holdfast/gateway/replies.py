@@ -9,6 +9,7 @@ but for three numbers, so they are formatted at once (benchmarks/gateway_through
 
 import asyncio
 from http import HTTPStatus
+from random import random
 from time import gmtime, strftime, time
 from typing import Final
 
@@ -124,3 +125,19 @@ class Reply(web.StreamResponse):
             if request.transport is not None:
                 request.transport.abort()
             raise ConnectionResetError("the client does not read") from None
+
+
+class HeldReply(Reply):
+    """A reply that is written after about `hold_s` seconds: who asks again over this connection waits meanwhile.
+
+    From half of it to one and a half, by chance: else many that were refused at once would all come again at once.
+    """
+
+    def __init__(self, status: int, body: bytes, sequence: int, *, headers: bytes, hold_s: float) -> None:
+        super().__init__(status, body, sequence, headers=headers)
+        self._hold_s = hold_s
+
+    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
+        """See Reply."""
+        await asyncio.sleep(self._hold_s * (0.5 + random()))  # noqa: S311 - no secret
+        return await super().prepare(request)

@@ -37,7 +37,7 @@ def routes(
             path=path,
             handler=_page(file, policy, sequence),
             operation=None,
-            rank=3,
+            rank=2,  # the dashboard shows what is going on when reports are refused
             specification=Specification(
                 summary=summary if file.endswith(".html") else "A part of that page",
                 tag="operations",

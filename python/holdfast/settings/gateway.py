@@ -141,11 +141,35 @@ class GatewaySettings:
         unit="requests",
     )
     late_ms: int = public(
-        500,
-        "Background calls are refused (503 `overloaded`) while the event loop of a worker is late by more than this, "
-        "without a pause for a second: then checkouts get what it can do.",
-        lowest=50,
+        5,
+        "How late timers of a worker's event loop may be. While they are later and the thread is busy, background "
+        "calls are limited to what it can do beside the checkouts; the others are refused (503 `overloaded`).",
+        lowest=1,
         highest=HOUR_MS,
+    )
+    background_least: int = public(
+        20, "Background calls a second that a worker takes even then.", lowest=1, highest=1_000_000, unit="calls"
+    )
+    refusal_hold_ms: int = public(
+        250,
+        "How long the refusal of a background call is held back while they are limited: refusing is work, too, and a "
+        "connection has one request under way, so clients that do not wait by themselves are slowed.",
+        lowest=0,
+        highest=10 * SECOND_MS,
+    )
+    background_at_once_max: int = public(
+        8,
+        "Background calls under way in a worker while they are limited. Beyond it: 503 `overloaded`.",
+        lowest=1,
+        highest=1_000_000,
+        unit="calls",
+    )
+    order_flow_least: int = public(
+        50,
+        "Calls of order flow a second that a worker takes even where limiting background calls is not enough.",
+        lowest=1,
+        highest=1_000_000,
+        unit="calls",
     )
     requests_per_key_max: int = public(
         4_096,

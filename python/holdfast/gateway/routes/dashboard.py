@@ -70,7 +70,7 @@ def routes(
             path="/v1/overview",
             handler=_overview(node, counters, version, sequence, draining, published),
             operation=Operation.METRICS,
-            rank=3,
+            rank=2,  # it shows what is going on when reports are refused
             specification=Specification(
                 summary="The figures of this process in one answer, for a dashboard",
                 tag="operations",

@@ -52,7 +52,7 @@ def routes(
             path="/metrics",
             handler=_metrics(sequence, render_metrics),
             operation=Operation.METRICS,
-            rank=3,
+            rank=2,  # alerts are about such times
             specification=Specification(
                 summary="Figures in Prometheus' text format", tag="operations", answers={200: "text/plain"}
             ),

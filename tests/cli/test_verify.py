@@ -2,12 +2,15 @@
 
 import asyncio
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
 from holdfast.client import Client
 from holdfast.demonstration import catalogue
+from holdfast.nats_server.server import runtime_of
+from holdfast.secret_files import SCOPE_KEY_FILE
 from tests.support.serving import holdfast, running_gateway
 
 
@@ -38,6 +41,27 @@ def test_running_or_stopped_the_log_gives_the_same_digest(tmp_path: Path) -> Non
     stopped = json.loads(done.stdout)
     assert (stopped["digest"], stopped["chain"]) == (digest, running["chain"])
     assert stopped["compared_at"] is None
+
+
+@pytest.mark.slow
+def test_a_log_elsewhere_is_rebuilt_with_the_keys_of_the_directory(tmp_path: Path) -> None:
+    here = tmp_path / "here"
+    here.mkdir(mode=0o700)
+    with running_gateway(tmp_path / "there") as gateway:
+        asyncio.run(fill(gateway.url))
+        address = here / "address"
+        runtime = runtime_of(tmp_path / "there")
+        assert runtime is not None
+        address.touch(mode=0o600)
+        address.write_text(runtime.url)
+        arguments = ("verify", "--data", str(here), "--nats", f"@{address}", "--gateway", gateway.url, "--json")
+        without = holdfast(*arguments)
+        assert without.returncode != 0, "the batches have codes, and only the scope key can tell whether they are right"
+        shutil.copy(tmp_path / "there" / SCOPE_KEY_FILE, here)
+        done = holdfast(*arguments)
+        assert done.returncode == 0, done.stderr
+        found = json.loads(done.stdout)
+        assert (found["ok"], found["digest"]) == (True, asyncio.run(digest_of(gateway.url)))
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 """`holdfast verify`: the state rebuilt from LOG in a fresh core, and compared.
 
-In: a data directory. Out: what was found; exit status 1 for any difference. Always: it only reads.
+In: a data directory, and where its log is. Out: what was found; exit status 1 for any difference.
+Always: it only reads.
 """
 
 from dataclasses import asdict
@@ -14,8 +15,9 @@ from rich.table import Table
 from holdfast.cli.connection import Key, checked_url, could_not_run, key_of, reach
 from holdfast.cli.console import DONE, FOUND_WRONG, CouldNotRunError, Json, number, remarks, results, write_json
 from holdfast.cli.live import LiveWatcher
-from holdfast.cli.settings_options import Config, Data, Scope, settings_of_data, text_of
+from holdfast.cli.place import HERE, Place, source_of
 from holdfast.client import NO_RETRY, Client, ClientError
+from holdfast.nats.connection import Endpoint
 from holdfast.node.replay import ReplayProgress
 from holdfast.recovery.verify import AskGateway, VerifyReport
 from holdfast.recovery.verify import verify as rebuild_and_compare
@@ -25,7 +27,7 @@ from holdfast.supervisor.record import gateway_of
 
 def verify(
     *,
-    data: Data = None,
+    place: Place = HERE,
     gateway: Annotated[
         str | None,
         Parameter(
@@ -33,8 +35,6 @@ def verify(
         ),
     ] = None,
     key: Key = None,
-    scope: Scope = None,
-    config: Config = None,
     json: Json = False,
 ) -> int:
     """Rebuild the state from the log's first message in a fresh core, and compare.
@@ -45,10 +45,12 @@ def verify(
     ```
     holdfast verify --data DIR
     holdfast verify --data DIR --gateway http://127.0.0.1:9000 --json
+    holdfast verify --data DIR --nats @address-file
     ```
     """
-    directory, loaded = settings_of_data(config, {"serve.data": text_of(data), "serve.scope": scope})
-    if not (directory / "nats").is_dir():
+    directory, loaded = place.settings()
+    source = source_of(directory, loaded)
+    if source == directory and not (directory / "nats").is_dir():
         raise CouldNotRunError(
             f"there is no log under {directory}", "Give the directory that `serve --data` was given."
         )
@@ -57,7 +59,7 @@ def verify(
     with could_not_run():
         if gateway is not None:
             uvloop.run(reach(gateway))
-        found = uvloop.run(rebuilt(directory, gateway, key, loaded.serve.scope, loaded.settings))
+        found = uvloop.run(rebuilt(directory, gateway, key, loaded.serve.scope, loaded.settings, source))
     if json:
         write_json(document(found))
     else:
@@ -66,9 +68,14 @@ def verify(
 
 
 async def rebuilt(
-    data: Path, gateway: str | None, key: str | None, scope: str = "main", settings: Settings | None = None
+    data: Path,
+    gateway: str | None,
+    key: str | None,
+    scope: str = "main",
+    settings: Settings | None = None,
+    source: Path | Endpoint | None = None,
 ) -> VerifyReport:
-    """Rebuilds and compares, with progress on stderr."""
+    """Rebuilds and compares, with progress on stderr. `source`: where the log is, unless it is that of `data`."""
     ask = _asking(data, gateway, key)
     with LiveWatcher("batches") as watcher:
         report = watcher.phase("rebuilding the state from the log", None)
@@ -76,7 +83,9 @@ async def rebuilt(
         def report_progress(progress: ReplayProgress) -> None:
             report(progress.sequence)
 
-        return await rebuild_and_compare(data, scope, settings, ask_gateway=ask, report_progress=report_progress)
+        return await rebuild_and_compare(
+            source or data, scope, settings, ask_gateway=ask, report_progress=report_progress, directory=data
+        )
 
 
 def _asking(data: Path, gateway: str | None, key: str | None) -> AskGateway | None:

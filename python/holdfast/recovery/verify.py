@@ -61,8 +61,11 @@ async def verify(
     ask_gateway: AskGateway | None = None,
     report_progress: Progress | None = None,
     keys: ScopeKeys | None = None,
+    directory: Path | None = None,
 ) -> VerifyReport:
     """Rebuild and compare. `keys`: the scope's, where `source` is not a directory that has them.
+
+    `directory`: the data directory with keys, snapshots and archive, where LOG is elsewhere.
 
     Raises LogError when LOG cannot be read at all.
     """
@@ -71,7 +74,7 @@ async def verify(
         connection = Connection(endpoint, settings.log, f"holdfast {scope} verify")
         await connection.open()
         try:
-            data = source if isinstance(source, Path) else None
+            data = source if isinstance(source, Path) else directory
             keys = keys if data is None else scope_macs(data).keys
             return await _verify(connection, data, scope, settings, ask_gateway, report_progress, keys)
         finally:

@@ -274,11 +274,11 @@ async def unreachable_log(arena: Arena) -> Seen:
         try:
             await asyncio.sleep(6)  # until it is noticed
             watched = [psutil.Process(one.pid) for one in found.processes() if one.pid != server.pid]
-            busy_s = sum(sum(one.cpu_times()[:2]) for one in watched)
+            busy_s = _busy_s(watched)
             began, written = time.monotonic(), found.log.stat().st_size
             await asyncio.sleep(arena.size(20, 4))
             took_s = time.monotonic() - began
-            share = (sum(sum(one.cpu_times()[:2]) for one in watched) - busy_s) / took_s
+            share = sum(after - busy_s[pid] for pid, after in _busy_s(watched).items()) / took_s
             rate = (found.log.stat().st_size - written) / took_s
         finally:
             with contextlib.suppress(psutil.NoSuchProcess):
@@ -286,6 +286,15 @@ async def unreachable_log(arena: Arena) -> Seen:
         held = share <= IDLE_SHARE * len(watched) / 2 and rate <= IDLE_LOG_BYTES_PER_S
         figure = f"{share * 100:.0f} % of a core, {rate / 1000:.1f} kB of log a second"
         return Seen(held, "idle while it waits" if held else "busy while it waits", figure)
+
+
+def _busy_s(watched: list[psutil.Process]) -> dict[int, float]:
+    """What each has used of a processor, in seconds; without those that have ended, as a snapshot process does."""
+    found = {}
+    for one in watched:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            found[one.pid] = sum(one.cpu_times()[:2])
+    return found
 
 
 @attack(

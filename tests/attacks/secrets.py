@@ -194,7 +194,7 @@ async def password_in_the_address(arena: Arena) -> Seen:
     with log.open("wb") as output:
         child = spawned(command, output, os.environ | {"PYTHONPATH": str(ROOT / "python")})
     try:
-        for _ in range(40):
+        for _ in range(600):  # a busy machine is slow to refuse
             await asyncio.sleep(0.1)
             if child.poll() is not None or impostor.connections:
                 break

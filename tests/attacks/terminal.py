@@ -63,9 +63,9 @@ def on_a_terminal(command: list[str], variables: dict[str, str], within_s: float
     return child.wait(), written.decode(errors="replace")
 
 
-def judged(verb: str, name: str, status: int, written: str) -> str:
-    """What broke; empty where nothing did."""
-    if status == 2:  # it did not run, so that nothing is proven
+def judged(verb: str, name: str, status: int, written: str, *, taken: bool = True) -> str:
+    """What broke; empty where nothing did. `taken`: the name is one that facts may give."""
+    if status == 2 and taken:  # it did not run, so that nothing is proven
         return f"{verb} could not run: {written[-200:]}"
     if "Traceback" in written or "MarkupError" in written:
         return f"{verb} crashes on {name!r}"
@@ -92,7 +92,8 @@ async def _verbs(found: Stage, directory: Path, name: str) -> list[str]:
         "COLUMNS": "400",
         "TERM": "xterm-256color",
     }
-    await found.facts(level(name, 3))
+    taken = (await found.facts(level(name, 3))).status == 202
+    assert taken == name.isascii(), "refused at the border is what a terminal obeys, and nothing else"
     await found.ask("PUT", "/v1/reservations/shown", cart(sku=name))
     table = directory / "levels.csv"
     table.write_text(f'sku,location,on_hand,as_of\n"{name}",w1,"{name}",2\n', encoding="utf-8")
@@ -104,7 +105,7 @@ async def _verbs(found: Stage, directory: Path, name: str) -> list[str]:
     broke = []
     for verb, command in commands.items():
         status, written = await asyncio.to_thread(on_a_terminal, command, variables)
-        broke.append(judged(verb, name, status, written))
+        broke.append(judged(verb, name, status, written, taken=taken))
     return broke
 
 

@@ -23,6 +23,7 @@ defined( 'WP_UNINSTALL_PLUGIN' ) || exit;
 		// phpcs:disable WordPress.DB -- removal of all rows, once.
 		$wpdb->query( "DELETE FROM {$wpdb->options} WHERE option_name LIKE 'holdfast\\_%' OR option_name LIKE '\\_transient\\_holdfast\\_%' OR option_name LIKE '\\_transient\\_timeout\\_holdfast\\_%'" );
 		$wpdb->query( "DELETE FROM {$wpdb->postmeta} WHERE meta_key = '_holdfast_sequence'" );
+		$wpdb->query( "DROP TABLE IF EXISTS {$wpdb->prefix}holdfast_taken" );
 		// WooCommerce, which brings Action Scheduler, may be gone by now: its rows are removed by themselves.
 		$actions = $wpdb->prefix . 'actionscheduler_actions';
 		if ( $wpdb->get_var( $wpdb->prepare( 'SHOW TABLES LIKE %s', $wpdb->esc_like( $actions ) ) ) === $actions ) {

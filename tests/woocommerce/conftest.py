@@ -17,6 +17,7 @@ SHORT = {
     "test_an_order_holds_its_units_and_confirms_them",
     "test_what_was_sold_since_the_page_was_opened_is_refused_with_words_for_a_shopper",
     "test_a_payment_that_fails_is_tried_again_with_the_last_piece",
+    "test_what_this_shop_took_since_the_figure_is_not_sold_again",
     "test_the_pay_page_refuses_what_others_bought_meanwhile",
     "test_a_late_payment_for_what_others_bought_is_said_to_the_shop_and_confirmed_when_stock_comes",
     "test_figures_are_written_by_sequence",

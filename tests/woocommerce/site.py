@@ -87,7 +87,7 @@ def _copy(wordpress: Path, woocommerce: Path, root: Path) -> None:
     content = root / "wp-content"
     for folder in ("plugins", "mu-plugins", "themes", "uploads"):
         (content / folder).mkdir(parents=True)
-    for theme in (wordpress / "wp-content" / "themes").glob("*"):
+    for theme in (wordpress / "wp-content" / "themes").glob("*/"):
         shutil.copytree(theme, content / "themes" / theme.name)
     shutil.copytree(PHP_FILES / "plain-theme", content / "themes" / "plain")
     shutil.copytree(woocommerce, content / "plugins" / "woocommerce", symlinks=True)

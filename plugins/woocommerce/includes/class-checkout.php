@@ -66,6 +66,13 @@ final class Checkout {
 	private $asked_ids = array();
 
 	/**
+	 * What this shop took since the last figure.
+	 *
+	 * @var Taken_Units
+	 */
+	private $taken;
+
+	/**
 	 * Constructor.
 	 *
 	 * @param Reserver     $reserver Asks the gateway.
@@ -73,13 +80,15 @@ final class Checkout {
 	 * @param Shopper      $shopper  The shopper's own hold.
 	 * @param Stock_Writer $writer   Who writes WooCommerce's stock.
 	 * @param Outbox       $outbox   What may wait.
+	 * @param Taken_Units  $taken    What this shop took since the last figure.
 	 */
-	public function __construct( Reserver $reserver, Settings $settings, Shopper $shopper, Stock_Writer $writer, Outbox $outbox ) {
+	public function __construct( Reserver $reserver, Settings $settings, Shopper $shopper, Stock_Writer $writer, Outbox $outbox, Taken_Units $taken ) {
 		$this->reserver = $reserver;
 		$this->settings = $settings;
 		$this->shopper  = $shopper;
 		$this->writer   = $writer;
 		$this->outbox   = $outbox;
+		$this->taken    = $taken;
 		$this->asked    = new \SplObjectStorage();
 	}
 
@@ -144,6 +153,7 @@ final class Checkout {
 		$outcome = isset( $this->asked[ $order ] ) ? $this->asked[ $order ] : null;
 		if ( $outcome && Outcome::HELD === $outcome->case ) {
 			$this->outbox->release( $outcome->id );
+			$this->taken->forget( $outcome->id );
 			$this->shopper->forget( $outcome->id );
 		}
 	}
@@ -248,6 +258,7 @@ final class Checkout {
 			$this->outbox->release( $outcome->id, Outbox::AFTER_OUTAGE_S );
 		}
 		$this->shopper->forget( $outcome->id );
+		$this->taken->forget( $outcome->id ); // WooCommerce holds the same units from now on.
 		$this->writer->woocommerce_rules();
 		$mark->fall_open( $outcome->id );
 	}

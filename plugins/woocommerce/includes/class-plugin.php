@@ -25,11 +25,12 @@ final class Plugin {
 		$breaker  = new Breaker( $shared );
 		$gateway  = new Gateway( $settings, $breaker );
 		$outbox   = new Outbox();
-		$writer   = new Stock_Writer( $settings, $breaker );
+		$taken    = new Taken_Units();
+		$writer   = new Stock_Writer( $settings, $breaker, $taken );
 		$shopper  = new Shopper();
 		$lines    = new Order_Lines( $shared );
-		$reserver = new Reserver( $gateway, $settings, $shopper, $lines );
-		$settling = new Settlement( $gateway, $settings, $outbox, $lines );
+		$reserver = new Reserver( $gateway, $settings, $shopper, $lines, $taken );
+		$settling = new Settlement( $gateway, $settings, $outbox, $lines, $taken );
 
 		( new Settings_Page( $settings, $gateway ) )->register();
 		( new Health( $settings, $gateway, $breaker, $outbox ) )->register();
@@ -37,10 +38,11 @@ final class Plugin {
 		if ( ! $settings->ready() ) {
 			return;
 		}
+		$taken->prepare();
 		$writer->register();
 		$settling->register();
 		$outbox->register( $settling );
-		( new Checkout( $reserver, $settings, $shopper, $writer, $outbox ) )->register();
-		( new Sellable( $gateway, $settings, $shopper, $shared ) )->register();
+		( new Checkout( $reserver, $settings, $shopper, $writer, $outbox, $taken ) )->register();
+		( new Sellable( $gateway, $settings, $shopper, $shared, $taken ) )->register();
 	}
 }

@@ -45,18 +45,27 @@ final class Reserver {
 	private $lines;
 
 	/**
+	 * What this shop took since the last figure.
+	 *
+	 * @var Taken_Units
+	 */
+	private $taken;
+
+	/**
 	 * Constructor.
 	 *
 	 * @param Gateway     $gateway  The gateway.
 	 * @param Settings    $settings Channel, budget, hold.
 	 * @param Shopper     $shopper  Who asks.
 	 * @param Order_Lines $lines    What is asked for.
+	 * @param Taken_Units $taken    What this shop took since the last figure.
 	 */
-	public function __construct( Gateway $gateway, Settings $settings, Shopper $shopper, Order_Lines $lines ) {
+	public function __construct( Gateway $gateway, Settings $settings, Shopper $shopper, Order_Lines $lines, Taken_Units $taken ) {
 		$this->gateway  = $gateway;
 		$this->settings = $settings;
 		$this->shopper  = $shopper;
 		$this->lines    = $lines;
+		$this->taken    = $taken;
 	}
 
 	/**
@@ -77,7 +86,7 @@ final class Reserver {
 			$last   = $answer;
 			$answer = $this->gateway->call( 'PUT', Gateway::reservation( $id ), $this->body( $order, $wanted['lines'] ), $deadline );
 			if ( $answer->ok() ) {
-				return $this->held( $id, $answer, $wanted, $deadline );
+				return $this->held( $id, $answer, $order, $wanted, $deadline );
 			}
 			switch ( $answer->problem() ) {
 				case 'insufficient-stock':
@@ -129,14 +138,19 @@ final class Reserver {
 	/**
 	 * The units are held; a hold that was made a while ago is extended, so that paying has the whole time again.
 	 *
-	 * @param string   $id       The reservation.
-	 * @param Answer   $answer   What the gateway said.
-	 * @param array    $wanted   Lines and what is not held.
-	 * @param Deadline $deadline Until when.
+	 * @param string    $id       The reservation.
+	 * @param Answer    $answer   What the gateway said.
+	 * @param \WC_Order $order    The order.
+	 * @param array     $wanted   Lines and what is not held.
+	 * @param Deadline  $deadline Until when.
 	 * @return Outcome
 	 */
-	private function held( $id, Answer $answer, array $wanted, Deadline $deadline ) {
+	private function held( $id, Answer $answer, \WC_Order $order, array $wanted, Deadline $deadline ) {
 		$until = (int) strtotime( (string) ( $answer->body['expires_at'] ?? '' ) );
+		$this->taken->hold( $id, $order, $wanted['lines'], (int) ( $answer->body['sequence'] ?? 0 ), $until );
+		if ( $this->shopper->hold_id() !== $id ) {
+			$this->taken->forget( $this->shopper->hold_id() ); // superseded in the same step.
+		}
 		if ( 200 === $answer->status && 'held' === ( $answer->body['state'] ?? '' ) && $until - time() < $this->settings->hold_ms() / 2000 ) {
 			$extended = $this->gateway->call( 'POST', Gateway::reservation( $id, 'extend' ), array( 'ttl_ms' => $this->settings->hold_ms() ), $deadline );
 			$until    = $extended->ok() ? (int) strtotime( (string) ( $extended->body['expires_at'] ?? '' ) ) : $until;

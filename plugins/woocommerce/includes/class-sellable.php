@@ -52,11 +52,25 @@ final class Sellable {
 	private $figures = array();
 
 	/**
+	 * Whether the gateway gave no figures in this request.
+	 *
+	 * @var bool
+	 */
+	private $unanswered = false;
+
+	/**
 	 * Above 0 while a product is being written or figures are being read.
 	 *
 	 * @var int
 	 */
 	private $quiet = 0;
+
+	/**
+	 * What this shop took since the last figure.
+	 *
+	 * @var Taken_Units
+	 */
+	private $taken;
 
 	/**
 	 * Constructor.
@@ -65,12 +79,14 @@ final class Sellable {
 	 * @param Settings     $settings Channel, budget, age.
 	 * @param Shopper      $shopper  What the shopper holds.
 	 * @param Shared_Store $shared   Figures that all workers share.
+	 * @param Taken_Units  $taken    What this shop took since the last figure.
 	 */
-	public function __construct( Gateway $gateway, Settings $settings, Shopper $shopper, Shared_Store $shared ) {
+	public function __construct( Gateway $gateway, Settings $settings, Shopper $shopper, Shared_Store $shared, Taken_Units $taken ) {
 		$this->gateway  = $gateway;
 		$this->settings = $settings;
 		$this->shopper  = $shopper;
 		$this->shared   = $shared;
+		$this->taken    = $taken;
 	}
 
 	/** Connects with the filters. */
@@ -109,6 +125,9 @@ final class Sellable {
 		$sku    = (string) $product->get_sku( 'edit' );
 		$figure = $this->figure( $product );
 		$own    = $this->shopper->held( $sku );
+		if ( $this->unanswered && null === $figure ) {
+			$stock = max( 0, $stock - $this->taken->of( $product->get_id() ) );
+		}
 		return is_int( $figure ) ? $figure + $own : $stock + ( $figure ? 0 : $own );
 	}
 
@@ -242,6 +261,7 @@ final class Sellable {
 			new Deadline( $this->settings->budget_ms() )
 		);
 		if ( ! $answer->ok() ) {
+			$this->unanswered = true;
 			return;
 		}
 		foreach ( (array) ( $answer->body['items'] ?? array() ) as $item ) {

@@ -45,18 +45,27 @@ final class Settlement {
 	private $lines;
 
 	/**
+	 * What this shop took since the last figure.
+	 *
+	 * @var Taken_Units
+	 */
+	private $taken;
+
+	/**
 	 * Constructor.
 	 *
 	 * @param Gateway     $gateway  The gateway.
 	 * @param Settings    $settings Channel and budget.
 	 * @param Outbox      $outbox   What may wait.
 	 * @param Order_Lines $lines    Lines of orders.
+	 * @param Taken_Units $taken    What this shop took since the last figure.
 	 */
-	public function __construct( Gateway $gateway, Settings $settings, Outbox $outbox, Order_Lines $lines ) {
+	public function __construct( Gateway $gateway, Settings $settings, Outbox $outbox, Order_Lines $lines, Taken_Units $taken ) {
 		$this->gateway  = $gateway;
 		$this->settings = $settings;
 		$this->outbox   = $outbox;
 		$this->lines    = $lines;
+		$this->taken    = $taken;
 	}
 
 	/** Connects with the hooks. */
@@ -99,6 +108,7 @@ final class Settlement {
 			return;
 		}
 		$this->outbox->release( $mark->reservation() );
+		$this->taken->forget( $mark->reservation() );
 		$mark->write( Order_Mark::RELEASED );
 	}
 
@@ -151,6 +161,9 @@ final class Settlement {
 		$mark   = new Order_Mark( $order );
 		$state  = $mark->state();
 		$wanted = self::wanted( null === $status ? $order->get_status() : $status, $state, $order );
+		if ( Order_Mark::RELEASED === $wanted ) {
+			$this->taken->forget( $mark->fell_open() ? Taken_Units::of_open( $order ) : $mark->reservation() );
+		}
 		if ( '' === $mark->reservation() || $mark->fell_open() || '' === $wanted || $wanted === $state ) {
 			return true;
 		}
@@ -190,16 +203,21 @@ final class Settlement {
 	private function confirm( $order, Order_Mark $mark, Deadline $deadline, $patient ) {
 		$id     = $mark->reservation();
 		$body   = array( 'order_ref' => (string) $order->get_id() );
+		$writes = $this->settings->writes_stock();
+		$this->taken->owe( $id, $writes );
 		$answer = $this->call( 'POST', Gateway::reservation( $id, 'confirm' ), $body, $deadline, $patient );
 		if ( in_array( $answer->problem(), array( 'reservation-closed', 'unknown-reservation' ), true ) ) {
+			$this->taken->forget( $id );
 			$id     = Reserver::next_id( $id );
 			$answer = $this->take_late( $order, $id, $deadline, $patient );
 			if ( $answer->ok() ) {
 				$mark->write( Order_Mark::HELD, $id );
+				$this->taken->hold( $id, $order, $this->lines->of( $order )['lines'], (int) ( $answer->body['sequence'] ?? 0 ), time() + (int) ( self::LATE_MS / 1000 ) );
 				$answer = $this->call( 'POST', Gateway::reservation( $id, 'confirm' ), $body, $deadline, $patient );
 			}
 		}
 		if ( $answer->ok() ) {
+			$this->taken->owe( $id, $writes, (int) ( $answer->body['sequence'] ?? 0 ) );
 			$mark->write( Order_Mark::CONFIRMED );
 			( new Shopper() )->forget( $id );
 			return true;

@@ -107,6 +107,13 @@ final class Shopper {
 		}
 	}
 
+	/** The reservation that this shopper holds, or nothing. */
+	public function hold_id() {
+		$session = $this->session();
+		$hold    = $session ? $session->get( self::HOLD ) : null;
+		return is_array( $hold ) ? (string) $hold['id'] : '';
+	}
+
 	/**
 	 * How many units of a SKU the shopper holds.
 	 *

@@ -42,14 +42,23 @@ final class Stock_Writer {
 	private $held = null;
 
 	/**
+	 * What this shop took since the last figure.
+	 *
+	 * @var Taken_Units
+	 */
+	private $taken;
+
+	/**
 	 * Constructor.
 	 *
 	 * @param Settings $settings Whether holdfast writes at all.
 	 * @param Breaker  $breaker  Whether the gateway is down.
+	 * @param Taken_Units$taken    What this shop took since the last figure.
 	 */
-	public function __construct( Settings $settings, Breaker $breaker ) {
+	public function __construct( Settings $settings, Breaker $breaker, Taken_Units $taken ) {
 		$this->settings = $settings;
 		$this->breaker  = $breaker;
+		$this->taken    = $taken;
 	}
 
 	/**
@@ -70,6 +79,7 @@ final class Stock_Writer {
 	public function register() {
 		add_filter( 'woocommerce_hold_stock_for_checkout', array( $this, 'woocommerce_holds' ), 100 );
 		add_filter( 'woocommerce_order_item_quantity', array( $this, 'quantity_of_draft' ), 90, 2 );
+		add_filter( 'woocommerce_query_for_reserved_stock', array( $this, 'held_elsewhere' ), 100, 2 );
 		add_action( 'woocommerce_before_order_object_save', array( $this, 'reduce_first' ) );
 		if ( ! $this->settings->writes_stock() ) {
 			return;
@@ -78,6 +88,7 @@ final class Stock_Writer {
 		add_filter( 'woocommerce_can_restore_order_stock', array( $this, 'woocommerce_restores' ), 100, 2 );
 		add_filter( 'woocommerce_can_restock_refunded_items', array( $this, 'woocommerce_restocks' ), 100, 3 );
 		add_filter( 'woocommerce_order_item_quantity', array( $this, 'quantity_to_reduce' ), 100, 3 );
+		add_action( 'woocommerce_reduce_order_stock', array( $this, 'reduced' ) );
 		add_filter( 'woocommerce_prevent_adjust_line_item_product_stock', array( $this, 'line_is_ours' ), 100, 2 );
 	}
 
@@ -138,6 +149,36 @@ final class Stock_Writer {
 	 */
 	public function woocommerce_holds( $enabled ) {
 		return $enabled && true !== $this->held;
+	}
+
+	/**
+	 * What WooCommerce counts as held of a product: for an order that falls open also what this shop took since the figure that the product has.
+	 *
+	 * @param string $query   WooCommerce's question.
+	 * @param int    $product The product.
+	 * @return string
+	 */
+	public function held_elsewhere( $query, $product ) {
+		return false === $this->held ? Taken_Units::beside( $query, (int) $product ) : $query;
+	}
+
+	/**
+	 * WooCommerce took an order off its stock.
+	 *
+	 * @param \WC_Order $order The order.
+	 */
+	public function reduced( $order ) {
+		if ( ! $this->fell_open_now( $order ) ) {
+			return;
+		}
+		$units = array();
+		foreach ( $order->get_items() as $item ) {
+			if ( $this->item_is_ours( $item ) ) {
+				$id           = (int) $item->get_product()->get_stock_managed_by_id();
+				$units[ $id ] = ( $units[ $id ] ?? 0 ) + (int) $item->get_meta( '_reduced_stock', true );
+			}
+		}
+		$this->taken->fell_open( $order, array_filter( $units ) );
 	}
 
 	/**
@@ -294,7 +335,8 @@ final class Stock_Writer {
 		if ( 'parent' === $product->get_manage_stock() ) {
 			return array( 'parent', 'its stock is managed at its parent, product ' . $product->get_parent_id() );
 		}
-		$same = $product->get_manage_stock( 'edit' ) && (float) $product->get_stock_quantity( 'edit' ) === (float) $quantity
+		$quantity = max( 0, $quantity - $this->taken->open_beside( $product_id, $sequence ) );
+		$same     = $product->get_manage_stock( 'edit' ) && (float) $product->get_stock_quantity( 'edit' ) === (float) $quantity
 			&& ( '' === $backorders || $product->get_backorders( 'edit' ) === $backorders );
 		if ( ! $same ) {
 			if ( ! $product->get_manage_stock( 'edit' ) ) {
@@ -309,6 +351,7 @@ final class Stock_Writer {
 		if ( (string) $sequence !== $kept ) {
 			update_post_meta( $product_id, self::SEQUENCE, (string) $sequence );
 		}
+		$this->taken->covered( $product_id, $sequence );
 		return array( $same ? 'same' : 'written', '' );
 	}
 }

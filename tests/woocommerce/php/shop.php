@@ -105,8 +105,14 @@ function test_set_stock( $id, $quantity ) {
 	return wc_update_product_stock( $id, $quantity );
 }
 
-function test_mark_product( $id ) {
-	return update_post_meta( $id, '_holdfast_sequence', '7' );
+function test_mark_product( $id, $sequence = 1 ) {
+	return update_post_meta( $id, '_holdfast_sequence', (string) $sequence );
+}
+
+// A figure of the connector.
+function test_figure( $id, $quantity, $sequence ) {
+	$breaker = new Holdfast\Breaker( new Holdfast\Shared_Store() );
+	return ( new Holdfast\Stock_Writer( new Holdfast\Settings(), $breaker, new Holdfast\Taken_Units() ) )->write( $id, $quantity, $sequence, '' )[0];
 }
 
 function test_product_as_stored( $id ) {

@@ -73,6 +73,17 @@ function wc_maybe_increase_stock_levels( $id ) {
 	}
 }
 
+function wc_query_for_reserved_stock( $id, $but ) {
+	global $wpdb;
+	$query = $wpdb->prepare(
+		"SELECT COALESCE(SUM(r.stock_quantity), 0) FROM {$wpdb->prefix}wc_reserved_stock r JOIN {$wpdb->posts} p ON p.ID = r.order_id
+		WHERE p.post_status IN ('wc-checkout-draft', 'wc-pending') AND r.expires > NOW() AND r.product_id = %d AND r.order_id <> %d",
+		$id,
+		$but
+	);
+	return apply_filters( 'woocommerce_query_for_reserved_stock', $query, $id, $but );
+}
+
 // Holds for an order that is being placed. One statement a product, as atomic as the database makes it; all or none.
 function wc_reserve_stock_for_order( $order ) {
 	global $wpdb;
@@ -95,13 +106,13 @@ function wc_reserve_stock_for_order( $order ) {
 	}
 	$table = "{$wpdb->prefix}wc_reserved_stock";
 	foreach ( $wanted as $id => $quantity ) {
-		$held = "SELECT COALESCE(SUM(r.stock_quantity), 0) FROM $table r JOIN {$wpdb->posts} p ON p.ID = r.order_id WHERE p.post_status IN ('wc-checkout-draft', 'wc-pending') AND r.expires > NOW() AND r.product_id = %d AND r.order_id <> %d";
+		$held = wc_query_for_reserved_stock( $id, $order->get_id() );
 		$made = $wpdb->query(
 			$wpdb->prepare(
 				"INSERT INTO $table (order_id, product_id, stock_quantity, `timestamp`, expires) SELECT %d, %d, %d, NOW(), NOW() + INTERVAL %d MINUTE FROM DUAL
 				WHERE (SELECT COALESCE(MAX(CAST(meta_value AS SIGNED)), 0) FROM {$wpdb->postmeta} WHERE meta_key = '_stock' AND post_id = %d FOR UPDATE) - ($held FOR UPDATE) >= %d
 				ON DUPLICATE KEY UPDATE expires = VALUES(expires), stock_quantity = VALUES(stock_quantity)",
-				...array( $order->get_id(), $id, $quantity, $minutes, $id, $id, $order->get_id(), $quantity )
+				...array( $order->get_id(), $id, $quantity, $minutes, $id, $quantity )
 			)
 		);
 		if ( ! $made ) {

@@ -18,6 +18,7 @@ from holdfast.erp.breaker import Breaker, wait_ms
 from holdfast.erp.exporter import Exporter
 from holdfast.erp.interface import Adapter, Description, ErpDownError, Order, OrderLine, RefusedError
 from holdfast.erp.store import State, Store
+from holdfast.erp.turns import asked_for_turn, turn_mark
 from holdfast.settings import ErpSettings
 from holdfast.tasks import cancel_and_wait
 from tests.support.erp import eventually
@@ -245,6 +246,27 @@ async def test_a_cancellation_reaches_an_order_in_every_state(tmp_path: Path, st
     await run(store, erp)
     assert store.counts() == {"cancelled": 1}
     assert erp.cancelled == erp.made
+    store.close()
+
+
+@pytest.mark.parametrize("left", [False, True])
+async def test_once_a_cancellation_is_answered_the_connection_looks_what_had_left(
+    tmp_path: Path, *, left: bool
+) -> None:
+    class Shipped(Ledger):
+        async def cancel(self, orders: Sequence[Order]) -> list[str | RefusedError]:
+            answers = await super().cancel(orders)
+            return [RefusedError("units have left", final=True) for _ in orders] if left else answers
+
+    store, erp = Store(tmp_path), Shipped(made=["k001"])
+    store.add(order(1), 1)
+    await run(store, erp)
+    mark = turn_mark(tmp_path)
+    store.set_state(["k001"], "acknowledged", document="S1")
+    store.cancel("k001")
+    await run(store, erp)
+    assert store.counts() == {"parked" if left else "cancelled": 1}
+    await asyncio.wait_for(asked_for_turn(tmp_path, mark), 5)
     store.close()
 
 

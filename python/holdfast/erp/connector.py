@@ -7,7 +7,6 @@ tried again at the next turn, and stops nothing else.
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -30,17 +29,15 @@ from holdfast.erp.interface import (
     UnusableError,
 )
 from holdfast.erp.store import Entry, StatedLevel, Store, now_ms
+from holdfast.erp.turns import asked_for_turn, turn_mark
 from holdfast.erp.versions import Versions
 from holdfast.errors import LogError
-from holdfast.nats_server.store import write_private
 from holdfast.settings import ErpSettings
 from holdfast.tasks import cancel_and_wait
 
 log = structlog.get_logger(__name__)
 
 _EVENTS_IDLE_S = 0.1
-_TURN_FILE = "turn"
-_ASKED_POLL_S = 0.2
 _KEPT_MS = 90 * 24 * 3600 * 1000
 Pull = Callable[[str | None], AsyncIterator[Pulled]]
 
@@ -228,22 +225,3 @@ def _levels_in(facts: Sequence[Fact], taken: Taken) -> list[StatedLevel]:
         for at, fact in enumerate(facts)
         if fact["kind"] == "stock.level"
     ]
-
-
-def turn_mark(directory: Path) -> int:
-    """Changes when a turn is asked for."""
-    try:
-        return (directory / _TURN_FILE).stat().st_mtime_ns
-    except OSError:
-        return 0
-
-
-def ask_for_turn(directory: Path) -> None:
-    """Have the connection that runs on this directory look for news now. Raises OSError."""
-    write_private(directory / _TURN_FILE, "")
-
-
-async def asked_for_turn(directory: Path, mark: int) -> None:
-    """Return when a turn was asked for since the mark."""
-    while turn_mark(directory) == mark:  # noqa: ASYNC110 - another process asks
-        await asyncio.sleep(_ASKED_POLL_S)

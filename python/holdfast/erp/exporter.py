@@ -2,10 +2,12 @@
 
 In: the queue, an adapter. Out: orders in the ERP, cancelled there, or parked with a reason. Always: the oldest go
 first; an order that was sent without a clear outcome is looked for before it is sent again; one that the ERP
-refuses stands in nobody's way; while the ERP is down nothing is counted against any order.
+refuses stands in nobody's way; while the ERP is down nothing is counted against any order; once the ERP has answered a
+cancellation, what it shipped before is looked for at once, since holdfast gave the units back when the shop cancelled.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -14,6 +16,7 @@ import structlog
 from holdfast.erp.breaker import Breaker, wait_ms
 from holdfast.erp.interface import Description, Erp, ErpDownError, RefusedError, UnusableError
 from holdfast.erp.store import Entry, Store
+from holdfast.erp.turns import ask_for_turn
 from holdfast.settings import ErpSettings
 from holdfast.spans import spans
 from holdfast.tasks import cancel_and_wait
@@ -135,6 +138,8 @@ class Exporter:
                     self._refused(entry, document)
                 else:
                     self._store.set_state([entry.order.key], "cancelled", document=document)
+        with contextlib.suppress(OSError):  # then the next turn comes when it would
+            ask_for_turn(self._store.directory)
 
     def _refused(self, entry: Entry, why: RefusedError) -> None:
         settings, key = self._settings, entry.order.key

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import msgspec
 
-from holdfast.erp.connector import ask_for_turn
 from holdfast.erp.interface import Document, Erp, Inventory
 from holdfast.erp.made import STATUS_FILE, adapter_with
 from holdfast.erp.moments import Moments, written
 from holdfast.erp.store import Entry, StatedLevel, directory_of, opened
+from holdfast.erp.turns import ask_for_turn
 from holdfast.reconcile.cells import Watch
 from holdfast.settings import ErpSettings
 

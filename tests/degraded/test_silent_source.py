@@ -38,13 +38,16 @@ def served(tmp_path_factory: pytest.TempPathFactory, folder: Path) -> Iterator[S
 [degraded]
 enabled = true
 every_ms = 200
+key = "@degraded.key"
 [erp.depot]
 kind = "csv"
 directory = "{folder}"
 orders = false
 every_ms = 300
+key = "@depot.key"
 """
-    with serving(Path(tmp_path_factory.mktemp("silent")) / "d", config) as found:
+    keys = ["degraded --operations read policies", "depot --operations facts --source depot"]
+    with serving(Path(tmp_path_factory.mktemp("silent")) / "d", config, keys) as found:
         yield found
 
 
@@ -93,7 +96,7 @@ async def rule(client: Client, action: str, amount: int | None, stale_after_ms: 
 async def test_a_connection_that_stops_is_treated_as_its_rule_says_until_it_works_again(
     served: Served, folder: Path, action: str, amount: int | None, mug: int, cup: int
 ) -> None:
-    async with Client(served.url) as client:
+    async with served.client() as client:
         await settled(client, folder, served)
         before = await declared(client)
         await rule(client, action, amount, 3_000)

@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 
-from holdfast.client import Client
 from holdfast.erp.moments import written
 from holdfast.woo.stores import Files, Store, rendered
 from tests.erp.test_csv_folder import levels, name_of, put
@@ -47,6 +46,7 @@ enabled = true
 [reconcile]
 settle_ms = 60_000
 every_ms = 3_600_000
+key = "@reconcile.key"
 [erp.tryton]
 kind = "tryton"
 url = "{erp.url}"
@@ -57,13 +57,21 @@ warehouses = "WH=paris,WH2=lyon"
 every_ms = 500
 retry_first_ms = 20
 tries_max = 2
+key = "@tryton.key"
 [erp.depot]
 kind = "csv"
 directory = "{folder}"
 orders = false
 every_ms = 500
+key = "@depot.key"
 """
-    with serving(Path(tmp_path_factory.mktemp("reconcile")) / "d", config) as found:
+    keys = [
+        "reconcile --operations read",
+        "tryton --operations read facts policies --source tryton",
+        "depot --operations facts --source depot",
+        "shop --operations read reserve order facts --source shop",
+    ]
+    with serving(Path(tmp_path_factory.mktemp("reconcile")) / "d", config, keys) as found:
         yield found
 
 
@@ -113,6 +121,7 @@ async def turns(served: Served, name: str, number: int) -> None:
 def store_of(served: Served, url: str) -> Files:
     files = Files(served.data, "shop")
     files.write(files.rest, "\n".join(KEY))
+    files.write(files.key, (served.data / "shop.key").read_text())
     files.write(files.settings, rendered(Store(url=url, channel="web")))
     return files
 
@@ -131,7 +140,7 @@ async def kilograms(people: People) -> int:
 async def settled(served: Served, erp: TrytonServer, folder: Path, people: People, server: StoreServer) -> str:
     """All that is there by right; the number of an order of the shop."""
     shop = server.model
-    async with Client(served.url) as client:
+    async with served.client() as client:
         await client.policies(
             [
                 {"kind": "location", "location": "depot", "type": "warehouse"},
@@ -177,7 +186,7 @@ async def planted(
     put(folder, name_of("depot", "levels", 3), levels("depot", ("PLATE", 4)))
     await holds(lambda: "levels" in status_of(served, "depot").get("faults", {}), "the gap was not noticed")
     await people.count("FLOUR", 2.5, erp.known["storage"])
-    async with Client(served.url) as client:
+    async with served.client() as client:
         level = {"kind": "stock.level", "sku": "T-B", "location": "paris", "on_hand": 99, "allocated": 0}
         await client.facts("tryton", [level | {"basis": "gross", "as_of": written(int(time.time() * 1000) + 60_000)}])
         await ordered(client, "r-2", ("BOWL", 3), order_ref="9002")

@@ -1,7 +1,7 @@
 """A gateway with a publisher, and connections to ERPs that the tests run themselves.
 
-In: a directory, settings of a connection. Out: a gateway that runs, a Connector, and what came of its turns. Always:
-the gateway, the log and the events are the real ones; only the test decides when a connection takes a turn.
+In: a directory, settings of a connection, keys. Out: a gateway that runs, a Connector, and what came of its turns.
+Always: the gateway, the log and the events are the real ones; only the test decides when a connection takes a turn.
 """
 
 import asyncio
@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,11 +37,16 @@ LOCATIONS = ("paris", "lyon")
 
 @dataclass(frozen=True)
 class Served:
-    """A gateway that runs on `data`."""
+    """A gateway that runs on `data`. `key`: one that may do everything, where it asks for keys."""
 
     data: Path
     url: str
     pid: int
+    key: str | None = None
+
+    def client(self) -> Client:
+        """One that may do everything."""
+        return Client(self.url, self.key)
 
     @property
     def place(self) -> Place:
@@ -52,21 +57,26 @@ class Served:
 
 
 @contextmanager
-def serving(data: Path, config: str = "") -> Iterator[Served]:
-    """`holdfast serve`, with a publisher; locations and a channel are declared."""
-    data.mkdir(parents=True, exist_ok=True)
+def serving(data: Path, config: str = "", keys: Sequence[str] | None = None) -> Iterator[Served]:
+    """`holdfast serve`, with a publisher; locations and a channel are declared.
+
+    `keys`: as `keys add` takes them, such as `acme --operations facts --source acme`; their secrets are in
+    DATA/NAME.key, and nobody is served without one. None: everybody is.
+    """
+    data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    key = None if keys is None else [_key(data, one) for one in (*keys, "tests --operations all --source *")][-1]
     file = data / "holdfast.toml"
     file.write_text("[publisher]\nenabled = true\nflush_ms = 20\n" + config)
     port = free_port()
-    command = [sys.executable, "-m", "holdfast", "serve", "--data", str(data), "--config", str(file)]
+    auth = "off" if keys is None else "on"
+    command = [sys.executable, "-m", "holdfast", "serve", "--data", str(data), "--config", str(file), "--auth", auth]
     with (data / "gateway.log").open("ab") as log:
-        child = subprocess.Popen(
-            [*command, "--port", str(port), "--auth", "off"], stdin=subprocess.DEVNULL, stdout=log, stderr=log
-        )
+        child = subprocess.Popen([*command, "--port", str(port)], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
     try:
         url = f"http://127.0.0.1:{port}"
-        asyncio.run(_ready(url, child, data / "gateway.log"))
-        yield Served(data, url, child.pid)
+        served = Served(data, url, child.pid, key)
+        asyncio.run(_ready(served, child, data / "gateway.log"))
+        yield served
     finally:
         child.send_signal(signal.SIGTERM)
         child.wait(30)
@@ -76,9 +86,20 @@ def tail(log: Path) -> str:
     return log.read_text()[-2_000:]
 
 
-async def _ready(url: str, child: "subprocess.Popen[bytes]", log: Path) -> None:
+def _key(data: Path, line: str) -> str:
+    """As a person makes it; its secret."""
+    command = [sys.executable, "-m", "holdfast", "keys", "add", *line.split(), "--data", str(data)]
+    made = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert made.returncode == 0, made.stderr
+    file = data / f"{line.split(maxsplit=1)[0]}.key"
+    file.touch(mode=0o600)
+    file.write_text(made.stdout)
+    return made.stdout.strip()
+
+
+async def _ready(served: Served, child: "subprocess.Popen[bytes]", log: Path) -> None:
     deadline = time.monotonic() + 60
-    async with Client(url, retry=NO_RETRY) as client:
+    async with Client(served.url, served.key, retry=NO_RETRY) as client:
         while True:
             assert child.poll() is None, tail(log)
             assert time.monotonic() < deadline, tail(log)
@@ -103,7 +124,7 @@ async def connected(
     adapter = erp(store) if erp is not None else adapter_of(name, settings, store)
     await adapter.open()
     try:
-        async with Client(served.url) as client:
+        async with served.client() as client:
             await client.policies([{"kind": "location", "location": name, "type": "warehouse"}])
             orders = OrderReader(connection, "main", store, client)
             connector = Connector(adapter, store, Feed(client, settings.source or name), settings, orders)

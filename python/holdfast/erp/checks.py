@@ -8,7 +8,7 @@ import contextlib
 from typing import NamedTuple
 
 from holdfast.client import NO_RETRY, Client
-from holdfast.client.errors import ClientError, InvalidError
+from holdfast.client.errors import ClientError, ForbiddenError, InvalidError, NotFoundError
 from holdfast.erp.interface import ErpError
 from holdfast.erp.made import Place, adapter_of
 from holdfast.erp.store import Store, directory_of
@@ -73,9 +73,21 @@ async def _gateway(source: str, settings: ErpSettings, place: Place) -> list[Fin
         async with Client(url, settings.key or None, retry=NO_RETRY) as client:
             with contextlib.suppress(InvalidError):  # it may name the source, and that is the question
                 await client.facts(source, [probe], dry_run=True)
-            return [_right("gateway", f"{url} takes facts of {source}")]
+            taken = _right("gateway", f"{url} takes facts of {source}")
+            return [taken, await _reading(client)] if settings.orders else [taken]
     except ClientError as fault:
         return [_wrong("gateway", str(fault))]
+
+
+async def _reading(client: Client) -> Finding:
+    """Where events are missing, orders are listed. Raises ClientError."""
+    try:
+        await client.reservation(_PROBE_SKU)
+    except NotFoundError:
+        pass
+    except ForbiddenError as fault:
+        return _wrong("orders", f"{fault}; orders that events do not name are read from the gateway")
+    return _right("orders", "the key may read them")
 
 
 async def _events(place: Place, settings: Settings) -> Finding:

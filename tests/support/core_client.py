@@ -90,6 +90,8 @@ class CoreTransport:
             status, answer = self.core.facts(body or b"")
         elif target == "/v1/availability":
             status, answer = self.core.engine.availabilities(body or b"", None, AS_OF)
+        elif target.startswith("/v1/skus/"):
+            status, answer = self.core.engine.sku(unquote(target.removeprefix("/v1/skus/")), None, AS_OF)
         elif target == "/v1/demands":
             status, answer = self.core.engine.listing("demands", None, 1_000, [], None, AS_OF, None)
         elif found is not None and method == "GET":

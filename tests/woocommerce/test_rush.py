@@ -108,9 +108,11 @@ async def test_closed_never_sells_twice_and_sells_all_once_it_is_back(killable: 
     print(f"closed: {during} orders before and at the kill, {PIECES} in the end; refused: {dict(rush.refused)}")
 
 
-async def test_open_sells_nothing_twice_but_what_others_sold_and_that_is_listed(killable: Shop, tmp_path: Path) -> None:
-    """More pieces than workers take before they learn of the kill, so that some are left for orders that fall open."""
-    shop = killable
+async def open_rush(shop: Shop) -> tuple[int, str, int]:
+    """A rush with the fallback "open" that sells each piece once; the product, its SKU, how many orders fell open.
+
+    More pieces than workers take before they learn of the kill, so that some are left for orders that fall open.
+    """
     shop.settings(fallback="open", cache_seconds=300)
     product, sku = shop.product(PIECES_OPEN, woo=PIECES_OPEN)
     shop.site.call("mark_product", id=product)
@@ -124,18 +126,31 @@ async def test_open_sells_nothing_twice_but_what_others_sold_and_that_is_listed(
     assert sum(states.values()) == len(rush.won) == PIECES_OPEN, (states, rush.refused)
     assert shop.stock_of(product) == PIECES_OPEN - fell
     shop.keeper.start("--woo", "--set", "publisher.enabled=true")
-    shop.keeper.stock(sku, PIECES_OPEN - ELSEWHERE)  # so many were sold in a store meanwhile
     shop.run_outbox()
     held = {str(one["id"]) for one in shop.orders(product) if one["state"] == "confirmed"}
     assert (rush.committed(sku), len(held)) == (held, len(rush.won) - fell)
+    print(
+        f"open: {len(rush.won)} orders for {PIECES_OPEN} pieces, {fell} without the gateway; "
+        f"refused: {dict(rush.refused)}"
+    )
+    return product, sku, fell
+
+
+async def test_open_sells_nothing_twice(killable: Shop) -> None:
+    _, sku, fell = await open_rush(killable)
+    assert killable.keeper.sellable(sku) == fell, "until the connector has reported what fell open"
+
+
+@pytest.mark.usefixtures("real_woocommerce")
+async def test_what_fell_open_is_counted_and_what_is_too_much_is_listed(killable: Shop, tmp_path: Path) -> None:
+    """The connector reads orders over REST v3, which the double has not."""
+    shop = killable
+    product, sku, fell = await open_rush(shop)
+    shop.keeper.stock(sku, PIECES_OPEN - ELSEWHERE)  # so many were sold in a store meanwhile
     connect(shop, tmp_path)
     await until_explained(shop, sku, demand=fell, beyond=ELSEWHERE)
     assert shop.keeper.sellable(sku) == 0
     await until_stock(shop, product, 0)
-    print(
-        f"open: {len(rush.won)} orders for {PIECES_OPEN} pieces, {fell} without the gateway; "
-        f"{ELSEWHERE} sold elsewhere meanwhile: listed; refused: {dict(rush.refused)}"
-    )
     standing = [one for one in shop.orders(product) if (one["state"], one["status"]) == ("fallback-open", "processing")]
     for order in standing[:ELSEWHERE]:
         shop.status(order["id"], "cancelled")

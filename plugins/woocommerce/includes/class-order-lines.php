@@ -2,7 +2,7 @@
 /**
  * Role: what of an order holdfast holds. In: the items of an order. Out: SKUs with quantities, and the items that cannot be held, with why.
  * Always: a variation counts under its own SKU, or its parent's where it has none, as WooCommerce itself names it; items of one SKU are one line;
- * a kit is one product whose SKU is a kit in holdfast.
+ * a kit is one product whose SKU is a kit in holdfast; a bundle whose parts are lines of the order is its parts, where its SKU is such a kit.
  *
  * @package Holdfast
  */
@@ -29,26 +29,37 @@ final class Order_Lines {
 	private $shared;
 
 	/**
+	 * Which lines wrap others.
+	 *
+	 * @var Bundles
+	 */
+	private $bundles;
+
+	/**
 	 * Constructor.
 	 *
-	 * @param Shared_Store $shared Where unknown SKUs are remembered.
+	 * @param Shared_Store $shared  Where unknown SKUs are remembered.
+	 * @param Bundles      $bundles Which lines wrap others.
 	 */
-	public function __construct( Shared_Store $shared ) {
-		$this->shared = $shared;
+	public function __construct( Shared_Store $shared, Bundles $bundles ) {
+		$this->shared  = $shared;
+		$this->bundles = $bundles;
 	}
 
 	/**
 	 * The lines of an order.
 	 *
-	 * @param \WC_Order $order The order.
+	 * @param \WC_Order     $order    The order.
+	 * @param Deadline|null $deadline Until when the gateway may be asked what is a kit; null: it is not asked.
 	 * @return array{lines: array<string, int>, names: array<string, string>, not_held: string[]}
 	 */
-	public function of( \WC_Order $order ) {
+	public function of( \WC_Order $order, ?Deadline $deadline = null ) {
 		$lines    = array();
 		$names    = array();
 		$not_held = array();
 		$unknown  = $this->unknown();
-		foreach ( $order->get_items() as $item ) {
+		$wrapping = Bundles::wrapping( $order->get_items() );
+		foreach ( $order->get_items() as $key => $item ) {
 			if ( ! $item instanceof \WC_Order_Item_Product ) {
 				continue;
 			}
@@ -58,6 +69,9 @@ final class Order_Lines {
 			$known    = '' !== $sku && mb_strlen( $sku ) <= 128 && ! isset( $unknown[ self::key( $sku ) ] );
 			if ( ! $known || $quantity !== floor( $quantity ) || $quantity < 1 ) {
 				$not_held[] = '' !== $sku ? $sku : $item->get_name();
+				continue;
+			}
+			if ( $this->is_its_parts( $sku, $wrapping[ $key ] ?? array(), $unknown, $deadline ) ) {
 				continue;
 			}
 			$lines[ self::key( $sku ) ] = min( self::QUANTITY_MAX, ( $lines[ self::key( $sku ) ] ?? 0 ) + (int) $quantity );
@@ -74,6 +88,24 @@ final class Order_Lines {
 			'names'    => $names,
 			'not_held' => array_values( array_unique( $not_held ) ),
 		);
+	}
+
+	/**
+	 * Whether an item is held by its parts: these are lines of the order, and its SKU would have the gateway hold them once more.
+	 *
+	 * @param string             $sku      The item's.
+	 * @param string[]           $parts    SKUs of the lines that it wraps.
+	 * @param array<string, int> $unknown  SKUs that the gateway does not know, by key.
+	 * @param Deadline|null      $deadline Until when the gateway may be asked.
+	 * @return bool
+	 */
+	private function is_its_parts( $sku, array $parts, array $unknown, ?Deadline $deadline = null ) {
+		foreach ( $parts as $part ) {
+			if ( '' !== $part && ! isset( $unknown[ self::key( $part ) ] ) ) {
+				return $this->bundles->is_kit( $sku, $deadline );
+			}
+		}
+		return false;
 	}
 
 	/**

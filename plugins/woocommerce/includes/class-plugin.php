@@ -28,7 +28,7 @@ final class Plugin {
 		$taken    = new Taken_Units();
 		$writer   = new Stock_Writer( $settings, $breaker, $taken );
 		$shopper  = new Shopper();
-		$lines    = new Order_Lines( $shared );
+		$lines    = new Order_Lines( $shared, new Bundles( $gateway, $shared ) );
 		$reserver = new Reserver( $gateway, $settings, $shopper, $lines, $taken );
 		$settling = new Settlement( $gateway, $settings, $outbox, $lines, $taken );
 

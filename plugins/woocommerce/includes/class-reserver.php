@@ -77,7 +77,7 @@ final class Reserver {
 	public function reserve( \WC_Order $order ) {
 		$deadline = new Deadline( $this->settings->budget_ms() );
 		$id       = $this->id_for( $order );
-		$wanted   = $this->lines->of( $order );
+		$wanted   = $this->lines->of( $order, $deadline );
 		$answer   = null;
 		for ( $call = 0; $call < self::CALLS; $call++ ) {
 			if ( array() === $wanted['lines'] ) {
@@ -95,7 +95,7 @@ final class Reserver {
 					return new Outcome( Outcome::REFUSED, $id, array( Words::limit() ) );
 				case 'unknown-sku':
 					$this->learn_unknown( $answer, $wanted['lines'], $deadline );
-					$wanted = $this->lines->of( $order );
+					$wanted = $this->lines->of( $order, $deadline );
 					continue 2;
 				case 'reservation-closed':
 				case 'renewals-exhausted':

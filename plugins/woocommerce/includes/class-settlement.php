@@ -241,7 +241,7 @@ final class Settlement {
 		$body = array(
 			'channel' => $this->settings->channel(),
 			'ttl_ms'  => self::LATE_MS,
-			'lines'   => Order_Lines::body( $this->lines->of( $order )['lines'] ),
+			'lines'   => Order_Lines::body( $this->lines->of( $order, $deadline )['lines'] ),
 		);
 		return $this->call( 'PUT', Gateway::reservation( $id ), $body, $deadline, $patient );
 	}

@@ -4,14 +4,18 @@ Role: ask once for each SKU. In: SKUs of orders; the gateway. Out: those that ar
 others. Always: what is known stays known; what is not is asked for again; what waits is bounded.
 """
 
+import time
 from collections.abc import Collection
 
 from holdfast.client import Client
+from holdfast.client.errors import NotFoundError
 
 _ASKED_MAX = 1_000
 _KNOWN_MAX = 2_000_000
 _WAITING_MAX = 1_000
 _ORDERS_MAX = 10_000
+_KIT_S = 60.0
+"""For how long it counts whether a SKU is a kit."""
 
 
 class KnownSkus:
@@ -21,6 +25,7 @@ class KnownSkus:
         self._client = client
         self._channel = channel
         self._known: set[str] = set()
+        self._kits: dict[str, tuple[float, bool]] = {}
         self.waiting: dict[str, set[int]] = {}
 
     async def known(self, skus: Collection[str]) -> set[str]:
@@ -32,6 +37,23 @@ class KnownSkus:
             items = await self._client.availabilities(self._channel, asked[at : at + _ASKED_MAX])
             self._known |= {one.sku for one in items if one.error != "unknown-sku"}
         return {sku for sku in skus if sku in self._known}
+
+    async def kits(self, skus: Collection[str]) -> set[str]:
+        """Those of them that are kits. Raises ClientError."""
+        if len(self._kits) > _KNOWN_MAX:
+            self._kits.clear()
+        for sku in sorted(skus):
+            asked_s, _ = self._kits.get(sku, (float("-inf"), False))
+            if time.monotonic() - asked_s > _KIT_S:
+                self._kits[sku] = (time.monotonic(), await self._is_kit(sku))
+        return {sku for sku in skus if self._kits[sku][1]}
+
+    async def _is_kit(self, sku: str) -> bool:
+        try:
+            record = await self._client.sku(sku)
+        except NotFoundError:
+            return False
+        return record.item is not None and bool(record.item.kit)
 
     def await_sku(self, order: int, skus: list[str]) -> None:
         """The order has lines of these, which holdfast does not know."""

@@ -24,7 +24,7 @@ from holdfast.traces import following
 from holdfast.woo.known_skus import KnownSkus
 from holdfast.woo.orderbook import OrderBook
 from holdfast.woo.shop_orders import ShopOrders
-from holdfast.woo.snapshots import Snapshot
+from holdfast.woo.snapshots import Line, Snapshot
 from holdfast.woo.statements import TIES_MAX, Known, Standing, Stated, removed, role_of, stated
 from holdfast.woo.stores import Role, Store
 
@@ -151,16 +151,18 @@ class Orders:
         """State what of these holdfast can know.
 
         A line of a SKU that holdfast does not know is left out: stating it would make the SKU known, with no stock, and
-        checkouts of it would be refused.
+        checkouts of it would be refused. A bundle that is a kit in holdfast is left out where its parts are lines: they
+        would count twice.
         """
         named = {line.sku for one in snapshots.values() for line in one.lines if line.sku}
         known = await self.skus.known(named)
+        wrapping = {line.sku for one in snapshots.values() for line in one.lines if known.intersection(line.wraps)}
+        kits = await self.skus.kits(wrapping & known)
         whole: dict[int, Snapshot] = {}
         for order, one in snapshots.items():
-            lacking = [line.sku for line in one.lines if line.sku and line.sku not in known]
-            self.skus.await_sku(order, lacking)
-            lines = tuple(line for line in one.lines if not line.sku or line.sku in known)
-            whole[order] = replace(one, lines=lines, whole_mark=one.mark) if lacking else one
+            self.skus.await_sku(order, [line.sku for line in one.lines if line.sku and line.sku not in known])
+            lines = tuple(line for line in one.lines if _counts(line, known, kits))
+            whole[order] = one if len(lines) == len(one.lines) else replace(one, lines=lines, whole_mark=one.mark)
         return await self._state_whole(whole)
 
     async def _state_whole(self, snapshots: dict[int, Snapshot]) -> int:
@@ -305,6 +307,13 @@ class Orders:
         self.counts.rejected += 1
         self.rejected.append({"order": order, "kind": fact["kind"], "sku": fact.get("sku", ""), "reason": reason})
         log.warning("fact-rejected", store=self.name, order=order, kind=fact["kind"], reason=reason)
+
+
+def _counts(line: Line, known: set[str], kits: set[str]) -> bool:
+    """Whether a line is stated. One without a SKU is, for its SKU may be known from before."""
+    if not line.sku:
+        return True
+    return line.sku in known and not (line.sku in kits and known.intersection(line.wraps))
 
 
 def _count(answer: FactsAnswer) -> int:

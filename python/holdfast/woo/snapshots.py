@@ -20,6 +20,14 @@ TRACE = "_holdfast_trace"
 """What the plugin writes on an order (plugins/woocommerce/)."""
 _RESTOCKED = ("_restock_refunded_items", "_holdfast_restocked")
 """Units of a line that went back to stock with refunds: by WooCommerce itself, or noted by the plugin in its place."""
+_WRAPPED = {
+    "_bundled_by": "_bundle_cart_key",
+    "_composite_parent": "_composite_cart_key",
+    "_mnm_container": "_mnm_cart_key",
+    "_woosb_parent_id": "",
+}
+"""What plugins for bundles write on a part: which line wraps it; and on that line, the same. None: its product."""
+_MARKS_OF_LINES = {*_RESTOCKED, *_WRAPPED, *filter(None, _WRAPPED.values())}
 _SKU_LENGTH_MAX = 128
 
 
@@ -40,6 +48,7 @@ class _Item(msgspec.Struct, omit_defaults=True):
     id: int
     quantity: float = 0
     sku: str | None = None
+    product_id: Any = 0
     meta_data: list[_Meta] = []
 
 
@@ -70,13 +79,17 @@ class _Refund(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line: `restocked` of its units went back to stock with refunds, `returned` of these after it had left."""
+    """A line: `restocked` of its units went back to stock with refunds, `returned` of these after it had left.
+
+    `wraps`: SKUs of other lines of the order, which are the parts of this bundle.
+    """
 
     id: int
     sku: str
     quantity: int
     restocked: int = 0
     returned: int = 0
+    wraps: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +159,7 @@ def essence_of(body: bytes) -> bytes:
     payload.meta_data = [one for one in payload.meta_data if one.key in {RESERVATION, STATE, TRACE}]
     payload.refunds = [0] if payload.refunds else []
     for item in payload.line_items:
-        item.meta_data = [one for one in item.meta_data if one.key in _RESTOCKED]
+        item.meta_data = [one for one in item.meta_data if one.key in _MARKS_OF_LINES]
     return msgspec.json.encode(payload)
 
 
@@ -184,12 +197,13 @@ def _snapshot(payload: _Payload) -> Snapshot:
         raise ValueError("an order has a number above 0 and a status")
     modified_s = _seconds(payload.date_modified_gmt) or _seconds(payload.date_created_gmt)
     reservation, trace = (_found(payload.meta_data, key) for key in (RESERVATION, TRACE))
+    wraps = _wraps(payload.line_items)
     return Snapshot(
         order=payload.id,
         modified_s=modified_s,
         status=payload.status.removeprefix("wc-"),
         lines=tuple(
-            Line(item.id, _sku(item.sku), quantity, min(quantity, _restocked(item)))
+            Line(item.id, _sku(item.sku), quantity, min(quantity, _restocked(item)), wraps=wraps.get(item.id, ()))
             for item in sorted(payload.line_items, key=lambda one: one.id)
             if (quantity := max(0, _whole(item.quantity))) > 0
         ),
@@ -199,6 +213,22 @@ def _snapshot(payload: _Payload) -> Snapshot:
         refunded=bool(payload.refunds),
         trace=trace if isinstance(trace, str) and is_trace(trace) else "",
     )
+
+
+def _wraps(items: list[_Item]) -> dict[int, tuple[str, ...]]:
+    """By line: the SKUs of the lines that are its parts."""
+    wrappers: dict[tuple[str, str], int] = {}
+    for item in items:
+        wrappers |= {("", str(item.product_id)): item.id}
+        wrappers |= {(key, str(value)): item.id for key in _WRAPPED.values() if (value := _found(item.meta_data, key))}
+    found: dict[int, tuple[str, ...]] = {}
+    for part in items:
+        for key, of_wrapper in _WRAPPED.items():
+            value = _found(part.meta_data, key)
+            wrapper = wrappers.get((of_wrapper, str(value))) if value and _sku(part.sku) else None
+            if wrapper is not None and wrapper != part.id:
+                found[wrapper] = (*found.get(wrapper, ()), _sku(part.sku))
+    return found
 
 
 def _sku(sku: str | None) -> str:

@@ -37,3 +37,15 @@ add_action(
 );
 // No mail leaves a test.
 add_filter( 'pre_wp_mail', '__return_true' );
+// As plugins for bundles mark the lines of an order: by the meta of products.
+add_action(
+	'woocommerce_checkout_create_order_line_item',
+	static function ( $item ) {
+		foreach ( array( '_bundle_cart_key', '_bundled_by' ) as $key ) {
+			$mark = get_post_meta( $item->get_product_id(), "test$key", true );
+			if ( $mark ) {
+				$item->update_meta_data( $key, $mark );
+			}
+		}
+	}
+);

@@ -115,6 +115,15 @@ function test_figure( $id, $quantity, $sequence ) {
 	return ( new Holdfast\Stock_Writer( new Holdfast\Settings(), $breaker, new Holdfast\Taken_Units() ) )->write( $id, $quantity, $sequence, '' )[0];
 }
 
+// The first product wraps the others, as a bundle does.
+function test_bundle( $wrapper, $parts ) {
+	update_post_meta( $wrapper, 'test_bundle_cart_key', "bundle-$wrapper" );
+	foreach ( $parts as $part ) {
+		update_post_meta( $part, 'test_bundled_by', "bundle-$wrapper" );
+	}
+	return true;
+}
+
 function test_product_as_stored( $id ) {
 	$product = wc_get_product( $id );
 	return array( $product->get_manage_stock(), $product->get_backorders(), $product->get_stock_status() );

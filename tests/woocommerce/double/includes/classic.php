@@ -96,6 +96,7 @@ function double_fill( $order, $via ) {
 		$item = new WC_Order_Item_Product();
 		$item->set_product( $line['data'] );
 		$item->set_quantity( $line['quantity'] );
+		do_action( 'woocommerce_checkout_create_order_line_item', $item, '', $line, $order );
 		$order->add_item( $item );
 	}
 }

@@ -1,6 +1,7 @@
 """Who may come in: keys with operations and channels, renewed without a restart; and loopback alone without keys."""
 
 import asyncio
+import shutil
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -113,6 +114,46 @@ async def test_a_new_key_works_at_once_and_a_revoked_one_soon_does_not(tmp_path:
             assert time.monotonic() < deadline
             await asyncio.sleep(0.05)
         assert (await with_key(port, token, Operation.READ)).problem == "unauthenticated"
+
+
+async def test_keys_reach_another_machine_with_their_file_while_it_runs(tmp_path: Path) -> None:
+    """As docs/deploy.md says: the file is replaced in one step; half of one is not taken."""
+    here, there = tmp_path / "here", tmp_path / "there"
+    for directory in (here, there):
+        directory.mkdir(mode=0o700)
+    store = KeyStore(here)
+    _, token = store.add("shop", [Operation.READ])
+    KeyStore(there).add("other", [Operation.READ])
+
+    def copied() -> None:
+        arriving = there / ".keys.json.arriving"
+        shutil.copy2(here / "keys.json", arriving)
+        arriving.replace(there / "keys.json")
+
+    async with (
+        listening(node(), gate=key_gate(here)) as (_, first),
+        listening(node(), gate=key_gate(there)) as (_, second),
+    ):
+        assert (await with_key(first, token, Operation.READ)).status == 200
+        assert (await with_key(second, token, Operation.READ)).status == 401
+        copied()
+        await until(second, token, 200)
+        store.revoke("shop")
+        await until(first, token, 401)
+        assert (await with_key(second, token, Operation.READ)).status == 200, "until the file is copied"
+        half = (here / "keys.json").read_bytes()[:-9]
+        (there / "keys.json").write_bytes(half)
+        await asyncio.sleep(0.6)
+        assert (await with_key(second, token, Operation.READ)).status == 200, "the keys before half a file stay"
+        copied()
+        await until(second, token, 401)
+
+
+async def until(port: int, token: str, status: int) -> None:
+    deadline = time.monotonic() + 5
+    while (await with_key(port, token, Operation.READ)).status != status:
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.05)
 
 
 async def test_rotation_leaves_no_moment_without_a_working_key(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 In: a gateway of two processes with a shop, a page that shows Now. Out: how long it took until the page said so, and
 with DIR a picture of each. Always: a test waits for the words with patience, for a machine may be busy; the command
-prints the seconds, which are below five on one that is not.
+prints the seconds, which are below five on one that is not, and which alert fires by the scrapes before and after.
 """
 
 import asyncio
@@ -22,6 +22,7 @@ from aiohttp import web
 
 from holdfast.gateway.key_store import KeyStore
 from holdfast.gateway.keyring import Operation
+from tests.support.alerts import PROMTOOL, Scrapes, fired
 from tests.support.browser import Page, browsing, installed
 from tests.support.gateway import ask
 from tests.support.receiver import Receiver, receiving
@@ -32,6 +33,7 @@ from tests.support.small_disk import fill, small_disk
 PATIENCE_S = 60.0
 AGAIN_S = 6.0
 MAY_BE_S = 2
+SCRAPE_S = 15.0
 
 
 class Drill:
@@ -43,6 +45,7 @@ class Drill:
         self._slow = slow
         self._key = key
         self._around = around
+        self._asking: asyncio.Task[None] | None = None
 
     @property
     def incidents(self) -> list[tuple[str, Callable[[], Awaitable[None]]]]:
@@ -64,7 +67,9 @@ class Drill:
         await self.api.facts(level("BOWL", 3, "paris-store", as_of=ago(minutes=30)), source="tills")
         assert await self.api.surely("PUT", "/v1/reservations/cart-short", cart(("BOWL", 3))) in {200, 201}
         await self.api.surely("POST", "/v1/reservations/cart-short/confirm", {"order_ref": "W-10421"})
-        await self.api.facts(level("BOWL", 1, "paris-store", as_of=ago(minutes=1)), source="tills")
+        at = ago(minutes=1)
+        await self.api.facts(level("BOWL", 1, "paris-store", as_of=at), source="tills")
+        await self.api.facts(level("BOWL", 2, "paris-store", as_of=at), source="tills")  # and another figure for it
 
     async def fact_is_wrong(self) -> None:
         """A source states a level of the future."""
@@ -87,11 +92,18 @@ class Drill:
     async def client_asks_too_often(self) -> None:
         """A client asks far beyond the rate of its key."""
         await self.shoppers.end()
-        for _ in range(60):
+        self._asking = asyncio.create_task(self._ask_on())
+        await asyncio.sleep(0)
+
+    async def _ask_on(self) -> None:
+        while True:
             await self._slow("GET", f"/v1/availability/{HOT}?channel=web")
+            await asyncio.sleep(0.01)
 
     async def leader_is_killed(self) -> None:
         """kill -9."""
+        if self._asking is not None:
+            self._asking.cancel()
         leader: dict[str, Any] = {}
         while leader.get("role") != "leader":
             answer = await ask(self.api.port, "GET", "/v1/overview", authorization=f"Bearer {self._key}")
@@ -177,10 +189,49 @@ async def type_key(page: Page, key: str) -> None:
     )
 
 
-async def run(page: Page, drill: Drill, pictures: Path | None = None) -> dict[str, float]:
+# Which alert says it, by what the page says. That of a silent source waits an hour, or for `degraded.enabled`.
+ALERTS = {
+    "order has units that no stock covers any more": "HoldfastFiguresContradict",
+    "rejected in the last minutes": "HoldfastDeadLetters",
+    "Shoppers ask in vain": "HoldfastHotSku",
+    "A client is throttled": "HoldfastThrottling",
+    "took the lead from": "HoldfastTookOver",
+    "The erp acme does not work: acme_levels": "HoldfastSystemFails",
+    "The webhook shop is not called any more": "HoldfastSystemFails",
+    "The disk is nearly full": "HoldfastDiskFilling",
+}
+
+
+class Watch:
+    """Scrapes before and after each incident, and the alerts that fire by them."""
+
+    def __init__(self, port: int, key: str, directory: Path) -> None:
+        self._port, self._key, self._directory = port, key, directory
+        self.found: dict[str, set[str]] = {}
+
+    async def begin(self) -> None:
+        """What there was before an incident."""
+        self._scrapes = Scrapes()
+        await self._scrapes.take(self._port, 2, self._key)
+
+    async def end(self, words: str) -> None:
+        """Which alerts fire by it: Prometheus looks every 15 seconds, so that long the incident goes on."""
+        deadline = monotonic() + SCRAPE_S
+        while True:
+            await self._scrapes.take(self._port, 2, self._key)
+            found = await asyncio.to_thread(fired, self._directory, self._scrapes.series(), 13)
+            self.found[words] = found
+            if ALERTS[words] in found or monotonic() > deadline:
+                return
+            await asyncio.sleep(1)
+
+
+async def run(page: Page, drill: Drill, pictures: Path | None = None, watch: Watch | None = None) -> dict[str, float]:
     """Every incident; after how many seconds the page said so."""
     took: dict[str, float] = {}
     for n, (words, cause) in enumerate(drill.incidents):
+        if watch is not None:
+            await watch.begin()
         await cause()
         since = monotonic()
         says = f"document.querySelector('.verdict').innerText.includes({words!r})"
@@ -195,6 +246,8 @@ async def run(page: Page, drill: Drill, pictures: Path | None = None) -> dict[st
         took[words] = monotonic() - since
         if pictures is not None:
             await page.picture(pictures / f"drill-{n}.png", whole=False)
+        if watch is not None and words in ALERTS:
+            await watch.end(words)
     return took
 
 
@@ -217,9 +270,20 @@ async def main(pictures: Path) -> None:
                 await type_key(page, key)
                 await page.until("document.querySelector('#pill').innerText.includes('2 processes')", PATIENCE_S)
                 await asyncio.sleep(5)
-                took = await run(page, Drill(api, Shoppers(api), Gateway(served.port, slow), key, place), pictures)
+                watch = Watch(served.port, key, Path(name)) if PROMTOOL is not None else None
+                drill = Drill(api, Shoppers(api), Gateway(served.port, slow), key, place)
+                took = await run(page, drill, pictures, watch)
     for words, seconds in took.items():
-        print(f"{seconds:6.1f} s  {words}")
+        print(f"{seconds:6.1f} s  {words:48}{said(watch, words)}")
+
+
+def said(watch: Watch | None, words: str) -> str:
+    """Of the alert of this incident."""
+    if watch is None or words not in ALERTS:
+        return "" if watch is not None else "alerts need promtool"
+    others = sorted(watch.found[words] - {ALERTS[words]})
+    verb = "fires" if ALERTS[words] in watch.found[words] else "DOES NOT FIRE"
+    return f"{ALERTS[words]} {verb}" + (f"; also {', '.join(others)}" if others else "")
 
 
 if __name__ == "__main__":

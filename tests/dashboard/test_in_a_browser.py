@@ -10,6 +10,7 @@ import pytest
 from holdfast.gateway.keyring import KeyStore, Operation
 from tests.dashboard.drill import PATIENCE_S, Around, Drill, around, run, type_key
 from tests.support.browser import Page, browsing, installed
+from tests.support.gateway import listening
 from tests.support.served import serving
 from tests.support.shown_shop import Gateway, Shoppers, furnish, short
 
@@ -121,3 +122,14 @@ async def looked_at(tmp_path: Path, place: Around) -> None:
             await view(page, "#/now", "Sellable answers")
             await run(page, Drill(api, shoppers, Gateway(served.port, keys["slow"]), keys["screen"], place))
             assert page.hosts <= {f"127.0.0.1:{served.port}", ""}
+
+
+async def test_pages_of_two_people_have_cookies_apart() -> None:
+    program = installed()
+    assert program is not None
+    async with listening() as (_, port), browsing(program) as ada:
+        bob = await ada.another()
+        for page in (ada, bob):
+            await page.open(f"http://127.0.0.1:{port}/livez")
+        await ada.run("document.cookie = 'cart=ada'")
+        assert [await page.run("document.cookie") for page in (ada, bob)] == ["cart=ada", ""]

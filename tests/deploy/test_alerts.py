@@ -6,24 +6,20 @@ before and after. Always: every metric that a rule or the Grafana dashboard name
 
 import json
 import re
-import shutil
 import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 
 from holdfast.gateway.metric_catalogue import CATALOGUE
+from tests.support.alerts import NAMES, PROMTOOL, RULES, Scrapes, fired
 from tests.support.gateway import ask
 from tests.support.pages import ROOT
 from tests.support.served import Api, level, places, serving
 
-PLACE = ROOT / "deploy" / "prometheus"
-RULES = PLACE / "rules.yml"
+PLACE = RULES.parent
 DASHBOARD = ROOT / "deploy" / "grafana" / "holdfast.json"
-NAMES = re.findall(r"- alert: (\w+)", RULES.read_text())
-PROMTOOL = shutil.which("promtool")
 needs_promtool = pytest.mark.skipif(PROMTOOL is None, reason="promtool is missing: apt-get install prometheus")
 INSTANCE = 'job="holdfast",instance="a"'
 NODE = INSTANCE + ',node="w1"'
@@ -88,6 +84,7 @@ FAULTS = {
     "HoldfastDigestDiffers": {f"holdfast_node_digest_differs{{{NODE}}}": "0x40 1x40"},
     "HoldfastUnproven": {f'holdfast_unproven_messages_total{{{NODE},kind="batch"}}': "0x40 4x40"},
     "HoldfastBehind": {f"holdfast_node_lag{{{NODE}}}": "0x40 5000x40"},
+    "HoldfastTookOver": {f"holdfast_node_times_leading_total{{{NODE}}}": "1x40 2x40"},
     "HoldfastLeadMoves": {f"holdfast_node_times_leading_total{{{NODE}}}": "1x40 1+1x40"},
     "HoldfastSourceSilent": {f'holdfast_source_age_seconds{{{NODE},source="acme"}}': "60x40 3601+5x40"},
     "HoldfastDeadLetters": {f'holdfast_dead_letters_total{{{NODE},reason="unknown-sku"}}': "3x40 4x40"},
@@ -102,21 +99,6 @@ FAULTS = {
     "HoldfastDiskFilling": {f'holdfast_kept_bytes{{{NODE},part="log"}}': "1000000x40 200000000x40"},
     "HoldfastPastShrinks": {f"holdfast_node_kept_left_seconds{{{NODE}}}": "3153600000x40 100000x40"},
 }
-
-
-def fired(tmp_path: Path, series: dict[str, str], minutes: int) -> set[str]:
-    """Alerts that fire at that minute."""
-    # No alert of this name is expected: promtool prints those that it got.
-    asked = [{"eval_time": f"{minutes}m", "alertname": name, "exp_alerts": []} for name in NAMES]
-    listed = [{"series": name, "values": values} for name, values in series.items()]
-    test = {"interval": "15s", "input_series": listed, "alert_rule_test": asked}
-    path = tmp_path / "test.json"
-    path.write_text(json.dumps({"rule_files": [str(RULES)], "evaluation_interval": "15s", "tests": [test]}))
-    assert PROMTOOL is not None
-    told = subprocess.run([PROMTOOL, "test", "rules", str(path)], capture_output=True, text=True, check=False)
-    output = told.stdout + told.stderr
-    assert told.returncode == 0 or "alertname" in output, output
-    return set(re.findall(r'alertname="(\w+)"', output))
 
 
 def metrics_in(expression: str) -> set[str]:
@@ -170,37 +152,7 @@ def test_nothing_fires_in_a_calm_shop(tmp_path: Path) -> None:
 def test_its_fault_makes_it_fire(tmp_path: Path, name: str) -> None:
     seen = fired(tmp_path, CALM | FAULTS[name], 13)
     assert name in seen
-    assert seen - {name} <= {"HoldfastWritesRefused", "HoldfastLogStalls"}, "one fault, one alert"
-
-
-class Scrapes:
-    """What /metrics of a real gateway showed, as series: what was seen last goes on."""
-
-    def __init__(self) -> None:
-        self._seen: list[dict[str, float]] = []
-
-    async def take(self, port: int) -> None:
-        answer = await ask(port, "GET", "/metrics")
-        assert answer.status == 200
-        found = {}
-        for family in text_string_to_metric_families(answer.body.decode()):
-            for sample in family.samples:
-                labels = {"job": "holdfast", "instance": "a", **sample.labels}
-                found[sample.name + json.dumps(labels)] = sample.value
-        self._seen.append(found)
-
-    def series(self) -> dict[str, str]:
-        """The first one for ten minutes; then each figure goes to the last one's in four."""
-        made = {}
-        first, last = self._seen
-        for key, value in last.items():
-            before = f"{first[key]}x40" if key in first else "_x40"
-            begin = first.get(key, value)
-            labels = json.loads(key[key.index("{") :])
-            named = ",".join(f"{name}={json.dumps(told)}" for name, told in labels.items())
-            step = (value - begin) / 16
-            made[f"{key[: key.index('{')]}{{{named}}}"] = f"{before} {begin:.6f}{step:+.6f}x16"
-        return made
+    assert seen - {name} <= {"HoldfastWritesRefused", "HoldfastLogStalls", "HoldfastTookOver"}, "one fault, one alert"
 
 
 @needs_promtool

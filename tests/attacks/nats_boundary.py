@@ -64,7 +64,10 @@ class Standing:
         """After it. `terms_max`: new terms that it may have cost."""
         broke = list(dict.fromkeys(self.refused))
         state = await self.found.state()
-        now = await self.found.sellable()
+        until = time.monotonic() + PATIENCE_S
+        # The process that answers may be one that follows, and some batches behind.
+        while (now := await self.found.sellable()) != self.sellable - self.sold and time.monotonic() < until:  # noqa: ASYNC110 - another process applies it
+            await asyncio.sleep(0.1)
         if now is None:
             broke.append("nobody answers how many can be sold")
         elif now != self.sellable - self.sold:

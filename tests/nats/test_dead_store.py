@@ -153,6 +153,22 @@ async def test_a_letter_that_two_people_send_at_once_is_in_in_once(server: Embed
         assert await end_of_in(outside) == at
 
 
+async def test_a_letter_goes_back_to_a_source_whose_name_is_not_ascii(
+    server: EmbeddedServer, outside: Connection
+) -> None:
+    subject = "hf.main.in.erp.\u00e9t\u00e9"
+    async with leading(server.endpoint) as node:
+        await stocked(node)
+        await outside.request(subject, orjson.dumps({"facts": [fact("CUP", "later", 6)]}), 1_000)
+        await until(lambda: node.counters()["dead_letters_total"] == 1)
+        await declare(node, "later")
+        (number,) = await numbers(outside)
+        assert (await store_of(outside).letter(number)).subject == subject
+        at, _ = await store_of(outside).retry(number)
+        await taken(node, at)
+        assert await on_hand(node, "CUP") == 6
+
+
 async def test_one_that_was_sent_and_not_removed_is_not_sent_twice(server: EmbeddedServer, outside: Connection) -> None:
     async with leading(server.endpoint) as node:
         await stocked(node)

@@ -12,7 +12,6 @@ import hashlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from email.parser import BytesHeaderParser
 from typing import Any
 
 import msgspec
@@ -298,8 +297,9 @@ def _letter(sequence: int, headers: dict[str, str], raw: bytes, at: str) -> Lett
 
 
 def _headers(raw: bytes) -> dict[str, str]:
-    parsed = BytesHeaderParser().parsebytes(raw.partition(b"\r\n")[2])
-    return {name: str(value).strip() for name, value in parsed.items()}
+    """Below the version's line; values are UTF-8."""
+    lines = raw.decode(errors="replace").split("\r\n")[1:]
+    return {name: value.strip() for name, colon, value in (line.partition(":") for line in lines) if colon}
 
 
 def _is_atomic(message: bytes) -> bool:

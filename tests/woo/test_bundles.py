@@ -104,6 +104,24 @@ async def test_without_parts_that_count_the_kit_is_what_was_held(
     assert left(core) == {"MUG": 2, "SAUCER": 2, "BOX": 0}
 
 
+@pytest.mark.parametrize("restarts", [False, True])
+async def test_an_order_that_nobody_held_owes_the_components_of_its_kits(
+    core: Core, orders: Orders, restarts: bool
+) -> None:
+    """Placed by hand, or while the gateway was down. Demand names no kit, so it names what the kit is made of."""
+    await take(orders, order(line(1, 71, "SET", 3, {}), line(2, 72, "MUG", 1, {})))
+    assert left(core) == {"MUG": 4, "SAUCER": 3, "BOX": 0}
+    if restarts:
+        renewed = Orders("shop", orders.store, orders.client, orders.shop, orders.settings, OrderBook(50))
+        await renewed.recall()
+        orders = renewed
+    await take(orders, order(line(1, 71, "SET", 1, {}), line(2, 72, "MUG", 1, {}), second=2))
+    assert left(core) == {"MUG": 2, "SAUCER": 1, "BOX": 0}
+    await take(orders, order(line(1, 71, "SET", 1, {}), line(2, 72, "MUG", 1, {}), status="cancelled", second=4))
+    assert left(core) == {"MUG": 0, "SAUCER": 0, "BOX": 0}
+    assert orders.counts.rejected == 0
+
+
 async def test_what_was_held_twice_is_put_right(core: Core, orders: Orders) -> None:
     """An order whose checkout held kit and parts: the kit is taken off it."""
     of_wrapper, of_part = MARKS["product bundles"]

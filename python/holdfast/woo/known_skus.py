@@ -1,7 +1,8 @@
 """Which SKUs holdfast knows.
 
 Role: ask once for each SKU. In: SKUs of orders; the gateway. Out: those that are known; which orders wait for the
-others. Always: what is known stays known; what is not is asked for again; what waits is bounded.
+others; what kits are made of. Always: what is known stays known; what is not is asked for again; what waits is bounded;
+that a SKU is a kit is learned where it matters, for most SKUs are none: of a bundle, and of demand that was rejected.
 """
 
 import time
@@ -25,7 +26,8 @@ class KnownSkus:
         self._client = client
         self._channel = channel
         self._known: set[str] = set()
-        self._kits: dict[str, tuple[float, bool]] = {}
+        self._kits: dict[str, tuple[float, dict[str, int]]] = {}
+        self.rejected: set[str] = set()
         self.waiting: dict[str, set[int]] = {}
 
     async def known(self, skus: Collection[str]) -> set[str]:
@@ -38,22 +40,27 @@ class KnownSkus:
             self._known |= {one.sku for one in items if one.error != "unknown-sku"}
         return {sku for sku in skus if sku in self._known}
 
-    async def kits(self, skus: Collection[str]) -> set[str]:
-        """Those of them that are kits. Raises ClientError."""
+    async def kits(self, skus: Collection[str]) -> dict[str, dict[str, int]]:
+        """Of those that are kits: units of each base component in one kit. Raises ClientError."""
         if len(self._kits) > _KNOWN_MAX:
             self._kits.clear()
         for sku in sorted(skus):
-            asked_s, _ = self._kits.get(sku, (float("-inf"), False))
+            asked_s, _ = self._kits.get(sku, (float("-inf"), {}))
             if time.monotonic() - asked_s > _KIT_S:
-                self._kits[sku] = (time.monotonic(), await self._is_kit(sku))
-        return {sku for sku in skus if self._kits[sku][1]}
+                self._kits[sku] = (time.monotonic(), await self._recipe(sku))
+        return {sku: recipe for sku in skus if (recipe := self._kits[sku][1])}
 
-    async def _is_kit(self, sku: str) -> bool:
+    async def _recipe(self, sku: str) -> dict[str, int]:
+        """Kits within kits resolved; empty for a SKU that is no kit."""
         try:
-            record = await self._client.sku(sku)
+            item = (await self._client.sku(sku)).item
         except NotFoundError:
-            return False
-        return record.item is not None and bool(record.item.kit)
+            return {}
+        units: dict[str, int] = {}
+        for part in [] if item is None else item.kit:
+            for base, each in (await self._recipe(part.sku) or {part.sku: 1}).items():
+                units[base] = units.get(base, 0) + each * part.quantity
+        return units
 
     def await_sku(self, order: int, skus: list[str]) -> None:
         """The order has lines of these, which holdfast does not know."""

@@ -9,7 +9,7 @@ and listed, and stops nothing else.
 import asyncio
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -35,6 +35,8 @@ _ASKED_AT_ONCE = 500
 _LISTED_MAX = 50
 _OVERTAKEN = {"lower-version", "conflicting-body"}
 _BUMPS = (1, 10, 100, TIES_MAX - 1)
+_COMPONENTS_MAX = 1_024
+"""More than a kit has: the numbers of its components' lines are the line's, times this."""
 _IGNORED_LISTED = 100  # the gateway names no more of a body
 
 
@@ -70,6 +72,7 @@ class Orders:
     unknown_statuses: dict[str, int] = field(default_factory=dict)
     asked: dict[int, float] = field(default_factory=dict)
     skus: KnownSkus = field(init=False)
+    _learned: set[str] = field(default_factory=set)
     _alone: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def __post_init__(self) -> None:
@@ -156,14 +159,26 @@ class Orders:
         """
         named = {line.sku for one in snapshots.values() for line in one.lines if line.sku}
         known = await self.skus.known(named)
+        whole = await self._counted(snapshots, known)
+        done = await self._state_whole(whole)
+        again = {order: one for order, one in snapshots.items() if any(x.sku in self._learned for x in one.lines)}
+        if again:  # demand for a kit is rejected: its components are stated in its place
+            self._learned.clear()
+            await self._state_whole(await self._counted(again, known))
+        return done
+
+    async def _counted(self, snapshots: dict[int, Snapshot], known: set[str]) -> dict[int, Snapshot]:
+        """With the lines that count."""
         wrapping = {line.sku for one in snapshots.values() for line in one.lines if known.intersection(line.wraps)}
-        kits = await self.skus.kits(wrapping & known)
+        kits = await self.skus.kits((wrapping & known) | (self.skus.rejected & known))
         whole: dict[int, Snapshot] = {}
         for order, one in snapshots.items():
             self.skus.await_sku(order, [line.sku for line in one.lines if line.sku and line.sku not in known])
-            lines = tuple(line for line in one.lines if _counts(line, known, kits))
-            whole[order] = one if len(lines) == len(one.lines) else replace(one, lines=lines, whole_mark=one.mark)
-        return await self._state_whole(whole)
+            kept = (line for line in one.lines if _counts(line, known, kits))
+            in_parts = {} if one.is_reserved else kits  # a reservation names the kit
+            lines = tuple(part for line in kept for part in _components(line, in_parts))
+            whole[order] = one if lines == one.lines else replace(one, lines=lines, whole_mark=one.mark)
+        return whole
 
     async def _state_whole(self, snapshots: dict[int, Snapshot]) -> int:
         """State these. Those that need an answer of the gateway or of the shop first are asked about together."""
@@ -250,7 +265,8 @@ class Orders:
         if body:
             await self._post(body, plans)
         for order, plan in plans.items():
-            self.book.note(order, plan.known)
+            lines = {at: line for at, line in plan.known.lines.items() if line[0] not in self.skus.rejected}
+            self.book.note(order, replace(plan.known, lines=lines))
         self.counts.stated += len(plans)
 
     async def _post(self, body: list[tuple[int, dict[str, Any]]], plans: dict[int, Stated]) -> None:
@@ -304,12 +320,33 @@ class Orders:
 
     def _reject(self, body: list[tuple[int, dict[str, Any]]], index: int, reason: str) -> None:
         order, fact = body[index]
+        if reason == "kit-has-no-stock" and fact["sku"] not in self.skus.rejected:
+            self.skus.rejected.add(fact["sku"])
+            self._learned.add(fact["sku"])
+            return
         self.counts.rejected += 1
         self.rejected.append({"order": order, "kind": fact["kind"], "sku": fact.get("sku", ""), "reason": reason})
         log.warning("fact-rejected", store=self.name, order=order, kind=fact["kind"], reason=reason)
 
 
-def _counts(line: Line, known: set[str], kits: set[str]) -> bool:
+def _components(line: Line, kits: Mapping[str, Mapping[str, int]]) -> list[Line]:
+    """A line of a kit as lines of its components, each a document; another one as it is."""
+    if line.sku not in kits:
+        return [line]
+    return [
+        Line(
+            id=line.id * _COMPONENTS_MAX + at,
+            sku=sku,
+            quantity=line.quantity * each,
+            restocked=line.restocked * each,
+            of=line.id,
+            per=each,
+        )
+        for at, (sku, each) in enumerate(sorted(kits[line.sku].items()))
+    ]
+
+
+def _counts(line: Line, known: set[str], kits: Mapping[str, Mapping[str, int]]) -> bool:
     """Whether a line is stated. One without a SKU is, for its SKU may be known from before."""
     if not line.sku:
         return True

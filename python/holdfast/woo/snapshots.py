@@ -81,7 +81,8 @@ class _Refund(msgspec.Struct):
 class Line:
     """A line: `restocked` of its units went back to stock with refunds, `returned` of these after it had left.
 
-    `wraps`: SKUs of other lines of the order, which are the parts of this bundle.
+    `wraps`: SKUs of other lines of the order, which are the parts of this bundle. `of`, `per`: a component of the kit
+    that this line of the order names, so many in each.
     """
 
     id: int
@@ -90,6 +91,8 @@ class Line:
     restocked: int = 0
     returned: int = 0
     wraps: tuple[str, ...] = ()
+    of: int = 0
+    per: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +185,8 @@ def with_refunds(snapshot: Snapshot, refunds: list[Any]) -> Snapshot:
         for item in refund.line_items:
             line = _number(_found(item.meta_data, "_refunded_item_id"))
             after[line] = after.get(line, 0) + abs(_whole(item.quantity))
-    lines = tuple(replace(one, returned=min(one.restocked, after.get(one.id, 0))) for one in snapshot.lines)
+    back = {one.id: after.get(one.of or one.id, 0) * one.per for one in snapshot.lines}
+    lines = tuple(replace(one, returned=min(one.restocked, back[one.id])) for one in snapshot.lines)
     return replace(snapshot, lines=lines)
 
 

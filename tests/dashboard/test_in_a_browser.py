@@ -74,6 +74,10 @@ async def every_view(page: Page) -> None:
             await view(page, address, words)
             assert await page.run("document.querySelectorAll('h1').length") == 1
             assert await page.run("document.documentElement.scrollWidth") <= width, address
+            hidden = (
+                "[...document.querySelectorAll('.tabs a')].filter((e) => e.getBoundingClientRect().right > innerWidth)"
+            )
+            assert await page.run(f"{hidden}.length") == 0, "every view is named, without scrolling"
             fields = "[...document.querySelectorAll('input, select, button')]"
             unnamed = f"{fields}.filter((e) => !e.labels?.length && !e.innerText)"
             assert await page.run(f"{unnamed}.length") == 0, address

@@ -11,6 +11,7 @@ $each  = static function ( $work ) use ( $sites ) {
 	}
 	return $found;
 };
+require_once WP_PLUGIN_DIR . '/holdfast-woocommerce/includes/class-taken-units.php';
 $each(
 	static function () {
 		global $wpdb;
@@ -22,6 +23,7 @@ $each(
 		$wpdb->insert( "{$table}actions", array( 'hook' => 'holdfast_settle', 'status' => 'pending' ) );
 		$wpdb->insert( "{$table}logs", array( 'action_id' => $wpdb->insert_id, 'message' => 'made' ) );
 		$wpdb->insert( "{$table}actions", array( 'hook' => 'of_another', 'status' => 'pending' ) );
+		( new Holdfast\Taken_Units() )->prepare();
 		add_option( 'holdfast_settings', array( 'url' => 'http://127.0.0.1' ) );
 		set_transient( 'holdfast_unknown', array( 'sku:x' => 1 ), 60 );
 		$product = wp_insert_post( array( 'post_type' => 'product', 'post_title' => 'Mug' ) );

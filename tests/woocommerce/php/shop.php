@@ -284,7 +284,7 @@ function test_traces() {
 	$found = $wpdb->get_col( "SELECT CONCAT('option ', option_name) FROM {$wpdb->options} WHERE option_name LIKE '%holdfast%'" );
 	$found = array_merge( $found, $wpdb->get_col( "SELECT CONCAT('mark of product ', post_id) FROM {$wpdb->postmeta} m JOIN {$wpdb->posts} p ON p.ID = m.post_id WHERE meta_key LIKE '\\_holdfast%' AND p.post_type LIKE 'product%'" ) );
 	$found = array_merge( $found, $wpdb->get_col( "SELECT CONCAT('meta of user ', meta_key) FROM {$wpdb->usermeta} WHERE meta_key LIKE '%holdfast%'" ) );
-	$found = array_merge( $found, $wpdb->get_col( "SHOW TABLES LIKE '%holdfast%'" ) );
+	$found = array_merge( $found, $wpdb->get_col( $wpdb->prepare( 'SHOW TABLES LIKE %s', $wpdb->esc_like( "{$wpdb->prefix}holdfast" ) . '%' ) ) );
 	$table = "{$wpdb->prefix}actionscheduler_";
 	$found = array_merge( $found, $wpdb->get_col( "SELECT CONCAT('action ', hook) FROM {$table}actions WHERE hook LIKE 'holdfast%'" ) );
 	$found = array_merge( $found, $wpdb->get_col( "SELECT CONCAT('group ', slug) FROM {$table}groups WHERE slug LIKE 'holdfast%'" ) );

@@ -61,9 +61,9 @@ ON_POLICY |= {"ownership"}
 class Shop:
     """A core that takes messages of NATS."""
 
-    def __init__(self) -> None:
+    def __init__(self, **rules: int) -> None:
         self.engine = Engine("main")
-        self.engine.apply(1, self.engine.lead_batch("n1", NOON))
+        self.engine.apply(1, self.engine.lead_batch("n1", NOON, json.dumps(rules).encode()))
         self.numbers = count(1)
         for place in PLACES:
             self.take(place)
@@ -79,13 +79,13 @@ class Shop:
             self.engine.commit(self.engine.sequence + 1)
         return decision
 
-    def take(self, fact: dict[str, Any], key: str = "") -> dict[str, Any]:
+    def take(self, fact: dict[str, Any], key: str = "", subject: str = SOURCE) -> dict[str, Any]:
         """One message that no gateway signed; what became of it."""
         body: dict[str, Any] = {"facts": [fact]}
         if key:
             named, request = (hashlib.sha256(text.encode()).hexdigest()[:32] for text in (key, json.dumps(fact)))
             body["idempotency"] = {"root": named, "key": named, "request": request}
-        subject = POLICY if fact["kind"] in ON_POLICY else SOURCE
+        subject = POLICY if fact["kind"] in ON_POLICY else subject
         message = (next(self.numbers), subject, json.dumps(body).encode(), False)
         [(_, accepted, rejected, report)] = self.decided([], [message]).received
         assert (accepted, rejected) == (1, []), fact
@@ -126,3 +126,14 @@ def test_a_fact_that_is_sent_again_at_once_changes_nothing_of_any_kind() -> None
         before = shop.figures()
         shop.take(older)
         assert shop.figures() == before, older
+
+
+def test_another_source_that_sends_under_many_keys_takes_nobodys_memory() -> None:
+    shop = Shop(answers_max=20)
+    item = {"kind": "item", "sku": "A", "base_unit": "each", "status": "discontinued"}
+    first = shop.take(item, "document-1")
+    shop.take(item | {"status": "active"})
+    for number in range(50):
+        shop.take({"kind": "location", "location": "lyon", "type": "store"}, f"flood-{number}", "hf.main.in.erp.flood")
+    assert shop.take(item, "document-1") == first
+    assert shop.engine.sellable("A", "web") == 8

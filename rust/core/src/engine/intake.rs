@@ -12,6 +12,8 @@ use crate::state::State;
 use crate::state::idempotency::{ANSWER_BYTES_MAX, Known, StoredAnswer};
 use crate::wire::batch::BatchWriter;
 use crate::wire::commands::{InMessage, POLICY_SOURCE, parse_in_message};
+use crate::wire::facts::bounds::NAME_CHARS_MAX;
+use crate::wire::facts::take::text_flaw;
 use crate::wire::facts::{self, Fact, FactError, Text, names, parse_statement};
 use crate::wire::keys::Asked;
 
@@ -165,7 +167,8 @@ pub(crate) fn dry_run(state: &State, now_ms: i64, source: &str, policies_only: b
     }
 }
 
-/// Who sent it: the right to publish is granted by subject, so the subject identifies the source. None: nobody may.
+/// Who sent it: the right to publish is granted by subject, so the subject identifies the source. None: nobody may, or the
+/// token is no name, and a batch that had it could not be read back.
 fn sender_of<'m>(message: &Incoming<'m>) -> Option<Sender<'m>> {
     let sealed = message.sealed;
     let mut tokens = message.subject.split('.').skip(2);
@@ -175,7 +178,7 @@ fn sender_of<'m>(message: &Incoming<'m>) -> Option<Sender<'m>> {
             policies_only: true,
             sealed,
         },
-        ("in", "erp" | "woo", Some(source)) => Sender {
+        ("in", "erp" | "woo", Some(source)) if text_flaw(source, 1, NAME_CHARS_MAX).is_none() => Sender {
             source,
             policies_only: false,
             sealed,
@@ -289,7 +292,7 @@ fn take(state: &mut State, sender: Sender<'_>, message: &InMessage<'_>, writer: 
         }
     }
     outcome.sequence = state.position.sequence + 1;
-    remember(state, message, &outcome, writer);
+    remember(state, sender, message, &outcome, writer);
     Some(outcome)
 }
 
@@ -323,7 +326,13 @@ fn stored_outcome(body: &[u8]) -> Option<Outcome> {
 
 /// Records the result of a message under an idempotency key, unless it is too long to be stored: then the identities alone
 /// keep a repeat from counting twice.
-fn remember(state: &mut State, message: &InMessage<'_>, outcome: &Outcome, writer: &mut BatchWriter) {
+fn remember(
+    state: &mut State,
+    sender: Sender<'_>,
+    message: &InMessage<'_>,
+    outcome: &Outcome,
+    writer: &mut BatchWriter,
+) {
     let Some(key) = message.idempotency else { return };
     let asked = Asked::from(key);
     let json = serde_json::to_string(outcome).expect("numbers and strings");
@@ -336,7 +345,8 @@ fn remember(state: &mut State, message: &InMessage<'_>, outcome: &Outcome, write
         status: 202,
         json: Text::Owned(json),
     };
+    let by = sender.accountable(message);
     for answered in answered::facts_of(state, &asked, outcome) {
-        record(state, message.by.as_deref(), Fact::RequestAnswered(answered), writer);
+        record(state, by.as_deref(), Fact::RequestAnswered(answered), writer);
     }
 }

@@ -4,6 +4,8 @@
 //! Always: each fact is judged as if those before it that are good had been taken; of an atomic message all are good or
 //! none. A trial judges the same way, so it says exactly what taking the message would say.
 
+use std::borrow::Cow;
+
 use super::check;
 use super::documents::Documents;
 use super::foreseen::Foreseen;
@@ -16,6 +18,8 @@ use crate::wire::facts::{FactError, Statement, Text, names, parse_statement};
 
 /// Why a fact is rejected that sets rules and came over NATS by a source's own subject.
 const NOT_ALLOWED: &str = "not-allowed";
+/// Of a name that users and keys may have as a source.
+const SOURCE_BYTES_MAX: usize = 64;
 
 /// Which subject a message came by.
 #[derive(Debug, Clone, Copy)]
@@ -36,6 +40,19 @@ impl Sender<'_> {
             by: None,
             idempotency: message.idempotency.map(|key| key.of_source(self.source)),
             ..message
+        }
+    }
+
+    /// Whose the memory of an outcome is: the API key's, or, of a message that no gateway passed on, the source's. A
+    /// subject may have any token; one that is no name of a source could not be read back from LOG.
+    pub(super) fn accountable<'m>(&self, message: &'m InMessage<'_>) -> Option<Cow<'m, str>> {
+        let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"_-".contains(&byte);
+        match &message.by {
+            Some(by) => Some(Cow::Borrowed(by)),
+            None if !self.sealed && self.source.len() <= SOURCE_BYTES_MAX && self.source.bytes().all(is_name) => {
+                Some(Cow::Owned(format!("source:{}", self.source)))
+            }
+            None => None,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::engine::Incoming;
 use crate::testing::World;
 use crate::verbs::{Command, Verb};
 use crate::wire::keys;
@@ -134,4 +135,50 @@ fn an_answer_is_given_again_however_many_another_key_asks_for() {
             .count()
     };
     assert_eq!((of("shop"), of("flood")), (1, MOST - 1));
+}
+
+/// A message of a source's own user, under a key of that source; what became of it.
+fn under_a_key(world: &mut World, sequence: u64, source: &str, key: usize) -> String {
+    let key = format!("{key:032x}");
+    let item = json!({"kind": "item", "sku": "S", "base_unit": "each"});
+    let message = json!({"idempotency": {"root": key, "key": key, "request": key}, "facts": [item]}).to_string();
+    let subject = format!("hf.main.in.erp.{source}");
+    let incoming = Incoming {
+        sequence,
+        subject: &subject,
+        payload: message.as_bytes(),
+        sealed: false,
+    };
+    let decision = world.decide(&[], &[incoming]);
+    format!("{:?}", decision.received[0].outcome)
+}
+
+#[test]
+fn an_outcome_is_given_again_however_many_messages_another_source_sends_over_nats() {
+    let mut world = world();
+    let first = under_a_key(&mut world, 1_000, "acme", 1);
+    for number in 0..3 * MOST {
+        under_a_key(&mut world, 1_001 + number as u64, "flood", number);
+    }
+    let kept = world
+        .state()
+        .answered
+        .iter()
+        .filter(|(_, entry)| entry.whose == keys::whose("source:acme"))
+        .count();
+    assert_eq!((kept, world.state().answered.len()), (1, MOST));
+    assert_eq!(under_a_key(&mut world, 2_000, "acme", 1), first);
+}
+
+#[test]
+fn a_subject_whose_source_is_no_name_is_a_dead_letter_and_leaves_a_log_that_can_be_read() {
+    let mut world = world();
+    let long = "x".repeat(129);
+    for (sequence, source) in [(1_000, long.as_str()), (1_001, "\u{7}"), (1_002, "a\u{9b}b")] {
+        assert!(under_a_key(&mut world, sequence, source, 1).contains("unknown-subject"));
+    }
+    for (sequence, source) in [(1_003, &long[1..]), (1_004, "\u{e9}t\u{e9}"), (1_005, "a\u{202e}b")] {
+        let outcome = under_a_key(&mut world, sequence, source, 1); // a follower reads each batch
+        assert!(outcome.contains("accepted: 1"), "{outcome}");
+    }
 }

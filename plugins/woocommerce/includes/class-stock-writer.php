@@ -51,9 +51,9 @@ final class Stock_Writer {
 	/**
 	 * Constructor.
 	 *
-	 * @param Settings $settings Whether holdfast writes at all.
-	 * @param Breaker  $breaker  Whether the gateway is down.
-	 * @param Taken_Units$taken    What this shop took since the last figure.
+	 * @param Settings    $settings Whether holdfast writes at all.
+	 * @param Breaker     $breaker  Whether the gateway is down.
+	 * @param Taken_Units $taken    What this shop took since the last figure.
 	 */
 	public function __construct( Settings $settings, Breaker $breaker, Taken_Units $taken ) {
 		$this->settings = $settings;

@@ -77,7 +77,8 @@ def test_the_verbs_say_how_it_goes(supervised: tuple[Served, Path], verb: Verb) 
     assert verb("check", "acme")[1] == [
         {"part": "erp", "ok": True, "what": "the connection runs: `holdfast erp status` says how it goes"},
         {"part": "gateway", "ok": True, "what": f"{served.url} takes facts of acme"},
-        {"part": "events", "ok": True, "what": verb("check", "acme")[1][2]["what"]},
+        {"part": "orders", "ok": True, "what": "the key may read them"},
+        {"part": "events", "ok": True, "what": verb("check", "acme")[1][3]["what"]},
     ]
     assert verb("parked", "acme") == (0, [])
     with opened(directory_of(served.data, "acme"), reads=True) as store:

@@ -67,11 +67,11 @@ async def was_let_through(client: Client, subject: str, faults: list[Exception],
 async def asked(client: Client, call: str, body: Any = None) -> dict[str, Any]:
     """A call of the JetStream API."""
     payload = orjson.dumps(body) if body is not None else b""
-    deadline_s = time.monotonic() + 10
+    deadline_s = time.monotonic() + 20
     while True:
         try:
             answer: dict[str, Any] = orjson.loads((await client.request(f"$JS.API.{call}", payload, timeout=5)).data)
-        except nats.errors.NoRespondersError:  # views are not served yet
+        except (nats.errors.NoRespondersError, nats.errors.TimeoutError):  # no views yet, or no leader of the stream
             if time.monotonic() > deadline_s:
                 raise
             await asyncio.sleep(0.05)

@@ -33,7 +33,12 @@ def compare(options: argparse.Namespace) -> list[dict[str, Any]]:
         for name in ("without", "with"):
             port, log = free_port(), directory / f"{name}.log"
             line = ("-m", "holdfast", "serve", "--data", str(directory / name), "--port", str(port), "--auth", "off")
-            more = ("--set", f"publisher.enabled={str(name == 'with').lower()}")
+            more = (
+                "--set",
+                f"publisher.enabled={str(name == 'with').lower()}",
+                "--set",
+                f"publisher.niceness={options.niceness}",
+            )
             child = stack.enter_context(process(*line, *more, log=log))
             wait_until_ready(port, "/readyz", child, log)
             call(port, "POST", "/v1/policies", {"facts": [{"kind": "channel", "channel": "web", "locations": "*"}]})
@@ -61,6 +66,7 @@ def main() -> int:
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=3.0)
     parser.add_argument("--connections", type=int, default=64)
+    parser.add_argument("--niceness", type=int, default=10, help="of the publisher")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     if _core.build_profile != "release":

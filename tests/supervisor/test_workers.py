@@ -20,6 +20,7 @@ from holdfast.nats_server.server import runtime_of
 from holdfast.settings import SupervisorSettings
 from holdfast.supervisor import record
 from holdfast.supervisor.address import reserve
+from holdfast.supervisor.child import AUTOGROUP
 from holdfast.supervisor.children import Child, ChildSpec
 from holdfast.supervisor.control_pipe import Assignment, Listening, LogState, encoded
 from holdfast.supervisor.record import GatewayRecord, WorkerRecord, gateway_of
@@ -294,6 +295,19 @@ async def test_a_child_that_says_nonsense_is_ended() -> None:
         await until(lambda: child.deaths_total > 0)
         await child.kill()
     assert "child-not-understood" in {line["event"] for line in told}
+
+
+@pytest.mark.skipif(not AUTOGROUP.exists(), reason="this kernel has no autogroup: niceness counts as it is")
+async def test_the_niceness_of_a_child_counts_between_sessions(tmp_path: Path) -> None:
+    nice = "import time; from holdfast.supervisor.child import let_niceness_count; let_niceness_count(); time.sleep(60)"
+    child = Child(ChildSpec("nice", (sys.executable, "-c", nice), niceness=7), QUICK, lambda _: None)
+    child.start()
+    try:
+        group = Path(f"/proc/{child.pid}/autogroup")
+        await until(lambda: group.read_text().endswith(" nice 7\n"))
+    finally:
+        await child.kill()
+    assert not AUTOGROUP.read_text().endswith(" nice 7\n"), "that of the child alone"
 
 
 def test_secrets_of_an_assignment_are_not_shown() -> None:

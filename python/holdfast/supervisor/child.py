@@ -10,7 +10,9 @@ import contextlib
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 from typing import Any, NoReturn, TypeAlias
 
 from holdfast.logs import configure_logs
@@ -23,13 +25,35 @@ from holdfast.tasks import cancel_and_wait
 DONE, COULD_NOT_RUN, GONE = 0, 2, 3
 """Exit statuses."""
 
+AUTOGROUP = Path("/proc/self/autogroup")
+_AUTOGROUP_TRIES, _AUTOGROUP_WAIT_S = 20, 0.11
+
 Expected: TypeAlias = tuple[type[BaseException], ...]
 Work: TypeAlias = tuple[Callable[[], Coroutine[Any, Any, None]], Expected]
 """What a process does until it is stopped, and the faults that may end it; any other is a mistake in the program."""
 
 
+def let_niceness_count() -> None:
+    """Give the niceness of this process to its session, too.
+
+    Linux divides a processor by sessions first (autogroup), and each child is a session: between two of them the
+    niceness of processes alone has no effect. Nothing happens where there are no such groups.
+    """
+    niceness = os.nice(0)
+    for _ in range(_AUTOGROUP_TRIES if niceness > 0 else 0):
+        try:
+            AUTOGROUP.write_text(str(niceness))
+        except BlockingIOError:  # the kernel takes one such change in a tenth of a second, from any process
+            time.sleep(_AUTOGROUP_WAIT_S)
+        except OSError:
+            return
+        else:
+            return
+
+
 def assigned() -> tuple[Assignment, ControlPipe]:
     """What the supervisor wants done, and the pipe to it. Raises SystemExit where it has ended."""
+    let_niceness_count()
     try:
         return inherited(SupervisorSettings().message_bytes_max)
     except ParentGoneError as gone:

@@ -64,7 +64,9 @@ class PublisherSettings:
     metrics_port: int = public(
         0, "Port of 127.0.0.1 with the publisher's own metrics. 0: none.", lowest=0, highest=65_535
     )
-    niceness: int = public(10, "Niceness of the publisher, added to that of `serve`.", lowest=0, highest=19, unit="nice")
+    niceness: int = public(
+        10, "Niceness of the publisher, added to that of `serve`.", lowest=0, highest=19, unit="nice"
+    )
     message_bytes_max: int = 1 * MIB
     window: int = 256  # messages under way at once
     chunk_messages_max: int = 64  # of LOG between two looks at the figures

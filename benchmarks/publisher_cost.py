@@ -1,6 +1,6 @@
 """What a publisher costs the checkout beside it: durable reservations without and with one, in alternating runs.
 
-    python -m benchmarks.publisher_cost [--pairs 5] [--seconds 3] [--connections 64] [--json]
+    python -m benchmarks.publisher_cost [--pairs 5] [--seconds 3] [--connections 64] [--niceness 10] [--json]
 
 Two gateways on one machine, each with its own log; one has a publisher (`publisher.enabled`), which derives every event
 and figure meanwhile. One of them is loaded at a time. Rates tell what a machine with two cores has left for the load,

@@ -125,14 +125,14 @@ BELOW: dict[str, set[str]] = {
     "master": {"client", "contracts", "guarded"},
     "erp": {
         *{"adapters", "master", "client", "contracts", "supervisor", "nats", "nats_server"},
-        *{"errors", "settings", "spans", "systems", "tasks", "traces"},
+        *{"errors", "guarded", "settings", "spans", "systems", "tasks", "traces"},
     },
     "degraded": {
-        *{"erp", "client", "contracts", "supervisor", "nats_server", "settings"},
+        *{"erp", "client", "contracts", "supervisor", "guarded", "settings"},
     },
     "reconcile": {
-        *{"erp", "woo", "client", "contracts", "supervisor", "nats", "nats_server"},
-        *{"errors", "settings", "tasks"},
+        *{"erp", "woo", "client", "contracts", "supervisor", "nats"},
+        *{"errors", "guarded", "settings", "tasks"},
     },
     "rehearsal": {"client", "nats_server", "contracts", "guarded", "settings"},
     "demonstration": {

@@ -36,6 +36,16 @@ def make_private() -> None:
     os.umask(SECRET)
 
 
+def write_private(path: Path, text: str) -> None:
+    """Replace a file in one step, readable by its owner alone."""
+    temporary = path.with_name(path.name + ".new")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        os.fchmod(file.fileno(), 0o600)
+        file.write(text)
+    temporary.replace(path)
+
+
 def bare_environment(environment: Mapping[str, str] | None = None) -> dict[str, str]:
     """The environment for a child: without holdfast's variables, which may hold secrets; the pipe has what it needs."""
     given = os.environ if environment is None else environment

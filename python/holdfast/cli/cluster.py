@@ -60,8 +60,8 @@ def cluster(
 
 
 async def _run(data: Path, size: int) -> int:
+    from holdfast.guarded import write_private
     from holdfast.nats_server.cluster import LocalCluster
-    from holdfast.nats_server.store import write_private
     from holdfast.settings import LogSettings
 
     stop = asyncio.Event()

@@ -18,7 +18,7 @@ from holdfast.contracts.listings import LevelEntry, LocationEntry, PolicyEntry
 from holdfast.degraded import FOLDER
 from holdfast.degraded.measures import Cell, Fact, Rule, Step, ending, rule_of, steps_of
 from holdfast.degraded.silence import Silence, now_ms
-from holdfast.nats_server.store import write_private
+from holdfast.guarded import write_private
 from holdfast.settings import Settings
 from holdfast.settings.degraded import STATUS_FILE
 

@@ -29,13 +29,13 @@ from holdfast.erp.odoo.adapter import Odoo
 from holdfast.erp.renamed import Renamed
 from holdfast.erp.store import Store, directory_of, now_ms
 from holdfast.erp.tryton.adapter import Tryton
+from holdfast.guarded import write_private
 from holdfast.master import FOLDER
 from holdfast.master.maps import Maps
 from holdfast.master.tables import Master, read_master
 from holdfast.master.used import VersionError, note_used
 from holdfast.nats.connection import Connection, Endpoint
 from holdfast.nats_server.accounts import inbox_of
-from holdfast.nats_server.store import write_private
 from holdfast.nats_server.users import users_of
 from holdfast.settings import ErpSettings, LogSettings
 from holdfast.systems import System, end, say

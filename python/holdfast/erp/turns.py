@@ -7,7 +7,7 @@ before the turn is asking once.
 import asyncio
 from pathlib import Path
 
-from holdfast.nats_server.store import write_private
+from holdfast.guarded import write_private
 
 _TURN_FILE = "turn"
 _ASKED_POLL_S = 0.2

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from holdfast.guarded import write_private
 from holdfast.master.tables import Master
 
 AUDIT = "applied.jsonl"
@@ -54,9 +55,7 @@ def note_used(directory: Path, connection: str, master: Master) -> None:
     # The audit first: a crash in between has the same line twice, and never a change without one.
     note(directory, {"version": master.version, "connection": connection, "changed": changed})
     file.parent.mkdir(mode=0o700, exist_ok=True)
-    temporary = file.with_name(f".{file.name}.{os.getpid()}")
-    temporary.write_text(json.dumps({"version": master.version, "entries": entries}), encoding="utf-8")
-    temporary.replace(file)
+    write_private(file, json.dumps({"version": master.version, "entries": entries}))
 
 
 def note(directory: Path, entry: dict[str, Any]) -> None:

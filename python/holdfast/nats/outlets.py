@@ -1,10 +1,9 @@
 """The streams that the publisher writes: OUT and AVAILABLE.
 
 Role: make them, name their subjects, read where they end; for the publisher, and for what reads them. In: a scope and
-settings. Out: streams, subjects, positions. Always: file storage, and a loss
-with the server is made good from LOG; OUT drops the oldest, AVAILABLE holds the last
-message of each subject and never drops one for another; a subject has one token for whatever a channel or SKU is
-called.
+settings. Out: streams, subjects, positions. Always: file storage, and what is lost with a server is made good from LOG;
+OUT drops the oldest, AVAILABLE holds the last message of each subject and never drops one for another; a subject has
+one token for whatever a channel or SKU is called.
 """
 
 import base64

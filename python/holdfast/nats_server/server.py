@@ -24,7 +24,7 @@ import msgspec
 import structlog
 
 from holdfast.errors import LogError, ServerStartError
-from holdfast.guarded import bare_environment
+from holdfast.guarded import bare_environment, write_private
 from holdfast.nats.connection import Endpoint
 from holdfast.nats_server import store
 from holdfast.nats_server.accounts import accounts_config
@@ -129,7 +129,7 @@ class EmbeddedServer:
             self._port = self._port or self._wanted_port or _free_port()
             self._write_config()
             self._child = self._spawn()
-            store.write_private(self._store.pid_file, f"{self._child.pid}\n")
+            write_private(self._store.pid_file, f"{self._child.pid}\n")
             why, server_id = await self._wait_up(deadline)
             if server_id:
                 break
@@ -160,7 +160,7 @@ class EmbeddedServer:
             self._scope, public_key(self._seed), public_key(self._system_seed), self._users.all()
         )
         text = server_config(self._name, self._port, self._store, self._settings, accounts, self._member)
-        store.write_private(self._store.config_file, text)
+        write_private(self._store.config_file, text)
 
     async def _take_new_users(self) -> None:
         """Users that were added or removed while it runs: those who were removed are disconnected.

@@ -22,6 +22,7 @@ import msgspec
 import structlog
 
 from holdfast.errors import ServerStartError, StoreInUseError
+from holdfast.guarded import write_private
 from holdfast.nats.connection import Endpoint
 from holdfast.nats_server.accounts import GATEWAYS
 
@@ -174,16 +175,6 @@ class StoreDirectory:
 def _has_streams(account: Path) -> bool:
     streams = account / "streams"
     return streams.is_dir() and any(streams.iterdir())
-
-
-def write_private(path: Path, text: str) -> None:
-    """Replace a file in one step, readable by its owner alone."""
-    temporary = path.with_name(path.name + ".new")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        os.fchmod(file.fileno(), 0o600)
-        file.write(text)
-    temporary.replace(path)
 
 
 def server_binary(own: str = "") -> Path:

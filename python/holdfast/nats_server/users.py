@@ -14,8 +14,8 @@ from pathlib import Path
 import nkeys
 import structlog
 
+from holdfast.guarded import write_private
 from holdfast.nats_server.accounts import Role, User, role_of
-from holdfast.nats_server.store import write_private
 
 log = structlog.get_logger(__name__)
 

@@ -327,10 +327,9 @@ class Publisher:
     async def _write(self, messages: list[Message], way: Way) -> list[int | None]:
         """Events, behind the end of OUT."""
         out, end, timeout_ms = self.outlets.out, self._out_end, self._settings.publisher.ack_timeout_ms
-        behind = range(end + 1, end + 1 + len(messages))
         if way is Way.CHAINED:
             known = await write_chained(self._connection, out, messages, end, timeout_ms)
-            return list(behind) if known else [None] * len(messages)
+            return [end + 1 + n if known else None for n in range(len(messages))]
         for n, one in enumerate(messages):
             if way is Way.ONE_BY_ONE or n == 0:  # the first one's expectation holds for all that are written together
                 one.headers[EXPECTED_LAST] = str(end + n)

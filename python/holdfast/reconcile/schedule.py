@@ -12,8 +12,8 @@ import msgspec
 
 from holdfast.client import NO_RETRY, Client
 from holdfast.client.errors import ClientError
+from holdfast.guarded import write_private
 from holdfast.nats.connection import Connection, Endpoint
-from holdfast.nats_server.store import write_private
 from holdfast.reconcile.findings import Report
 from holdfast.reconcile.memory import directory_in
 from holdfast.reconcile.page import page_of

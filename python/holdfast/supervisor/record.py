@@ -14,7 +14,8 @@ from pathlib import Path
 import msgspec
 
 from holdfast.errors import StoreInUseError
-from holdfast.nats_server.store import try_lock, write_private
+from holdfast.guarded import write_private
+from holdfast.nats_server.store import try_lock
 
 LOCK_FILE = "gateway.lock"
 RECORD_FILE = "gateway.json"

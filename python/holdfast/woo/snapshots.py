@@ -26,7 +26,7 @@ _WRAPPED = {
     "_mnm_container": "_mnm_cart_key",
     "_woosb_parent_id": "",
 }
-"""What plugins for bundles write on a part: which line wraps it; and on that line, the same. None: its product."""
+"""What plugins for bundles write on a part: which line wraps it; and on that line, the same. Empty: its product."""
 _MARKS_OF_LINES = {*_RESTOCKED, *_WRAPPED, *filter(None, _WRAPPED.values())}
 _SKU_LENGTH_MAX = 128
 

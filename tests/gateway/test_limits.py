@@ -75,6 +75,18 @@ async def test_headers_that_never_end_are_refused_after_a_first_request_too() ->
         assert (await connection.receive()).problem == "request-timeout"
 
 
+@pytest.mark.parametrize("parts", [1, 2, 3])
+async def test_a_connection_whose_body_came_in_parts_is_closed_without_a_word(parts: int) -> None:
+    """An answer that nobody asked for would be taken for that of the next request."""
+    async with listening(settings=QUICK) as (_, port), connected(port) as connection:
+        await connection.send(raw("PUT", "/v1/reservations/a", content_length=str(len(PUT))))
+        for part in range(parts):
+            await asyncio.sleep(0.05)
+            await connection.send(PUT[len(PUT) * part // parts : len(PUT) * (part + 1) // parts])
+        assert (await connection.receive()).status == 201
+        assert await connection.ended(), "nothing comes before the end"
+
+
 async def test_a_silent_connection_is_closed_without_a_word() -> None:
     async with listening(settings=QUICK) as (gateway, port), connected(port) as silent, connected(port) as idle:
         await idle.send(raw("GET", "/livez"))

@@ -60,10 +60,13 @@ class GatewayProtocol(web.RequestHandler):
 
     def data_received(self, data: bytes) -> None:
         """Note that something came since the last whole request."""
-        before = self._request_count
+        before, was_idle = self._request_count, self.is_idle()
         super().data_received(data)
-        # Bytes that ended no request's headers: a further request has begun.
-        self._partial_request = before + 1 if self._request_count == before else 0
+        # Bytes that ended no request's headers: a further request has begun, where they are not the body of one.
+        if self._request_count > before:
+            self._partial_request = 0
+        elif was_idle:
+            self._partial_request = before + 1
 
     def _process_keepalive(self) -> None:
         # Bytes came, but no whole request: answer 408 before closing.

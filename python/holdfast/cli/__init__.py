@@ -45,6 +45,7 @@ VERBS = {
     "audit": ("holdfast.cli.audit:audit", "Show who changed which rule, from what to what, and when."),
     "refusals": ("holdfast.cli.refusals:refusals", "Show what was asked for and refused: by SKU, channel or reason."),
     "report": ("holdfast.cli.report:report", "Show what a time came to: orders, units, times, what was lost."),
+    "export": ("holdfast.cli.export:export", "Write the facts of the log as Parquet files, for a warehouse."),
     "handover": (
         "holdfast.cli.handover:handover",
         "Show what is open at a location; hand its levels to another source.",
@@ -81,7 +82,7 @@ VERBS = {
 """Where each verb is, and what the first screen says of it."""
 GROUPS = {
     "Begin": "demo serve keys config import",
-    "See": "state get explain events diff audit refusals trace report",
+    "See": "state get explain events diff audit refusals trace report export",
     "Connect": "woo erp webhooks publish reconcile master dlq handover",
     "Rehearse": "rehearse replay",
     "Keep": "verify repair backup restore snapshots",

@@ -117,7 +117,7 @@ BELOW: dict[str, set[str]] = {
     },
     "gateway": {
         *{"woo", "supervisor", "hindsight", "node", "events", "nats", "nats_server", "protocol", "contracts"},
-        *{"errors", "guarded", "logs", "spans", "systems", "traces"},
+        *{"errors", "guarded", "logs", "macs", "spans", "systems", "tasks", "traces"},
         *{"secret_files", "settings", "_core"},
     },
     "client": {"contracts", "settings", "traces"},

@@ -11,7 +11,7 @@ from typing import Literal, TypeAlias
 
 from holdfast._core import ScopeKeys
 
-Purpose: TypeAlias = Literal["batch", "incoming", "peer", "lease", "question", "answer", "snapshot"]
+Purpose: TypeAlias = Literal["batch", "incoming", "peer", "lease", "question", "answer", "snapshot", "key"]
 
 _OPENING, _CLOSING = b',"mac":"', b'"}'
 _ID_DIGITS, _CODE_DIGITS = 16, 64

@@ -14,8 +14,12 @@ import pytest
 import trustme
 from nats.aio.client import Client
 
-from holdfast._core import Engine
+from holdfast._core import Engine, ScopeKeys
 from holdfast.errors import LogError, UnreachableError
+from holdfast.gateway.key_exchange import KeyExchange
+from holdfast.gateway.key_file import Operation
+from holdfast.gateway.key_store import KeyStore
+from holdfast.macs import Macs
 from holdfast.nats.connection import Connection, Endpoint, Tls
 from holdfast.nats.shared_snapshots import SharedSnapshots
 from holdfast.nats.streams import Names
@@ -93,6 +97,27 @@ async def test_a_publisher_may_do_all_that_it_does_and_readers_see_it(deployed: 
         await cancel_and_wait(task)
     assert event["reservation"]["id"] == "published"
     assert figure["published"] == figure["sellable"] - 1
+    assert deployed.violations("node") == []
+
+
+async def test_gateways_exchange_keys_with_the_rights_that_they_have(deployed: Deployed, tmp_path: Path) -> None:
+    codes = Macs(ScopeKeys([b"s" * 32]))
+    exchanges = []
+    for name in ("paris", "lyon"):
+        (tmp_path / name).mkdir()
+        exchanges.append(KeyExchange(tmp_path / name, "main", deployed.endpoint("node"), THREE.log, codes))
+    made, _ = KeyStore(tmp_path / "paris").add("shop", [Operation.READ])
+    async with asyncio.timeout(60):
+        for one in exchanges:
+            while True:  # the cluster may still be choosing leaders
+                try:
+                    await one.exchange()
+                    break
+                except LogError:
+                    await asyncio.sleep(0.5)
+    assert KeyStore(tmp_path / "lyon").stored() == [made]
+    for one in exchanges:
+        await one.close()
     assert deployed.violations("node") == []
 
 

@@ -70,7 +70,8 @@ OPERATION_MEANINGS = {
 
 
 class StoredKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """A key as keys.json has it. Times are RFC 3339 in UTC; `channels`, `sources` and `locations` are "*" or names.
+    """A key as keys.json has it. Times are RFC 3339 in UTC; `channels`, `sources` and `locations` are "*" or names;
+    `changed`: when it was given other rights, after it was made.
 
     `sources`: in whose name it may send facts; `locations`: which of them those facts may be about. `rates`: of single
     operations, within `rate_per_s`.
@@ -89,6 +90,7 @@ class StoredKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     rate_per_s: _Rate | None = None
     rates: dict[Operation, _Rate] = {}
     replaced_by: str | None = None
+    changed: datetime | None = None
 
     def state(self, now: datetime) -> str:
         """`active`, `expired` or `revoked`."""

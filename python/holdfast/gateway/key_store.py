@@ -11,7 +11,7 @@ import os
 import re
 import secrets
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -39,6 +39,7 @@ from holdfast.gateway.key_file import (
     load,
     store,
 )
+from holdfast.gateway.key_merging import all_merged
 
 Names: TypeAlias = str | list[str]
 """Names, or "*" for all."""
@@ -101,7 +102,7 @@ class KeyStore:
             if "operations" in changes and Operation.FACTS not in rights.operations:
                 sources, locations = changes.get("sources", "*"), changes.get("locations", "*")
                 rights = replace(rights, sources=sources, locations=locations)
-            keys[keys.index(old)] = new = msgspec.structs.replace(old, **rights.checked().stored())
+            keys[keys.index(old)] = new = msgspec.structs.replace(old, changed=_now(), **rights.checked().stored())
         return new
 
     def revoke(self, which: str, *, after_s: float = 0.0) -> list[StoredKey]:
@@ -130,6 +131,7 @@ class KeyStore:
                 created=now,
                 revoked=None,
                 replaced_by=None,
+                changed=None,
             )
             ends = datetime.fromtimestamp(time.time() + overlap_s, UTC)
             keys[keys.index(old)] = msgspec.structs.replace(
@@ -137,6 +139,24 @@ class KeyStore:
             )
             keys.append(new)
         return new, f"{TOKEN_PREFIX}_{new.id}_{secret}"
+
+    def mark(self) -> tuple[int, int, int] | None:
+        """Of the file as it is now; another one after a change. None: there is no file."""
+        try:
+            status = self.path.stat()
+        except FileNotFoundError:
+            return None
+        return status.st_mtime_ns, status.st_size, status.st_ino
+
+    def take(self, others: Iterable[StoredKey]) -> tuple[bool, list[StoredKey]]:
+        """Join what other machines know. Whether the file changed, and all keys. Raises KeyringError, OSError."""
+        given = list(others)
+        before = self.stored()
+        if all_merged(before, given, _now()) == before:
+            return False, before
+        with self._changing() as keys:
+            keys[:] = all_merged(keys, given, _now())
+        return True, keys
 
     @contextmanager
     def _changing(self, which: str | None = None) -> Iterator[list[StoredKey]]:

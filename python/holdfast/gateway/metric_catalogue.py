@@ -107,6 +107,12 @@ TOKEN_KEYS_AGE = Figure(
     "Time since the provider's keys were read; 0 where no tokens are taken.",
     alert="above 1 hour: `tokens.keys` cannot be read, and a new key of the provider is not known",
 )
+KEYS_EXCHANGED_AGE = Figure(
+    "holdfast_keys_exchanged_age_seconds",
+    "gauge",
+    "Time since API keys were exchanged with the scope's other machines; 0 in a process that does not do it.",
+    alert="above 1 minute: what is made or revoked elsewhere is not known here",
+)
 SYSTEM_WORKING = Figure(
     "holdfast_system_working",
     "gauge",
@@ -137,7 +143,7 @@ GATEWAY: tuple[Figure, ...] = (
     *(BUILD, REQUESTS, DURATIONS, REFUSALS, IN_FLIGHT, CONNECTIONS),
     *(CONNECTIONS_REFUSED, SHED, AT_BOUNDS, BOUNDS, LATE, BUSY, LIMIT, FAULTS, FACTS_ACCEPTED, FACTS_REJECTED),
     *(EVENT_STREAMS, EVENTS_SENT, EVENT_STREAMS_ENDED),
-    *(TOKENS_REFUSED, TOKEN_KEYS, TOKEN_KEYS_AGE),
+    *(TOKENS_REFUSED, TOKEN_KEYS, TOKEN_KEYS_AGE, KEYS_EXCHANGED_AGE),
     *BESIDE,
 )
 

@@ -6,6 +6,7 @@ and meanings are those of metric_catalogue.py.
 """
 
 from collections.abc import Iterator, Mapping
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector, generate_latest
@@ -91,6 +92,8 @@ class _BesideCollector(Collector):
         yield _by_label(catalogue.SYSTEM_WORKING, {one.name: int(one.state == "working") for one in systems})
         yield _by_label(catalogue.SYSTEM_WAITING, {one.name: one.waiting for one in systems})
         yield _by_label(catalogue.SYSTEM_PARKED, {one.name: one.parked for one in systems})
+        exchanged_s = beside.keys_exchanged_s
+        yield _plain(catalogue.KEYS_EXCHANGED_AGE, 0 if exchanged_s is None else monotonic() - exchanged_s)
         if beside.disk_free_bytes is not None:
             yield _plain(catalogue.DISK_FREE, beside.disk_free_bytes)
             yield _plain(catalogue.DISK_WANTED, beside.disk_wanted_bytes)

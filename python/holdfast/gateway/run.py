@@ -26,11 +26,13 @@ from holdfast.gateway.app import Gateway
 from holdfast.gateway.bounds import bounds_of
 from holdfast.gateway.event_streams import EventStreams
 from holdfast.gateway.gate import KeyGate, LoopbackGate
+from holdfast.gateway.key_exchange import KeyExchange
 from holdfast.gateway.key_use import KeyUse
 from holdfast.gateway.keyring import Keyring, KeyringError
 from holdfast.gateway.looking_back import LookBack
 from holdfast.gateway.paces import SharedPaces
 from holdfast.gateway.silence import watch_silence
+from holdfast.macs import Macs
 from holdfast.nats.connection import endpoint_of
 from holdfast.nats.streams import Names
 from holdfast.node.bootstrap import Bootstrap
@@ -47,6 +49,7 @@ from holdfast.supervisor.control_pipe import (
     SnapshotCounts,
     WorkerDied,
 )
+from holdfast.tasks import cancel_and_wait
 from holdfast.woo.intake import Intake
 
 if TYPE_CHECKING:
@@ -108,7 +111,8 @@ async def _serving(assignment: Assignment) -> AsyncIterator[Serving]:
         log.warning("slow_parser", detail="aiohttp lacks its C parser; install a wheel of it")
     gate, keys = await _gate(assignment)
     scope = assignment.scope
-    node = await _node(assignment)
+    macs = await asyncio.to_thread(scope_macs, directory)
+    node = await _node(assignment, macs)
     await node.start()
     intake = Intake(directory, scope, endpoint_of(assignment.nats, settings.log), settings.woo, settings.log)
     feed = Feed(endpoint_of(assignment.nats, settings.log), scope, settings.events, settings.log)
@@ -126,6 +130,7 @@ async def _serving(assignment: Assignment) -> AsyncIterator[Serving]:
         tokens=gate.tokens if isinstance(gate, KeyGate) else None,
     )
     drain = False
+    exchange: asyncio.Task[None] | None = None
     try:
         await intake.warm()
         await gateway.start(assignment.host, assignment.port, shared=True)
@@ -136,20 +141,32 @@ async def _serving(assignment: Assignment) -> AsyncIterator[Serving]:
         # The objects made so far stay for ever: the garbage collector need not visit them again.
         gc.collect()
         gc.freeze()
+        exchange = _exchange(assignment, macs, gateway)
         yield Serving(gateway, node, f"http://{host}:{port}", keys)
     finally:
+        await cancel_and_wait(exchange)
         await gateway.stop()
         await intake.close()
         await look_back.close()
         await node.stop(drain)
 
 
-async def _node(assignment: Assignment) -> Node[Engine]:
+def _exchange(assignment: Assignment, macs: Macs, gateway: Gateway) -> asyncio.Task[None] | None:
+    """Of keys with the scope's other machines; None: there are none, or nothing proves what comes from them."""
+    if not assignment.auth or assignment.own_nats or macs.keys is None:
+        return None
+    logs = assignment.settings.log
+    note = gateway.counters.beside.note_keys
+    endpoint = endpoint_of(assignment.nats, logs)
+    exchange = KeyExchange(Path(assignment.directory), assignment.scope, endpoint, logs, macs, note)
+    return asyncio.create_task(exchange.run(), name="key-exchange")
+
+
+async def _node(assignment: Assignment, macs: Macs) -> Node[Engine]:
     """The node, not yet started."""
     settings, scope = assignment.settings, assignment.scope
     directory = Path(assignment.directory)
     secret = await asyncio.to_thread(owner_key, directory)
-    macs = await asyncio.to_thread(scope_macs, directory)
     if macs.keys is None:
         log.warning("no-scope-key", detail=f"{directory} has no {SCOPE_KEY_FILE}: what gateways write is not signed")
     bootstrap = Bootstrap(

@@ -33,10 +33,12 @@ pub enum Purpose {
     Answer,
     /// A shared snapshot; context: its name.
     Snapshot,
+    /// What is stored of an API key, for other machines; context: its subject.
+    Key,
 }
 
 /// Each purpose, in the order of [`Key::purposes`], with its word.
-const PURPOSES: [(Purpose, &str); 7] = [
+const PURPOSES: [(Purpose, &str); 8] = [
     (Purpose::Batch, "batch"),
     (Purpose::Incoming, "incoming"),
     (Purpose::Peer, "peer"),
@@ -44,6 +46,7 @@ const PURPOSES: [(Purpose, &str); 7] = [
     (Purpose::Question, "question"),
     (Purpose::Answer, "answer"),
     (Purpose::Snapshot, "snapshot"),
+    (Purpose::Key, "key"),
 ];
 
 impl Purpose {

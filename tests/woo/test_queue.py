@@ -2,6 +2,7 @@
 
 import random
 from collections import Counter
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -190,7 +191,18 @@ class Runs:
         self.taken = self.end
 
     def standing(self) -> Standing:
-        return self.queue.standing(self.taken, self.open_max)
+        """As the queue says it, and as going through all of it says it."""
+        queue = self.queue
+        places = {sku: entry.place for sku, entry in queue._entries.items()}
+        done = max(queue._done, min([self.taken, *(place - 1 for sku, place in places.items() if queue.is_due(sku))]))
+        failing = {*queue._aside, *queue._late, *queue._doubted}
+        behind = {sku for sku, place in places.items() if place <= done and (sku in failing or queue.is_due(sku))}
+        found = queue.standing(self.taken, self.open_max)
+        assert found.done == done
+        assert (len(found.open), found.more) == (min(len(behind), self.open_max), len(behind) > self.open_max)
+        assert set(found.open) <= behind
+        assert queue.standing(self.taken, self.open_max) == found
+        return found
 
     def publish(self, sku: str) -> None:
         self.end += 1
@@ -227,8 +239,9 @@ def test_what_cannot_be_written_holds_no_other_back_and_is_written_once_it_can_b
             runs.read()
         if pick.random() < 0.7:
             runs.serve(trouble)
+        now = runs.standing()
         if pick.random() < 0.1:
-            runs.begin(runs.standing())
+            runs.begin(now)
     runs.read()
     while len(runs.queue):
         runs.serve()
@@ -244,6 +257,34 @@ def test_what_cannot_be_written_holds_no_other_back_and_is_written_once_it_can_b
         runs.serve()
     assert runs.stock == wanted
     assert runs.standing() == (runs.end, (), False)
+
+
+class Looked(dict[str, Any]):
+    """Counts how often an entry is looked at."""
+
+    times = 0
+
+    def __getitem__(self, sku: str) -> Any:
+        self.times += 1
+        return super().__getitem__(sku)
+
+
+def test_saying_how_far_all_is_written_does_not_go_through_a_catalogue() -> None:
+    """A shop that is down for an hour has every SKU waiting, and one of them changes again and again."""
+    queue = PushQueue(DOUBT_S)
+    queue._entries = looked = Looked()
+    for n in range(20_000):
+        queue.want(f"S{n}", Value(5, "", n + 1), place=n + 1)
+    queue.take(100, 0.0)
+    looked.times = 0
+    for n in range(1_000):
+        queue.want("S0", Value(n, "", 30_000 + n), place=30_000 + n)
+        assert queue.standing(31_000, 100) == (1, (), False)
+    assert looked.times < 10_000
+    for n in range(200_000):
+        queue.want("S7", Value(n, "", 40_000 + n), place=40_000 + n)
+    assert len(queue._places) <= 5 * 20_000 + 2_000, "bounded, however often a SKU changes"
+    assert queue.standing(300_000, 100) == (1, (), False)
 
 
 def test_what_was_set_aside_has_a_tenth_of_each_write_and_no_more() -> None:

@@ -13,7 +13,7 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain, islice
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 
 class Value(NamedTuple):
@@ -44,6 +44,7 @@ ABSENT = Pause(60.0, 3_600.0)
 """The shop has no product of the SKU: most are there within minutes, or never."""
 AT_ONCE = Pause(0.0, 0.0)
 """The SKU is not to blame."""
+_PLACES_MIN: Final = 1_024
 _TENTH = 10
 """One part in so many of a write is for SKUs that could not be written before."""
 
@@ -95,6 +96,7 @@ class PushQueue:
         self._late: OrderedDict[str, None] = OrderedDict()  # were set aside, and are tried again
         self._doubted: OrderedDict[str, None] = OrderedDict()
         self._under_way: set[str] = set()
+        self._places: list[tuple[int, str]] = []  # a heap: of all that is due, and of some that is no longer
         self._done = 0
         self.coalesced_total = 0
         self.written_total = 0
@@ -132,6 +134,8 @@ class PushQueue:
         elif sku in self._urgent or sku in self._waiting:
             self.coalesced_total += 1
         entry.wanted, entry.place = value, max(place, entry.place)
+        if sku in self._under_way:
+            self._note_place(sku, entry)
         if late and entry.written is None and not self._is_somewhere(sku):
             self._late[sku] = None
         elif not late and not entry.failures:
@@ -178,17 +182,50 @@ class PushQueue:
 
     def standing(self, taken: int, open_max: int) -> Standing:
         """How far all is written, when the figures up to a place of AVAILABLE are here. It never goes back."""
-        waiting = (self._entries[sku].place for sku in chain(self._urgent, self._waiting, self._under_way))
-        self._done = max(self._done, min(taken, min(waiting, default=taken + 1) - 1))
-        open_ones = self._open()
-        names = tuple(islice(open_ones, open_max))
-        return Standing(self._done, names, next(open_ones, None) is not None)
+        first = self._first_place()
+        self._done = max(self._done, min(taken, taken if first is None else first - 1))
+        open_ones = self._open(open_max + 1)
+        return Standing(self._done, tuple(open_ones[:open_max]), len(open_ones) > open_max)
 
-    def _open(self) -> Iterator[str]:
-        """SKUs whose newest figure is behind us, and that the shop may not have."""
+    def _open(self, most: int) -> list[str]:
+        """SKUs whose newest figure is behind us, and that the shop may not have; at most so many."""
         failing = chain(self._aside, self._late, self._doubted)
-        found = chain(failing, self._urgent, self._waiting, self._under_way)
-        return (sku for sku in dict.fromkeys(found) if self._entries[sku].place <= self._done)
+        behind = (sku for sku in failing if self._entries[sku].place <= self._done)
+        found: dict[str, None] = {}
+        for sku in chain(behind, self._due_behind()):
+            found[sku] = None
+            if len(found) == most:
+                break
+        return list(found)
+
+    def _due_behind(self) -> Iterator[str]:
+        """Those of them that are due, by place. Others are not looked at: there may be a whole catalogue of them."""
+        found = []
+        try:
+            while (first := self._first_place()) is not None and first <= self._done:
+                found.append(heapq.heappop(self._places))
+                yield found[-1][1]
+        finally:
+            for one in found:
+                heapq.heappush(self._places, one)
+
+    def _note_place(self, sku: str, entry: _Entry) -> None:
+        """It is due, or has a newer figure while it is."""
+        heapq.heappush(self._places, (entry.place, sku))
+        if len(self._places) > _PLACES_MIN + 4 * len(self._entries):
+            due = chain(self._urgent, self._waiting, self._under_way)
+            self._places = [(self._entries[one].place, one) for one in due]
+            heapq.heapify(self._places)
+
+    def _first_place(self) -> int | None:
+        """The lowest place of what is due."""
+        places = self._places
+        while places:
+            place, sku = places[0]
+            if self._entries[sku].place == place and self.is_due(sku):
+                return place
+            heapq.heappop(places)
+        return None
 
     def take(self, most: int, now_s: float, *, urgent_only: bool = False) -> Batch | None:
         """The next SKUs to write, which are under way from now on; None: nothing is due."""
@@ -209,6 +246,7 @@ class PushQueue:
             if entry.written is None:
                 look.add(sku)
             self._under_way.add(sku)
+            self._note_place(sku, entry)
             for queue in (self._urgent, self._waiting, self._late):
                 queue.pop(sku, None)
         return Batch(values, urgent, frozenset(look))
@@ -296,3 +334,4 @@ class PushQueue:
         else:
             self._urgent.pop(sku, None)
             self._waiting.setdefault(sku, None)
+        self._note_place(sku, entry)

@@ -19,8 +19,8 @@ import structlog
 from holdfast.visible import visible
 
 _SECRET = re.compile(
-    r"(hf_[a-z2-9]{10}_)[A-Za-z0-9_-]+|((?:nats|tls)://[^:@/\s]*:)[^@/\s]+(?=@)|(SU)[A-Z2-7]{56}"
-    r"|(eyJ)[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_.-]+"
+    r"(hf_[a-z2-9]{10}_)[A-Za-z0-9_-]+|(://[^:@/\s]*:)[^@/\s]+(?=@)|(SU)[A-Z2-7]{56}"
+    r"|(eyJ)[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_.-]+|(cs_)[0-9a-f]{40}"
 )
 _BARE = re.compile(r"[!#-<>-~]+")
 _SECRET_NAMES = frozenset({"authorization", "password", "secret", "token"})
@@ -129,9 +129,19 @@ def _redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Muta
     for name, value in event.items():
         if name.lower() in _SECRET_NAMES:
             event[name] = "(not shown)"
-        elif isinstance(value, str):
-            event[name] = _SECRET.sub(lambda found: f"{next(filter(None, found.groups()))}...", value)
+        else:
+            event[name] = _shown(value)
     return event
+
+
+def _shown(value: Any) -> Any:
+    if isinstance(value, str):
+        return _SECRET.sub(lambda found: f"{next(filter(None, found.groups()))}...", value)
+    if isinstance(value, list | tuple):
+        return [_shown(one) for one in value]
+    if isinstance(value, dict):
+        return {key: _shown(one) for key, one in value.items()}
+    return value
 
 
 def _plain(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> str:

@@ -11,7 +11,9 @@ from holdfast.logs import configure_logs
 configure_logs("info")
 seed = sys.argv[1]
 url = f"nats://{seed}@127.0.0.1:4222,tls://node:s3cret@b:4222"
-structlog.get_logger().info("joined", url=url, seed=seed, why=f"no {seed}")
+shop = "https://shop:s3cret@shop.example:8443/wp-json?consumer_secret=cs_" + 40 * "5"
+faults = [{"of": shop, "why": ("no answer", shop)}]
+structlog.get_logger().info("joined", url=url, seed=seed, why=f"no {seed}", shop=shop, faults=faults)
 """
 
 
@@ -23,4 +25,6 @@ def test_neither_a_seed_nor_a_password_is_in_a_line() -> None:
     assert seed not in done.stderr
     assert seed[2:] not in done.stderr
     assert "s3cret" not in done.stderr
+    assert "cs_5" not in done.stderr
+    assert done.stderr.count("@shop.example:8443/wp-json") == 3
     assert public_key(seed).startswith("U"), "the public half may be shown"

@@ -173,6 +173,20 @@ async def test_in_odoo_of_an_order_that_left_in_part_the_rest_is_cancelled(store
         assert dropped["lines"] == [{"sku": "T-A", "quantity": 3}]
 
 
+async def test_in_odoo_an_order_that_was_not_cancelled_is_not_said_to_be(store: Store) -> None:
+    """A module that asks why before it cancels answers with a window, and with no error."""
+    server = server_of("odoo")
+    async with adapter(server, store) as erp:
+        wanted = order("q-6", ("T-A", 1, "paris"))
+        await erp.push([wanted])
+        server.asks_why = True
+        [refused] = await erp.cancel([wanted])
+        assert isinstance(refused, RefusedError)
+        assert (refused.final, "stays sale" in str(refused)) == (False, True)
+        server.asks_why = False
+        assert await erp.cancel([wanted]) == [server.records.of("sale.order")[0]["name"]]
+
+
 @KINDS
 async def test_an_order_that_is_a_draft_is_not_in_it_yet(kind: str, store: Store) -> None:
     server = server_of(kind)

@@ -29,6 +29,7 @@ class OdooServer:
         self.version = version
         self.records = Records(storable=version >= 18)
         self.down = False
+        self.asks_why = False  # before it cancels a sale, in a window
         self.url = ""
 
     def settings(self, **more: Any) -> ErpSettings:
@@ -52,7 +53,7 @@ class OdooServer:
                 for one in ids:
                     records.confirm(one)
             case ("sale.order", "action_cancel"):
-                if self.version < 19 and not context.get("disable_cancel_warning"):
+                if self.asks_why or (self.version < 19 and not context.get("disable_cancel_warning")):
                     return {"type": "ir.actions.act_window", "res_model": "sale.order.cancel"}
                 for one in ids:
                     records.cancel(one)

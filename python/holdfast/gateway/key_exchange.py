@@ -62,7 +62,7 @@ class KeyExchange:
         self._sequences: dict[str, int] = {}
         self._of_later: set[str] = set()  # keys of which a later version wrote what this one cannot read
         self._seen: tuple[int, int, int] | None = None
-        self._ours: list[StoredKey] = []
+        self._behind = True  # there may be keys to give
 
     async def run(self) -> None:
         """Exchange once a second, until cancelled."""
@@ -106,30 +106,31 @@ class KeyExchange:
         if not self._opened:
             await self._connection.open()
             self._opened = True
-        taken = await self._read()
-        if await asyncio.to_thread(self._join, taken=taken):
-            log.info("keys-taken", keys=[key.id for key in taken])
-        given = [key for key in self._ours if self._there.get(key.id) != key and key.id not in self._of_later]
+        self._behind |= await self._read()
+        if not self._behind and await asyncio.to_thread(self._store.mark) == self._seen:
+            return
+        self._behind = True  # until nothing was left to give
+        given = await asyncio.to_thread(self._join)
         for key in given:
             await self._give(key)
         if given:
             log.info("keys-given", keys=[key.id for key in given])
+        self._behind = bool(given)
 
-    def _join(self, *, taken: list[StoredKey]) -> bool:
-        """Bring the file and what was taken together; whether the file changed. Blocking."""
-        seen = self._store.mark()
-        if not taken and seen == self._seen:
-            return False
-        changed, self._ours = self._store.take(self._there.values())
-        self._seen = self._store.mark() if changed else seen
-        return changed
+    def _join(self) -> list[StoredKey]:
+        """Bring the file and the stream's keys together; what the stream lacks. Blocking."""
+        self._seen = self._store.mark()  # what is changed from now on is seen at the next turn
+        changed, ours = self._store.take(self._there.values())
+        if changed:
+            log.info("keys-taken", keys=len(ours))
+        return [key for key in ours if self._there.get(key.id) != key and key.id not in self._of_later]
 
     # ---- the stream
 
-    async def _read(self) -> list[StoredKey]:
-        """The keys of which there are new messages."""
+    async def _read(self) -> bool:
+        """What is new there; whether anything is."""
         state = await self._state()
-        taken = []
+        before = self._upto
         while self._upto < state["last_seq"]:
             asked = {"seq": self._upto + 1, "next_by_subj": f"{self._prefix}*"}
             try:
@@ -146,10 +147,9 @@ class KeyExchange:
             key = self._key_of(key_id, base64.b64decode(message.get("data", "")))
             if key is None:
                 self._there.pop(key_id, None)  # what we know of it is given again
-            elif self._there.get(key_id) != key:
+            else:
                 self._there[key_id] = key
-                taken.append(key)
-        return taken
+        return self._upto > before
 
     async def _state(self) -> dict[str, Any]:
         try:

@@ -45,14 +45,25 @@ Beside = Callable[[int, Sequence[bytes]], Awaitable[None]]
 
 
 class Replay:
-    """One replay, resumable: `to_end`, then as far as `upto` is asked to go."""
+    """One replay, resumable: `to_end`, then as far as `upto` is asked to go.
+
+    `rest`: after each chunk, so many times what it took; for a replay that nobody waits for, beside checkouts.
+    """
 
     def __init__(
-        self, connection: Connection, stream: str, core: Core, settings: Settings, beside: Beside | None = None
+        self,
+        connection: Connection,
+        stream: str,
+        core: Core,
+        settings: Settings,
+        beside: Beside | None = None,
+        *,
+        rest: float = 0.0,
     ) -> None:
         self._reader = StreamReader(connection, stream, core.sequence, settings.log)
         self._core = core
         self._beside = beside
+        self._rest = rest
         self._settings = settings.node
         self._began_s = time.monotonic()
         self._reported_s = 0.0
@@ -93,6 +104,7 @@ class Replay:
             self._report(report)
 
     async def _apply(self, messages_max: int) -> None:
+        began_s = time.monotonic()
         entries = await self._reader.take(messages_max, self._settings.replay_chunk_bytes_max)
         messages = [entry.payload for entry in entries]
         applying = asyncio.to_thread(_apply_chunk, self._core, entries[0].sequence, messages)
@@ -102,6 +114,8 @@ class Replay:
             (facts, void), _ = await asyncio.gather(applying, self._beside(entries[0].sequence, messages))
         self._facts += facts
         self._void += void
+        if self._rest and not self._reader.at_end:
+            await asyncio.sleep(self._rest * (time.monotonic() - began_s))
 
     def _report(self, report: Progress | None, *, at_once: bool = False) -> None:
         now_s = time.monotonic()

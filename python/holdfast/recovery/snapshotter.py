@@ -184,7 +184,8 @@ class Snapshotter:
         end = (await stream_state(self._connection, self.names.log)).last_sequence
         if end <= core.sequence:
             return False
-        replay = Replay(self._connection, self.names.log, core, self._settings)
+        rest = self._settings.snapshots.replay_rest
+        replay = Replay(self._connection, self.names.log, core, self._settings, rest=rest)
         await replay.open()
         try:
             await replay.upto(end)

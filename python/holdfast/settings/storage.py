@@ -77,6 +77,8 @@ class SnapshotSettings:
     niceness: int = public(
         10, "Niceness of the process that takes them, added to that of `serve`.", lowest=0, highest=19, unit="nice"
     )
+    # Reading LOG at full speed keeps the nats-server and a core busy for seconds: checkouts beside it waited 60 ms.
+    replay_rest: float = 3.0
     heartbeat_wait_ms: int = 3 * SECOND_MS  # for another process to report its digest of the same state
 
     retained: int = public(3, "Newest snapshots that stay.", lowest=1, highest=1_000, unit="files")

@@ -9,6 +9,7 @@ import itertools
 
 import pytest
 
+from tests.support.many_histories import play
 from tests.support.oracle.beside import Beside
 
 
@@ -108,3 +109,12 @@ def test_a_line_keeps_its_moment_when_it_is_stated_again_without_one() -> None:
     story.accept("supply", **line, quantity=2)
     story.level("A", "lyon", 4, as_of=20, basis="net")
     assert story.sellable("A") == 6
+
+
+@pytest.mark.xfail(reason="core and oracle differ there, the digests do not; who is right was not worked out yet")
+@pytest.mark.parametrize("seed", [202_513, 206_089])
+def test_seeds_at_which_core_and_oracle_differ(seed: int) -> None:
+    """The first ends with a level under its old `as_of` after a reset and a line without one; the second with a kit of
+    kits beside half-confident supply, held by both from different places.
+    """
+    play(seed, 40, compare=False)

@@ -23,6 +23,8 @@ from holdfast.gateway.key_store import KeyStore
 from holdfast.macs import Macs, without_code
 from holdfast.nats.appender import Stored, parse_reply
 from holdfast.nats.connection import Connection, Endpoint
+from holdfast.nats.outlets import MESSAGE_NOT_FOUND, STREAM_NOT_FOUND
+from holdfast.nats.streams import Names
 from holdfast.protocol.log_types import Refusal
 from holdfast.settings import LogSettings
 
@@ -32,7 +34,7 @@ EVERY_S: Final = 1.0
 EVERY_S_MAX: Final = 30.0  # while it fails
 BYTES_MAX: Final = 64 * 2**20
 KEY_BYTES_MAX: Final = 512 * 1024  # a thousand channels, sources and locations, each with a long name
-_STREAM_NOT_FOUND, _MESSAGE_NOT_FOUND, _STREAM_IN_USE = 10059, 10037, 10058
+_STREAM_IN_USE: Final = 10058
 
 
 class KeyExchange:
@@ -49,8 +51,8 @@ class KeyExchange:
     ) -> None:
         self._store = KeyStore(directory)
         self._turn = directory / "keys.exchange.lock"
-        self._stream = f"HF_{scope}_KEYS"
-        self._prefix = f"hf.{scope}.keys."
+        names = Names(scope)
+        self._stream, self._prefix = names.keys, names.key_subject("")
         self._connection = Connection(endpoint, settings, f"holdfast {scope} keys")
         self._settings = settings
         self._macs = macs
@@ -136,7 +138,7 @@ class KeyExchange:
             try:
                 message = (await self._connection.api(f"STREAM.MSG.GET.{self._stream}", asked))["message"]
             except ApiError as error:
-                if error.code != _MESSAGE_NOT_FOUND:
+                if error.code != MESSAGE_NOT_FOUND:
                     raise
                 self._upto = state["last_seq"]
                 break
@@ -155,7 +157,7 @@ class KeyExchange:
         try:
             found = await self._connection.api(f"STREAM.INFO.{self._stream}")
         except ApiError as error:
-            if error.code != _STREAM_NOT_FOUND:
+            if error.code != STREAM_NOT_FOUND:
                 raise
             found = await self._make()
         if found["created"] != self._made:

@@ -71,6 +71,15 @@ class Names:
         return f"HF_{self.scope}_SNAP"
 
     @property
+    def keys(self) -> str:
+        """The stream of what is stored of API keys, for the scope's other machines."""
+        return f"HF_{self.scope}_KEYS"
+
+    def key_subject(self, key_id: str) -> str:
+        """Where one key's newest state is."""
+        return f"hf.{self.scope}.keys.{key_id}"
+
+    @property
     def log_subject(self) -> str:
         """The only subject of LOG."""
         return f"hf.{self.scope}.log"

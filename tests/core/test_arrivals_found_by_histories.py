@@ -5,7 +5,6 @@ Every test runs for the oracle alone and for both side by side.
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
@@ -42,19 +41,11 @@ def ignored(told: Beside) -> list[tuple[int, str]]:
 # --- hand-overs and resets --------------------------------------------------------------------------------------------
 
 
-def policy(told: Beside, kind: str, **fields: Any) -> None:
-    """A rule about a source, which is not who sends it."""
-    told.in_sequence += 1
-    payload = json.dumps({"source": "policy", "facts": [{"kind": kind} | fields]}).encode()
-    _, [(_, accepted, _)] = told.tell([], [(told.in_sequence, "hf.main.in.erp.policy", payload)])
-    assert accepted == 1
-
-
 def begin_anew(told: Beside, how: str) -> None:
     if how == "hand-over":
-        policy(told, "ownership", location="paris", source="wms")
+        told.policy("ownership", location="paris", source="wms")
     else:
-        policy(told, "source.reset", source="erp", **({"location": "paris"} if how == "cell" else {}))
+        told.policy("source.reset", source="erp", **({"location": "paris"} if how == "cell" else {}))
 
 
 @pytest.mark.parametrize("how", ["hand-over", "cell", "source"])
@@ -73,7 +64,7 @@ def test_the_first_level_counts_after_a_hand_over_there_and_back(story: Beside) 
     shop(story)
     story.level("A", "paris", 9, as_of=15)
     begin_anew(story, "hand-over")
-    policy(story, "ownership", location="paris", source="erp")
+    story.policy("ownership", location="paris", source="erp")
     story.level("A", "paris", 2, as_of=14)
     assert story.sellable("A") == 2
 
@@ -136,7 +127,7 @@ def test_units_that_left_stand_as_they_were_after_a_hand_over_there_and_back(sto
     sent = [{"sku": "A", "location": "paris", "quantity": 1}]
     story.accept("shipment", ref="s", order_ref="o", lines=sent, as_of=12)
     begin_anew(story, "hand-over")
-    policy(story, "ownership", location="paris", source="erp")
+    story.policy("ownership", location="paris", source="erp")
     assert story.sellable("A") == 4
     story.accept("order.ack", order_ref="o", as_of=6)  # looks at the order again
     assert story.sellable("A") == 4
@@ -376,7 +367,7 @@ def test_a_reset_also_forgets_when_units_of_a_line_came_that_nobody_stated(story
     """Seed 1978: the line's first statement after the reset counts what arrived before it."""
     shop(story)
     story.accept("receipt", ref="P", line="1", sku="A", location="lyon", quantity=3, as_of=20)
-    policy(story, "source.reset", source="erp")
+    story.policy("source.reset", source="erp")
     line(story, 5, as_of=2)
     assert story.sellable("A") == 8
 

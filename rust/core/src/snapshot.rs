@@ -28,7 +28,7 @@ use tables::{TABLES, tables_of};
 use wire::{In, Out};
 
 /// The format that is written; older ones are read as well (docs/snapshots.md says what each added).
-pub const FORMAT: u32 = 3;
+pub const FORMAT: u32 = 4;
 
 /// Why a snapshot was not written or cannot be used. None of these leaves anything half done.
 #[derive(Debug, thiserror::Error)]

@@ -105,6 +105,13 @@ class Beside:
         reason = self.fact(kind, **fields)
         assert reason is None, f"{kind} was rejected: {reason}"
 
+    def policy(self, kind: str, **fields: Any) -> None:
+        """A rule about a source, which is not who sends it."""
+        self.in_sequence += 1
+        payload = json.dumps({"source": "policy", "facts": [{"kind": kind} | fields]}).encode()
+        _, [(_, accepted, _)] = self.tell([], [(self.in_sequence, "hf.main.in.erp.policy", payload)])
+        assert accepted == 1
+
     def command(self, verb: Verb, name: str, **body: Any) -> Answer:
         [answer], _ = self.tell([(verb, name, json.dumps(body).encode() if body else b"", None, None)], [])
         return answer

@@ -196,22 +196,21 @@ def sold_beyond(world: World, channel: str, region: str | None, wanted: list[Uni
 def node_order(
     world: World, sku: str, channel: str, region: str | None, location: str | None, units: int
 ) -> list[Node]:
-    """All stock at hand first, then supply by arrival; locations by the channel's sourcing."""
+    """All stock at hand first, then supply by arrival; locations by the channel's sourcing, splits at hand alone."""
     rule = world.channel(channel)
     allowed = nodes(world, sku, channel, region, location)
 
-    def by_sourcing(name: str) -> tuple[Any, ...]:
-        place = world.locations[name]
-        away = region is not None and region not in place.regions
-        if rule.sourcing == "fewest_splits":
-            here = at_hand(world, sku, name)
-            return (away, 0, 0, place.priority, name) if here >= units else (away, 1, -here, place.priority, name)
-        return (away, place.priority, name)
+    def by_splits(name: str) -> tuple[int, int]:
+        here = at_hand(world, sku, name) if rule.sourcing == "fewest_splits" else units
+        return (0, 0) if here >= units else (1, -here)
 
     def key(node: Node) -> tuple[Any, ...]:
+        place = world.locations[node.location]
+        away = region is not None and region not in place.regions
         if node.supply is None:
-            return (0, by_sourcing(node.location))
-        return (1, arrival(world, world.supplies[node.supply]), by_sourcing(node.location), node.supply)
+            return (0, away, by_splits(node.location), place.priority, node.location)
+        due = arrival(world, world.supplies[node.supply])
+        return (1, due, away, place.priority, node.location, node.supply)
 
     return sorted(allowed, key=key)
 

@@ -6,6 +6,7 @@ Always holds: what arrived is on the shelf or on the line, never on both.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -74,11 +75,12 @@ def tell(world: World, told: Supply) -> None:
 
 def since(world: World, old: Supply | None, told: Supply) -> AsOf | Came | None:
     """What a level must be newer than to show units of the line: the statement's `as_of`, or its arrival where it is
-    the first one or a higher version; another one leaves that as it was.
+    the first one of this SKU at this place or a higher version; another one leaves that as it was.
     """
     if told.as_of is not None:
         return told.as_of
-    if old is None or is_higher(told.version, old.version):
+    moved_away = old is not None and (old.sku, old.location) != (told.sku, told.location)
+    if old is None or moved_away or is_higher(told.version, old.version):
         return Came(world.next_arrival())
     return old.stated
 
@@ -151,7 +153,9 @@ def moved(world: World, key: Key, counts: Counts, fact: Fact) -> Counts:
             assert location is not None
             if fact["kind"] == "stock.delta":
                 brought(world, (sku, location), quantity)
-            move(world, Movement(sku, location, fact["source"], fact["as_of"], quantity))
+            changed = Movement(sku, location, fact["source"], fact["as_of"], quantity)
+            document.moves.append(changed)
+            move(world, replace(changed))
     alone = fact["kind"] == "stock.delta"  # the others change their supply line in any case
     if alone and all(is_covered(world, (sku, at or ""), fact["source"], fact["as_of"]) for sku, at in change):
         world.ignore("covered", "covered")
@@ -195,12 +199,17 @@ def tells_when_it_left(world: World, known: Identity, fact: Fact) -> bool:
 
 
 def left_before(world: World, document: Identity, fact: Fact, quantity: int) -> None:
-    """An older statement says when the units left, and how many: they are off their location from then on."""
+    """An older statement says when the units left, and how many: they are off their location from then on, and not from
+    when statements said it that did not know. Where they did not arrive, they came back with the newest one.
+    """
     document.left = fact["as_of"], quantity
     world.count("left_before")
     ended, cell = document.body, (fact["sku"], fact["from"])
-    counted = -document.named.get(cell, 0)
-    move(world, Movement(*cell, ended["source"], ended["as_of"], quantity if counted == 0 else counted))
-    move(world, Movement(*cell, fact["source"], fact["as_of"], -quantity))
-    if counted:
-        document.named[cell] = -quantity
+    moves = [replace(one, on_hand=-one.on_hand) for one in document.moves if (one.sku, one.location) == cell]
+    moves.append(Movement(*cell, fact["source"], fact["as_of"], -quantity))
+    if ended["status"] != "received" or ended["quantity"] == 0:
+        moves.append(Movement(*cell, ended["source"], ended["as_of"], quantity))
+    for one in moves:
+        move(world, replace(one))
+    document.moves += moves
+    document.named[cell] = sum(one.on_hand for one in document.moves if (one.sku, one.location) == cell)

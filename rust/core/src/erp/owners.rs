@@ -105,7 +105,7 @@ fn forget_moments_of_supply(state: &mut State, source: SourceId) {
     for id in ids {
         state.change_supply(id.0, |line| {
             line.as_of = None;
-            line.since = None;
+            (line.since, line.keeps_moment) = (None, false);
             for arrival in &mut line.arrivals {
                 arrival.as_of = AsOf::BEFORE;
             }

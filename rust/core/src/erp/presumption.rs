@@ -78,7 +78,7 @@ pub(super) fn restated(state: &mut State, place: Place, as_of: AsOf) {
     };
     let stated_since = |id: &&SupplyId| {
         let line = state.documents.supplies.get(id.0);
-        line.location == place.1 && line.as_of.is_none() && line.since == Some(as_of)
+        line.location == place.1 && line.as_of.is_none() && !line.keeps_moment && line.since == Some(as_of)
     };
     let ids: Vec<SupplyId> = detail.flow.supplies.iter().filter(stated_since).copied().collect();
     for id in ids {
@@ -93,7 +93,7 @@ pub(super) fn forget_since(state: &mut State, places: &HashSet<Place>) {
     let here = supplies.filter(|(_, s)| untimed(s) && places.contains(&(s.sku, s.location)));
     let ids: Vec<u32> = here.map(|(id, _)| id).collect();
     for id in ids {
-        state.change_supply(id, |line| line.since = None);
+        state.change_supply(id, |line| (line.since, line.keeps_moment) = (None, false));
     }
 }
 

@@ -89,6 +89,7 @@ fn unstated(state: &State, key: &DocumentKey, (sku, location): (SkuId, LocationI
         stated: 0,
         as_of: None,
         since: None,
+        keeps_moment: false,
         arrivals: Vec::new(),
         lowered: 0,
         presumed: 0,

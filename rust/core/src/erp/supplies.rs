@@ -8,7 +8,6 @@ use crate::state::State;
 use crate::state::ids::{SkuId, SourceId, SupplyId};
 use crate::state::policies::AgeKey;
 use crate::state::reservations::{Portion, ReservationState, StockNode};
-use crate::state::stock::Cell;
 use crate::state::supply::{Arrival, Supply};
 use crate::units::ledger::{self, Move};
 use crate::wire::facts;
@@ -27,6 +26,7 @@ pub(crate) fn supply(state: &mut State, source: SourceId, fact: &facts::Supply<'
         stated,
         as_of: fact.as_of,
         since: None,
+        keeps_moment: false,
         arrivals: Vec::new(),
         lowered: 0,
         presumed: 0,
@@ -46,7 +46,7 @@ pub(super) fn tell(state: &mut State, mut new: Supply) -> Option<SupplyId> {
     let sku = new.sku;
     let id = match state.documents.supplies.find(&new.key) {
         None => {
-            new.since = since(state, &new, None);
+            (new.since, new.keeps_moment) = since(state, &new, None);
             state.add_supply(new.key.clone(), new)
         }
         Some(id) => {
@@ -102,17 +102,32 @@ fn moment_order(first: AsOf, second: AsOf) -> Option<Ordering> {
 
 /// After which moment a level may show units of a line that arrived since it was stated. A first statement without an `as_of`,
 /// or a higher version without one, is true as of the newest level of its source; another one only says what it is lowered by.
-fn since(state: &State, new: &Supply, old: Option<&Supply>) -> Option<AsOf> {
+/// Beside it whether that moment is one that the line was stated with before.
+fn since(state: &State, new: &Supply, old: Option<&Supply>) -> (Option<AsOf>, bool) {
     if !state.rules.is_second_edition() {
-        return None;
+        return (None, false);
     }
-    let level = state.cell(new.sku, new.location).and_then(Cell::level);
-    let level = || level.filter(|l| l.source == new.key.0).map(|l| l.as_of);
+    let is_third = state.rules.is_third_edition();
+    let is_kept = |old: &Supply| {
+        let moved_away = (old.sku, old.location) != (new.sku, new.location);
+        !old.is_unstated() && old.version >= new.version && !(is_third && moved_away)
+    };
     match old {
-        _ if new.as_of.is_some() => new.as_of,
-        Some(old) if !old.is_unstated() && old.version >= new.version => old.since,
-        _ => level(),
+        _ if new.as_of.is_some() => (new.as_of, false),
+        Some(old) if is_kept(old) => {
+            let is_its_own = old.as_of.is_some() || old.keeps_moment;
+            (old.since, is_third && old.since.is_some() && is_its_own)
+        }
+        _ => (level_of_own_source(state, new), false),
     }
+}
+
+/// The moment of the newest level where a line comes; None where the next one counts whatever its moment.
+fn level_of_own_source(state: &State, line: &Supply) -> Option<AsOf> {
+    let cell = state.cell(line.sku, line.location)?;
+    let is_reset = state.rules.is_third_edition() && cell.is_reset();
+    let level = cell.level().filter(|l| l.source == line.key.0 && !is_reset)?;
+    Some(level.as_of)
 }
 
 /// Receipts that a statement does not count: those after it. Without an `as_of`, a higher version counts all that came
@@ -140,7 +155,7 @@ fn replace_supply(state: &mut State, id: u32, mut new: Supply) {
     let old = state.documents.supplies.get(id).clone();
     let moved_away = old.sku != new.sku || old.location != new.location;
     let is_open = new.status == SupplyStatus::Open;
-    new.since = since(state, &new, Some(&old));
+    (new.since, new.keeps_moment) = since(state, &new, Some(&old));
     new.arrivals = still_to_arrive(&old, &new);
     new.presumed = if moved_away || !is_open { 0 } else { old.presumed };
     if is_open {

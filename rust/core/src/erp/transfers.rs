@@ -29,6 +29,7 @@ pub(crate) fn apply(state: &mut State, source: SourceId, fact: &facts::Transfer<
         stated,
         as_of: Some(fact.as_of),
         since: None,
+        keeps_moment: false,
         arrivals: Vec::new(),
         lowered: 0,
         presumed: 0,

@@ -153,8 +153,8 @@ fn second_edition_of_supply(s: &Supply, out: &mut Vec<u8>) {
         return;
     }
     out.number(s.stated).number(s.lowered).number(s.presumed);
-    for stamp in [s.as_of, s.since] {
-        out.push(u8::from(stamp.is_some()));
+    for (stamp, kept) in [(s.as_of, false), (s.since, s.keeps_moment)] {
+        out.push(u8::from(stamp.is_some()) + u8::from(kept));
         if let Some(stamp) = stamp {
             out.stamp(stamp);
         }

@@ -55,6 +55,8 @@ pub(crate) struct Supply {
     pub(crate) as_of: Option<AsOf>,
     /// Levels after this may show units of it that arrived; None: any level.
     pub(crate) since: Option<AsOf>,
+    /// Whether that is the `as_of` of an earlier statement, and not of the newest level when the line came.
+    pub(crate) keeps_moment: bool,
     /// Receipts that the statement does not count yet.
     pub(crate) arrivals: Vec<Arrival>,
     /// Units that its statements were lowered by and no receipt tells of.

@@ -216,3 +216,46 @@ fn what_a_return_brought_is_not_what_a_line_is_lowered_for() {
         assert_eq!(stated(&mut world, &facts), [8, 28, 30, 28, 28], "{order}");
     }
 }
+
+#[test]
+fn a_line_stated_again_without_a_moment_keeps_the_one_that_it_had() {
+    let mut world = ahead();
+    let facts = [
+        level(3, 20),
+        supply(&world, "PO", 3, json!({"as_of": 20})),
+        supply(&world, "PO", 2, json!({})),
+        level(4, 20),
+    ];
+    assert_eq!(stated(&mut world, &facts), [3, 6, 5, 6]);
+}
+
+#[test]
+fn after_a_reset_the_next_level_is_newer_than_a_line_without_a_moment() {
+    let mut world = ahead();
+    let before = [level(2, 14), supply(&world, "OLD", 1, json!({}))];
+    assert_eq!(stated(&mut world, &before), [2, 3]);
+    assert_eq!(
+        world.try_fact("policy", "source.reset", json!({"source": "acme"})),
+        Ok(())
+    );
+    let after = [supply(&world, "NEW", 1, json!({})), level(8, 14)];
+    assert_eq!(stated(&mut world, &after), [4, 8]);
+}
+
+#[test]
+fn a_line_without_a_moment_that_moves_is_first_stated_where_it_comes_now() {
+    let mut world = ahead();
+    let there = json!({"sku": "S", "location": "B", "on_hand": 5, "basis": "net", "as_of": 18});
+    let mut moved = supply(&world, "PO", 3, json!({}));
+    moved.1["location"] = json!("B");
+    let mut risen = there.clone();
+    (risen["on_hand"], risen["as_of"]) = (json!(7), json!(19));
+    let facts = [
+        level(0, 14),
+        supply(&world, "PO", 3, json!({})),
+        ("stock.level", there),
+        moved,
+        ("stock.level", risen),
+    ];
+    assert_eq!(stated(&mut world, &facts), [0, 3, 8, 8, 8]);
+}

@@ -122,6 +122,7 @@ pub(super) mod supplies {
             presumed: input.quantity()?,
             as_of: input.optional(In::stamp)?,
             since: input.optional(In::stamp)?,
+            keeps_moment: input.since(4, In::flag)?.unwrap_or(false),
             arrivals: input.list(|i| {
                 Ok(Arrival {
                     units: i.quantity()?,
@@ -148,6 +149,7 @@ pub(super) mod supplies {
                 stated,
                 as_of,
                 since,
+                keeps_moment,
                 arrivals,
                 lowered,
                 presumed,
@@ -166,7 +168,8 @@ pub(super) mod supplies {
                 .int(*lowered)
                 .int(*presumed)
                 .optional_stamp(*as_of)
-                .optional_stamp(*since);
+                .optional_stamp(*since)
+                .byte(u8::from(*keeps_moment));
             out.size(arrivals.len());
             for arrival in arrivals {
                 out.int(arrival.units).stamp(arrival.as_of);
@@ -190,6 +193,7 @@ pub(super) mod supplies {
                 stated: 0,
                 as_of: None,
                 since: None,
+                keeps_moment: false,
                 arrivals: Vec::new(),
                 lowered: 0,
                 presumed: 0,

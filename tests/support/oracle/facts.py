@@ -6,11 +6,13 @@ Shapes are taken as right (the oracle is fed by well-formed histories); business
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import date, datetime
 from typing import Any
 
 from tests.support.oracle.documents import Seen, is_news, key_of, says_otherwise
 from tests.support.oracle.order_facts import ack, order_update
+from tests.support.oracle.places import place_of
 from tests.support.oracle.presumed import counted, forget_moments, hand_over, level_came, stated_again
 from tests.support.oracle.refusals import parse_as_of, refuse, skus_named
 from tests.support.oracle.returns import returned
@@ -23,6 +25,7 @@ from tests.support.oracle.world import (
     Level,
     Location,
     Ration,
+    Unit,
     World,
 )
 
@@ -208,10 +211,7 @@ def ownership(world: World, fact: Fact) -> None:
     place = world.locations[fact["location"]]
     if place.owner is not None and place.owner != fact["owner"]:
         place.former.add(place.owner)
-        for reservation in world.reservations.values():
-            for unit in reservation.units:
-                if unit.shipped is not None and unit.node is not None and unit.node.location == place.name:
-                    unit.known_to.append((fact["owner"], world.next_arrival()))
+        have_left(world, fact["owner"], lambda unit: place_of(unit) == place.name)
         for cell, level in world.levels.items():
             if cell[1] == place.name:
                 forget_moments(world, cell)
@@ -221,12 +221,23 @@ def ownership(world: World, fact: Fact) -> None:
     place.former.discard(fact["owner"])
 
 
+def have_left(world: World, source: str, is_meant: Callable[[Unit], bool]) -> None:
+    """Units that are known to have left by now are inside the next levels of a source."""
+    for reservation in world.reservations.values():
+        for unit in reservation.units:
+            if unit.shipped is not None and is_meant(unit):
+                unit.known_to.append((source, world.next_arrival()))
+
+
 def source_reset(world: World, fact: Fact) -> None:
-    """The next level of the source counts there, however old it says it is."""
+    """The next level of the source counts there, however old it says it is, and has what is known to have left."""
+    cells = []
     for (sku, place), level in world.levels.items():
         if level.source == fact["owner"] and fact.get("sku") in (None, sku) and fact.get("location") in (None, place):
             forget_moments(world, (sku, place))
             level.reset = True
+            cells.append((sku, place))
+    have_left(world, fact["owner"], lambda unit: (unit.sku, place_of(unit)) in cells)
     if fact.get("sku") is None and fact.get("location") is None:
         world.clocks.pop(fact["owner"], None)
         for line in world.supplies.values():

@@ -11,7 +11,7 @@ from tests.support.oracle.documents import is_news, key_of
 from tests.support.oracle.places import acknowledge_unit, leave, place_of, shelf_order
 from tests.support.oracle.presumed import counted_late
 from tests.support.oracle.recipes import base_lines
-from tests.support.oracle.shipments import bearers, named_by, put_back, take_up, unship
+from tests.support.oracle.shipments import bearers, left_behind, named_before, named_by, put_back, take_up, unship
 from tests.support.oracle.world import Key, Reservation, Unit, World
 
 Fact = dict[str, Any]
@@ -30,8 +30,16 @@ def order_update(world: World, fact: Fact) -> None:
     assert key is not None
     known = world.identities.get(key)
     was = known.body["status"] if known is not None else fact["status"]
+    old = named_before(world, key)
     if is_news(world, key, fact):
         found = bearers(world, fact)
+        if (behind := left_behind(world, old, fact)) is not None:
+            document = world.identities[key]
+            for cell, quantity in document.named.items():
+                take_back(world, behind, key, cell, quantity, was)
+            if any(document.named.values()):
+                take_up(world, behind)
+            document.named = {}
         world.waiting = [one for one in world.waiting if key_of(one) != key]
         if found:
             update(world, found, key, was)

@@ -41,6 +41,10 @@ def settle_returns(world: World) -> set[int]:
     surplus: Counter[tuple[Key, str]] = Counter()  # shipment, SKU
     for key, document in returns:
         found = bearers(world, document.body)
+        meant = {r.id for r in found}
+        elsewhere = (r for r in world.reservations.values() if r.id not in meant)
+        behind = [r for r in elsewhere if any(one == key for one, _ in r.dropped)]
+        put_back(world, behind, [unit for r in behind for one, unit in r.dropped if one == key])
         named = means(world, key, document, found)
         brought = Counter(named)
         gone = {unit.sku for r in found for one, unit in r.dropped if one == key}

@@ -35,6 +35,30 @@ def bearers(world: World, fact: dict[str, Any]) -> list[Reservation]:
     return sorted(found, key=lambda r: r.serial)
 
 
+def named_before(world: World, key: Key) -> tuple[dict[str, Any], list[Reservation]] | None:
+    """What the newest version of a document says, and the reservations that it means."""
+    known = world.identities.get(key)
+    return (known.body, bearers(world, known.body)) if known is not None else None
+
+
+def left_behind(
+    world: World, old: tuple[dict[str, Any], list[Reservation]] | None, fact: dict[str, Any]
+) -> list[Reservation] | None:
+    """The reservations of the version before, where a newer one names another order and means others by that: there the
+    document counts no longer.
+    """
+    if old is None or name_of(old[0]) == name_of(fact):
+        return None
+    behind, now = ({r.id for r in found} for found in (old[1], bearers(world, fact)))
+    return old[1] if behind != now else None
+
+
+def name_of(fact: dict[str, Any]) -> tuple[str | None, ...]:
+    """Of an order: its reservation alone counts, where one is named."""
+    reservation = fact.get("reservation")
+    return reservation, fact.get("order_ref") if reservation is None else None, fact.get("channel")
+
+
 def named_by(world: World, fact: dict[str, Any], found: list[Reservation], key: Key) -> Named:
     """Base units by SKU and location."""
     named: Named = {}
@@ -46,12 +70,20 @@ def named_by(world: World, fact: dict[str, Any], found: list[Reservation], key: 
 def shipment(world: World, fact: dict[str, Any]) -> None:
     key = key_of(fact)
     assert key is not None
+    old = named_before(world, key)
     if not is_news(world, key, fact):
         return
     document, found = world.identities[key], bearers(world, fact)
+    source, as_of = fact["source"], fact["as_of"]
+    if (behind := left_behind(world, old, fact)) is not None:
+        for (sku, location), quantity in document.named.items():
+            less = min(quantity, document.beyond.get((sku, location), 0))
+            surplus(world, document, (sku, location), -less, source, as_of)
+            unship(world, behind, key, sku, location, quantity - less)
+        document.named = {}
+        take_up(world, behind)
     before, document.named = document.named, named_by(world, fact, found, key)
     change = {place: document.named.get(place, 0) - before.get(place, 0) for place in {**before, **document.named}}
-    source, as_of = fact["source"], fact["as_of"]
     fewer = {place: -count for place, count in change.items() if count < 0}
     for (sku, location), quantity in fewer.items():  # first what goes back: a later line may take it elsewhere
         less = min(quantity, document.beyond.get((sku, location), 0))

@@ -62,6 +62,30 @@ pub(super) fn is_of_channel(state: &State, slot: Slot, of: &OrderName<'_>) -> bo
         .is_none_or(|name| name == state.catalogue.channel_name(channel))
 }
 
+/// Where the version before a newer one of a document counts.
+pub(super) struct LeftBehind {
+    pub(super) order: Box<str>,
+    pub(super) channel: Option<Box<str>>,
+    pub(super) slots: ByAge,
+}
+
+/// What the version before named, where the newer one names another order, reservation or channel, and means by that other
+/// reservations (`now`): there it counts no longer. Earlier editions compared only what was named.
+pub(super) fn left_behind(state: &State, document: u128, of: &OrderName<'_>, now: &[Slot]) -> Option<LeftBehind> {
+    if !state.rules.is_third_edition() {
+        return None;
+    }
+    let (order, before) = state.order_documents.held_under(document)?;
+    let channel = before.channel.clone();
+    if (order, channel.as_deref()) == (&*waits_for(of), of.channel.as_deref()) {
+        return None;
+    }
+    let slots = bearers(state, order, channel.as_deref());
+    let is_same = slots.len() == now.len() && slots.iter().all(|slot| now.contains(slot));
+    let order = order.into();
+    (!is_same).then_some(LeftBehind { order, channel, slots })
+}
+
 /// The name under which a fact waits and is listed: its reservation's, else its order's.
 pub(super) fn waits_for<'a>(of: &'a OrderName<'_>) -> Cow<'a, str> {
     match (&of.reservation, &of.order_ref) {
@@ -69,3 +93,6 @@ pub(super) fn waits_for<'a>(of: &'a OrderName<'_>) -> Cow<'a, str> {
         (None, order) => Cow::Borrowed(order.as_deref().unwrap_or_default()),
     }
 }
+
+#[cfg(test)]
+mod tests;

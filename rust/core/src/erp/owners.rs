@@ -30,7 +30,18 @@ pub(crate) fn hand_over(state: &mut State, fact: &Ownership<'_>) {
     if old.is_none() {
         return;
     }
-    let left = |p: &Portion| p.node == StockNode::Hand(location) && p.is_shipped();
+    have_left(state, source, |p| p.node == StockNode::Hand(location));
+    // What levels of the source before rose by says nothing of the supply of the new one.
+    let here = state.stock.rises.iter().map(|(cell, _)| cell);
+    let cells: Vec<(SkuId, LocationId)> = here.filter(|(_, l)| *l == location).collect();
+    for (sku, location) in cells {
+        state.set_rises(sku, location, CellRises::default());
+    }
+}
+
+/// Units that are known to have left from these places by now are inside the next levels of a source, whatever their `as_of`.
+fn have_left(state: &mut State, source: SourceId, is_meant: impl Fn(&Portion) -> bool) {
+    let left = |p: &Portion| p.is_shipped() && is_meant(p);
     let slots: Vec<Slot> = state
         .reservations
         .iter()
@@ -49,16 +60,14 @@ pub(crate) fn hand_over(state: &mut State, fact: &Ownership<'_>) {
             },
         );
     }
-    // What levels of the source before rose by says nothing of the supply of the new one.
-    let here = state.stock.rises.iter().map(|(cell, _)| cell);
-    let cells: Vec<(SkuId, LocationId)> = here.filter(|(_, l)| *l == location).collect();
-    for (sku, location) in cells {
-        state.set_rises(sku, location, CellRises::default());
-    }
 }
 
-/// The next level of these cells counts, whatever its `as_of`. `owner`: who stated the ones before.
-fn forget_watermarks(state: &mut State, owner: SourceId, is_meant: impl Fn(SkuId, &Cell) -> bool) {
+/// The next level of these cells counts, whatever its `as_of`. `owner`: who stated the ones before. Which cells they are.
+fn forget_watermarks(
+    state: &mut State,
+    owner: SourceId,
+    is_meant: impl Fn(SkuId, &Cell) -> bool,
+) -> HashSet<(SkuId, LocationId)> {
     let mut places = HashSet::new();
     for sku in (0..state.catalogue.skus.len() as u32).map(SkuId) {
         let cells = state.cells(sku).iter().filter(|cell| is_meant(sku, cell));
@@ -70,6 +79,7 @@ fn forget_watermarks(state: &mut State, owner: SourceId, is_meant: impl Fn(SkuId
         }
     }
     presumption::forget_since(state, &places);
+    places
 }
 
 /// The next level of a source counts, whatever its `as_of`: at a location, of a SKU, or everywhere. Everywhere, the source may
@@ -85,11 +95,17 @@ pub(crate) fn reset(state: &mut State, fact: &SourceReset<'_>) {
     };
     let location = fact.location.as_deref().map(|l| state.catalogue.location(l));
     let sku = fact.sku.as_deref().map(|s| state.catalogue.sku(s));
-    forget_watermarks(state, source, |s, cell| {
+    let places = forget_watermarks(state, source, |s, cell| {
         sku.is_none_or(|sku| sku == Some(s))
             && location.is_none_or(|location| location == Some(cell.location))
             && cell.level().is_some_and(|level| level.source == source)
     });
+    if state.rules.is_third_edition() {
+        have_left(state, source, |p| match p.node {
+            StockNode::Hand(location) => places.contains(&(p.sku, location)),
+            _ => false,
+        });
+    }
     if fact.location.is_none() && fact.sku.is_none() {
         state.forget_clock(source);
         forget_moments_of_supply(state, source);

@@ -7,10 +7,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::erp::identity::{is_to_count, of_movement};
+use crate::erp::named_order::{self, LeftBehind};
 use crate::erp::order_units::{self, Cell};
-use crate::erp::{levels, named_order, presumption, reconcile};
+use crate::erp::{levels, presumption, reconcile};
 use crate::state::State;
 use crate::state::anomalies::Anomaly;
+use crate::state::identities::Moves;
 use crate::state::ids::{LocationId, SkuId, Slot, SourceId};
 use crate::state::order_documents::{About, OrderDocument, Returned};
 use crate::state::stock::Movement;
@@ -36,11 +38,13 @@ pub(crate) fn apply(state: &mut State, source: SourceId, statement: &Statement<'
         without_order(state, source, statement, fact, (key, &returned));
         return;
     }
-    if is_to_count(state, source, statement, key, fact.version, Vec::new()).is_none() {
+    let Some(before) = is_to_count(state, source, statement, key, fact.version, Vec::new()) else {
         return;
-    }
+    };
     if let Some(About::Return(before)) = state.order_documents.held(key).map(|d| &d.about) {
         returned.counted.clone_from(&before.counted);
+    } else if state.rules.is_third_edition() {
+        returned.counted = counted_without_order(&before);
     }
     let document = OrderDocument {
         name: order_units::name_of(statement, &fact.reference, fact.line.as_deref(), cell),
@@ -51,9 +55,10 @@ pub(crate) fn apply(state: &mut State, source: SourceId, statement: &Statement<'
         about: About::Return(returned),
         beyond: Declared::now(state, sku, fact.unit.as_deref()).kept(sku),
     };
-    state.put_order_document(&order, document);
     let slots = named_order::meant(state, &fact.of);
-    settle_named(state, &[order.into()], &slots);
+    let old = named_order::left_behind(state, key, &fact.of, &slots);
+    state.put_order_document(&order, document);
+    settle_beside(state, (key, old), &[order.into()], &slots);
     note_if_covered(state, (sku, location), (source, fact.as_of));
 }
 
@@ -61,6 +66,44 @@ fn note_if_covered(state: &mut State, (sku, location): (SkuId, LocationId), by: 
     if levels::is_covered(state, sku, location, by) {
         state.note(Anomaly::Covered);
     }
+}
+
+/// Settles the returns of these orders, and of the one that the version before named: units that left that one are open again.
+fn settle_beside(state: &mut State, (key, old): (u128, Option<LeftBehind>), names: &[Box<str>], slots: &[Slot]) {
+    let Some(old) = old else {
+        settle_named(state, names, slots);
+        return;
+    };
+    for &slot in old.slots.iter().filter(|slot| !slots.contains(slot)) {
+        state.count_change(slot);
+        let kits = kits::counted(state, slot);
+        let dropped: Vec<(SkuId, i64)> = order_units::dropped_by(state, slot, key)
+            .map(|d| (d.sku, d.quantity))
+            .collect();
+        for some in dropped {
+            order_units::put_back(state, &[slot], some, |d| d.document == key);
+        }
+        kits::give_back_gone(state, slot, &kits);
+        reconcile::order_changed(state, slot);
+    }
+    let mut all = old.slots.to_vec();
+    all.extend(slots.iter().filter(|slot| !old.slots.contains(slot)));
+    settle_named(state, &[names, &[old.order]].concat(), &all);
+}
+
+/// What a version without an order counted: two moves of each SKU, on hand and of it unsellable.
+fn counted_without_order(moves: &Moves) -> Vec<(SkuId, bool, i64)> {
+    let pairs = moves.chunks_exact(2).filter(|pair| pair[0].2 != 0);
+    pairs.map(|pair| (pair[0].0, pair[1].2 == 0, pair[0].2)).collect()
+}
+
+/// The same the other way.
+fn as_moves(counted: &[(SkuId, bool, i64)], location: LocationId) -> Moves {
+    let pair = |&(sku, sellable, on_hand): &(SkuId, bool, i64)| {
+        let unsellable = if sellable { 0 } else { on_hand };
+        [(sku, Some(location), on_hand), (sku, Some(location), unsellable)]
+    };
+    counted.iter().flat_map(pair).collect()
 }
 
 /// A return that names no order counts as it says.
@@ -79,9 +122,17 @@ fn without_order(
         let at = Some(returned.location);
         moves.extend([(part, at, on_hand), (part, at, unsellable)]);
     });
-    let Some(before) = is_to_count(state, source, statement, key, fact.version, moves.clone()) else {
+    let Some(mut before) = is_to_count(state, source, statement, key, fact.version, moves.clone()) else {
         return;
     };
+    if state.rules.is_third_edition()
+        && let Some(About::Return(with_order)) = state.order_documents.held(key).map(|d| &d.about)
+    {
+        before.extend(as_moves(&with_order.counted, returned.location));
+        let old = named_order::left_behind(state, key, &fact.of, &[]);
+        state.forget_order_document(key);
+        settle_beside(state, (key, old), &[], &[]);
+    }
     let mut changes: BTreeMap<SkuId, (i64, i64)> = BTreeMap::new();
     for (sign, all) in [(1, &moves), (-1, &before)] {
         for pair in all.chunks(2) {
@@ -231,7 +282,7 @@ fn units_back(state: &State, slots: &[Slot], sku: SkuId, quantity: i64, used: &m
 /// Of what shipments of these orders named beyond their open units.
 fn surplus_back(state: &State, slots: &[Slot], sku: SkuId, quantity: i64, (all, used): (&Documents, &mut Used)) -> i64 {
     let mut back = 0;
-    for (order, shipment) in all.iter().filter(|(_, d)| d.about == About::Shipment) {
+    for (order, shipment) in all.iter().filter(|(_, d)| d.is_shipment()) {
         let bearers = named_order::bearers(state, order, shipment.channel.as_deref());
         if !bearers.iter().any(|slot| slots.contains(slot)) {
             continue;

@@ -23,9 +23,15 @@ pub(crate) fn apply(state: &mut State, source: SourceId, statement: &Statement<'
     }
     let slots = named_order::meant(state, &fact.of);
     let moves = leaving::line_moves(state, &slots, &fact.lines, Some(key));
-    let Some(before) = is_to_count(state, source, statement, key, fact.version, moves.clone()) else {
+    let Some(mut before) = is_to_count(state, source, statement, key, fact.version, moves.clone()) else {
         return;
     };
+    if let Some(old) = named_order::left_behind(state, key, &fact.of, &slots) {
+        let mut document = remembered(state, source, statement, fact, key);
+        document.channel = old.channel;
+        withdraw(state, &old.order, document, &old.slots, &before);
+        before.clear();
+    }
     for &slot in &slots {
         state.count_change(slot);
     }
@@ -47,6 +53,19 @@ pub(crate) fn apply(state: &mut State, source: SourceId, statement: &Statement<'
     }
 }
 
+/// What a version named of an order that the newer one does not mean has not left by it.
+fn withdraw(state: &mut State, order: &str, document: OrderDocument, slots: &[Slot], named: &Moves) {
+    for &slot in slots {
+        state.count_change(slot);
+    }
+    let order = order.to_owned();
+    Shipped { order, document, slots }.correct(state, named, &Moves::new());
+    returns::settle(state, slots);
+    for &slot in slots {
+        reconcile::order_changed(state, slot);
+    }
+}
+
 /// The document as it is remembered with its order, beside what its version before named beyond the open units.
 fn remembered(
     state: &State,
@@ -62,7 +81,11 @@ fn remembered(
         channel: fact.of.channel.as_deref().map(Into::into),
         source,
         as_of: fact.as_of,
-        about: About::Shipment,
+        about: if fact.version.is_some() && state.rules.is_third_edition() {
+            About::Versioned
+        } else {
+            About::Shipment
+        },
         beyond: before.map(|d| d.beyond.clone()).unwrap_or_default(),
     }
 }
@@ -134,7 +157,7 @@ fn move_surplus(state: &mut State, (sku, location): Cell, quantity: i64, (source
 pub(crate) fn take_up(state: &mut State, slots: &[Slot]) {
     let names = order_units::names_of(state, slots);
     for (order, document) in order_units::documents_of(state, &names) {
-        if document.about != About::Shipment {
+        if !document.is_shipment() {
             continue;
         }
         let mut document = document;

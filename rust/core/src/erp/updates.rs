@@ -25,9 +25,29 @@ pub(crate) fn apply(state: &mut State, source: SourceId, statement: &Statement<'
         // It waits for its order: what it names is worked out then.
         moves.clear();
     }
-    let Some(before) = is_to_count(state, source, statement, key, fact.version, moves.clone()) else {
+    let Some(mut before) = is_to_count(state, source, statement, key, fact.version, moves.clone()) else {
         return;
     };
+    if let Some(old) = named_order::left_behind(state, key, &fact.of, &slots) {
+        // What the version before took there is open again.
+        for &slot in &old.slots {
+            state.count_change(slot);
+        }
+        let meant = Meant {
+            order: &old.order,
+            channel: old.channel.as_deref(),
+            slots: &old.slots,
+        };
+        update(
+            state,
+            &meant,
+            (source, statement, fact),
+            key,
+            (&before, &Moves::new()),
+            true,
+        );
+        before.clear();
+    }
     if slots.is_empty() {
         let waits_for = named_order::waits_for(&fact.of);
         if second {
@@ -41,7 +61,9 @@ pub(crate) fn apply(state: &mut State, source: SourceId, statement: &Statement<'
         state.count_change(slot);
     }
     if second {
-        update(state, &slots, (source, statement, fact), key, (&before, &moves), true);
+        let order = named_order::waits_for(&fact.of);
+        let meant = Meant::by(fact, &order, &slots);
+        update(state, &meant, (source, statement, fact), key, (&before, &moves), true);
         return;
     }
     let more = named_more(&moves, &before);
@@ -65,9 +87,10 @@ pub(super) fn catch_up(
     if state.rules.is_second_edition() {
         state.identities.name_moves(key, moves.clone());
         let at_once = !state.rules.is_third_edition();
+        let order = named_order::waits_for(&fact.of);
         update(
             state,
-            &[slot],
+            &Meant::by(fact, &order, &[slot]),
             (source, statement, fact),
             key,
             (&Moves::new(), &moves),
@@ -84,19 +107,33 @@ fn is_replaced(state: &State, key: u128, statement: &Statement<'_>, fact: &Order
     !matches!(newest, Known::Repeat | Known::New)
 }
 
+/// The order that a version of an update means: the name that it is listed under, and its reservations.
+struct Meant<'a> {
+    order: &'a str,
+    channel: Option<&'a str>,
+    slots: &'a [Slot],
+}
+
+impl<'a> Meant<'a> {
+    fn by(fact: &'a OrderUpdate<'_>, order: &'a str, slots: &'a [Slot]) -> Self {
+        let channel = fact.of.channel.as_deref();
+        Meant { order, channel, slots }
+    }
+}
+
 /// Cancelled and refused units leave the order, short ones count as shipped, where they are. A newer version that names
 /// fewer, or states otherwise, puts back those that it took, the last first. `follows`: what shipments take and returns bring
 /// back is worked out again at once, if anything changed.
 fn update(
     state: &mut State,
-    slots: &[Slot],
+    meant: &Meant<'_>,
     (source, statement, fact): (SourceId, &Statement<'_>, &OrderUpdate<'_>),
     key: u128,
     (before, moves): (&Moves, &Moves),
     follows: bool,
 ) {
+    let slots = meant.slots;
     let kits: Vec<Vec<i64>> = slots.iter().map(|&slot| kits::counted(state, slot)).collect();
-    let order = named_order::waits_for(&fact.of).into_owned();
     let held = state.order_documents.held(key);
     let was = match held.map(|d| &d.about) {
         Some(About::Update(status)) => *status,
@@ -105,7 +142,7 @@ fn update(
     let mut document = OrderDocument {
         name: order_units::name_of(statement, &fact.reference, fact.line.as_deref(), ("", "")),
         key,
-        channel: fact.of.channel.as_deref().map(Into::into),
+        channel: meant.channel.map(Into::into),
         source,
         as_of: fact.as_of,
         about: About::Update(fact.status),
@@ -138,7 +175,7 @@ fn update(
         };
         order_units::add_beyond(&mut document.beyond, (sku, location), quantity - taken);
     }
-    state.put_order_document(&order, document);
+    state.put_order_document(meant.order, document);
     if follows {
         shipments::take_up(state, slots);
     }

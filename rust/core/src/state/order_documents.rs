@@ -28,6 +28,8 @@ const OF_RESERVATION: char = '\u{1}';
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum About {
     Shipment,
+    /// A shipment with a version: a newer one may name another order.
+    Versioned,
     Update(UpdateStatus),
     Return(Returned),
 }
@@ -62,7 +64,11 @@ pub(crate) struct OrderDocument {
 impl OrderDocument {
     /// Whether it has to be looked at again.
     fn is_needed(&self) -> bool {
-        !matches!(self.about, About::Shipment) || !self.beyond.is_empty()
+        self.about != About::Shipment || !self.beyond.is_empty()
+    }
+
+    pub(crate) fn is_shipment(&self) -> bool {
+        matches!(self.about, About::Shipment | About::Versioned)
     }
 
     pub(in crate::state) fn bytes(&self, order: &str) -> Vec<u8> {
@@ -81,6 +87,7 @@ impl OrderDocument {
         }
         match &self.about {
             About::Shipment => out.push(0),
+            About::Versioned => out.push(7),
             About::Update(status) => out.push(1 + *status as u8),
             About::Return(returned) => {
                 out.push(8 + returned.condition as u8);
@@ -129,7 +136,13 @@ impl OrderDocuments {
 
     /// A document by its identity, whatever it names.
     pub(crate) fn held(&self, key: u128) -> Option<&OrderDocument> {
-        self.find(self.under.get(&key)?, key)
+        self.held_under(key).map(|(_, document)| document)
+    }
+
+    /// The same, with the name that it is under.
+    pub(crate) fn held_under(&self, key: u128) -> Option<(&str, &OrderDocument)> {
+        let order = self.under.get(&key)?;
+        Some((order, self.find(order, key)?))
     }
 
     /// Takes a document out; returns it with the order that it named.

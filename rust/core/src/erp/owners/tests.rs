@@ -285,3 +285,27 @@ fn a_transfer_goes_on_after_its_source_was_reset() {
     say(&mut world, "acme", &level(6, 3)).unwrap();
     assert_eq!(world.sellable("S", "web"), 10);
 }
+
+#[test]
+fn after_a_reset_what_had_left_is_in_every_level_that_follows() {
+    for of in [json!({}), json!({"sku": "S"}), json!({"location": "A"})] {
+        let mut world = World::new();
+        say(&mut world, "acme", &level(9, 1_000)).unwrap();
+        world.order("o1", "web", &[("S", 2)]);
+        let lines = json!([{"sku": "S", "quantity": 2}]);
+        let shipment = json!({"kind": "shipment", "ref": "s", "order_ref": "o1", "lines": lines, "as_of": 1_001});
+        say(&mut world, "acme", &shipment).unwrap();
+        let mut reset = json!({"source": "acme"});
+        reset.as_object_mut().unwrap().extend(of.as_object().unwrap().clone());
+        assert_eq!(world.try_fact("policy", "source.reset", reset), Ok(()));
+        assert_eq!(
+            world.sellable("S", "web"),
+            7,
+            "the level of before does not know that they left"
+        );
+        for (on_hand, as_of) in [(7, 3), (6, 4)] {
+            say(&mut world, "acme", &level(on_hand, as_of)).unwrap();
+            assert_eq!(world.sellable("S", "web"), on_hand);
+        }
+    }
+}

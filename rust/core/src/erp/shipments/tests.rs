@@ -132,3 +132,26 @@ fn units_bound_to_supply_or_to_no_node_leave_last_and_from_the_named_location() 
     assert_eq!(world.units("o1"), "2 S at A shipped, 1 S on PO");
     assert_eq!(world.stands("o1"), "committed");
 }
+
+#[test]
+fn units_taken_back_are_where_the_erp_said_meanwhile_that_it_has_them() {
+    let mut world = World::new();
+    world.fact("item", json!({"sku": "S", "base_unit": "each"}));
+    world.oversell("web", 3);
+    world.order("o1", "web", &[("S", 3)]);
+    let lines = json!([{"sku": "S", "location": "A", "quantity": 3}]);
+    ship(&mut world, "s1", 1, &lines);
+    let named = json!({"order_ref": "o1", "lines": [{"sku": "S", "location": "A"}]});
+    world.next("order.ack", named);
+    world.level("S", "A", 5);
+    assert_eq!(
+        (world.units("o1"), world.sellable("S", "web")),
+        ("3 S at A inside shipped".to_owned(), 8)
+    );
+    ship(&mut world, "s1", 2, &json!([]));
+    assert_eq!(
+        (world.units("o1"), world.sellable("S", "web")),
+        ("3 S at A inside".to_owned(), 8),
+        "the level knew of the order, so it counts them already"
+    );
+}

@@ -99,9 +99,7 @@ impl State {
     /// Puts a document in the place of its earlier version.
     pub(crate) fn put_order_document(&mut self, order: &str, document: OrderDocument) {
         let key = document.key;
-        if let Some((named, before)) = self.order_documents.as_mut().take(key) {
-            self.digest.take(Entity::OrderDocument, &before.bytes(&named));
-        }
+        self.forget_order_document(key);
         let whose = self.whose(document.source);
         self.order_documents.as_mut().put(whose, order, document);
         if let Some(now) = self.order_documents.find(order, key) {
@@ -112,6 +110,13 @@ impl State {
             for document in gone {
                 self.digest.take(Entity::OrderDocument, &document.bytes(&order));
             }
+        }
+    }
+
+    /// Forgets a document: nothing that it names is looked at again.
+    pub(crate) fn forget_order_document(&mut self, key: u128) {
+        if let Some((named, before)) = self.order_documents.as_mut().take(key) {
+            self.digest.take(Entity::OrderDocument, &before.bytes(&named));
         }
     }
 

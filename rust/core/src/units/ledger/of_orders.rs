@@ -177,6 +177,12 @@ fn report_again(state: &mut State, slot: Slot, mut portion: Portion, node: Stock
         }
     }
     let node = moved.map_or(node, StockNode::Hand);
-    relocate(state, slot, Loose(portion), (node, None), |_| {});
+    // What the statements say of that move is worked out. Earlier editions forgot it with the move.
+    let known = portion.evidence.take_if(|_| state.rules.is_third_edition());
+    relocate(state, slot, Loose(portion), (node, None), |portion| {
+        if known.is_some() {
+            portion.evidence = known;
+        }
+    });
     indexes::renew(state, slot, sku, node);
 }

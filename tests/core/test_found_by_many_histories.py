@@ -175,6 +175,49 @@ def test_what_had_left_before_a_reset_is_in_the_levels_after_it(story: Beside) -
     assert story.sellable("A") == 17 - 3
 
 
+@pytest.mark.parametrize("early", [True, False])
+def test_units_that_came_from_supply_are_in_no_level_before_that(story: Beside, *, early: bool) -> None:
+    """docs/rules.md: what the ERP acknowledged of them is in levels from the arrival on, whenever it comes to be known."""
+    story.channel("web", supply_horizon_days=9)
+    story.level("A", "lyon", 0, as_of=1, basis="net")
+    line = {"ref": "po", "line": "1", "sku": "A", "location": "lyon", "quantity": 5}
+    story.accept("supply", **line, due="2025-12-30", status="open", as_of=1)
+    story.buy("r", ("A", 1), order_ref="o")
+    facts = [("receipt", line | {"as_of": 10}), ("order.ack", {"order_ref": "o", "as_of": 5})]
+    for kind, fields in reversed(facts) if early else facts:
+        story.accept(kind, **fields)
+    story.level("A", "lyon", 0, as_of=7, basis="net")
+    assert story.sellable("A") == 5 - 1
+    story.level("A", "lyon", 4, as_of=10, basis="net")
+    assert story.sellable("A") == 4
+
+
+@pytest.mark.parametrize("skus", [("A", "B"), ("B", "A")])
+def test_what_arrived_of_another_sku_is_not_off_a_line_that_is_stated_later(
+    story: Beside, skus: tuple[str, str]
+) -> None:
+    """docs/rules.md: as many units are off its line, in whatever order the receipts came."""
+    story.channel("web", supply_horizon_days=9)
+    line = {"ref": "po", "line": "1", "location": "lyon"}
+    for sku in skus:
+        story.accept("receipt", **line, sku=sku, quantity={"A": 2, "B": 3}[sku], as_of=21)
+    story.accept("supply", **line, sku="A", quantity=5, due="2025-12-30", status="open")
+    assert (story.sellable("A"), story.sellable("B")) == (2 + 3, 3)
+
+
+def test_statements_on_another_clock_after_a_reset_count_after_those_before_it(story: Beside) -> None:
+    """docs/rules.md: a reset forgets which kind of clock the source has."""
+    story.level("A", "lyon", 5, as_of="2026-01-01T12:00:01+00:00")
+    story.buy("r", ("A", 1), order_ref="o")
+    named = {"order_ref": "o", "lines": [{"sku": "A", "location": "paris"}]}
+    story.accept("order.ack", **named, as_of="2026-01-01T12:00:16+00:00")
+    story.policy("source.reset", source="erp")
+    story.accept("order.ack", order_ref="o", lines=[{"sku": "A", "location": "lyon"}], as_of=19)
+    assert story.allocations("r") == {("lyon",): 1}
+    story.level("A", "lyon", 4, as_of=19, basis="net")
+    assert (story.sellable("A"), story.state("r")) == (4, "in_erp")
+
+
 SEEDS = [
     202_513,  # a level under its old `as_of` after a reset, and a line without one
     206_089,  # a kit of kits beside half-confident supply, from different places
@@ -184,6 +227,9 @@ SEEDS = [
     311_970,  # the same as 301,958, beside safety stock
     330_025,  # units shipped before a reset, levels by another clock after it
     330_249,  # the same, with lower numbers
+    340_817,  # acknowledgements by a time before a reset, by a number after it
+    341_085,  # receipts of two SKUs of a line that is stated later
+    350_732,  # units that another source's receipt brought, acknowledged by number since
 ]
 
 

@@ -222,11 +222,13 @@ def ownership(world: World, fact: Fact) -> None:
 
 
 def have_left(world: World, source: str, is_meant: Callable[[Unit], bool]) -> None:
-    """Units that are known to have left by now are inside the next levels of a source."""
+    """Units that are known to have left by now are inside the next levels of a source; those that came have come."""
     for reservation in world.reservations.values():
-        for unit in reservation.units:
-            if unit.shipped is not None and is_meant(unit):
+        for unit in filter(is_meant, reservation.units):
+            if unit.shipped is not None:
                 unit.known_to.append((source, world.next_arrival()))
+            if unit.arrived is not None:
+                unit.come_for.append((source, world.next_arrival()))
 
 
 def source_reset(world: World, fact: Fact) -> None:

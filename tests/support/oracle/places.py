@@ -8,9 +8,8 @@ left stays where it left from. What several sources say cannot be compared: ther
 from __future__ import annotations
 
 import copy
-from operator import itemgetter
 
-from tests.support.oracle.world import AsOf, Node, Unit, Watch, World
+from tests.support.oracle.world import AsOf, Node, Unit, Watch, World, by, later
 
 
 def place_of(unit: Unit) -> str | None:
@@ -24,10 +23,23 @@ def shelf_order(world: World, unit: Unit) -> tuple[int, str]:
     return world.locations[unit.node.location].priority, unit.node.location
 
 
+def turn(watch: Watch, as_of: AsOf) -> int:
+    """Where a statement stands among those of its source: after all that are not later. What is on another kind of
+    clock, from before a reset, is earlier.
+    """
+    earlier = [at for at, (moment, _) in enumerate(watch.named, start=1) if not later(moment, as_of)]
+    return max(earlier, default=0)
+
+
+def came_at(unit: Unit, when: tuple[str, AsOf] | None) -> None:
+    """To the shelf where it is, from the supply that it was bound to."""
+    unit.arrived, unit.come_for = when, []
+
+
 def path(watch: Watch) -> tuple[str | None, AsOf | None]:
     """(where the source has the unit, from which `as_of` on; None: from the beginning)."""
     place, since = watch.origin, None
-    for as_of, places in sorted(watch.named, key=itemgetter(0)):
+    for as_of, places in watch.named:
         if place not in places:
             place, since = places[0], as_of
     return place, since
@@ -39,7 +51,7 @@ def acks_here(unit: Unit, source: str) -> list[AsOf]:
     if watch is None:
         return []
     _, since = path(watch)
-    return [as_of for as_of in watch.acks if since is None or as_of >= since]  # type: ignore[operator]
+    return [as_of for as_of in watch.acks if since is None or by(since, as_of)]
 
 
 def acknowledge_unit(unit: Unit, source: str, as_of: AsOf, places: list[str] | None) -> None:
@@ -50,11 +62,11 @@ def acknowledge_unit(unit: Unit, source: str, as_of: AsOf, places: list[str] | N
         unit.set_aside.append((source, as_of, places))
         return
     watch = watch_of(unit, source)
-    if watch.since is not None and as_of < watch.since:  # type: ignore[operator]
+    if watch.since is not None and later(watch.since, as_of):
         return
     watch.acks.append(as_of)
     if places is not None:
-        watch.named.append((as_of, places))
+        watch.named.insert(turn(watch, as_of), (as_of, places))
     place, _ = path(watch)
     if place is not None and place != place_of(unit):
         put_at(unit, Node(place), by=source)
@@ -65,15 +77,15 @@ def ship_unit(unit: Unit, source: str, as_of: AsOf, location: str | None, shelf:
     leave(unit, source, as_of)
     if location is not None:
         watch = watch_of(unit, source)
-        unit.set_aside += [(source, at, places) for at, places in watch.named if at > as_of]  # type: ignore[operator]
-        watch.named = [one for one in watch.named if one[0] <= as_of]  # type: ignore[operator]
-        watch.named.append((as_of, [location]))
+        at = turn(watch, as_of)
+        unit.set_aside += [(source, *one) for one in watch.named[at:]]
+        watch.named[at:] = [(as_of, [location])]
     put_at(unit, Node(shelf), by=source)
 
 
 def leave(unit: Unit, source: str, as_of: AsOf) -> None:
     """It has left; where it was, and what was said of it, is remembered, should that be taken back."""
-    unit.stood = unit.node, copy.deepcopy(unit.watches)
+    unit.stood = unit.node, copy.deepcopy(unit.watches), unit.arrived
     unit.shipped, unit.said_since = (source, as_of), []
 
 
@@ -81,11 +93,11 @@ def put_at(unit: Unit, node: Node | None, by: str | None = None) -> None:
     """To another node. At another place, what the other sources saw of the unit before says nothing any more."""
     was, unit.node = place_of(unit), node
     if place_of(unit) != was:
-        unit.arrived = None
+        came_at(unit, None)
         for source, watch in unit.watches.items():
             if source != by:
-                newest = max((as_of for as_of, _ in watch.named), default=None)
-                unit.watches[source] = Watch(place_of(unit), since=newest if newest is not None else watch.since)
+                newest = watch.named[-1][0] if watch.named else watch.since
+                unit.watches[source] = Watch(place_of(unit), since=newest)
 
 
 def watch_of(unit: Unit, source: str) -> Watch:

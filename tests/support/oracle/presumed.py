@@ -250,7 +250,7 @@ def shares_of(world: World, cell: Cell) -> list[tuple[Supply, list[Off]]]:
         for line, share in shares:
             if left > 0 and is_newer(rise, line):
                 taken = min(left, world.room(line) - sum(one.quantity for one in share))
-                share.append(Off(rise.upto, taken))
+                share.append(Off(line.sku, rise.upto, taken))
                 left -= taken
     return shares
 

@@ -16,6 +16,7 @@ from tests.support.oracle.places import acks_here
 from tests.support.oracle.stillness import once_while_still
 from tests.support.oracle.world import (
     Demand,
+    Level,
     Node,
     Ration,
     Reservation,
@@ -47,13 +48,17 @@ def inside(world: World, unit: Unit) -> bool:
     level = world.levels.get((unit.sku, unit.node.location))
     if level is None:
         return False
-    taken_over = any(source == level.source and at < level.came for source, at in unit.known_to)
-    if unit.shipped is not None and (taken_over or covers(level, *unit.shipped)):
+    if unit.shipped is not None and (is_known_to(level, unit.known_to) or covers(level, *unit.shipped)):
         return True
     seen = acks_here(unit, level.source)
     acked = any(covers(level, level.source, as_of) for as_of in seen)
-    there = unit.arrived is None or covers(level, *unit.arrived)
+    there = unit.arrived is None or is_known_to(level, unit.come_for) or covers(level, *unit.arrived)
     return acked and there and counts_open_orders(level)
+
+
+def is_known_to(level: Level, sources: list[tuple[str, int]]) -> bool:
+    """It came after its source took over, or began again, knowing the unit."""
+    return any(source == level.source and at < level.came for source, at in sources)
 
 
 def owed(world: World, sku: str, location: str) -> int:

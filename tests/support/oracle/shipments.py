@@ -11,7 +11,7 @@ from typing import Any
 
 from tests.support.oracle.cart import bind_all, take_own
 from tests.support.oracle.documents import is_news, key_of
-from tests.support.oracle.places import acknowledge_unit, place_of, put_at, shelf_order, ship_unit
+from tests.support.oracle.places import acknowledge_unit, came_at, place_of, put_at, shelf_order, ship_unit
 from tests.support.oracle.presumed import move
 from tests.support.oracle.recipes import base_lines
 from tests.support.oracle.sellable import cap_epoch, unbound
@@ -201,7 +201,8 @@ def unship_unit(world: World, unit: Unit) -> None:
     assert unit.stood is not None
     unit.shipped = unit.document = None
     unit.known_to = []
-    unit.node, unit.watches = unit.stood
+    unit.node, unit.watches, when = unit.stood
+    came_at(unit, when)
     supply = world.supplies[unit.node.supply] if unit.node is not None and unit.node.supply is not None else None
     if unit.node is not None and supply is not None:
         place, unit.node = unit.node, None

@@ -11,7 +11,7 @@ from datetime import date
 from typing import Any
 
 from tests.support.oracle.documents import is_news, key_of
-from tests.support.oracle.places import put_at
+from tests.support.oracle.places import came_at, put_at
 from tests.support.oracle.presumed import brought, explains, explains_instead, move
 from tests.support.oracle.world import (
     AsOf,
@@ -99,7 +99,7 @@ def forget_what_it_counts(world: World, old: Supply | None, told: Supply) -> Non
     elif old is not None and is_higher(told.version, old.version):
         off = []
     elif old is not None:
-        lessen(off, max(0, old.quantity - told.quantity))
+        lessen([one for one in off if one.sku == told.sku], max(0, old.quantity - told.quantity))
     world.off[told.key] = off
 
 
@@ -115,7 +115,7 @@ def arrive(world: World, line: SupplyKey, quantity: int, location: str, as_of: A
     """Of the units that are bound to a line, so many move to the shelf, the oldest first."""
     for unit in bound_to(world, line)[: max(0, quantity)]:
         put_at(unit, Node(location))
-        unit.arrived = line[0], as_of
+        came_at(unit, (line[0], as_of))
 
 
 # --- receipts and transfers -------------------------------------------------------------------------------------------
@@ -138,7 +138,7 @@ def receipt(world: World, fact: Fact) -> None:
     if known is not None and known.as_of is not None and by(as_of, known.as_of):
         explains_instead(world, known, change, as_of)
     else:
-        world.off.setdefault(line, []).append(Off(as_of, change))
+        world.off.setdefault(line, []).append(Off(fact["sku"], as_of, change))
     arrive(world, line, change, fact["location"], as_of)
 
 

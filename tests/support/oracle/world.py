@@ -116,6 +116,7 @@ class Came:
 class Off:
     """Units that arrived, off a supply line until it is stated again."""
 
+    sku: str
     as_of: AsOf | None  # None: it was forgotten
     quantity: int
 
@@ -195,11 +196,14 @@ class Unit:
     set_aside: list[tuple[str, AsOf, list[str]]] = field(default_factory=list)  # acks of other places, while shipped
     shipped: tuple[str, AsOf] | None = None
     document: Key | None = None  # the one that says so
-    stood: tuple[Node | None, dict[str, Watch]] | None = None  # before it was shipped
+    # Before it was shipped: its node, what was said of it, when it had arrived.
+    stood: tuple[Node | None, dict[str, Watch], tuple[str, AsOf] | None] | None = None
     said_since: list[tuple[str, AsOf, list[str] | None]] = field(default_factory=list)  # acks of it while shipped
     arrived: tuple[str, AsOf] | None = None  # on the shelf where it is, from the supply that it was bound to
-    # The sources that took over the location from which it had been shipped, and when.
+    # The sources that took over the location from which it had been shipped, or began again there, and when; the same
+    # for where it had arrived.
     known_to: list[tuple[str, int]] = field(default_factory=list)
+    come_for: list[tuple[str, int]] = field(default_factory=list)
     fulfilled: bool = False  # over HTTP; a shipment fact may still cover it
 
     @property
@@ -305,7 +309,7 @@ class World:
 
     def room(self, supply: Supply) -> int:
         """What was stated, less what arrived since."""
-        off = sum(off.quantity for off in self.off.get(supply.key, []))
+        off = sum(off.quantity for off in self.off.get(supply.key, []) if off.sku == supply.sku)
         return max(0, supply.quantity - off) if supply.status == "open" else 0
 
     def still_open(self, supply: Supply) -> int:

@@ -39,9 +39,12 @@ pub(crate) fn hand_over(state: &mut State, fact: &Ownership<'_>) {
     }
 }
 
-/// Units that are known to have left from these places by now are inside the next levels of a source, whatever their `as_of`.
+/// Units that are known to have left from these places by now are inside the next levels of a source, whatever their `as_of`;
+/// those that came from supply by now have come.
 fn have_left(state: &mut State, source: SourceId, is_meant: impl Fn(&Portion) -> bool) {
-    let left = |p: &Portion| p.is_shipped() && is_meant(p);
+    let is_third = state.rules.is_third_edition();
+    let came = |p: &Portion| is_third && p.evidence.as_ref().is_some_and(|e| e.arrived.is_some());
+    let left = |p: &Portion| (p.is_shipped() || came(p)) && is_meant(p);
     let slots: Vec<Slot> = state
         .reservations
         .iter()
@@ -55,7 +58,10 @@ fn have_left(state: &mut State, source: SourceId, is_meant: impl Fn(&Portion) ->
             |_, p| Some(p.node),
             |p| {
                 if left(p) {
-                    p.evidence_mut().shipped = Some((source, AsOf::BEFORE));
+                    let evidence = p.evidence_mut();
+                    for known in [&mut evidence.arrived, &mut evidence.shipped] {
+                        *known = known.map(|_| (source, AsOf::BEFORE));
+                    }
                 }
             },
         );

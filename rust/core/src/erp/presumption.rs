@@ -51,7 +51,8 @@ fn lines(state: &State, (sku, location): Place, owner: SourceId) -> Vec<SupplyId
 pub(super) fn keep_as_received(state: &mut State, place: Place, owner: SourceId) {
     let mut received: Vec<(SupplyId, Arrival)> = Vec::new();
     share_out(state, place, owner, |line, as_of, units| {
-        received.push((line, Arrival { units, as_of }));
+        let sku = place.0;
+        received.push((line, Arrival { sku, units, as_of }));
     });
     for (id, arrival) in received {
         state.change_supply(id.0, |line| {

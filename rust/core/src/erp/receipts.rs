@@ -54,6 +54,11 @@ fn off_the_line(state: &mut State, key: &DocumentKey, place: (SkuId, LocationId)
     };
     let line = state.documents.supplies.get(id);
     if line.sku != place.0 {
+        if line.is_unstated() && state.rules.is_third_edition() {
+            // The line may turn out to be of this SKU.
+            let sku = place.0;
+            state.change_supply(id, |line| line.arrivals.push(Arrival { sku, units, as_of }));
+        }
         return;
     }
     let is_counted = !line.is_unstated() && line.counts_receipt(as_of);
@@ -65,7 +70,11 @@ fn off_the_line(state: &mut State, key: &DocumentKey, place: (SkuId, LocationId)
     } else {
         let sequence = state.position.sequence + 1;
         state.change_supply(id, |line| {
-            line.arrivals.push(Arrival { units, as_of });
+            line.arrivals.push(Arrival {
+                sku: line.sku,
+                units,
+                as_of,
+            });
             if line.status == SupplyStatus::Open {
                 line.quantity = (line.room() - line.presumed).max(0);
             }

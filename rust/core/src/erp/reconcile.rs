@@ -19,22 +19,25 @@ fn is_inside(cell: Option<&Cell>, portion: &Portion) -> bool {
     let (Some(cell), Some(level), Some(evidence)) = (cell, level, portion.evidence.as_deref()) else {
         return false;
     };
-    let shipped = evidence.shipped.is_some_and(|(source, as_of)| {
+    let is_known = |(source, as_of)| {
         if stands_as_it_was(cell, level, (source, as_of)) {
             portion.in_erp_level
         } else {
             level.covers(source, as_of)
         }
-    });
-    let acked = level.counts_orders()
+    };
+    let shipped = evidence.shipped.is_some_and(is_known);
+    let has_arrived = evidence.arrived.is_none_or(is_known);
+    let acked = has_arrived
+        && level.counts_orders()
         && evidence
             .ack_of(level.source)
             .is_some_and(|as_of| level.covers(level.source, as_of));
     shipped || acked
 }
 
-/// Units that had left when the levels of their location were handed over are inside those of the new owner; until one of
-/// these comes, they stand as they were.
+/// Units that had left, or arrived, when the levels of their location were handed over or reset are inside those that follow; until
+/// one of these comes, they stand as they were.
 fn stands_as_it_was(cell: &Cell, level: LevelStamp, (source, as_of): (SourceId, AsOf)) -> bool {
     as_of == AsOf::BEFORE && (level.source != source || cell.is_reset())
 }

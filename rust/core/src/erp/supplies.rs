@@ -140,7 +140,7 @@ fn still_to_arrive(old: &Supply, new: &Supply) -> Vec<Arrival> {
         None if old.version < new.version => arrivals.clear(),
         None => {
             let mut counted = (old.stated - new.stated).max(0);
-            for arrival in &mut arrivals {
+            for arrival in arrivals.iter_mut().filter(|a| a.sku == new.sku) {
                 let units = arrival.units.min(counted).max(0);
                 arrival.units -= units;
                 counted -= units;
@@ -229,7 +229,12 @@ pub(super) fn unbind(state: &mut State, id: u32, sku: SkuId, mut excess: i64, to
     if excess <= 0 {
         return;
     }
-    let home = StockNode::Hand(state.documents.supplies.get(id).location);
+    let line = state.documents.supplies.get(id);
+    let (home, source, is_third) = (
+        StockNode::Hand(line.location),
+        line.key.0,
+        state.rules.is_third_edition(),
+    );
     let holders: Vec<AgeKey> = state.documents.supplies.get(id).holders.iter().copied().collect();
     for age in holders {
         while excess > 0 {
@@ -247,7 +252,9 @@ pub(super) fn unbind(state: &mut State, id: u32, sku: SkuId, mut excess: i64, to
                 units,
             };
             ledger::shift(state, age.slot, units, |portion| {
-                acknowledged_since(portion, to == home, arrived);
+                if let Some(arrived) = arrived {
+                    acknowledged_since(portion, to == home, (source, arrived), is_third);
+                }
             });
         }
         if matches!(to, StockNode::Hand(_)) {
@@ -259,9 +266,13 @@ pub(super) fn unbind(state: &mut State, id: u32, sku: SkuId, mut excess: i64, to
     }
 }
 
-/// What arrived by a movement is in no level before that, though the ERP had acknowledged the order.
-fn acknowledged_since(portion: &mut Portion, is_here: bool, arrived: Option<AsOf>) {
-    let (Some(arrived), Some(evidence)) = (arrived, portion.evidence.as_deref_mut()) else {
+/// What arrived by a movement is in no level before that, though the ERP acknowledged the order.
+fn acknowledged_since(portion: &mut Portion, is_here: bool, (source, arrived): (SourceId, AsOf), is_third: bool) {
+    if is_third {
+        portion.evidence_mut().arrived = Some((source, arrived));
+        return;
+    }
+    let Some(evidence) = portion.evidence.as_deref_mut() else {
         return;
     };
     if is_here {

@@ -7,7 +7,7 @@
 use xxhash_rust::xxh3::{xxh3_128, xxh3_128_with_seed};
 
 use crate::state::catalogue::Catalogue;
-use crate::state::ids::{LocationId, SkuId, Slot};
+use crate::state::ids::{LocationId, SkuId, Slot, SourceId};
 use crate::state::reservations::{Evidence, Line, Owner, Portion, Recipe, Reservation, Reservations, StockNode};
 use crate::state::stock::{Cell, Stock, flag};
 use crate::wire::facts::AsOf;
@@ -294,9 +294,17 @@ fn write_reports(evidence: &Evidence, out: &mut Vec<u8>) {
             });
         }
     }
+    let arrived = |out: &mut Vec<u8>, at: Option<(SourceId, AsOf)>| {
+        if let Some((source, as_of)) = at {
+            out.push(4);
+            out.number(source.0.into()).stamp(as_of);
+        }
+    };
+    arrived(out, evidence.arrived);
     if let Some(left) = &evidence.left {
         out.push(3);
         out.number(left.document as i64).node(left.node);
+        arrived(out, left.arrived);
         for (source, as_of, places) in &left.since {
             out.number(source.0.into()).stamp(*as_of);
             places.iter().flatten().for_each(|place| {

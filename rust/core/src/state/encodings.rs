@@ -161,6 +161,9 @@ fn second_edition_of_supply(s: &Supply, out: &mut Vec<u8>) {
     }
     for arrival in &s.arrivals {
         out.number(arrival.units).stamp(arrival.as_of);
+        if arrival.sku != s.sku {
+            out.number(arrival.sku.0.into());
+        }
     }
     if let Some(transfer) = &s.transfer {
         out.number(transfer.from.0.into()).push(u8::from(transfer.is_shipped));

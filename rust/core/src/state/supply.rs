@@ -19,6 +19,8 @@ pub(crate) type DocumentKey = (SourceId, Box<str>, Box<str>);
 /// Units of a line that arrived, by a receipt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Arrival {
+    /// They are off the line only where it is of this SKU.
+    pub(crate) sku: SkuId,
     pub(crate) units: i64,
     pub(crate) as_of: AsOf,
 }
@@ -113,7 +115,8 @@ impl Supply {
         if self.status != SupplyStatus::Open || self.is_unstated() {
             return 0;
         }
-        let arrived: i64 = self.arrivals.iter().map(|a| a.units).sum();
+        let of_sku = self.arrivals.iter().filter(|a| a.sku == self.sku);
+        let arrived: i64 = of_sku.map(|a| a.units).sum();
         (self.stated - arrived).max(0)
     }
 

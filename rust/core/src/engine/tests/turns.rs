@@ -90,11 +90,14 @@ proptest! {
     ) {
         let (mut engine, mut after) = (led(), 0);
         let body = br#"{"channel":"web","ttl_ms":60000,"lines":[{"sku":"S1","quantity":1}]}"#;
+        // What finds no room beside commands comes alone the next time (python/holdfast/protocol/queues.py).
+        let mut alone = !with_commands;
         while !payloads.is_empty() {
-            let commands = if with_commands { vec![put("r", body)] } else { Vec::new() };
+            let commands = if alone { Vec::new() } else { vec![put("r", body)] };
             let decision = decide(&mut engine, &commands, &payloads, after);
             prop_assert_eq!(decision.commands_taken, commands.len());
-            prop_assert!(decision.incoming_taken > 0, "a message is always affordable");
+            prop_assert!(decision.incoming_taken > 0 || !alone, "alone a message is always affordable");
+            alone = !with_commands || decision.incoming_taken == 0;
             let work: usize = decision.work.0;
             prop_assert!(Work(work) <= Work(Work::MOST.0 + 2_000), "{}", work);
             prop_assert!(decision.message.map_or(0, |message| message.len()) <= LOG_BYTES_MAX);
@@ -183,6 +186,22 @@ fn facts_that_no_batch_can_hold_are_refused_and_the_leader_goes_on() {
     assert_eq!(engine.digest(), digest);
     let next = decide(&mut engine, &[], &[message(&[level("S", 1)])], 1);
     assert_eq!(next.received[0].outcome.accepted, 1);
+}
+
+#[test]
+fn facts_that_find_no_room_beside_a_command_are_taken_or_refused_alone() {
+    let mut engine = led();
+    decide(&mut engine, &[], &[message(&[level("S", 9)])], 0);
+    let facts: Vec<_> = (0..MESSAGE_FACTS_MAX).map(|n| level(&format!("S{n}"), 1)).collect();
+    let large = json!({"by": "\u{1F600}".repeat(128), "facts": facts})
+        .to_string()
+        .into_bytes();
+    let body = br#"{"channel":"web","ttl_ms":60000,"lines":[{"sku":"S","quantity":1}]}"#;
+    let beside = decide(&mut engine, &[put("r", body)], std::slice::from_ref(&large), 1);
+    assert_eq!((beside.commands_taken, beside.incoming_taken), (1, 0));
+    let alone = decide(&mut engine, &[], &[large], 1);
+    assert_eq!(alone.incoming_taken, 1);
+    assert!(alone.received[0].outcome.rejected[0].1.starts_with("too-large"));
 }
 
 #[test]

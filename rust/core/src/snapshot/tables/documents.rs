@@ -116,6 +116,7 @@ pub(super) mod supplies {
 
     /// What format 2 adds to an entry.
     fn second_edition(supply: Supply, bounds: (usize, usize), input: &mut In<'_, '_>) -> Result<Supply, SnapshotError> {
+        let skus = bounds.0;
         Ok(Supply {
             stated: input.quantity()?,
             lowered: input.quantity()?,
@@ -127,6 +128,7 @@ pub(super) mod supplies {
                 Ok(Arrival {
                     units: i.quantity()?,
                     as_of: i.stamp()?,
+                    sku: i.since(4, |i| Ok(SkuId(i.place(skus)? as u32)))?.unwrap_or(supply.sku),
                 })
             })?,
             transfer: input.optional(|i| get_transfer(bounds, i).map(Box::new))?,
@@ -172,7 +174,7 @@ pub(super) mod supplies {
                 .byte(u8::from(*keeps_moment));
             out.size(arrivals.len());
             for arrival in arrivals {
-                out.int(arrival.units).stamp(arrival.as_of);
+                out.int(arrival.units).stamp(arrival.as_of).uint(arrival.sku.0);
             }
             put_transfer(out, transfer.as_deref());
         });

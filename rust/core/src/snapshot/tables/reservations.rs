@@ -154,7 +154,7 @@ pub(super) mod records {
             evidence,
         } = portion;
         let known = evidence.as_deref();
-        let reported = known.filter(|e| !e.reports.is_empty() || e.left.is_some());
+        let reported = known.filter(|e| !e.reports.is_empty() || e.left.is_some() || e.arrived.is_some());
         let (acknowledged, shipped) = (known.and_then(|e| e.ack), known.and_then(|e| e.shipped));
         let (kind, at) = match node {
             StockNode::Hand(location) => (0, u32::from(location.0)),

@@ -40,10 +40,12 @@ pub(super) fn get_recipe(skus: usize, lines: usize, input: &mut In<'_, '_>) -> R
 
 pub(super) fn put_reports(evidence: &Evidence, out: &mut Out<'_, '_>) {
     put_reports_of(&evidence.reports, out);
+    put_arrived(evidence.arrived, out);
     out.optional(evidence.left.as_deref(), |out, left| {
         let Left {
             document,
             node,
+            arrived,
             reports,
             since,
         } = left;
@@ -54,12 +56,26 @@ pub(super) fn put_reports(evidence: &Evidence, out: &mut Out<'_, '_>) {
             StockNode::Unsourced => out.byte(2),
         };
         put_reports_of(reports, out);
+        put_arrived(*arrived, out);
         out.size(since.len());
         for (source, as_of, places) in since {
             out.uint(source.0);
             put_places(*as_of, places.as_deref().unwrap_or_default(), out);
         }
     });
+}
+
+fn put_arrived(arrived: Option<(SourceId, AsOf)>, out: &mut Out<'_, '_>) {
+    out.optional(arrived, |out, (source, as_of)| {
+        out.uint(source.0).stamp(as_of);
+    });
+}
+
+fn get_arrived(sources: usize, input: &mut In<'_, '_>) -> Result<Option<(SourceId, AsOf)>, SnapshotError> {
+    let arrived = input.since(4, |i| {
+        i.optional(|i| Ok((SourceId(i.place(sources)? as u16), i.stamp()?)))
+    });
+    Ok(arrived?.flatten())
 }
 
 fn put_reports_of(all: &[Reports], out: &mut Out<'_, '_>) {
@@ -96,6 +112,7 @@ fn put_places(as_of: AsOf, named: &[LocationId], out: &mut Out<'_, '_>) {
 
 pub(super) fn get_reports(state: &State, evidence: &mut Evidence, input: &mut In<'_, '_>) -> Result<(), SnapshotError> {
     evidence.reports = get_reports_of(state, input)?;
+    evidence.arrived = get_arrived(state.catalogue.source_names.len(), input)?;
     evidence.left = input.optional(|i| Ok(Box::new(get_left(state, i)?)))?;
     Ok(())
 }
@@ -131,6 +148,7 @@ fn get_left(state: &State, input: &mut In<'_, '_>) -> Result<Left, SnapshotError
         document,
         node,
         reports: get_reports_of(state, input)?,
+        arrived: get_arrived(sources, input)?,
         since: input.list(|i| {
             let source = SourceId(i.place(sources)? as u16);
             let (as_of, named) = get_places(places, i)?;

@@ -23,6 +23,8 @@ pub(crate) struct Evidence {
     pub(crate) shipped: Option<(SourceId, AsOf)>,
     /// By the second: what each source reported, in the order of first report.
     pub(crate) reports: Vec<Reports>,
+    /// By the third: when, by which source, they came to the shelf of their place from the supply that they were bound to.
+    pub(crate) arrived: Option<(SourceId, AsOf)>,
     /// Of units that have left, by the second edition: what it takes to have them back.
     pub(crate) left: Option<Box<Left>>,
 }
@@ -33,6 +35,7 @@ pub(crate) struct Left {
     /// The identity of the document that says so.
     pub(crate) document: u128,
     pub(crate) node: StockNode,
+    pub(crate) arrived: Option<(SourceId, AsOf)>,
     pub(crate) reports: Vec<Reports>,
     /// What sources reported of them since.
     pub(crate) since: Vec<Statement>,
@@ -53,6 +56,17 @@ pub(crate) struct Reports {
     pub(crate) places: Vec<(AsOf, Places)>,
     /// In the order of `as_of`.
     pub(crate) acks: Vec<AsOf>,
+}
+
+/// Where something of this moment stands in what is kept in the order of `as_of`: after all that are not later. What is on
+/// another kind of clock, from before a reset, is earlier.
+fn place_of(moments: impl DoubleEndedIterator<Item = AsOf> + ExactSizeIterator, as_of: AsOf) -> usize {
+    let is_earlier = |moment: AsOf| moment.is_by(as_of).unwrap_or(true);
+    moments
+        .enumerate()
+        .rev()
+        .find(|(_, moment)| is_earlier(*moment))
+        .map_or(0, |(at, _)| at + 1)
 }
 
 impl Reports {
@@ -80,25 +94,25 @@ impl Reports {
     /// The first acknowledgement at the place where the units are.
     fn first_ack(&self) -> Option<AsOf> {
         let (_, since) = self.stay();
-        let counts = |as_of: &&AsOf| since.is_none_or(|since| **as_of >= since);
+        let counts = |as_of: &&AsOf| since.is_none_or(|since| since.is_by(**as_of) == Some(true));
         self.acks.iter().find(counts).copied()
     }
 
     fn name(&mut self, as_of: AsOf, places: Places) {
-        let at = self.places.partition_point(|(earlier, _)| *earlier <= as_of);
+        let at = place_of(self.places.iter().map(|(moment, _)| *moment), as_of);
         self.places.insert(at, (as_of, places));
         if self.places.len() > STATEMENTS_MAX {
             let (as_of, places) = self.places.remove(0);
             if self.origin.is_none_or(|at| !places.contains(&at)) {
                 self.origin = Some(places[0]);
-                self.acks.retain(|ack| *ack >= as_of);
+                self.acks.retain(|ack| as_of.is_by(*ack) == Some(true));
             }
             self.since = Some(as_of);
         }
     }
 
     fn acknowledge(&mut self, as_of: AsOf) {
-        let at = self.acks.partition_point(|earlier| *earlier <= as_of);
+        let at = place_of(self.acks.iter().copied(), as_of);
         self.acks.insert(at, as_of);
         self.acks.dedup();
         if self.acks.len() > STATEMENTS_MAX {
@@ -132,7 +146,7 @@ impl Evidence {
             return at;
         }
         let reports = self.reports_of(source, at);
-        if reports.since.is_some_and(|since| as_of < since) {
+        if reports.since.is_some_and(|since| since.is_by(as_of) == Some(false)) {
             return at;
         }
         reports.acknowledge(as_of);
@@ -147,6 +161,7 @@ impl Evidence {
         self.left = Some(Box::new(Left {
             document,
             node,
+            arrived: self.arrived,
             reports: self.reports.clone(),
             since: Vec::new(),
         }));
@@ -156,7 +171,7 @@ impl Evidence {
     /// A shipment names the place that the units at `at` left from: a statement of it. What was reported later is void.
     pub(crate) fn leave_from(&mut self, at: Option<LocationId>, (source, as_of): (SourceId, AsOf), place: LocationId) {
         let reports = self.reports_of(source, at);
-        let later = reports.places.partition_point(|(earlier, _)| *earlier <= as_of);
+        let later = place_of(reports.places.iter().map(|(moment, _)| *moment), as_of);
         reports.places.truncate(later);
         reports.name(as_of, SmallVec::from_slice(&[place]));
     }
@@ -166,21 +181,26 @@ impl Evidence {
         self.shipped = None;
         let left = self.left.take()?;
         let Left {
-            node, reports, since, ..
+            node,
+            arrived,
+            reports,
+            since,
+            ..
         } = *left;
-        self.reports = reports;
+        (self.arrived, self.reports) = (arrived, reports);
         Some((node, since))
     }
 
     /// The units are at another place now, by a statement of `by`: what the others saw of them before says nothing of it.
     pub(crate) fn moved(&mut self, by: Option<SourceId>, to: Option<LocationId>) {
-        self.ack = None;
+        (self.ack, self.arrived) = (None, None);
         for reports in self.reports.iter_mut().filter(|r| Some(r.source) != by) {
             *reports = Reports::begin(reports.source, to, reports.newest());
         }
     }
 
-    /// Units came to the shelf at their place: what a source acknowledged of them before is in its levels from then on.
+    /// Units came to the shelf at their place: what a source acknowledged of them before is in its levels from then on. By the
+    /// third edition also what it acknowledges later (`arrived`).
     pub(crate) fn arrive(&mut self, as_of: AsOf) {
         let since = |ack: AsOf| if ack.is_by(as_of) == Some(true) { as_of } else { ack };
         self.ack = self.ack.map(|(source, ack)| (source, since(ack)));

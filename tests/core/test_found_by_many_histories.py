@@ -177,7 +177,7 @@ def test_what_had_left_before_a_reset_is_in_the_levels_after_it(story: Beside) -
 
 @pytest.mark.parametrize("early", [True, False])
 def test_units_that_came_from_supply_are_in_no_level_before_that(story: Beside, *, early: bool) -> None:
-    """docs/rules.md: what the ERP acknowledged of them is in levels from the arrival on, whenever it comes to be known."""
+    """docs/rules.md: what the ERP acknowledged of them is in levels from the arrival on, whenever that is known."""
     story.channel("web", supply_horizon_days=9)
     story.level("A", "lyon", 0, as_of=1, basis="net")
     line = {"ref": "po", "line": "1", "sku": "A", "location": "lyon", "quantity": 5}

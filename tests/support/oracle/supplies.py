@@ -175,10 +175,12 @@ def transfer(world: World, fact: Fact) -> None:
             world.ignored = None
         return
     document = world.identities[key]
+    cell = sku, fact["from"]
     if status == "shipped":
-        document.left = fact["as_of"], quantity
-    gone = 0 if status == "cancelled" else document.left[1] if document.left is not None else quantity
-    counts: Counts = {(sku, fact["from"]): -gone} if gone else {}
+        document.left = cell, quantity
+    known_gone = document.left[1] if document.left is not None and document.left[0] == cell else quantity
+    gone = 0 if status == "cancelled" else known_gone
+    counts: Counts = {cell: -gone} if gone else {}
     if status == "received":
         counts[sku, fact["to"]] = counts.get((sku, fact["to"]), 0) + quantity
     moved(world, key, counts, fact)
@@ -202,9 +204,9 @@ def left_before(world: World, document: Identity, fact: Fact, quantity: int) -> 
     """An older statement says when the units left, and how many: they are off their location from then on, and not from
     when statements said it that did not know. Where they did not arrive, they came back with the newest one.
     """
-    document.left = fact["as_of"], quantity
-    world.count("left_before")
     ended, cell = document.body, (fact["sku"], fact["from"])
+    document.left = cell, quantity
+    world.count("left_before")
     moves = [replace(one, on_hand=-one.on_hand) for one in document.moves if (one.sku, one.location) == cell]
     moves.append(Movement(*cell, fact["source"], fact["as_of"], -quantity))
     if ended["status"] != "received" or ended["quantity"] == 0:

@@ -260,7 +260,7 @@ class Identity:
     named: dict[tuple[str, str | None], int] = field(default_factory=dict)  # base units by SKU and location
     beyond: dict[tuple[str, str | None], int] = field(default_factory=dict)  # of these, what its order had not open
     forgotten: bool = False  # its `as_of`, by a reset of its source
-    left: tuple[AsOf, int] | None = None  # of a transfer: when it was shipped, and how many units
+    left: tuple[tuple[str, str], int] | None = None  # of a transfer: from where it was shipped, and how many units
     moves: list[Movement] = field(default_factory=list)  # what it changed on hand
     counted: dict[tuple[str, bool], int] = field(default_factory=dict)  # of a return: by SKU, and whether sellable
     declared: Declared | None = None  # of a return: what its SKU was, when it came

@@ -230,6 +230,9 @@ SEEDS = [
     340_817,  # acknowledgements by a time before a reset, by a number after it
     341_085,  # receipts of two SKUs of a line that is stated later
     350_732,  # units that another source's receipt brought, acknowledged by number since
+    360_765,  # which supply leaves first, where no place is named
+    370_277,  # a transfer from another place than the one that said it left
+    370_899,  # which of two lines leaves first, acknowledged or not
 ]
 
 

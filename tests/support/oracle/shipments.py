@@ -7,11 +7,12 @@ is a movement. Always holds: a document counts what its newest version names, wh
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import date
 from typing import Any
 
 from tests.support.oracle.cart import bind_all, take_own
 from tests.support.oracle.documents import is_news, key_of
-from tests.support.oracle.places import acknowledge_unit, came_at, place_of, put_at, shelf_order, ship_unit
+from tests.support.oracle.places import acknowledge_unit, came_at, place_of, put_at, ship_unit
 from tests.support.oracle.presumed import move
 from tests.support.oracle.recipes import base_lines
 from tests.support.oracle.sellable import cap_epoch, unbound
@@ -53,6 +54,14 @@ def left_behind(
     return old[1] if behind != now else None
 
 
+def taken_elsewhere(world: World, key: Key, now: list[Reservation]) -> list[Reservation] | None:
+    """The same for a shipment of which all units were of its order."""
+    behind = [r for r in world.reservations.values() if any(unit.document == key for unit in r.units)]
+    behind.sort(key=lambda r: r.serial)
+    meant = {r.id for r in now}
+    return behind if any(r.id not in meant for r in behind) else None
+
+
 def name_of(fact: dict[str, Any]) -> tuple[str | None, ...]:
     """Of an order: its reservation alone counts, where one is named."""
     reservation = fact.get("reservation")
@@ -75,7 +84,8 @@ def shipment(world: World, fact: dict[str, Any]) -> None:
         return
     document, found = world.identities[key], bearers(world, fact)
     source, as_of = fact["source"], fact["as_of"]
-    if (behind := left_behind(world, old, fact)) is not None:
+    behind = left_behind(world, old, fact) if any(document.beyond.values()) else taken_elsewhere(world, key, found)
+    if behind is not None:
         for (sku, location), quantity in document.named.items():
             less = min(quantity, document.beyond.get((sku, location), 0))
             surplus(world, document, (sku, location), -less, source, as_of)
@@ -120,7 +130,7 @@ def leaving(
         bound = unit.node.supply is not None
         return (0 if unit.node.location == location else 2) + bound
 
-    candidates.sort(key=lambda entry: (distance(entry[1]), entry[0], *shelf_order(world, entry[1])))
+    candidates.sort(key=lambda entry: (distance(entry[1]), entry[0], *turn(world, entry[1])))
     found: list[tuple[Unit, str | None]] = []
     for _, unit in candidates[:quantity]:
         first = min(cells, key=lambda name: (world.locations[name].priority, name), default=None)
@@ -128,6 +138,18 @@ def leaving(
         found.append((unit, shelf))
         cells |= {shelf} if shelf is not None else set()
     return found
+
+
+def turn(world: World, unit: Unit) -> tuple[int, str, date, int, bool]:
+    """Among units as far away: by the (priority, name) of where they are or come, supply by the day that it is due; one
+    line after the other, of it those that a source acknowledged first.
+    """
+    unseen = not any(watch.acks for watch in unit.watches.values())
+    if unit.node is None:
+        return 0, "", date.min, unit.line, unseen
+    place = world.locations[unit.node.location]
+    due = world.supplies[unit.node.supply].due if unit.node.supply is not None else date.min
+    return place.priority, place.name, due or date.max, unit.line, unseen
 
 
 def hand_over(world: World, reservation: Reservation, sku: str, location: str | None, quantity: int) -> list[Unit]:
@@ -206,10 +228,12 @@ def unship_unit(world: World, unit: Unit) -> None:
     supply = world.supplies[unit.node.supply] if unit.node is not None and unit.node.supply is not None else None
     if unit.node is not None and supply is not None:
         place, unit.node = unit.node, None
+        has_room = supply.status == "open" and unbound(world, supply) > 0
+        unit.node = place
         if supply.status == "received":
-            unit.node = Node(place.location)
-        elif supply.status == "open" and unbound(world, supply) > 0:
-            unit.node = place
+            put_at(unit, Node(place.location))
+        elif not has_room:
+            put_at(unit, None)
     said, unit.said_since, unit.set_aside = unit.said_since, [], []
     for source, as_of, places in said:
         acknowledge_unit(unit, source, as_of, places)

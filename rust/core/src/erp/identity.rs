@@ -69,6 +69,7 @@ pub(super) fn is_to_count(
         body,
         moves,
         whose,
+        taken_of: None,
     };
     state.remember_identity(key, what);
     Some(before)

@@ -8,7 +8,7 @@ use crate::state::ids::{LocationId, SkuId, Slot, SourceId};
 use crate::state::reservations::{Portion, StockNode};
 use crate::units::ledger::{self, Loose};
 use crate::units::recipes;
-use crate::wire::facts::{AsOf, QuantityLine};
+use crate::wire::facts::{AsOf, Day, QuantityLine};
 
 /// Units by base SKU and location that a document names; kits are taken apart as the order's were sold.
 pub(crate) type LineMoves = Vec<(SkuId, Option<LocationId>, i64)>;
@@ -53,8 +53,12 @@ pub(crate) enum Taking {
     Fulfil,
 }
 
-/// Whether reported to have left, how far from the named location, the cell's (priority, name), the index in the list.
-type Turn = (u8, u8, u64, usize);
+/// Whether reported to have left, how far from the named location, the cell's (priority, name), among those of one place
+/// ([`Among`]), the index in the list.
+type Turn = (u8, u8, u64, Among, usize);
+
+/// When supply comes, the line, whether nobody acknowledged it.
+type Among = (Day, u16, bool);
 
 fn rank(state: &State, taking: Taking, portion: &Portion, location: Option<LocationId>, at: usize) -> Option<Turn> {
     if portion.is_shipped() || (taking != Taking::Shipment && portion.fulfilled) {
@@ -73,23 +77,44 @@ fn rank(state: &State, taking: Taking, portion: &Portion, location: Option<Locat
         2 => 4,
         bound => bound + if there { 0 } else { 2 },
     };
+    // Before the third edition those of one place, and supply, left in the order of the list.
+    let (from, among) = if state.rules.is_third_edition() {
+        among(state, portion, place)
+    } else {
+        (place, Among::default())
+    };
     Some(match taking {
-        Taking::Shipment if second => (u8::from(!portion.fulfilled), distance, place, at),
-        Taking::Fulfil if second => (0, distance, place, at),
+        Taking::Shipment if second => (u8::from(!portion.fulfilled), distance, from, among, at),
+        Taking::Fulfil if second => (0, distance, from, among, at),
         Taking::Shipment => (
             u8::from(!portion.fulfilled),
             if here { 0 } else { 1 + class },
             place,
+            among,
             at,
         ),
-        Taking::Fulfil => (0, if here { 0 } else { 1 + class }, place, at),
+        Taking::Fulfil => (0, if here { 0 } else { 1 + class }, place, among, at),
         Taking::Update => (
             u8::from(portion.fulfilled),
             if here { 0 } else { 3 - class },
             u64::MAX - place,
+            Among::default(),
             usize::MAX - at,
         ),
     })
+}
+
+/// Where a portion is or comes, as (priority, name), and its turn among those there.
+fn among(state: &State, portion: &Portion, place: u64) -> (u64, Among) {
+    let is_acknowledged = portion.evidence.as_ref().is_some_and(|e| e.is_acknowledged());
+    let (place, due) = match portion.node {
+        StockNode::Supply(id) => {
+            let supply = state.documents.supplies.get(id.0);
+            (state.catalogue.locations[supply.location.at()].rank, supply.due)
+        }
+        _ => (place, 0),
+    };
+    (place, (due, portion.line, !is_acknowledged))
 }
 
 /// Takes at most `most` open units of a SKU out of a reservation.
@@ -177,6 +202,7 @@ pub(crate) fn mark_left(
     (shelf, named): (Option<LocationId>, Option<LocationId>),
     (document, by): (u128, (SourceId, AsOf)),
 ) {
+    state.identities.take_of(document, slot);
     let (from, at) = (portion.node, state.location_of(portion.node));
     let node = shelf.map_or(portion.node, StockNode::Hand);
     let portion = portion.reported(|evidence| {

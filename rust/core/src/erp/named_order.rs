@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use crate::state::State;
 use crate::state::ids::Slot;
 use crate::state::order_documents::{name_of_reservation, reservation_of};
-use crate::state::reservations::{ByAge, ReservationState};
+use crate::state::reservations::{ByAge, Portion, ReservationState};
 use crate::wire::facts::OrderName;
 
 /// Every reservation that was ever confirmed and that the fact means.
@@ -75,7 +75,9 @@ pub(super) fn left_behind(state: &State, document: u128, of: &OrderName<'_>, now
     if !state.rules.is_third_edition() {
         return None;
     }
-    let (order, before) = state.order_documents.held_under(document)?;
+    let Some((order, before)) = state.order_documents.held_under(document) else {
+        return taken_elsewhere(state, document, now);
+    };
     let channel = before.channel.clone();
     if (order, channel.as_deref()) == (&*waits_for(of), of.channel.as_deref()) {
         return None;
@@ -84,6 +86,39 @@ pub(super) fn left_behind(state: &State, document: u128, of: &OrderName<'_>, now
     let is_same = slots.len() == now.len() && slots.iter().all(|slot| now.contains(slot));
     let order = order.into();
     (!is_same).then_some(LeftBehind { order, channel, slots })
+}
+
+/// A shipment of which every unit was of its order is not listed with that: the reservations that it took units of.
+fn taken_elsewhere(state: &State, document: u128, now: &[Slot]) -> Option<LeftBehind> {
+    let first = state.identities.find(document)?.taken_of?;
+    let order = state.reservations.get_taken(first)?.order_ref.as_deref();
+    let mut slots = order.map_or_else(ByAge::new, |order| state.reservations.of_order(order));
+    if !slots.contains(&first) {
+        slots.push(first);
+    }
+    slots.retain(|slot| has_left_by(state, *slot, document));
+    let is_elsewhere = slots.iter().any(|slot| !now.contains(slot));
+    is_elsewhere.then(|| LeftBehind {
+        order: Box::default(),
+        channel: None,
+        slots,
+    })
+}
+
+fn has_left_by(state: &State, slot: Slot, document: u128) -> bool {
+    let left = |portion: &Portion| {
+        portion
+            .evidence
+            .as_ref()
+            .and_then(|e| e.left.as_ref())
+            .map(|l| l.document)
+    };
+    state
+        .reservations
+        .get(slot)
+        .portions
+        .iter()
+        .any(|p| left(p) == Some(document))
 }
 
 /// The name under which a fact waits and is listed: its reservation's, else its order's.

@@ -282,7 +282,7 @@ fn units_back(state: &State, slots: &[Slot], sku: SkuId, quantity: i64, used: &m
 /// Of what shipments of these orders named beyond their open units.
 fn surplus_back(state: &State, slots: &[Slot], sku: SkuId, quantity: i64, (all, used): (&Documents, &mut Used)) -> i64 {
     let mut back = 0;
-    for (order, shipment) in all.iter().filter(|(_, d)| d.is_shipment()) {
+    for (order, shipment) in all.iter().filter(|(_, d)| d.about == About::Shipment) {
         let bearers = named_order::bearers(state, order, shipment.channel.as_deref());
         if !bearers.iter().any(|slot| slots.contains(slot)) {
             continue;

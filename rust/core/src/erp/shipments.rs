@@ -59,7 +59,9 @@ fn withdraw(state: &mut State, order: &str, document: OrderDocument, slots: &[Sl
         state.count_change(slot);
     }
     let order = order.to_owned();
+    let key = document.key;
     Shipped { order, document, slots }.correct(state, named, &Moves::new());
+    state.identities.let_go(key);
     returns::settle(state, slots);
     for &slot in slots {
         reconcile::order_changed(state, slot);
@@ -81,11 +83,7 @@ fn remembered(
         channel: fact.of.channel.as_deref().map(Into::into),
         source,
         as_of: fact.as_of,
-        about: if fact.version.is_some() && state.rules.is_third_edition() {
-            About::Versioned
-        } else {
-            About::Shipment
-        },
+        about: About::Shipment,
         beyond: before.map(|d| d.beyond.clone()).unwrap_or_default(),
     }
 }
@@ -157,7 +155,7 @@ fn move_surplus(state: &mut State, (sku, location): Cell, quantity: i64, (source
 pub(crate) fn take_up(state: &mut State, slots: &[Slot]) {
     let names = order_units::names_of(state, slots);
     for (order, document) in order_units::documents_of(state, &names) {
-        if !document.is_shipment() {
+        if document.about != About::Shipment {
             continue;
         }
         let mut document = document;

@@ -6,7 +6,7 @@
 use hashbrown::HashMap;
 use xxhash_rust::xxh3::xxh3_128;
 
-use crate::state::ids::{LocationId, SkuId};
+use crate::state::ids::{LocationId, SkuId, Slot};
 use crate::state::shares::{Forget, Shares, Whose};
 
 /// What a document moved, by line.
@@ -20,6 +20,8 @@ pub(crate) struct Remembered {
     pub(crate) moves: Moves,
     /// Of which source it is.
     pub(crate) whose: Whose,
+    /// Of which reservation it first took units: a newer version may name another order.
+    pub(crate) taken_of: Option<Slot>,
 }
 
 /// How a document compares with what is remembered.
@@ -88,9 +90,23 @@ impl Identities {
         left
     }
 
-    /// Whose a remembered document is.
-    pub(crate) fn whose(&self, key: u128) -> Option<Whose> {
-        self.known.get(&key).map(|known| known.whose)
+    /// What is remembered of a document.
+    pub(crate) fn find(&self, key: u128) -> Option<&Remembered> {
+        self.known.get(&key)
+    }
+
+    /// A document took units of a reservation.
+    pub(crate) fn take_of(&mut self, key: u128, slot: Slot) {
+        if let Some(known) = self.known.get_mut(&key) {
+            known.taken_of.get_or_insert(slot);
+        }
+    }
+
+    /// A document has no units any more.
+    pub(crate) fn let_go(&mut self, key: u128) {
+        if let Some(known) = self.known.get_mut(&key) {
+            known.taken_of = None;
+        }
     }
 
     /// Names what a remembered document moved, where that became known later.

@@ -28,8 +28,6 @@ const OF_RESERVATION: char = '\u{1}';
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum About {
     Shipment,
-    /// A shipment with a version: a newer one may name another order.
-    Versioned,
     Update(UpdateStatus),
     Return(Returned),
 }
@@ -67,10 +65,6 @@ impl OrderDocument {
         self.about != About::Shipment || !self.beyond.is_empty()
     }
 
-    pub(crate) fn is_shipment(&self) -> bool {
-        matches!(self.about, About::Shipment | About::Versioned)
-    }
-
     pub(in crate::state) fn bytes(&self, order: &str) -> Vec<u8> {
         let mut out = Vec::new();
         out.text(order).number(self.key as i64).number((self.key >> 64) as i64);
@@ -87,7 +81,6 @@ impl OrderDocument {
         }
         match &self.about {
             About::Shipment => out.push(0),
-            About::Versioned => out.push(7),
             About::Update(status) => out.push(1 + *status as u8),
             About::Return(returned) => {
                 out.push(8 + returned.condition as u8);

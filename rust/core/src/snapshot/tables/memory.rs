@@ -4,7 +4,7 @@ use super::super::SnapshotError;
 use super::super::wire::{In, Out};
 use crate::state::idempotency::{ANSWER_BYTES_MAX, Bounds, Entry, StoredAnswer};
 use crate::state::identities::Remembered;
-use crate::state::ids::{LocationId, SkuId};
+use crate::state::ids::{LocationId, SkuId, Slot};
 use crate::state::reservations::PendingOrderFacts;
 use crate::state::shares::{Forget, NOBODY};
 use crate::state::{Counters, State};
@@ -24,13 +24,15 @@ pub(super) mod identities {
                 body,
                 moves,
                 whose,
+                taken_of,
             } = remembered;
             out.fixed(&key.to_le_bytes()).optional_int(*version);
             out.fixed(&body.to_le_bytes()).size(moves.len());
             for (sku, location, quantity) in moves {
                 out.uint(sku.0).optional_uint(location.map(|l| l.0)).int(*quantity);
             }
-            out.uint(*whose).end_entry();
+            out.uint(*whose).optional_uint(taken_of.map(|slot| slot.0));
+            out.end_entry();
         }
     }
 
@@ -47,6 +49,7 @@ pub(super) mod identities {
                     Ok((sku, location, i.quantity()?))
                 })?,
                 whose: input.since(3, In::uint)?.unwrap_or(NOBODY),
+                taken_of: input.since(4, |i| i.optional(In::narrow))?.flatten().map(Slot),
             };
             let remember = state.identities.remember(key, what, usize::MAX, Forget::Oldest);
             if !remember.is_empty() {

@@ -51,9 +51,6 @@ pub(super) mod of_orders {
             About::Shipment => {
                 out.byte(0);
             }
-            About::Versioned => {
-                out.byte(3);
-            }
             About::Update(status) => {
                 out.byte(1).byte(*status as u8);
             }
@@ -108,7 +105,6 @@ pub(super) mod of_orders {
             beyond: input.list(|i| Ok((sku(i)?, i.optional(place)?, i.quantity()?)))?,
             about: match input.byte()? {
                 0 => About::Shipment,
-                3 => About::Versioned,
                 1 => About::Update(input.choice(&STATUSES)?),
                 2 => About::Return(Returned {
                     sku: sku(input)?,

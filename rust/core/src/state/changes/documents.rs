@@ -61,7 +61,9 @@ impl State {
 impl State {
     pub(crate) fn remember_identity(&mut self, key: u128, mut what: Remembered) {
         // A newer version takes the place of the one before.
-        what.whose = self.identities.whose(key).unwrap_or(what.whose);
+        if let Some(before) = self.identities.find(key) {
+            (what.whose, what.taken_of) = (before.whose, before.taken_of);
+        }
         self.digest
             .add(Entity::Identity, &encodings::identity_bytes(key, &what));
         let (bound, which) = (self.rules.identities_max, self.rules.forget());

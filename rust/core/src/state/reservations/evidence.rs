@@ -210,6 +210,11 @@ impl Evidence {
         }
     }
 
+    /// Whether any source acknowledged the units since they are at their place.
+    pub(crate) fn is_acknowledged(&self) -> bool {
+        self.ack.is_some() || self.reports.iter().any(|reports| !reports.acks.is_empty())
+    }
+
     /// The first acknowledgement of this source at the place where the units are.
     pub(crate) fn ack_of(&self, source: SourceId) -> Option<AsOf> {
         let second = self.reports.iter().find(|r| r.source == source);

@@ -233,6 +233,7 @@ SEEDS = [
     360_765,  # which supply leaves first, where no place is named
     370_277,  # a transfer from another place than the one that said it left
     370_899,  # which of two lines leaves first, acknowledged or not
+    380_266,  # an acknowledgement said again of a unit that came back beyond any node
 ]
 
 

@@ -236,7 +236,8 @@ def unship_unit(world: World, unit: Unit) -> None:
             put_at(unit, None)
     said, unit.said_since, unit.set_aside = unit.said_since, [], []
     for source, as_of, places in said:
-        acknowledge_unit(unit, source, as_of, places)
+        if places is not None or unit.node is not None:  # beyond any node it stays unacknowledged
+            acknowledge_unit(unit, source, as_of, places)
 
 
 def returned_units(found: list[Reservation], sku: str) -> list[Unit]:

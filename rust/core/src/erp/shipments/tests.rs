@@ -155,3 +155,22 @@ fn units_taken_back_are_where_the_erp_said_meanwhile_that_it_has_them() {
         "the level knew of the order, so it counts them already"
     );
 }
+
+#[test]
+fn of_units_alike_the_earliest_supply_then_the_first_line_then_acknowledged_ones_leave_first() {
+    let mut world = World::new();
+    world.channel("web", json!({"supply_horizon_days": 10}));
+    world.supply("LATE", "S", "A", 1, 5);
+    world.supply("SOON", "S", "A", 1, 3);
+    world.supply("FAR", "S", "B", 1, 2);
+    world.order("o1", "web", &[("S", 3)]);
+    assert_eq!(world.units("o1"), "1 S on FAR, 1 S on SOON, 1 S on LATE");
+    let left = json!({"lines": [{"sku": "S", "quantity": 1}]});
+    for expected in [
+        "1 S at A fulfilled, 1 S on FAR, 1 S on LATE",
+        "2 S at A fulfilled, 1 S on FAR",
+    ] {
+        world.ask(crate::Verb::Fulfil, "o1", &left);
+        assert_eq!(world.units("o1"), expected);
+    }
+}

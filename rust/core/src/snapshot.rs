@@ -115,7 +115,11 @@ fn prove(state: &mut State, header: &Header) -> Result<(), SnapshotError> {
             counted,
         });
     }
-    match invariants::check(state).into_iter().next() {
+    match invariants::check(state)
+        .into_iter()
+        .chain(invariants::identities(state))
+        .next()
+    {
         Some(wrong) => Err(SnapshotError::damaged("sums", wrong)),
         None => Ok(()),
     }

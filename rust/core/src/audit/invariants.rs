@@ -38,8 +38,18 @@ pub(crate) fn check_thoroughly(state: &State) -> Vec<String> {
     if crate::state::digest_from_scratch::count(state).sum() != state.digest_kept() {
         wrong.push("the maintained digest differs from the recounted one".to_owned());
     }
+    wrong.extend(identities(state));
     wrong.extend(state.answered.flaws());
     wrong
+}
+
+/// A document took units of a reservation that has, or had, a slot.
+pub(crate) fn identities(state: &State) -> Option<String> {
+    let total = state.reservations.slots_total();
+    let mut slots = state.identities.iter().filter_map(|(_, known)| known.taken_of);
+    slots
+        .any(|slot| slot.at() >= total)
+        .then(|| "a document took units of a slot that was never given".to_owned())
 }
 
 fn cells(state: &State, wrong: &mut Vec<String>) {

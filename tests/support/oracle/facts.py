@@ -232,15 +232,17 @@ def have_left(world: World, source: str, is_meant: Callable[[Unit], bool]) -> No
 
 
 def source_reset(world: World, fact: Fact) -> None:
-    """The next level of the source counts there, however old it says it is, and has what is known to have left."""
+    """The next level of the source counts there, however old it says it is. What the whole source states from now on is
+    on another clock: its levels have what is known to have left, or come, by now.
+    """
     cells = []
     for (sku, place), level in world.levels.items():
         if level.source == fact["owner"] and fact.get("sku") in (None, sku) and fact.get("location") in (None, place):
             forget_moments(world, (sku, place))
             level.reset = True
             cells.append((sku, place))
-    have_left(world, fact["owner"], lambda unit: (unit.sku, place_of(unit)) in cells)
     if fact.get("sku") is None and fact.get("location") is None:
+        have_left(world, fact["owner"], lambda unit: (unit.sku, place_of(unit)) in cells)
         world.clocks.pop(fact["owner"], None)
         for line in world.supplies.values():
             if line.key[0] == fact["owner"]:

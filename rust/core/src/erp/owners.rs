@@ -5,7 +5,7 @@
 
 use hashbrown::HashSet;
 
-use crate::erp::presumption;
+use crate::erp::{presumption, reconcile};
 use crate::state::State;
 use crate::state::ids::{LocationId, SkuId, Slot, SourceId, SupplyId};
 use crate::state::reservations::{Portion, StockNode};
@@ -45,13 +45,7 @@ fn have_left(state: &mut State, source: SourceId, is_meant: impl Fn(&Portion) ->
     let is_third = state.rules.is_third_edition();
     let came = |p: &Portion| is_third && p.evidence.as_ref().is_some_and(|e| e.arrived.is_some());
     let left = |p: &Portion| (p.is_shipped() || came(p)) && is_meant(p);
-    let slots: Vec<Slot> = state
-        .reservations
-        .iter()
-        .filter(|(_, r)| r.portions.iter().any(left))
-        .map(|(slot, _)| slot)
-        .collect();
-    for slot in slots {
+    for slot in slots_with(state, left) {
         ledger::relocate_each(
             state,
             slot,
@@ -66,6 +60,20 @@ fn have_left(state: &mut State, source: SourceId, is_meant: impl Fn(&Portion) ->
             },
         );
     }
+}
+
+/// The next level of these places may be older than what has left from there: it looks at that again.
+fn look_again(state: &mut State, is_meant: impl Fn(&Portion) -> bool) {
+    for slot in slots_with(state, |p| p.is_shipped() && is_meant(p)) {
+        reconcile::order_changed(state, slot);
+    }
+}
+
+fn slots_with(state: &State, is_meant: impl Fn(&Portion) -> bool) -> Vec<Slot> {
+    let all = state.reservations.iter();
+    all.filter(|(_, r)| r.portions.iter().any(&is_meant))
+        .map(|(slot, _)| slot)
+        .collect()
 }
 
 /// The next level of these cells counts, whatever its `as_of`. `owner`: who stated the ones before. Which cells they are.
@@ -106,13 +114,20 @@ pub(crate) fn reset(state: &mut State, fact: &SourceReset<'_>) {
             && location.is_none_or(|location| location == Some(cell.location))
             && cell.level().is_some_and(|level| level.source == source)
     });
+    let is_whole = fact.location.is_none() && fact.sku.is_none();
     if state.rules.is_third_edition() {
-        have_left(state, source, |p| match p.node {
+        let is_there = |p: &Portion| match p.node {
             StockNode::Hand(location) => places.contains(&(p.sku, location)),
             _ => false,
-        });
+        };
+        if is_whole {
+            // What it states from now on is on another clock.
+            have_left(state, source, is_there);
+        } else {
+            look_again(state, is_there);
+        }
     }
-    if fact.location.is_none() && fact.sku.is_none() {
+    if is_whole {
         state.forget_clock(source);
         forget_moments_of_supply(state, source);
     }

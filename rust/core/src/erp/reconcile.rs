@@ -45,9 +45,9 @@ fn stands_as_it_was(cell: &Cell, level: LevelStamp, (source, as_of): (SourceId, 
 /// Whether no later level can count a portion otherwise: it left before this one.
 fn is_settled(cell: Option<&Cell>, portion: &Portion) -> bool {
     let level = cell.and_then(|cell| cell.level().map(|level| (cell, level)));
-    level
-        .zip(portion.shipped())
-        .is_some_and(|((cell, level), by)| level.covers(by.0, by.1) && !stands_as_it_was(cell, level, by))
+    level.zip(portion.shipped()).is_some_and(|((cell, level), by)| {
+        !cell.is_reset() && level.covers(by.0, by.1) && !stands_as_it_was(cell, level, by)
+    })
 }
 
 /// Renews which units of a confirmed reservation are inside their level, and its state with them.

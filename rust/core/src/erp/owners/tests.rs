@@ -287,8 +287,12 @@ fn a_transfer_goes_on_after_its_source_was_reset() {
 }
 
 #[test]
-fn after_a_reset_what_had_left_is_in_every_level_that_follows() {
-    for of in [json!({}), json!({"sku": "S"}), json!({"location": "A"})] {
+fn after_a_reset_of_a_whole_source_what_had_left_is_in_every_level_that_follows() {
+    for (of, is_whole) in [
+        (json!({}), true),
+        (json!({"sku": "S"}), false),
+        (json!({"location": "A"}), false),
+    ] {
         let mut world = World::new();
         say(&mut world, "acme", &level(9, 1_000)).unwrap();
         world.order("o1", "web", &[("S", 2)]);
@@ -305,7 +309,10 @@ fn after_a_reset_what_had_left_is_in_every_level_that_follows() {
         );
         for (on_hand, as_of) in [(7, 3), (6, 4)] {
             say(&mut world, "acme", &level(on_hand, as_of)).unwrap();
-            assert_eq!(world.sellable("S", "web"), on_hand);
+            let owed = if is_whole { 0 } else { 2 };
+            assert_eq!(world.sellable("S", "web"), on_hand - owed);
         }
+        say(&mut world, "acme", &level(5, 1_001)).unwrap();
+        assert_eq!(world.sellable("S", "web"), 5);
     }
 }

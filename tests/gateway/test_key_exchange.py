@@ -28,6 +28,7 @@ from holdfast.macs import Macs
 from holdfast.nats.connection import Connection
 from holdfast.nats_server.server import EmbeddedServer
 from holdfast.settings import LogSettings
+from holdfast.tasks import cancel_and_wait
 from tests.support.gateway import ask
 from tests.support.served import serving
 from tests.support.servers import connected, embedded, until
@@ -314,10 +315,9 @@ async def test_one_process_of_a_machine_does_it_at_a_time(server: EmbeddedServer
         second = asyncio.create_task(again.run())
         await asyncio.sleep(0.5)
         assert not again._opened
-        first.cancel()
+        await cancel_and_wait(first)
         await until(lambda: again._opened)
-        second.cancel()
-        await asyncio.wait((first, second))
+        await cancel_and_wait(second)
 
 
 # ---- whole gateways

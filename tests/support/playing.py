@@ -307,7 +307,7 @@ def what_is_arriving(world: World) -> Iterator[str]:
 def what_is_said(unit: Unit) -> Iterator[str]:
     """What is remarkable about where the sources have a unit."""
     for watch in unit.watches.values():
-        if watch.named != sorted(watch.named, key=itemgetter(0)):
+        if watch.late:
             yield "an older ack or shipment arrived later"
         if unit.node and unit.node.supply and watch.named:
             yield "acknowledged where its supply comes"

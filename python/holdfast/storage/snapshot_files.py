@@ -25,7 +25,7 @@ log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
-FORMAT_MAX = 3
+FORMAT_MAX = 4
 SUFFIX = ".hfsnap"
 LOCK_FILE = "lock"
 _MAGIC = b"HFSNAP\r\n"

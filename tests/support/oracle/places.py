@@ -66,7 +66,9 @@ def acknowledge_unit(unit: Unit, source: str, as_of: AsOf, places: list[str] | N
         return
     watch.acks.append(as_of)
     if places is not None:
-        watch.named.insert(turn(watch, as_of), (as_of, places))
+        at = turn(watch, as_of)
+        watch.late = watch.late or at < len(watch.named)
+        watch.named.insert(at, (as_of, places))
     place, _ = path(watch)
     if place is not None and place != place_of(unit):
         put_at(unit, Node(place), by=source)
@@ -78,6 +80,7 @@ def ship_unit(unit: Unit, source: str, as_of: AsOf, location: str | None, shelf:
     if location is not None:
         watch = watch_of(unit, source)
         at = turn(watch, as_of)
+        watch.late = watch.late or at < len(watch.named)
         unit.set_aside += [(source, *one) for one in watch.named[at:]]
         watch.named[at:] = [(as_of, [location])]
     put_at(unit, Node(shelf), by=source)

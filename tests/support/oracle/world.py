@@ -180,6 +180,7 @@ class Watch:
     named: list[tuple[AsOf, list[str]]] = field(default_factory=list)  # by acks and shipments
     acks: list[AsOf] = field(default_factory=list)
     since: AsOf | None = None  # what it said before then was of a place that another hand has changed
+    late: bool = False  # some of it came after what it said later
 
 
 @dataclass

@@ -240,3 +240,9 @@ SEEDS = [
 @pytest.mark.parametrize("seed", SEEDS)
 def test_seeds_at_which_core_and_oracle_differed(seed: int) -> None:
     play(seed, 60)
+
+
+@pytest.mark.xfail(reason="of one reservation, which line's units come to the shelf first follows an internal order")
+def test_a_seed_at_which_core_and_oracle_differ() -> None:
+    """What can be sold agrees, and the digests do; the allocations of two lines do not."""
+    play(401_063, 60)

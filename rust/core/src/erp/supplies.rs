@@ -132,8 +132,12 @@ fn level_of_own_source(state: &State, line: &Supply) -> Option<AsOf> {
 
 /// Receipts that a statement does not count: those after it. Without an `as_of`, a higher version counts all that came
 /// before it, and another one those that it is lowered by; the first statement may be late and counts none.
-fn still_to_arrive(old: &Supply, new: &Supply) -> Vec<Arrival> {
+fn still_to_arrive(old: &Supply, new: &Supply, is_third: bool) -> Vec<Arrival> {
     let mut arrivals = old.arrivals.clone();
+    if !is_third {
+        // Before, what arrived stayed off a line that became one of another SKU.
+        arrivals.iter_mut().for_each(|arrival| arrival.sku = new.sku);
+    }
     match new.as_of {
         Some(as_of) => arrivals.retain(|a| a.as_of != AsOf::BEFORE && a.as_of.is_by(as_of) != Some(true)),
         None if old.is_unstated() => {}
@@ -156,7 +160,7 @@ fn replace_supply(state: &mut State, id: u32, mut new: Supply) {
     let moved_away = old.sku != new.sku || old.location != new.location;
     let is_open = new.status == SupplyStatus::Open;
     (new.since, new.keeps_moment) = since(state, &new, Some(&old));
-    new.arrivals = still_to_arrive(&old, &new);
+    new.arrivals = still_to_arrive(&old, &new, state.rules.is_third_edition());
     new.presumed = if moved_away || !is_open { 0 } else { old.presumed };
     if is_open {
         new.quantity = new.room();

@@ -136,7 +136,9 @@ fn still_to_arrive(old: &Supply, new: &Supply, is_third: bool) -> Vec<Arrival> {
     let mut arrivals = old.arrivals.clone();
     if !is_third {
         // Before, what arrived stayed off a line that became one of another SKU.
-        arrivals.iter_mut().for_each(|arrival| arrival.sku = new.sku);
+        for arrival in &mut arrivals {
+            arrival.sku = new.sku;
+        }
     }
     match new.as_of {
         Some(as_of) => arrivals.retain(|a| a.as_of != AsOf::BEFORE && a.as_of.is_by(as_of) != Some(true)),

@@ -15,6 +15,11 @@ debug_build: Final[bool]
 True when the extension was compiled without optimisation: its figures mean nothing.
 """
 
+snapshot_format: Final[int]
+"""
+The format of the snapshots that the extension writes; it reads this one and all before it.
+"""
+
 @final
 class Carts:
     """
@@ -392,5 +397,5 @@ class ScopeKeyError(LogError):
     Batches are signed with a key that is not known here.
     """
 
-__all__ = ['Carts', 'CartsBody', 'Decision', 'Engine', 'GapError', 'HoldfastError', 'LogError', 'PendingError', 'Publication', 'RequestError', 'ScopeKeyError', 'ScopeKeys', 'SnapshotError', 'build_profile', 'debug_build', 'first_beyond', 'split_facts', 'well_formed']
+__all__ = ['Carts', 'CartsBody', 'Decision', 'Engine', 'GapError', 'HoldfastError', 'LogError', 'PendingError', 'Publication', 'RequestError', 'ScopeKeyError', 'ScopeKeys', 'SnapshotError', 'build_profile', 'debug_build', 'first_beyond', 'snapshot_format', 'split_facts', 'well_formed']
 

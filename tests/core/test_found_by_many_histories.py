@@ -234,15 +234,10 @@ SEEDS = [
     370_277,  # a transfer from another place than the one that said it left
     370_899,  # which of two lines leaves first, acknowledged or not
     380_266,  # an acknowledgement said again of a unit that came back beyond any node
+    401_063,  # what a return brings where nobody states levels yet, of a line that was lowered before
 ]
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_seeds_at_which_core_and_oracle_differed(seed: int) -> None:
     play(seed, 60)
-
-
-@pytest.mark.xfail(reason="of one reservation, which line's units come to the shelf first follows an internal order")
-def test_a_seed_at_which_core_and_oracle_differ() -> None:
-    """What can be sold agrees, and the digests do; the allocations of two lines do not."""
-    play(401_063, 60)

@@ -48,10 +48,10 @@ class Core:
 
     def facts(self, body: bytes, family: str = "erp") -> tuple[int, bytes]:
         source, messages = split_facts(body, 1 << 20, None, None, 20_000)
-        (message,) = messages
-        self._incoming += 1
         subject = f"hf.main.in.{family}" + (f".{source}" if family != "policy" else "")
-        decision = self.engine.decide(self.now_ms, 0, [], [(self._incoming, subject, message)])
+        assert len(messages) == 1, "a body of several messages has several answers"
+        self._incoming += 1
+        decision = self.engine.decide(self.now_ms, 0, [], [(self._incoming, subject, messages[0])])
         if decision.message is not None:
             self._store(decision.message, decided=True)
         ((_, accepted, rejected, report),) = decision.received

@@ -18,6 +18,7 @@ from typing import TypeVar
 import msgspec
 import structlog
 
+from holdfast._core import snapshot_format
 from holdfast.errors import SnapshotsInUseError, SnapshotTooNewError, SnapshotUnreadableError
 from holdfast.settings import SnapshotSettings
 
@@ -25,7 +26,7 @@ log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
-FORMAT_MAX = 4
+FORMAT_MAX = snapshot_format
 SUFFIX = ".hfsnap"
 LOCK_FILE = "lock"
 _MAGIC = b"HFSNAP\r\n"

@@ -41,6 +41,11 @@ mod _core {
     #[allow(non_upper_case_globals)]
     const debug_build: bool = cfg!(debug_assertions);
 
+    /// The format of the snapshots that the extension writes; it reads this one and all before it.
+    #[pymodule_export]
+    #[allow(non_upper_case_globals)]
+    const snapshot_format: u32 = holdfast_core::snapshot::FORMAT;
+
     /// The Cargo profile that the extension was compiled with: only the figures of "release" are those of what is shipped.
     #[pymodule_export]
     #[allow(non_upper_case_globals)]

@@ -11,7 +11,7 @@ import json
 from datetime import UTC, datetime
 from typing import Any, Self
 
-from holdfast._core import Engine
+from holdfast._core import Decision, Engine
 from tests.support.digests import assert_counted, assert_digest
 from tests.support.oracle import Answer, Command, Oracle, Received
 from tests.support.oracle.stillness import standing_still
@@ -45,14 +45,27 @@ class Beside:
     def tell(
         self, commands: list[Command], incoming: list[tuple[int, str, bytes]]
     ) -> tuple[list[Answer], list[Received]]:
-        """One batch."""
+        """One batch; another one for messages that one turn does not take beside others."""
+        decision, rest = None, []
+        if self.engine is not None:
+            decision = self.engine.decide(self.now_ms, self.lead_ms, commands, incoming)
+            assert decision.commands_taken == len(commands)
+            assert decision.incoming_taken > 0 or not incoming
+            incoming, rest = incoming[: decision.incoming_taken], incoming[decision.incoming_taken :]
         self.told.append((self.now_ms, self.lead_ms, commands, incoming))
         answers, received, stored = self.oracle.batch(self.now_ms, self.lead_ms, commands, incoming)
+        if decision is not None:
+            self._same_batch(decision, commands, (answers, received, stored))
+        if rest:
+            received = received + self.tell([], rest)[1]
+        return answers, received
+
+    def _same_batch(
+        self, decision: Decision, commands: list[Command], expected: tuple[list[Answer], list[Received], bool]
+    ) -> None:
+        assert self.engine is not None
+        answers, received, stored = expected
         outcomes = self.oracle.outcomes
-        if self.engine is None or self.follower is None:
-            return answers, received
-        decision = self.engine.decide(self.now_ms, self.lead_ms, commands, incoming)
-        assert (decision.commands_taken, decision.incoming_taken) == (len(commands), len(incoming))
         if decision.message is not None:
             self._store(decision.message, leader_applies=False)
             if not stored:  # the core noted a new day
@@ -70,9 +83,8 @@ class Beside:
             created = sorted(one["sku"] for one in said.get("created", []))
             assert ignored == outcome.ignored, f"ignored: the core says {ignored}, the oracle {outcome.ignored}"
             assert created == sorted(outcome.created), f"created: core {created}, oracle {outcome.created}"
-        for (verb, name, body, *_), expected, (status, answer) in zip(commands, answers, decision.answers, strict=True):
-            assert_same_answer(f"{verb} {name} {body!r}", expected, status, json.loads(answer))
-        return answers, received
+        for (verb, name, body, *_), wanted, (status, answer) in zip(commands, answers, decision.answers, strict=True):
+            assert_same_answer(f"{verb} {name} {body!r}", wanted, status, json.loads(answer))
 
     def _store(self, message: bytes, *, leader_applies: bool) -> None:
         assert self.engine is not None

@@ -15,6 +15,7 @@ use hashbrown::{HashMap, HashSet};
 use crate::state::State;
 use crate::state::ids::{LocationId, SkuId, SourceId};
 use crate::state::names::Kind;
+use crate::wire::commands::MESSAGE_WIDE_MAX;
 use crate::wire::facts::{AsOf, Fact, Statement, Text};
 use items::Declared;
 pub(super) use kits::KitFault;
@@ -59,6 +60,8 @@ pub(super) struct Foreseen<'s, 'm> {
     used_in: HashMap<SkuAhead, Vec<SkuAhead>>,
     /// Components looked at for the kits of the message.
     looked_at: usize,
+    /// Facts of the message that look at every reservation.
+    wide: usize,
     /// SKUs that the message gives more than levels and movements: documents, rules.
     used: HashSet<SkuAhead>,
     /// Levels that no movement has asked about yet: mostly a message has levels or movements, not both.
@@ -86,11 +89,23 @@ impl<'s, 'm> Foreseen<'s, 'm> {
             items: HashMap::new(),
             used_in: HashMap::new(),
             looked_at: 0,
+            wide: 0,
             used: HashSet::new(),
             levels: Vec::new(),
             spans: HashMap::new(),
             named: OnceCell::new(),
         }
+    }
+
+    /// A next message of the same body: what is bounded by message begins again.
+    pub(super) const fn next_message(&mut self) {
+        (self.looked_at, self.wide) = (0, 0);
+    }
+
+    /// Counts a fact that looks at every reservation; false: the message has as many as it may.
+    pub(super) const fn has_room_for_wide(&mut self) -> bool {
+        self.wide += 1;
+        self.wide <= MESSAGE_WIDE_MAX
     }
 
     /// The SKU of a name or of an alias.

@@ -215,6 +215,7 @@ pub(super) fn take_in(
         .map(|parsed| sender.believed(parsed))
         .map_err(|error| error.to_string());
     let is_foreign = |parsed: &InMessage<'_>| parsed.source.as_deref().is_some_and(|stated| stated != source);
+    let mut wide = 0;
     let outcome = match &parsed {
         Err(reason) => Outcome::refused(reason.clone()),
         Ok(parsed) if is_foreign(parsed) => {
@@ -227,7 +228,11 @@ pub(super) fn take_in(
                 return Some(Work::of(1, bytes));
             }
             Some(Err(reason)) => Outcome::refused(reason.to_owned()),
-            None => take(state, sender, parsed, writer)?,
+            None => {
+                let taken;
+                (taken, wide) = take(state, sender, parsed, writer)?;
+                taken
+            }
         },
     };
     bury(message, parsed.as_ref().ok(), &outcome.rejected, &mut decision.dead);
@@ -235,7 +240,8 @@ pub(super) fn take_in(
         sequence: message.sequence,
         outcome,
     });
-    Some(Work::of(parsed.map_or(1, |parsed| parsed.facts.len()), bytes))
+    let facts = parsed.map_or(1, |parsed| parsed.facts.len());
+    Some(Work::of(facts, bytes).with_wide(wide))
 }
 
 /// A dead letter for each fact that was rejected; where they are many, one for the whole message.
@@ -268,8 +274,14 @@ fn bury(message: &Incoming<'_>, parsed: Option<&InMessage<'_>>, rejected: &[Reje
     }
 }
 
-/// Judges a message, takes what is good of it unless the batch has no room for that, and remembers the outcome where an idempotency key names it.
-fn take(state: &mut State, sender: Sender<'_>, message: &InMessage<'_>, writer: &mut BatchWriter) -> Option<Outcome> {
+/// Judges a message, takes what is good of it unless the batch has no room for that, and remembers the outcome where an
+/// idempotency key names it. The outcome, and how many facts looked at every reservation.
+fn take(
+    state: &mut State,
+    sender: Sender<'_>,
+    message: &InMessage<'_>,
+    writer: &mut BatchWriter,
+) -> Option<(Outcome, usize)> {
     let mut judged = judged::message(state, state.position.now_ms, sender, message);
     let mut outcome = Outcome::of(&mut judged);
     let (bytes, count) = (writer.bytes(), writer.count());
@@ -279,7 +291,7 @@ fn take(state: &mut State, sender: Sender<'_>, message: &InMessage<'_>, writer: 
     if writer.bytes() > BATCH_ROOM_BYTES {
         writer.rewind(bytes, count);
         // What does not fit with other things may fit alone; what does not fit alone never will.
-        return (count == 0).then(|| Outcome::refused(TOO_LARGE.to_owned()));
+        return (count == 0).then(|| (Outcome::refused(TOO_LARGE.to_owned()), 0));
     }
     for (index, statement) in &judged.good {
         apply::statement(state, statement);
@@ -293,7 +305,8 @@ fn take(state: &mut State, sender: Sender<'_>, message: &InMessage<'_>, writer: 
     }
     outcome.sequence = state.position.sequence + 1;
     remember(state, sender, message, &outcome, writer);
-    Some(outcome)
+    let wide = judged.good.iter().filter(|(_, statement)| statement.fact.is_wide());
+    Some((outcome, wide.count()))
 }
 
 /// What became of the same message when it came before; the reason, if its idempotency key was used for another one.

@@ -13,7 +13,7 @@ use super::intake::{Created, LISTED_MAX, Rejected};
 use crate::state::State;
 use crate::state::ids::Symbols;
 use crate::state::likeness::Likeness;
-use crate::wire::commands::{ATOMIC_FACTS_MAX, InMessage};
+use crate::wire::commands::{ATOMIC_FACTS_MAX, InMessage, MESSAGE_WIDE_MAX};
 use crate::wire::facts::{FactError, Statement, Text, names, parse_statement};
 
 /// Why a fact is rejected that sets rules and came over NATS by a source's own subject.
@@ -83,14 +83,14 @@ pub(super) fn body<'m>(state: &State, now_ms: i64, sender: Sender<'m>, messages:
     }
     let mut ahead = Foreseen::new(state, now_ms, sender.source);
     let mut documents = Documents::default();
-    let facts = messages
-        .iter()
-        .flat_map(|message| message.facts.iter().map(move |raw| (raw.get(), message)));
-    for (at, (raw, around)) in facts.enumerate() {
-        ahead.at = at;
-        match one(&mut ahead, &mut documents, &judged.good, sender, raw, around) {
-            Ok(statement) => judged.good.push((at, statement)),
-            Err(reason) => judged.rejected.push((at as i64, reason)),
+    for message in messages {
+        ahead.next_message();
+        for raw in &message.facts {
+            match one(&mut ahead, &mut documents, &judged.good, sender, raw.get(), message) {
+                Ok(statement) => judged.good.push((ahead.at, statement)),
+                Err(reason) => judged.rejected.push((ahead.at as i64, reason)),
+            }
+            ahead.at += 1;
         }
     }
     if is_atomic && !judged.rejected.is_empty() {
@@ -125,6 +125,11 @@ fn one<'m>(
         return Err(format!("{NOT_ALLOWED}: {} is a kind of rules", statement.fact.kind()));
     }
     names::check(&statement.fact).map_err(|flaw| FactError::from(flaw).to_string())?;
+    if statement.fact.is_wide() && !ahead.has_room_for_wide() {
+        return Err(format!(
+            "too-costly: a message has at most {MESSAGE_WIDE_MAX} facts `ownership` and `source.reset`"
+        ));
+    }
     check::statement(ahead, &statement)?;
     documents.take(ahead, before, &statement)?;
     ahead.foresee(&statement);

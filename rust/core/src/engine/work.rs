@@ -20,6 +20,9 @@ pub(super) const COMMAND_FACT_BYTES_MAX: usize = 512 * 1024;
 /// So many bytes cost about as much as a fact does on its own.
 const BYTES_A_UNIT: usize = 512;
 
+/// What a fact that looks at every reservation counts for beside others: no message is taken after one, beside commands.
+const WIDE_UNITS: usize = 320;
+
 /// A fact, or the bytes of one.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Work(pub(super) usize);
@@ -28,8 +31,8 @@ impl Work {
     /// Of the largest message that can be taken.
     #[cfg(test)]
     pub(super) const MOST: Work = {
-        use crate::wire::commands::{MESSAGE_BYTES_MAX, MESSAGE_FACTS_MAX};
-        Work(MESSAGE_FACTS_MAX + MESSAGE_BYTES_MAX.div_ceil(BYTES_A_UNIT))
+        use crate::wire::commands::{MESSAGE_BYTES_MAX, MESSAGE_FACTS_MAX, MESSAGE_WIDE_MAX};
+        Work(MESSAGE_FACTS_MAX + MESSAGE_BYTES_MAX.div_ceil(BYTES_A_UNIT) + MESSAGE_WIDE_MAX * WIDE_UNITS)
     };
     /// After so much, no further message is taken beside commands: they wait a fraction of what an append takes.
     const BESIDE_COMMANDS: Work = Work(320);
@@ -38,6 +41,10 @@ impl Work {
 
     pub(super) fn of(facts: usize, bytes: usize) -> Self {
         Work(facts + bytes / BYTES_A_UNIT)
+    }
+
+    pub(super) fn with_wide(self, wide: usize) -> Self {
+        Work(self.0 + wide * WIDE_UNITS)
     }
 }
 

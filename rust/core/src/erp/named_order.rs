@@ -64,6 +64,7 @@ pub(super) fn is_of_channel(state: &State, slot: Slot, of: &OrderName<'_>) -> bo
 
 /// Where the version before a newer one of a document counts.
 pub(super) struct LeftBehind {
+    /// Empty for a shipment that no order lists, for every unit of it was of its order.
     pub(super) order: Box<str>,
     pub(super) channel: Option<Box<str>>,
     pub(super) slots: ByAge,

@@ -6,11 +6,11 @@
 use hashbrown::HashSet;
 
 use crate::erp::{presumption, reconcile};
-use crate::state::State;
 use crate::state::ids::{LocationId, SkuId, Slot, SourceId, SupplyId};
 use crate::state::reservations::{Portion, StockNode};
 use crate::state::rises::CellRises;
 use crate::state::stock::Cell;
+use crate::state::{State, looked};
 use crate::units::ledger;
 use crate::wire::facts::{AsOf, Ownership, SourceReset};
 
@@ -24,7 +24,7 @@ pub(crate) fn hand_over(state: &mut State, fact: &Ownership<'_>) {
         return;
     }
     if let Some(old) = old {
-        forget_watermarks(state, old, |_, cell| cell.location == location);
+        forget_watermarks(state, old, None, |cell| cell.location == location);
     }
     state.hand_over(location, source);
     if old.is_none() {
@@ -70,21 +70,28 @@ fn look_again(state: &mut State, is_meant: impl Fn(&Portion) -> bool) {
 }
 
 fn slots_with(state: &State, is_meant: impl Fn(&Portion) -> bool) -> Vec<Slot> {
-    let all = state.reservations.iter();
+    let all = state.reservations.iter().inspect(|_| looked::at(1));
     all.filter(|(_, r)| r.portions.iter().any(&is_meant))
         .map(|(slot, _)| slot)
         .collect()
 }
 
-/// The next level of these cells counts, whatever its `as_of`. `owner`: who stated the ones before. Which cells they are.
+/// The next level of these cells counts, whatever its `as_of`: of one SKU or of all. `owner`: who stated the ones before.
+/// Which cells they are.
 fn forget_watermarks(
     state: &mut State,
     owner: SourceId,
-    is_meant: impl Fn(SkuId, &Cell) -> bool,
+    sku: Option<SkuId>,
+    is_meant: impl Fn(&Cell) -> bool,
 ) -> HashSet<(SkuId, LocationId)> {
     let mut places = HashSet::new();
-    for sku in (0..state.catalogue.skus.len() as u32).map(SkuId) {
-        let cells = state.cells(sku).iter().filter(|cell| is_meant(sku, cell));
+    let skus = match sku {
+        Some(SkuId(one)) => one..one + 1,
+        None => 0..state.catalogue.skus.len() as u32,
+    };
+    looked::at(skus.len());
+    for sku in skus.map(SkuId) {
+        let cells = state.cells(sku).iter().filter(|cell| is_meant(cell));
         let locations: Vec<LocationId> = cells.map(|cell| cell.location).collect();
         for location in locations {
             presumption::keep_as_received(state, (sku, location), owner);
@@ -108,14 +115,16 @@ pub(crate) fn reset(state: &mut State, fact: &SourceReset<'_>) {
         return;
     };
     let location = fact.location.as_deref().map(|l| state.catalogue.location(l));
-    let sku = fact.sku.as_deref().map(|s| state.catalogue.sku(s));
-    let places = forget_watermarks(state, source, |s, cell| {
-        sku.is_none_or(|sku| sku == Some(s))
-            && location.is_none_or(|location| location == Some(cell.location))
+    let sku = match fact.sku.as_deref().map(|sku| state.catalogue.sku(sku)) {
+        Some(None) => return,
+        known => known.flatten(),
+    };
+    let places = forget_watermarks(state, source, sku, |cell| {
+        location.is_none_or(|location| location == Some(cell.location))
             && cell.level().is_some_and(|level| level.source == source)
     });
     let is_whole = fact.location.is_none() && fact.sku.is_none();
-    if state.rules.is_third_edition() {
+    if state.rules.is_third_edition() && !places.is_empty() {
         let is_there = |p: &Portion| match p.node {
             StockNode::Hand(location) => places.contains(&(p.sku, location)),
             _ => false,

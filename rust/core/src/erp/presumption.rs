@@ -27,15 +27,16 @@ pub(super) fn counted(state: &State, sku: SkuId, location: LocationId) -> i64 {
     state.cell(sku, location).map_or(0, of)
 }
 
-/// The lines of a level's own source that may have arrived at its cell, earliest due first. A transfer may be another source's.
-fn lines(state: &State, (sku, location): Place, owner: SourceId) -> Vec<SupplyId> {
+/// The lines of a level's own source that may have arrived at its cell, earliest due first. A transfer may be another source's,
+/// or come where nobody states levels yet.
+fn lines(state: &State, (sku, location): Place, owner: Option<SourceId>) -> Vec<SupplyId> {
     let Some(detail) = state.catalogue.detail(sku) else {
         return Vec::new();
     };
     let record = |id: &SupplyId| state.documents.supplies.get(id.0);
     let may = |s: &Supply| {
         let by_time = s.transfer.is_some() && matches!(s.since, Some(AsOf::Time(_)));
-        s.location == location && (s.key.0 == owner || by_time)
+        s.location == location && (Some(s.key.0) == owner || by_time)
     };
     let all = detail.flow.supplies.iter().copied();
     let mut found: Vec<SupplyId> = all.filter(|id| may(record(id))).collect();
@@ -98,7 +99,7 @@ pub(super) fn forget_since(state: &mut State, places: &HashSet<Place>) {
     }
 }
 
-fn has_lines(state: &State, place: Place, owner: SourceId) -> bool {
+fn has_lines(state: &State, place: Place, owner: Option<SourceId>) -> bool {
     state
         .catalogue
         .detail(place.0)
@@ -125,7 +126,7 @@ fn keep(state: &mut State, (sku, location): Place, mut rises: CellRises) {
             return;
         };
         let owner = state.location_owner[location.at()];
-        if owner.is_some_and(|owner| has_lines(state, (sku, location), owner)) {
+        if owner.is_some() && has_lines(state, (sku, location), owner) {
             state.keep_rises(sku, location);
         } else {
             state.set_rises(sku, location, CellRises::default());
@@ -145,7 +146,7 @@ pub(super) fn level_came(
         return;
     }
     let mut units = counted(state, place.0, place.1) - counted_before;
-    let is_open = has_lines(state, place, level.source);
+    let is_open = has_lines(state, place, Some(level.source));
     // Orders that this level does not count may turn out to be inside it: then it rose by more than it seems now.
     let is_waiting = state.cell(place.0, place.1).is_some_and(|cell| cell.committed > 0);
     let mut rises = known(state, place);
@@ -208,12 +209,15 @@ pub(super) fn counted_late(state: &mut State, place: Place, units: i64) {
 /// A delta or a return brought units: it may be what a supply line is lowered for.
 pub(super) fn brought(state: &mut State, place: Place, units: i64) {
     let owner = state.location_owner[place.1.at()];
-    let may_be = is_on(state) && units > 0;
-    if !may_be || !owner.is_some_and(|owner| has_lines(state, place, owner) || !known(state, place).lowered.is_empty())
-    {
+    // Before the third edition only where somebody states levels already.
+    let may_be = is_on(state) && units > 0 && (owner.is_some() || state.rules.is_third_edition());
+    if !may_be {
         return;
     }
     let mut rises = known(state, place);
+    if rises.lowered.is_empty() && !has_lines(state, place, owner) {
+        return;
+    }
     let used = take_lowered(&mut rises, units);
     rises.brought += units - used;
     keep(state, place, rises);
@@ -298,7 +302,7 @@ fn share_out(
     owner: SourceId,
     mut each: impl FnMut(SupplyId, AsOf, i64),
 ) -> Vec<(SupplyId, i64)> {
-    let mut shares: Vec<(SupplyId, i64)> = lines(state, place, owner).into_iter().map(|id| (id, 0)).collect();
+    let mut shares: Vec<(SupplyId, i64)> = lines(state, place, Some(owner)).into_iter().map(|id| (id, 0)).collect();
     let known = state.stock.rises.get(place).filter(|_| is_on(state));
     for rise in known.iter().flat_map(|r| &r.rises) {
         let mut left = rise.units;

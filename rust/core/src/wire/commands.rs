@@ -22,7 +22,8 @@ mod split;
 
 use flaws::Field;
 pub use incoming::{
-    ATOMIC_FACTS_MAX, InMessage, MESSAGE_BYTES_MAX, MESSAGE_FACTS_MAX, POLICY_SOURCE, parse_in_message, split_facts,
+    ATOMIC_FACTS_MAX, InMessage, MESSAGE_BYTES_MAX, MESSAGE_FACTS_MAX, MESSAGE_WIDE_MAX, POLICY_SOURCE,
+    parse_in_message, split_facts,
 };
 pub use rights::{Lack, Rights, first_beyond};
 pub use split::{join_results, split_batch};

@@ -159,6 +159,11 @@ impl Fact<'_> {
         }
     }
 
+    /// Whether applying it looks at every reservation (docs/performance.md): a message has few of these.
+    pub const fn is_wide(&self) -> bool {
+        matches!(self, Self::SourceReset(_) | Self::Ownership(_))
+    }
+
     /// Which reservations a fact about an order means.
     pub const fn order_name(&self) -> Option<&OrderName<'_>> {
         match self {

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::super::work::{BATCH_ROOM_BYTES, COMMAND_FACT_BYTES_MAX, Work};
 use crate::engine::{Decision, Engine, Incoming};
+use crate::state::looked;
 use crate::testing::NOW_MS;
 use crate::verbs::{Command, Verb};
 use crate::wire::batch::HEADER_BYTES_MAX;
@@ -59,11 +60,16 @@ fn message(facts: &[Value]) -> Vec<u8> {
     json!({ "facts": facts }).to_string().into_bytes()
 }
 
+fn reset(source: &str) -> Value {
+    json!({"kind": "source.reset", "source": source})
+}
+
 /// A message of IN as some publisher may write it: facts, rubbish, or both, few or very many.
 fn payload() -> impl Strategy<Value = Vec<u8>> {
     let entry = prop_oneof![
         (0..50u32, 0..9i64).prop_map(|(sku, on_hand)| level(&format!("S{sku}"), on_hand).to_string()),
         Just("1".to_owned()),
+        Just(reset("acme").to_string()),
         (0..2_000usize).prop_map(|length| format!("\"{}\"", "x".repeat(length))),
     ];
     let by = prop_oneof![Just(0usize), Just(128)];
@@ -151,6 +157,34 @@ fn a_message_of_too_many_facts_is_one_dead_letter() {
             (-1, "malformed: facts: must have at most 2,000 entries")
         );
     }
+}
+
+#[test]
+fn a_message_has_few_facts_that_look_at_every_reservation() {
+    let mut engine = led();
+    let held = br#"{"channel":"web","ttl_ms":60000,"lines":[{"sku":"S","quantity":1}]}"#;
+    decide(&mut engine, &[], &[message(&[level("S", 1_000)])], 0);
+    let ids: Vec<String> = (0..200).map(|n| format!("r{n}")).collect();
+    let puts: Vec<_> = ids.iter().map(|id| put(id, held)).collect();
+    decide(&mut engine, &puts, &[], 1);
+    let facts: Vec<_> = (0..MESSAGE_FACTS_MAX).map(|_| reset("acme")).collect();
+    let (looked, decision) = looked::while_doing(|| decide(&mut engine, &[], &[message(&facts)], 1));
+    let outcome = &decision.received[0].outcome;
+    assert_eq!((outcome.accepted, outcome.rejected.len()), (8, MESSAGE_FACTS_MAX - 8));
+    assert!(
+        outcome.rejected[0].1.starts_with("too-costly: "),
+        "{:?}",
+        outcome.rejected[0]
+    );
+    assert!(looked < 8 * 2 * 201 + 1_000, "{looked}");
+    // Beside a command one such message is taken, and the others later.
+    let few = vec![message(&[reset("acme")]); 5];
+    assert_eq!(decide(&mut engine, &[put("r0", held)], &few, 2).incoming_taken, 1);
+    let atomic = json!({"atomic": true, "facts": vec![reset("acme"); 9]})
+        .to_string()
+        .into_bytes();
+    let refused = decide(&mut engine, &[], &[atomic], 3);
+    assert_eq!(refused.received[0].outcome.accepted, 0);
 }
 
 #[test]

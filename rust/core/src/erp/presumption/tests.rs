@@ -218,6 +218,22 @@ fn what_a_return_brought_is_not_what_a_line_is_lowered_for() {
 }
 
 #[test]
+fn the_same_where_nobody_stated_a_level_yet() {
+    let back = json!({"ref": "b", "sku": "S", "location": "A", "quantity": 2, "condition": "sellable", "as_of": 3});
+    for opening in [vec![], vec![level(0, 0)]] {
+        let mut world = ahead();
+        stated(&mut world, &opening);
+        let facts = [
+            supply(&world, "PO", 6, json!({})),
+            supply(&world, "PO", 4, json!({})),
+            ("return", back.clone()),
+            level(4, 4),
+        ];
+        assert_eq!(stated(&mut world, &facts), [6, 4, 6, 6], "{opening:?}");
+    }
+}
+
+#[test]
 fn a_line_stated_again_without_a_moment_keeps_the_one_that_it_had() {
     let mut world = ahead();
     let facts = [

@@ -168,6 +168,27 @@ fn facts_are_packed_in_order_into_messages_below_the_limit() {
 }
 
 #[test]
+fn a_fact_that_looks_at_every_reservation_is_the_last_of_its_message() {
+    let [level, reset, owner] = [
+        r#"{"kind":"stock.level"}"#,
+        r#"{"kind":"source.reset"}"#,
+        r#"{"kind": "ownership"}"#,
+    ];
+    let body = |atomic: bool, facts: &[&str]| format!("{{\"atomic\":{atomic},\"facts\":[{}]}}", facts.join(","));
+    let counts = |body: &str| -> Vec<usize> {
+        let (_, messages) = split_facts(body.as_bytes(), 100_000, 10_000, None, None, None).unwrap();
+        let read = messages
+            .iter()
+            .map(|message| parse_in_message(message).unwrap().facts.len());
+        read.collect()
+    };
+    let facts = [level, level, reset, level, owner, owner, level];
+    assert_eq!(counts(&body(false, &facts)), [3, 2, 1, 1]);
+    assert_eq!(counts(&body(true, &facts)), [7]);
+    assert_eq!(counts(&body(false, &[level; 600])), [250, 250, 100]);
+}
+
+#[test]
 fn a_fact_that_fits_no_message_is_too_large() {
     let body = format!("{{\"facts\":[1,\"{}\"]}}", "x".repeat(100));
     let error = split_facts(body.as_bytes(), 100, 10_000, None, None, None).unwrap_err();

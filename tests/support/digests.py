@@ -60,8 +60,8 @@ class Forgetful:
         self.engine.apply(1, self.engine.lead_batch("n1", now_ms, json.dumps(FORGETFUL).encode()))
 
     def tell(self, told: Told) -> None:
-        """One batch, or as many as it takes: what is due to expire may fill the first ones, and a turn takes few messages
-        with facts that look at everything.
+        """One batch, or as many as it takes: what is due to expire may fill the first ones, and a turn takes few
+        messages with facts that look at everything.
         """
         now_ms, lead_ms, commands, incoming = told
         decision = self.engine.decide(now_ms, lead_ms, commands, incoming)

@@ -20,6 +20,9 @@ IN_ORDER = ("supply", "transfer")  # by version, else by `as_of`
 class Seen(dict[Key, tuple[int | None, Fact]]):
     """What one request said so far: version and body of each document."""
 
+    wide = 0
+    """Facts that look at every reservation."""
+
 
 def key_of(fact: Fact) -> Key | None:
     """(source, kind, ref, line) and, for what moves stock of one cell, its SKU and location."""

@@ -31,6 +31,9 @@ from tests.support.oracle.world import (
 
 Fact = dict[str, Any]
 
+# Each looks at every reservation: one message has few.
+WIDE, WIDE_MAX = {"ownership", "source.reset"}, 2
+
 
 def take_fact(world: World, source: str, fact: Fact, seen: Seen | None = None) -> str | None:
     """`seen`: what the same request said before this fact."""
@@ -40,12 +43,17 @@ def take_fact(world: World, source: str, fact: Fact, seen: Seen | None = None) -
     reason = refuse(world, fact)
     if reason is not None:
         return reason
+    seen = Seen() if seen is None else seen
+    if fact["kind"] in WIDE:
+        seen.wide += 1
+        if seen.wide > WIDE_MAX:
+            return "too-costly"
     name = fact.get("sku")
     if "as_of" in fact:
         fact["as_of"] = parse_as_of(fact["as_of"])
     if name is not None and fact["kind"] != "item":
         fact["sku"] = world.sku(name) or name
-    if says_otherwise(seen if seen is not None else Seen(), fact, name):
+    if says_otherwise(seen, fact, name):
         return "same-identity"
     for unknown in skus_named(fact):
         if world.sku(unknown) is None:

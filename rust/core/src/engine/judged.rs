@@ -125,12 +125,12 @@ fn one<'m>(
         return Err(format!("{NOT_ALLOWED}: {} is a kind of rules", statement.fact.kind()));
     }
     names::check(&statement.fact).map_err(|flaw| FactError::from(flaw).to_string())?;
+    check::statement(ahead, &statement)?;
     if statement.fact.is_wide() && !ahead.has_room_for_wide() {
         return Err(format!(
             "too-costly: a message has at most {MESSAGE_WIDE_MAX} facts `ownership` and `source.reset`"
         ));
     }
-    check::statement(ahead, &statement)?;
     documents.take(ahead, before, &statement)?;
     ahead.foresee(&statement);
     Ok(statement)

@@ -23,7 +23,7 @@ const SOURCE_BYTES_MAX: usize = 64;
 /// Facts of one message: what one turn of the leader can always bear, and what one batch can record.
 pub const MESSAGE_FACTS_MAX: usize = 2_000;
 /// Facts of one message that look at every reservation: so few, that a leader of millions keeps its lease.
-pub const MESSAGE_WIDE_MAX: usize = 8;
+pub const MESSAGE_WIDE_MAX: usize = 2;
 /// Bytes of one message.
 pub const MESSAGE_BYTES_MAX: usize = 512 * 1024;
 /// Facts of one message of which all or nothing is taken.

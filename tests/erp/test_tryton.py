@@ -48,7 +48,7 @@ async def exported(connector: Connector, *keys: str) -> None:
     await export(
         connector,
         lambda store: all((entry := store.entry(key)) is not None and entry.state == "exported" for key in keys),
-        20,
+        90,
     )
 
 
@@ -239,8 +239,8 @@ async def test_orders_are_in_it_once_each_though_it_is_killed_while_they_come(
             entries = [connector.store.entry(key) for key in keys]
             return sum(entry is not None and entry.state == "exported" for entry in entries)
 
-        exporting = asyncio.create_task(export(connector, lambda _: exported() == len(keys), 60))
-        await eventually(lambda: exported() >= 3, seconds=30)
+        exporting = asyncio.create_task(export(connector, lambda _: exported() == len(keys), 180))
+        await eventually(lambda: exported() >= 3, seconds=90)
         await asyncio.to_thread(erp.kill)
         await asyncio.sleep(0.3)
         assert exported() < len(keys)

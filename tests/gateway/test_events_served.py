@@ -7,16 +7,10 @@ import signal
 from pathlib import Path
 
 import orjson
-import psutil
 
 from holdfast.client import Client, Retry
-from tests.support.served import Api, Served, cart, level, places, serving
+from tests.support.served import Api, Served, cart, level, pids, places, serving
 from tests.support.serving import holdfast
-
-
-def pids(served: Served, module: str) -> list[int]:
-    children = psutil.Process(served.child.pid).children(recursive=True)
-    return [one.pid for one in children if module in " ".join(one.cmdline())]
 
 
 async def killed(served: Served, module: str) -> None:

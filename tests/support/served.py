@@ -4,6 +4,7 @@ In: a directory. Out: a port that is ready, and JSON calls on it.
 Always: the whole product is under test: uvloop, the node, the core, a real nats-server with fsync.
 """
 
+import contextlib
 import itertools
 import signal
 import subprocess
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+import psutil
 
 from tests.support.gateway import Response, ask
 from tests.support.ports import free_port
@@ -173,6 +175,16 @@ def level(sku: str, quantity: int, location: str = "W1", as_of: int | str = 1, *
         "as_of": as_of,
         **fields,
     }
+
+
+def pids(served: Served, module: str) -> list[int]:
+    """The processes of a module below it; one that just ended is none."""
+    found = []
+    for one in psutil.Process(served.child.pid).children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            if module in " ".join(one.cmdline()):
+                found.append(one.pid)
+    return found
 
 
 def places(*names: str) -> Sequence[dict[str, Any]]:

@@ -1,7 +1,6 @@
 """Webhooks of the whole product: `serve` sends them, a kill misses nothing, the verbs say and change how it goes."""
 
 import asyncio
-import contextlib
 import json
 import os
 import signal
@@ -11,16 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-import psutil
 from aiohttp import web
 
 from holdfast.client import Client, Retry
 from tests.support.receiver import Receiver, fine, receiving
-from tests.support.served import Api, Served, cart, level, places, serving
+from tests.support.served import Api, Served, cart, level, pids, places, serving
 from tests.support.servers import until
 from tests.support.serving import holdfast
 from tests.webhooks.test_webhooks import SECRETS, assert_in_order, becomes
 
+SENDERS = "holdfast.webhooks.process"
 WEBHOOK = """
 [publisher]
 enabled = true
@@ -66,16 +65,6 @@ class Verbs:
         return str((await self.listed())[0]["upto"])
 
 
-def senders(served: Served) -> list[int]:
-    """Their processes; one that just ended is none."""
-    found = []
-    for one in psutil.Process(served.child.pid).children(recursive=True):
-        with contextlib.suppress(psutil.Error):
-            if "holdfast.webhooks.process" in " ".join(one.cmdline()):
-                found.append(one.pid)
-    return found
-
-
 async def trade(served: Served, first: int, number: int) -> None:
     """Carts, a third of them confirmed."""
     async with Client(f"http://127.0.0.1:{served.port}", retry=Retry(total_s=60)) as client:
@@ -114,8 +103,8 @@ async def test_a_sender_killed_under_load_misses_nothing_and_sends_again_with_th
             for round_ in range(4):
                 taken = len(receiver.taken)
                 trading = asyncio.create_task(trade(served, round_ * 25, 25))
-                await until(lambda taken=taken: len(receiver.taken) > taken and bool(senders(served)), 60)  # type: ignore[misc]
-                for pid in senders(served):
+                await until(lambda taken=taken: len(receiver.taken) > taken and bool(pids(served, SENDERS)), 60)  # type: ignore[misc]
+                for pid in pids(served, SENDERS):
                     os.kill(pid, signal.SIGKILL)
                     killed.add(pid)
                 await trading

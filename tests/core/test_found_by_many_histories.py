@@ -235,6 +235,7 @@ SEEDS = [
     370_899,  # which of two lines leaves first, acknowledged or not
     380_266,  # an acknowledgement said again of a unit that came back beyond any node
     401_063,  # what a return brings where nobody states levels yet, of a line that was lowered before
+    500_463,  # the same cart in a unit that nobody ever declared is no repetition
 ]
 
 

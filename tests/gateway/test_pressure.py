@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass, field
+from heapq import heapify, heappop, heappush
 from time import monotonic, perf_counter
 from types import SimpleNamespace
 
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from holdfast.gateway.ports import Answer, ReadCall
 from holdfast.gateway.pressure import BURST, BURST_S, LOOK_S, LOOKS, Limit, Pressure, ThreadTime
+from holdfast.gateway.shedding import Hold
 from holdfast.settings import GatewaySettings
 from tests.support.event_loop import Costs, served
 from tests.support.gateway import StubNode, ask, listening
@@ -179,6 +181,36 @@ async def test_the_refusal_of_a_report_has_a_reason_and_is_held_back_while_check
     assert 'holdfast_refused_at_bound_total{node="n1",queue="late-background"} 1.0' in text
     assert 'holdfast_bound{node="n1",queue="late-background"} 0.005' in text
     assert 'holdfast_limit_per_second{node="n1",rank="order-flow"} +Inf' in text
+
+
+@pytest.mark.parametrize(
+    ("clients", "least", "expected"),
+    [(1, 0.25, 4), (20, 0.25, 80), (60, 0.25, 100), (192, 0.25, 100), (4_000, 0.25, 2_000), (10, 0.0, 1_000)],
+)
+def test_refusals_are_held_back_so_long_that_a_hundred_a_second_remain(
+    clients: int, least: float, expected: float
+) -> None:
+    """Clients that ask again as soon as they are refused, on a clock of this test; at most eight times as long."""
+    hold, clock_s, ends_s = Hold(least), 1_000.0, 1_060.0
+    due = [(clock_s + number / clients, number) for number in range(clients)]
+    heapify(due)
+    late = 0
+    while due[0][0] < ends_s:
+        clock_s, number = heappop(due)
+        held_s = hold.next_s(clock_s)
+        assert least <= held_s <= 8 * least
+        heappush(due, (clock_s + max(held_s, 0.01), number))
+        late += clock_s > ends_s - 20
+    assert 0.7 * expected < late / 20 < 1.4 * expected
+
+
+def test_when_few_are_refused_they_are_held_back_as_was_set() -> None:
+    hold = Hold(0.25)
+    for number in range(5_000):
+        hold.next_s(1_000 + number / 1_000)
+    assert hold.next_s(1_006) == 2.0
+    hold.next_s(1_020)
+    assert hold.next_s(1_040) == 0.25
 
 
 async def test_where_that_is_not_enough_order_flow_is_refused_and_checkouts_are_not() -> None:

@@ -16,10 +16,38 @@ from holdfast.gateway.router import Route
 from holdfast.settings import GatewaySettings
 
 AT_ONCE: Final = "background-at-once"
+A_SECOND: Final = 100  # refusals
+LOOK_S: Final = 0.25
+TIMES_MAX: Final = 8  # what was set
 _UNDER_WAY: Final = "Too many requests are under way."
 _LATE: Final = (
     "This process has more work than it can do: checkouts go first, and of this rank only a part is answered."
 )
+
+
+class Hold:
+    """How long refusals are held back: as long as was set, and longer where that leaves more than `A_SECOND` of them.
+
+    One costs 0.4 of a report. A connection has one request under way: held twice as long, half as many come.
+    """
+
+    __slots__ = ("_begin_s", "_count", "_least_s", "seconds")
+
+    def __init__(self, least_s: float) -> None:
+        self._least_s = self.seconds = least_s
+        self._begin_s = 0.0
+        self._count = 0
+
+    def next_s(self, now_s: float) -> float:
+        """For one more refusal. `now_s`: of a clock that never goes back."""
+        passed_s = now_s - self._begin_s
+        # What was held the time before comes again only after that.
+        if passed_s > max(LOOK_S, 1.5 * self.seconds):
+            wanted_s = self.seconds * self._count / (passed_s * A_SECOND)
+            self.seconds = max(self._least_s, min(wanted_s, self._least_s * TIMES_MAX))
+            self._begin_s, self._count = now_s, 0
+        self._count += 1
+        return self.seconds
 
 
 class Shedding:
@@ -27,7 +55,7 @@ class Shedding:
 
     def __init__(self, settings: GatewaySettings, counters: Counters, pressure: Pressure) -> None:
         self._in_flight_max = in_flight_max(settings)
-        self._hold_s = settings.refusal_hold_ms / 1000
+        self._hold = Hold(settings.refusal_hold_ms / 1000)
         self._at_once_max = settings.background_at_once_max
         self._counters = counters
         self._pressure = pressure
@@ -65,7 +93,8 @@ class Shedding:
         self._counters.at_bounds[queue] += 1
         status, body = self._bodies[queue]
         if queue == LATE_OF_RANK[BACKGROUND]:
-            reply: Reply = HeldReply(status, body, sequence, headers=self._headers, hold_s=self._hold_s)
+            hold_s = self._hold.next_s(monotonic())
+            reply: Reply = HeldReply(status, body, sequence, headers=self._headers, hold_s=hold_s)
         else:
             reply = Reply(status, body, sequence, headers=self._headers)
         reply.is_refusal = True

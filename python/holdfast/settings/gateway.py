@@ -152,8 +152,9 @@ class GatewaySettings:
     )
     refusal_hold_ms: int = public(
         250,
-        "How long the refusal of a background call is held back while they are limited: refusing is work, too, and a "
-        "connection has one request under way, so clients that do not wait by themselves are slowed.",
+        "How long the refusal of a background call is held back while they are limited, up to eight times as long "
+        "where a worker refuses more than 100 a second: refusing is work, too, and a connection has one request under "
+        "way, so clients that do not wait by themselves are slowed.",
         lowest=0,
         highest=10 * SECOND_MS,
     )

@@ -150,14 +150,13 @@ fn held_lines<'b>(state: &State, body: &'b PutBody<'_>, lines: &[AskedLine<'_>])
 /// hold for a live one; false: replace it.
 fn stands(state: &State, slot: Slot, held: &ReservationHeld<'_>) -> Result<bool, Answer> {
     let r = state.reservations.get(slot);
-    // A unit is what it was when this was held, whatever it is declared to be since.
-    let requested = |n: usize| {
-        let line: &HeldLine<'_> = &held.lines[n];
-        let sold = state.catalogue.sku(&line.sku).zip(line.units);
-        let sold = sold.and_then(|(sku, units)| recipes::in_base(state, &[slot], sku, units, line.unit.as_deref()));
-        sold.unwrap_or(line.requested())
+    // A unit is what it was when this was held, whatever it is declared to be since; one that was never known is no other's.
+    let requested = |line: &HeldLine<'_>| match state.catalogue.sku(&line.sku).zip(line.units) {
+        Some((sku, units)) => recipes::in_base(state, &[slot], sku, units, line.unit.as_deref()),
+        None => Some(line.requested()),
     };
-    let same = r.body == body_hash::hash(held, requested);
+    let same = held.lines.iter().all(|line| requested(line).is_some())
+        && r.body == body_hash::hash(held, |n| requested(&held.lines[n]).unwrap_or_default());
     if let (Some(stored), Some(asked)) = (r.revision, held.revision)
         && (asked < stored || (asked == stored && !same))
     {

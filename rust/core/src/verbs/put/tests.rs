@@ -72,6 +72,19 @@ fn the_same_body_in_another_unit_is_the_same() {
 }
 
 #[test]
+fn a_body_in_a_unit_that_was_never_known_is_another_one() {
+    let mut world = stocked(9);
+    world.put("cart", body(3));
+    let lines = json!([{"sku": "S", "quantity": 3, "unit": "pair"}]);
+    let in_pairs = with(body(0), "lines", &lines);
+    assert_eq!(world.put("cart", in_pairs.clone()).status, 409);
+    assert_eq!(world.units("cart"), "3 S at A");
+    world.confirm("cart", "o1");
+    assert_eq!(world.put("cart", in_pairs).problem(), "reservation-closed");
+    assert_eq!(world.put("cart", body(3)).status, 200);
+}
+
+#[test]
 fn another_body_replaces_it_and_its_time_to_live_starts_anew() {
     let mut world = stocked(5);
     world.put("cart", body(3));

@@ -28,6 +28,7 @@ TICK_S = 0.001
 LEFT_S = 15.0  # for what is under way at the end
 FIGURES = 200
 _BODIES = 500
+CARTS = 49_999  # no multiple of that many bodies, so that a cart comes again with another one
 
 
 class Caller(asyncio.Protocol):
@@ -169,7 +170,7 @@ class Calls:
 
 
 class Checkouts(Calls):
-    """Reservations of two lines, each under another id."""
+    """Reservations of two lines, under `CARTS` ids: from then on each replaces one, by other lines."""
 
     def __init__(self, port: int, rate: float, run: str) -> None:
         super().__init__(port, rate, CONNECTIONS["checkouts"])
@@ -178,7 +179,7 @@ class Checkouts(Calls):
         self.make = self._make
 
     def _make(self, number: int) -> bytes:
-        return b"%b%d%b" % (self._head, number, self._tails[number % _BODIES])
+        return b"%b%d%b" % (self._head, number % CARTS, self._tails[number % _BODIES])
 
 
 class Reads(Calls):

@@ -62,7 +62,7 @@ def test_each_message_stepped_over_is_kept_in_the_journal_and_alarmed(leader: Dr
     leader.log.append(b"unsigned")
     steps_over(leader)
     assert leader.one(e.Keep) == e.Keep(2, (b"unsigned",))
-    assert leader.one(e.Alarm).name == "void-batch"
+    assert leader.one(e.Alarm).name == "unproven-batch"
 
 
 def test_a_log_that_lost_its_tail_is_not_stepped_into(leader: Driver) -> None:

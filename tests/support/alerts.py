@@ -50,7 +50,11 @@ class Scrapes:
         headers = {} if key is None else {"authorization": f"Bearer {key}"}
         by_node: dict[str, dict[str, float]] = {}
         for _ in range(ASKED_MAX):
-            answer = await ask(port, "GET", "/metrics", b"", **headers)
+            try:
+                answer = await ask(port, "GET", "/metrics", b"", **headers)
+            except OSError:  # it was killed meanwhile
+                await asyncio.sleep(0.05)
+                continue
             if answer.status != 200:  # one that has just ended, or is about to lead
                 await asyncio.sleep(0.05)
                 continue
@@ -68,7 +72,10 @@ class Scrapes:
         self._seen.append({key: value for found in by_node.values() for key, value in found.items()})
 
     def series(self) -> dict[str, str]:
-        """The first scrape for ten minutes; then counters go to the last one's in four, the rest at once."""
+        """The first scrape for ten minutes; then counters go to the last one's in four, the rest at once.
+
+        A counter that began again meanwhile, with its process, goes through every scrape.
+        """
         made = {}
         first, last = self._seen[0], self._seen[-1]
         for key, value in last.items():
@@ -77,7 +84,11 @@ class Scrapes:
             begin = next(scrape[key] for scrape in self._seen if key in scrape)
             name, labels = key[: key.index("{")], json.loads(key[key.index("{") :])
             named = ",".join(f"{label}={json.dumps(found)}" for label, found in labels.items())
-            if name.endswith(_GROWS) and value >= begin:
+            all_of_it = [scrape[key] for scrape in self._seen if key in scrape]
+            if name.endswith(_GROWS) and all_of_it != sorted(all_of_it):
+                times = max(0, 16 // len(all_of_it) - 1)
+                after = " ".join(f"{one}x{times}" for one in all_of_it)
+            elif name.endswith(_GROWS) and value >= begin:
                 after = f"{begin:.6f}{(value - begin) / 16:+.6f}x16"
             else:
                 after = f"{value}x16"

@@ -288,7 +288,9 @@ class Node(Generic[CoreT]):
 
     def tallies(self) -> Mapping[str, Mapping[str, float]]:
         """Figures by state, kind or reason: each set of these is bounded."""
-        unproven = {"unproven_messages": dict(self._macs.refused)}
+        # A batch is judged by the core, not by the codes of messages that other processes send.
+        batches = self.counted.alarms["unproven-batch"]
+        unproven = {"unproven_messages": dict(self._macs.refused) | ({"batch": batches} if batches else {})}
         silent = {"source_silent": self.cluster.freshness.silent}
         return {**self.counted.tallies(self._protocol.core, self._dead), **unproven, **silent}
 

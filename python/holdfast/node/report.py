@@ -97,7 +97,7 @@ class Counters:
             "reads_waiting": reads,
             "dead_letters_waiting": dead.waiting,
             "append_waiting_ms": protocol.waiting_ms,
-            "leading": protocol.role is Role.LEADING,
+            "leading": protocol.role is Role.LEADING and protocol.lease_good,
             "quarantined": bool(protocol.quarantine),
             "dead_letters": self.dead_letters,
             "dead_age_ms": 0 if self.dead_since_ms is None else max(0, time.time() * 1000 - self.dead_since_ms),

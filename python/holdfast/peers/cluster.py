@@ -231,7 +231,7 @@ class ClusterMember:
             "facts_awaited_by_others": len(self.receipts),
             "sequence_waits": len(self.applied_index),
             "lag": self.lag(log_end),
-            "age_ms": 0 if self._leads() else self.freshness.age_ms(asyncio.get_running_loop().time()),
+            "age_ms": self._age_ms(),
             "peers": len(self.heartbeats.peers),
             "heartbeats_received_total": self.heartbeats.received_total,
             "digest_comparisons_total": self.heartbeats.comparisons_total,
@@ -243,6 +243,13 @@ class ClusterMember:
 
     def _leads(self) -> bool:
         return self._protocol.role is Role.LEADING
+
+    def _age_ms(self) -> int:
+        """For how long this process has not been known to hold all of LOG. A leader does while its lease is good."""
+        now_s = asyncio.get_running_loop().time()
+        if self._leads() and self._protocol.lease_good:
+            self.freshness.complete(now_s)
+        return self.freshness.age_ms(now_s)
 
     def _leader(self) -> tuple[str, int] | None:
         """The leader that LOG names, and its epoch."""

@@ -264,7 +264,7 @@ class Leader:
             self.check_tail(effects)
             return True
         core.skip_unsigned(core.sequence + 1, message)
-        effects.append(e.Alarm("void-batch", f"LOG message {core.sequence} has no right code and is skipped"))
+        effects.append(e.Alarm("unproven-batch", f"LOG message {core.sequence} has no right code and is skipped"))
         effects.append(e.Keep(core.sequence, (message,)))
         state.quarantine.took(core)
         state.tail_check.record(core.sequence, message)

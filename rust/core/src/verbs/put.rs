@@ -151,11 +151,16 @@ fn held_lines<'b>(state: &State, body: &'b PutBody<'_>, lines: &[AskedLine<'_>])
 fn stands(state: &State, slot: Slot, held: &ReservationHeld<'_>) -> Result<bool, Answer> {
     let r = state.reservations.get(slot);
     // A unit is what it was when this was held, whatever it is declared to be since; one that was never known is no other's.
-    let requested = |line: &HeldLine<'_>| match state.catalogue.sku(&line.sku).zip(line.units) {
-        Some((sku, units)) => recipes::in_base(state, &[slot], sku, units, line.unit.as_deref()),
+    let in_units = |line: &HeldLine<'_>, units: i64| match state.catalogue.sku(&line.sku) {
+        Some(sku) => recipes::in_base(state, &[slot], sku, units, line.unit.as_deref()),
         None => Some(line.requested()),
     };
-    let same = held.lines.iter().all(|line| requested(line).is_some())
+    let requested = |line: &HeldLine<'_>| match line.units {
+        Some(units) => in_units(line, units),
+        None => Some(line.requested()),
+    };
+    let is_known = |line: &HeldLine<'_>| line.units.is_none_or(|units| in_units(line, units).is_some());
+    let same = held.lines.iter().all(is_known)
         && r.body == body_hash::hash(held, |n| requested(&held.lines[n]).unwrap_or_default());
     if let (Some(stored), Some(asked)) = (r.revision, held.revision)
         && (asked < stored || (asked == stored && !same))

@@ -7,6 +7,7 @@ before. Faults that a page shows too are in the drill (tests/dashboard/drill.py)
 
 import asyncio
 import os
+import shutil
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -155,3 +156,28 @@ async def test_a_lead_that_moves_again_and_again(tmp_path: Path) -> None:
             await scrapes.take(served.port, 2)
             assert ("HoldfastLeadMoves" in fired(tmp_path, scrapes.series(), 13)) <= (round_ == 3)
         assert {"HoldfastLeadMoves", "HoldfastTookOver"} <= fired(tmp_path, scrapes.series(), 13)
+
+
+async def test_snapshots_that_cannot_be_written(tmp_path: Path) -> None:
+    often = ("--set", "snapshots.every_batches=1", "--set", "snapshots.retry_ms=1000")
+    async with scraped(tmp_path, *often) as (served, api, scrapes):
+        folder = tmp_path / "store" / "snapshots"
+        await asyncio.to_thread(shutil.rmtree, folder, True)
+        folder.write_text("no folder")
+        for _ in range(240):
+            await api.reserve(("MUG", 1))
+            await scrapes.take(served.port)
+            if "HoldfastSnapshotsFail" in fired(tmp_path, scrapes.series(), 13):
+                return
+            await asyncio.sleep(0.5)
+        raise AssertionError("nobody is warned")
+
+
+async def test_names_that_are_nearly_all_taken(tmp_path: Path) -> None:
+    async with scraped(tmp_path) as (served, api, scrapes):
+        regions = [f"R{number}" for number in range(48_001)]  # of 60,000
+        for start in range(0, len(regions), 1_000):
+            place = {"kind": "location", "location": "W1", "regions": regions[start : start + 1_000]}
+            await api.policies(place)
+        await scrapes.take(served.port)
+        assert "HoldfastNamesFilling" in fired(tmp_path, scrapes.series(), 13)

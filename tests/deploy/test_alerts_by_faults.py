@@ -1,4 +1,4 @@
-"""Alerts of faults that are made for real: a nats-server that stands still or is slow, a gateway that is gone, a leader
+"""Alerts of faults that are made for real: a nats-server that stands still or is slow, a gateway that has ended, a leader
 killed again and again, a burst of requests, a message in LOG that no gateway sent.
 
 In: `holdfast serve`, scraped before its fault and while it lasts. Out: the alert fires by these scrapes, and did not
@@ -99,7 +99,7 @@ async def test_a_nats_server_that_is_slow(tmp_path: Path) -> None:
         assert "HoldfastCheckoutSlow" in fired(tmp_path, scrapes.series(), 13)
 
 
-async def test_a_gateway_that_is_gone(tmp_path: Path) -> None:
+async def test_a_gateway_that_has_ended(tmp_path: Path) -> None:
     async with scraped(tmp_path) as (served, _, scrapes):
         calm = scrapes.series() | {DOWN: "1x56"}
         assert "HoldfastDown" not in fired(tmp_path, calm, 13)

@@ -1,5 +1,7 @@
-"""Alerts of faults that are made for real: a nats-server that stands still or is slow, a gateway that has ended, a leader
-killed again and again, a burst of requests, a message in LOG that no gateway sent.
+"""Alerts of faults that are made for real.
+
+A nats-server that stands still or is slow, a gateway that has ended, a leader killed again and again, a burst of
+requests, a message in LOG that no gateway sent, snapshots that cannot be written, names that are nearly all taken.
 
 In: `holdfast serve`, scraped before its fault and while it lasts. Out: the alert fires by these scrapes, and did not
 before. Faults that a page shows too are in the drill (tests/dashboard/drill.py) and in test_alerts.py.

@@ -22,7 +22,7 @@ import pytest
 from tests.support.alerts import PROMTOOL, Scrapes, fired
 from tests.support.gateway import ask
 from tests.support.served import Api, Served, cart, level, places, serving
-from tests.support.servers import running
+from tests.support.servers import running, stop_process
 
 pytestmark = pytest.mark.skipif(PROMTOOL is None, reason="promtool is not installed")
 DOWN = 'up{job="holdfast",instance="a"}'
@@ -31,7 +31,7 @@ CART = orjson.dumps(cart(("MUG", 1)))
 
 @asynccontextmanager
 async def scraped(directory: Path, *arguments: str, processes: int = 1) -> AsyncIterator[tuple[Served, Api, Scrapes]]:
-    """A gateway with ten thousand mugs, scraped once; no alert but that of the process that leads fires by that."""
+    """A gateway with ten thousand mugs, scraped once no alert fires."""
     with serving(directory, "--workers", str(processes), *arguments) as served:
         api, scrapes = Api(served.port), Scrapes()
         await api.policies(*places("W1"), {"kind": "channel", "channel": "web", "locations": "*"})
@@ -46,6 +46,17 @@ async def scraped(directory: Path, *arguments: str, processes: int = 1) -> Async
         else:
             raise AssertionError("an alert fires before the fault")
         yield served, api, scrapes
+
+
+@asynccontextmanager
+async def standing_still(directory: Path) -> AsyncIterator[None]:
+    """The nats-server, until the end of the block."""
+    pid = running(directory / "store").server_pid
+    await stop_process(pid)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
 
 
 async def reserve_on(port: int, name: str) -> None:
@@ -69,32 +80,25 @@ async def leader(port: int) -> int:
 
 async def test_a_nats_server_that_stands_still(tmp_path: Path) -> None:
     async with scraped(tmp_path, processes=2) as (served, _, scrapes):
-        pid = running(tmp_path / "store").server_pid
         shoppers = [asyncio.create_task(reserve_on(served.port, f"s{number}")) for number in range(4)]
-        os.kill(pid, signal.SIGSTOP)
-        try:
+        async with standing_still(tmp_path):
             await asyncio.sleep(1.8)
             await scrapes.take(served.port, 2)
             assert "HoldfastLogStalls" in fired(tmp_path, scrapes.series(), 13)
             await asyncio.sleep(6)
             await scrapes.take(served.port, 2)
-            assert {"HoldfastNoLeader", "HoldfastWritesRefused", "HoldfastBehind"} <= fired(
-                tmp_path, scrapes.series(), 13
-            )
-        finally:
-            os.kill(pid, signal.SIGCONT)
-            for task in shoppers:
-                task.cancel()
+            wanted = {"HoldfastNoLeader", "HoldfastWritesRefused", "HoldfastBehind"}
+            assert wanted <= fired(tmp_path, scrapes.series(), 13)
+        for task in shoppers:
+            task.cancel()
 
 
 async def test_a_nats_server_that_is_slow(tmp_path: Path) -> None:
     async with scraped(tmp_path) as (served, _, scrapes):
-        pid = running(tmp_path / "store").server_pid
         shopper = asyncio.create_task(reserve_on(served.port, "slow"))
         for _ in range(12):
-            os.kill(pid, signal.SIGSTOP)
-            await asyncio.sleep(0.4)
-            os.kill(pid, signal.SIGCONT)
+            async with standing_still(tmp_path):
+                await asyncio.sleep(0.4)
             await asyncio.sleep(0.05)
         shopper.cancel()
         await scrapes.take(served.port)
@@ -121,12 +125,10 @@ async def test_a_gateway_that_has_ended(tmp_path: Path) -> None:
 
 async def test_more_requests_at_once_than_are_taken(tmp_path: Path) -> None:
     async with scraped(tmp_path, "--set", "gateway.requests_in_flight_max=4") as (served, _, scrapes):
-        pid = running(tmp_path / "store").server_pid
-        os.kill(pid, signal.SIGSTOP)  # so that they are under way together
         burst = [ask(served.port, "PUT", f"/v1/reservations/b{number}", CART) for number in range(40)]
-        asked = asyncio.gather(*burst)
-        await asyncio.sleep(0.5)
-        os.kill(pid, signal.SIGCONT)
+        async with standing_still(tmp_path):  # so that they are under way together
+            asked = asyncio.gather(*burst)
+            await asyncio.sleep(0.5)
         assert {answer.status for answer in await asked} >= {503}
         await scrapes.take(served.port)
         assert "HoldfastShedding" in fired(tmp_path, scrapes.series(), 13)
